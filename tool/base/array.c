@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Growth of plain C arrays, see array.h. Tool world.
+#include "base/array.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int array_reserve_one(void *items, size_t *capacity, size_t count, size_t item_size)
+{
+    if (count < *capacity)
+        return 0;
+    size_t wanted = *capacity ? *capacity * 2 : 16;
+    if (wanted > SIZE_MAX / 2 / item_size)
+        return -ENOMEM;
+    // The owner's pointer has any object type, so it is moved as bytes.
+    void *old;
+    memcpy(&old, items, sizeof old);
+    void *grown = realloc(old, wanted * item_size);
+    if (!grown)
+        return -ENOMEM;
+    memcpy(items, &grown, sizeof grown);
+    *capacity = wanted;
+    return 0;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process, held so that it cannot be mistaken for another. Tool world; one thread uses a handle.
+//
+// A handle is a descriptor of /proc/PID, a pidfd where the kernel gives one, the start time, and what the
+// process was executing when it was opened. Everything is read through the descriptor, so a PID that is given
+// to somebody else answers ESRCH instead of the wrong process. Nothing here writes to, stops or traces the
+// target, and no page of it is brought into memory.
+#ifndef EBB_PROC_PROCESS_H
+#define EBB_PROC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+struct process;
+
+// Opens process `pid` below `proc_root` ("/proc", or a container's or a test's tree).
+// 0 and a handle that process_close() frees; -ESRCH no such process; -EACCES/-EPERM; -ENOENT when
+// `proc_root` is not a proc tree; -ENOMEM.
+int process_open(const char *proc_root, pid_t pid, struct process **ret_process);
+void process_close(struct process *process);
+
+pid_t process_pid(const struct process *process);
+// Clock ticks after boot, field 22 of /proc/PID/stat.
+uint64_t process_start_ticks(const struct process *process);
+// The directory descriptor of /proc/PID; stays the handle's.
+int process_dir_fd(const struct process *process);
+// True when the tree is the live /proc of this system, where levers and pidfds make sense.
+bool process_is_live(const struct process *process);
+
+// Is it still the process, executing the same program, that process_open() saw?
+// 0; -ESRCH it ended (or is a zombie now); -ESTALE it has called exec since.
+// Call it after a set of readings: what straddles an exec is refused, never mixed.
+int process_check(const struct process *process);
+
+// Reads a whole file of /proc/PID ("status", "task/12/stat") into `ret_buffer` (cleared first, limited to
+// `limit_bytes`). 0 or -errno: -ESRCH when the process ended, -EACCES, -ENOENT, -EFBIG.
+int process_read_file(const struct process *process, const char *name, size_t limit_bytes,
+                      struct buffer *ret_buffer);
+
+// Reads a link of /proc/PID ("exe", "cwd") into `ret_path`, always terminated. 0 or -errno.
+int process_read_link(const struct process *process, const char *name, char *ret_path, size_t size);
+
+// Copies `len` bytes of the target's memory. Pages that are not in memory are never faulted in: -ENODATA when
+// any byte's page is absent or swapped out, -EFAULT when it is not mapped, -EPERM without the right
+// (ptrace read access), -ESRCH when it ended. Cost: one pread of /proc/PID/mem, and one of pagemap for every
+// 2 MiB of address space touched first (cached in the handle).
+int process_peek(struct process *process, uint64_t address, void *ret_data, size_t len);
+
+// As process_peek() for one 8-byte word, one 4-byte word.
+int process_peek_u64(struct process *process, uint64_t address, uint64_t *ret_value);
+int process_peek_u32(struct process *process, uint64_t address, uint32_t *ret_value);
+
+// Reads a NUL-terminated string of at most `size - 1` bytes. 0 or as process_peek(); -E2BIG if none ends there.
+int process_peek_string(struct process *process, uint64_t address, char *ret_string, size_t size);
+
+// Forgets cached residency, for a second reading later on.
+void process_forget_residency(struct process *process);
+
+#endif
