@@ -28,15 +28,14 @@ struct account {
     uint64_t row_bytes[ROW_COUNT], row_error_bytes[ROW_COUNT];
     struct account_entry *entries; // by row, then by size
     size_t entry_count, entry_capacity;
+    struct mapping largest_unexplained; // the mapping with most of it; rss_kib 0 when there is none
+    size_t unexplained_mappings;
 };
 
-// A range that holds a thread's stack (whole mappings).
 struct account_input {
     const struct mappings *mappings;
-    const struct runtime_report *reports;
+    const struct runtime_report *reports; // their claims never overlap
     size_t report_count;
-    const uint64_t *stack_addresses; // an address inside each stack mapping
-    size_t stack_count;
 };
 
 // Builds the account; account_free() frees it. 0, -ENOMEM, or -ENODATA without sizes (only maps was readable).

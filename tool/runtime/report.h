@@ -44,7 +44,7 @@ struct runtime_part {
 };
 
 struct runtime_setting {
-    char name[48];   // as users know it: "GOGC", "muzzy_decay_ms", "GODEBUG madvdontneed"
+    char name[48]; // as users know it: "GOGC", "muzzy_decay_ms", "GODEBUG madvdontneed"
     char value[96];
     char source[96]; // "runtime.debug", "environment MALLOC_CONF", "default of 5.3"
 };
@@ -69,22 +69,25 @@ struct runtime_unread {
 // What is known of the runtime's way to give memory back; drives verdict, traps and next steps.
 enum runtime_fact {
     FACT_GO = 1 << 0,
-    FACT_GIVES_LAZILY = 1 << 1,   // purges with MADV_FREE as it is set now
+    FACT_GIVES_LAZILY = 1 << 1,    // purges with MADV_FREE as it is set now
     FACT_GO_1_12_TO_1_15 = 1 << 2, // MADV_FREE is the default of this version
     FACT_RACE_DETECTOR = 1 << 3,
     FACT_JEMALLOC_MUZZY = 1 << 4, // muzzy_decay_ms is not 0
     FACT_MANY_ARENAS = 1 << 5,    // glibc: more than two arenas hold memory
     FACT_OPAQUE = 1 << 6,         // found and named, its inside cannot be read
     FACT_MANAGED = 1 << 7,        // JVM, V8, CPython, .NET
+    FACT_GROUND = 1 << 9,         // no runtime: what kernel and ELF files tell (.bss, stacks)
     FACT_ASK = 1 << 8,            // a call in the target could tell more (--ask)
 };
 
 struct runtime_report {
-    char name[32];    // "Go", "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "JVM", "V8", "CPython", ".NET"
+    char name
+        [32]; // "Go", "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "JVM", "V8", "CPython", ".NET"
     char version[64]; // "1.24.4", "" unknown
     char place[160];  // where it was found: a path, escaped by renderers
     uint32_t facts;   // enum runtime_fact
-    enum account_row rest_row; // ROW_UNEXPLAINED, ROW_HELD or ROW_IN_USE: where the rest of the claims goes
+    enum account_row
+        rest_row;     // ROW_UNEXPLAINED, ROW_HELD or ROW_IN_USE: where the rest of the claims goes
     bool approximate; // the ledger did not stand still while it was read
     struct runtime_claim *claims;
     size_t claim_count, claim_capacity;
@@ -103,11 +106,12 @@ void runtime_report_free(struct runtime_report *report);
 // All of these copy their arguments and return 0 or -ENOMEM. Overlong text is cut.
 int report_add_part(struct runtime_report *report, enum account_row row, uint64_t bytes,
                     uint64_t error_bytes, const char *static_source);
-int report_add_setting(struct runtime_report *report, const char *name, const char *value, const char *source);
+int report_add_setting(struct runtime_report *report, const char *name, const char *value,
+                       const char *source);
 int report_add_bytes(struct runtime_report *report, const char *name, uint64_t bytes);
 int report_add_count(struct runtime_report *report, const char *name, uint64_t count);
-int report_add_figure(struct runtime_report *report, const char *name, enum figure_unit unit, uint64_t value,
-                      uint64_t error);
+int report_add_figure(struct runtime_report *report, const char *name, enum figure_unit unit,
+                      uint64_t value, uint64_t error);
 int report_add_ratio(struct runtime_report *report, const char *name, double ratio);
 int report_add_unread(struct runtime_report *report, const char *what, const char *needs);
 

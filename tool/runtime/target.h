@@ -16,12 +16,14 @@ struct target {
     const struct mappings *mappings;
     const struct images *images;
     const struct proc_status *status;
-    struct text environ_text;        // /proc/PID/environ at its start; empty if unreadable
-    const struct proc_thread *threads;
+    struct text environ_text;          // /proc/PID/environ at its start; empty if unreadable
+    const struct proc_thread *threads; // ascending by stack pointer
     size_t thread_count;
+    uint64_t
+        stack_limit_bytes; // soft RLIMIT_STACK, the default size of a thread's stack; 0 unknown
     const struct runtime_report *earlier; // reports of the readers that ran before, for "not mine"
     size_t earlier_count;
-    unsigned budget_ms;              // soft limit for one reader, 0: none
+    unsigned budget_ms; // soft limit for one reader, 0: none
 };
 
 // A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in; refuse rather
@@ -35,11 +37,13 @@ struct runtime_reader {
     int (*read)(const struct target *target, struct runtime_report *ret_report);
 };
 
-// The readers in the order in which they run: those that know exactly which memory is theirs come first, those
-// that take what is left come last.
+// The readers in the order in which they run. What the kernel and the ELF files tell comes first (images' .bss,
+// stacks), then runtimes that know exactly which memory is theirs, then those that take what is left.
 extern const struct runtime_reader *const runtime_readers[];
 extern const size_t runtime_reader_count;
 
+extern const struct runtime_reader image_reader; // runtime/ground.c
+extern const struct runtime_reader stack_reader;
 extern const struct runtime_reader go_reader;       // runtime/go
 extern const struct runtime_reader glibc_reader;    // runtime/glibc
 extern const struct runtime_reader jemalloc_reader; // runtime/allocators
@@ -58,16 +62,14 @@ int runtimes_read(struct target *target, struct runtime_report **ret_reports, si
 // Claims [start, end) for the report, cut at mapping borders, and measures what is resident in it: from smaps where
 // a mapping lies wholly inside, from pagemap for a part of one (LazyFree of a part is shared out by size, with the
 // error said). Parts that an earlier report or this one has claimed are left out. Returns 0 or -errno.
-int target_claim(const struct target *target, struct runtime_report *report, uint64_t start, uint64_t end);
+int target_claim(const struct target *target, struct runtime_report *report, uint64_t start,
+                 uint64_t end);
 
-// Claims every anonymous private mapping (brk too if `with_brk`) that nobody has claimed and that holds no thread's
-// stack: for runtimes that are found but cannot be read ("held by").
+// Claims every anonymous private mapping (brk too if `with_brk`) that nobody has claimed: for runtimes that are
+// found but cannot be read ("held by"). Stacks and .bss are claimed before any reader runs.
 int target_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk);
 
-// True when an earlier report has claimed any byte of [start, end).
+// True when an earlier report (a stack, .bss, another runtime) has claimed any byte of [start, end).
 bool target_is_claimed(const struct target *target, uint64_t start, uint64_t end);
-
-// The mapping that holds a thread's or the main stack, by stack pointers and "[stack]".
-bool target_is_stack(const struct target *target, const struct mapping *mapping);
 
 #endif
