@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The account: every resident byte of a process with its owner; the rows sum to Rss exactly. Tool world.
-// Pure: no I/O, no clock; the same input gives the same account.
+// The account: every resident byte of a process with its owner; the rows sum to Rss exactly. Tool
+// world. Pure: no I/O, no clock; the same input gives the same account.
 //
-// Sources: Documentation/filesystems/proc.rst (smaps) for Rss and LazyFree; docs/account.md for each row.
+// Sources: Documentation/filesystems/proc.rst (smaps) for Rss and LazyFree; docs/account.md for
+// each row.
 #ifndef EBB_ACCOUNT_ACCOUNT_H
 #define EBB_ACCOUNT_ACCOUNT_H
 
@@ -12,7 +13,8 @@
 #include "proc/mappings.h"
 #include "runtime/report.h"
 
-// One line of the account: so many bytes of this row, of this runtime ("" for the kernel's own knowledge).
+// One line of the account: so many bytes of this row, of this runtime ("" for the kernel's own
+// knowledge).
 struct account_entry {
     enum account_row row;
     uint64_t bytes;
@@ -38,8 +40,8 @@ struct account_input {
     size_t report_count;
 };
 
-// Builds the account; account_free() frees it. 0, -ENOMEM, or -ENODATA without sizes (only maps was readable).
-// Invariant: row_bytes sum to rss_bytes, and the entries of a row sum to that row.
+// Builds the account; account_free() frees it. 0, -ENOMEM, or -ENODATA without sizes (only maps was
+// readable). Invariant: row_bytes sum to rss_bytes, and the entries of a row sum to that row.
 int account_build(const struct account_input *input, struct account *ret_account);
 void account_free(struct account *account);
 

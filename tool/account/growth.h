@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 struct growth_sample {
-    double time_s;             // since the first sample
-    uint64_t effective_bytes;  // RSS - lazy
+    double time_s;            // since the first sample
+    uint64_t effective_bytes; // RSS - lazy
     uint64_t rss_bytes;
-    uint64_t in_use_bytes;     // of the ledgers; 0 when none could be read
+    uint64_t in_use_bytes; // of the ledgers; 0 when none could be read
     bool has_in_use;
 };
 
@@ -27,7 +27,8 @@ struct growth {
     size_t sample_count;
     struct growth_line effective, rss, in_use;
     bool has_in_use;
-    bool is_growing; // the effective slope is positive beyond twice its error, and in use rises with it where known
+    bool is_growing; // the effective slope is positive beyond twice its error, and in use rises
+                     // with it where known
 };
 
 // 0; -EINVAL with fewer than two samples or no time between them.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verdict: is it a leak, with the numbers behind it, the traps that apply and what to do next. Tool world; pure.
+// The verdict: is it a leak, with the numbers behind it, the traps that apply and what to do next.
+// Tool world; pure.
 #ifndef EBB_ACCOUNT_VERDICT_H
 #define EBB_ACCOUNT_VERDICT_H
 
@@ -40,8 +41,8 @@ struct verdict_input {
     const struct account *account;
     const struct runtime_report *reports;
     size_t report_count;
-    const struct growth *growth;   // NULL when nothing was observed over time
-    const struct cgroup *cgroup;   // version 0 when there is none
+    const struct growth *growth; // NULL when nothing was observed over time
+    const struct cgroup *cgroup; // version 0 when there is none
     const struct host *host;
     int pid;
     size_t thread_count;

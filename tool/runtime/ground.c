@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What kernel and ELF files alone tell of anonymous memory: .bss of images, and threads' stacks. Tool world.
+// What kernel and ELF files alone tell of anonymous memory: .bss of images, and threads' stacks.
+// Tool world.
 //
-// The kernel merges neighbouring anonymous mappings, so .bss may share a mapping with a heap, and a stack with the
-// block that was mapped before it. Both are cut out here first; the readers of runtimes get the rest.
+// The kernel merges neighbouring anonymous mappings, so .bss may share a mapping with a heap, and a
+// stack with the block that was mapped before it. Both are cut out here first; the readers of
+// runtimes get the rest.
 #include <errno.h>
 
 #include "runtime/target.h"
@@ -13,11 +15,17 @@ static bool always(const struct target *target)
     return true;
 }
 
+static void ground_begin(struct runtime_report *report, enum account_row row, const char *source)
+{
+    report->facts = FACT_GROUND;
+    report->rest_row = row;
+    text_copy(text_of(source), report->place, sizeof report->place);
+}
+
 // Claims the anonymous part of every image's span.
 static int image_read_claims(const struct target *target, struct runtime_report *report)
 {
-    report->facts = FACT_GROUND;
-    report->rest_row = ROW_CODE_FILES;
+    ground_begin(report, ROW_CODE_FILES, "smaps: .bss of mapped images");
     const struct mappings *mappings = target->mappings;
     for (size_t i = 0; i < target->images->count; i++) {
         const struct image *image = &target->images->items[i];
@@ -37,42 +45,51 @@ static int image_read_claims(const struct target *target, struct runtime_report 
     return 0;
 }
 
-// Where the stack inside a mapping ends. A thread's stack lies above a guard without access and has the default
-// size unless the program chose another; what the mapping holds beyond that was merged to it.
+// A guard: no access, right below, and small. Above a larger one begins somebody's reservation (a
+// Go arena, a heap of glibc), and a stack pointer there belongs to a goroutine or a fiber.
+static bool stack_is_guarded(const struct target *target, size_t index)
+{
+    const struct mapping *mapping = &target->mappings->items[index];
+    if (index == 0)
+        return false;
+    const struct mapping *below = mapping - 1;
+    return below->end == mapping->start && !(below->flags & (MAPPING_READ | MAPPING_WRITE)) &&
+           below->end - below->start <= (1 << 20);
+}
+
+// Where the stack inside a guarded mapping ends. It has the default size unless the program chose
+// another; what the mapping holds beyond that was merged to it. glibc counts the guard in the
+// stack's size.
 static uint64_t stack_end(const struct target *target, size_t index)
 {
     const struct mapping *mapping = &target->mappings->items[index];
-    uint64_t base = mapping->start;
-    if (mapping->kind == MAPPING_STACK || target->stack_limit_bytes == 0 || index == 0)
-        return mapping->end;
-    const struct mapping *below = mapping - 1;
-    bool guarded = below->end == base && !(below->flags & (MAPPING_READ | MAPPING_WRITE));
-    // glibc counts the guard in the stack's size; a guard larger than a megabyte is somebody's reservation.
-    if (guarded && below->end - below->start <= (1 << 20))
-        base = below->start;
     uint64_t end;
-    if (__builtin_add_overflow(base, target->stack_limit_bytes, &end) || end > mapping->end)
+    if (target->stack_limit_bytes == 0 ||
+        __builtin_add_overflow(mapping[-1].start, target->stack_limit_bytes, &end))
         return mapping->end;
-    return end;
+    return end < mapping->end ? end : mapping->end;
+}
+
+// Claims the stack of one sleeping thread.
+static int stack_claim(const struct target *target, struct runtime_report *report, uint64_t pointer)
+{
+    const struct mapping *mapping = mappings_find(target->mappings, pointer);
+    if (!mapping || mapping->kind != MAPPING_ANONYMOUS)
+        return 0;
+    size_t index = (size_t)(mapping - target->mappings->items);
+    if (!stack_is_guarded(target, index))
+        return 0;
+    uint64_t end = stack_end(target, index);
+    return pointer < end ? target_claim(target, report, mapping->start, end) : 0;
 }
 
 static int stack_read_claims(const struct target *target, struct runtime_report *report)
 {
-    report->facts = FACT_GROUND;
-    report->rest_row = ROW_STACKS;
+    ground_begin(report, ROW_STACKS,
+                 "smaps: [stack], and mappings that threads' stack pointers are in");
     const struct mappings *mappings = target->mappings;
     for (size_t i = 0; i < target->thread_count; i++) {
-        uint64_t pointer = target->threads[i].stack_pointer;
-        const struct mapping *mapping = mappings_find(mappings, pointer);
-        if (!mapping || target_is_claimed(target, mapping->start, mapping->end))
-            continue;
-        if (mapping->kind != MAPPING_ANONYMOUS)
-            continue;
-        uint64_t end = stack_end(target, (size_t)(mapping - mappings->items));
-        // A pointer above the default size runs on a stack of another kind (a goroutine's, a fiber's).
-        if (pointer >= end)
-            continue;
-        int error = target_claim(target, report, mapping->start, end);
+        int error = stack_claim(target, report, target->threads[i].stack_pointer);
         if (error)
             return error;
     }
