@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces that renderers share, see format.h. Tool world; pure.
+#include "render/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (style->exact_bytes) {
+        snprintf(ret_text, size, "%" PRIu64, bytes);
+        return;
+    }
+    double value = (double)bytes;
+    size_t unit = 0;
+    // 999.5 would be printed with four digits, so the next unit begins there.
+    while (value >= 999.5 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    int digits = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+    snprintf(ret_text, size, "%.*f %s", digits, value, units[unit]);
+}
+
+void format_seconds(double seconds, char *ret_text, size_t size)
+{
+    uint64_t whole = seconds > 0 ? (uint64_t)seconds : 0;
+    if (seconds < 10)
+        snprintf(ret_text, size, "%.1f s", seconds > 0 ? seconds : 0.0);
+    else if (whole < 60)
+        snprintf(ret_text, size, "%" PRIu64 " s", whole);
+    else if (whole < 3600)
+        snprintf(ret_text, size, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
+    else if (whole < 86400)
+        snprintf(ret_text, size, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
+    else
+        snprintf(ret_text, size, "%" PRIu64 " d %" PRIu64 " h", whole / 86400, whole / 3600 % 24);
+}
+
+void format_percent(uint64_t part, uint64_t whole, char *ret_text, size_t size)
+{
+    double percent = whole ? 100.0 * (double)part / (double)whole : 0;
+    snprintf(ret_text, size, "%.*f %%", percent > 0 && percent < 9.95 ? 1 : 0, percent);
+}
+
+// Length of the well-formed UTF-8 sequence at `bytes`, or 0. Overlong forms and surrogates are
+// malformed.
+static size_t utf8_length(const unsigned char *bytes)
+{
+    unsigned lead = bytes[0];
+    size_t length = lead >= 0xF0 && lead <= 0xF4   ? 4
+                    : lead >= 0xE0 && lead <= 0xEF ? 3
+                    : lead >= 0xC2 && lead <= 0xDF ? 2
+                                                   : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (lead == 0xE0 && bytes[1] < 0xA0) || (lead == 0xF0 && bytes[1] < 0x90);
+    bool beyond = (lead == 0xED && bytes[1] > 0x9F) || (lead == 0xF4 && bytes[1] > 0x8F);
+    // C1 control characters move cursors on some terminals.
+    bool control = lead == 0xC2 && bytes[1] < 0xA0;
+    return overlong || beyond || control ? 0 : length;
+}
+
+// Writes one character of a name, escaped where needed. Returns how many bytes of it were used.
+static size_t format_character(const unsigned char *name, char piece[8])
+{
+    unsigned char c = name[0];
+    size_t length = c >= 0x80 ? utf8_length(name) : 1;
+    if (length == 0 || c < 0x20 || c == 0x7F) {
+        snprintf(piece, 8, "\\x%02x", c);
+        return 1;
+    }
+    if (c == '\\') {
+        memcpy(piece, "\\\\", 3);
+        return 1;
+    }
+    memcpy(piece, name, length);
+    piece[length] = '\0';
+    return length;
+}
+
+int format_escaped(struct buffer *buffer, const char *name, size_t limit)
+{
+    size_t written = 0;
+    while (*name) {
+        char piece[8];
+        size_t used = format_character((const unsigned char *)name, piece);
+        size_t len = strlen(piece);
+        if (limit && written + len > limit)
+            return buffer_append(buffer, "...", 3);
+        int error = buffer_append(buffer, piece, len);
+        if (error)
+            return error;
+        written += len;
+        name += used;
+    }
+    return 0;
+}
+
+static const char *color_code(enum render_color color)
+{
+    switch (color) {
+    case COLOR_NONE:
+        break;
+    case COLOR_BOLD:
+        return "\033[1m";
+    case COLOR_DIM:
+        return "\033[2m";
+    case COLOR_GOOD:
+        return "\033[32m";
+    case COLOR_WARN:
+        return "\033[33m";
+    case COLOR_BAD:
+        return "\033[31m";
+    case COLOR_LAZY:
+        return "\033[36m";
+    }
+    return "";
+}
+
+int format_color_begin(const struct render_style *style, enum render_color color,
+                       struct buffer *buffer)
+{
+    if (!style->color || color == COLOR_NONE)
+        return 0;
+    const char *code = color_code(color);
+    return buffer_append(buffer, code, strlen(code));
+}
+
+int format_color_end(const struct render_style *style, enum render_color color,
+                     struct buffer *buffer)
+{
+    if (!style->color || color == COLOR_NONE)
+        return 0;
+    return buffer_append(buffer, "\033[0m", 4);
+}
+
+int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, unsigned columns,
+               struct buffer *buffer)
+{
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    double share = whole ? (double)part / (double)whole : 0;
+    if (share > 1)
+        share = 1;
+    unsigned units = (unsigned)(share * columns * 8 + 0.5);
+    if (part > 0 && units == 0)
+        units = 1;
+    int error = 0;
+    for (unsigned i = 0; i < units / 8 && !error; i++)
+        error = style->unicode ? buffer_append(buffer, "█", 3) : buffer_append(buffer, "#", 1);
+    if (error)
+        return error;
+    if (style->unicode)
+        return buffer_append(buffer, eighths[units % 8], strlen(eighths[units % 8]));
+    // Without eighths a half counts, and so does a bar that would vanish.
+    bool rounds_up = units % 8 >= 4 || (units > 0 && units < 8);
+    return rounds_up ? buffer_append(buffer, "#", 1) : 0;
+}
+
+size_t format_columns(const char *text)
+{
+    size_t columns = 0;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xC0) != 0x80;
+    return columns;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces that renderers share: sizes, times, escaping, colour, bars. Tool world; pure.
+#ifndef EBB_RENDER_FORMAT_H
+#define EBB_RENDER_FORMAT_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "render/render.h"
+
+enum render_color {
+    COLOR_NONE,
+    COLOR_BOLD,
+    COLOR_DIM,
+    COLOR_GOOD,
+    COLOR_WARN,
+    COLOR_BAD,
+    COLOR_LAZY,
+};
+
+// "2.57 GiB", "412 MiB", "8.0 KiB", "17 B": three digits, binary units; plain digits where the
+// style is exact.
+void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size);
+
+// "3 d 4 h", "5 min 2 s", "0.8 s".
+void format_seconds(double seconds, char *ret_text, size_t size);
+
+// "79 %", "0.4 %"; 0 of 0 is "0 %".
+void format_percent(uint64_t part, uint64_t whole, char *ret_text, size_t size);
+
+// Appends a name from a target: control bytes, DEL and broken UTF-8 become \xNN, a backslash is
+// doubled. Cut at `limit` bytes of output with "..." (0: no limit).
+int format_escaped(struct buffer *buffer, const char *name, size_t limit);
+
+// Appends the escape sequence that begins or ends a colour; nothing in a style without colour.
+int format_color_begin(const struct render_style *style, enum render_color color,
+                       struct buffer *buffer);
+int format_color_end(const struct render_style *style, enum render_color color,
+                     struct buffer *buffer);
+
+// Appends a bar of `part` in `whole` in at most `columns` columns, in eighths of a column where the
+// style allows.
+int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, unsigned columns,
+               struct buffer *buffer);
+
+// Columns that a UTF-8 text takes (code points; wide characters count one).
+size_t format_columns(const char *text);
+
+#endif

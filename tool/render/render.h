@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Renderers: the same survey as text for people and as JSON for programs. Tool world; pure, output
+// to a buffer.
+//
+// Names that come from a target (comm, paths, command lines) may hold any byte: every renderer
+// escapes them.
+#ifndef EBB_RENDER_RENDER_H
+#define EBB_RENDER_RENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "survey/survey.h"
+
+struct render_style {
+    bool color;       // ANSI colours
+    bool exact_bytes; // sizes as plain byte counts
+    bool unicode;     // block characters for bars; '#' otherwise
+    unsigned width;   // columns to fill; 0: 80
+};
+
+// Appends the whole report. 0 or -ENOMEM.
+int render_survey_text(const struct survey *survey, const struct render_style *style,
+                       struct buffer *buffer);
+
+// Appends one JSON object and a newline, as docs/json.md describes. 0, -ENOMEM; -ENOTSUP in a build
+// without JSON.
+int render_survey_json(const struct survey *survey, struct buffer *buffer);
+
+// One process in the table of `explain --all`.
+struct table_row {
+    int pid;
+    char name[64];
+    char runtimes[64]; // "Go 1.24.4, glibc 2.36"
+    uint64_t rss_bytes, lazy_bytes, kept_bytes, effective_bytes;
+    enum verdict_code verdict;
+};
+
+struct table {
+    struct table_row *rows;
+    size_t count, capacity;
+    size_t denied;   // processes that may not be read
+    size_t vanished; // processes that ended meanwhile
+};
+
+// Appends a row made of `survey` to the table. 0 or -ENOMEM.
+int table_add(struct table *table, const struct survey *survey);
+// Sorts by what could be got back (lazy + kept), most first.
+void table_sort(struct table *table);
+void table_free(struct table *table);
+
+int render_table_text(const struct table *table, const struct render_style *style,
+                      struct buffer *buffer);
+int render_table_json(const struct table *table, struct buffer *buffer);
+
+#endif
