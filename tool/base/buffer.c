@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,16 @@ int buffer_read_fd(struct buffer *buffer, int fd)
         if (take < (size_t)got)
             return -EFBIG;
     }
+}
+
+int buffer_read_at(struct buffer *buffer, int dir_fd, const char *path)
+{
+    int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    int error = buffer_read_fd(buffer, fd);
+    close(fd);
+    return error;
 }
 
 struct text buffer_text(const struct buffer *buffer)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A byte buffer that grows up to a limit, for files of unknown size. Tool world; its owner guards it.
+// A byte buffer that grows up to a limit, for files of unknown size. Tool world; its owner guards
+// it.
 #ifndef EBB_BASE_BUFFER_H
 #define EBB_BASE_BUFFER_H
 
@@ -23,8 +24,13 @@ int buffer_printf(struct buffer *buffer, const char *format, ...)
 int buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-// Reads `fd` to its end. 0 or -errno (-EFBIG when the limit is reached; what was read so far stays).
+// Reads `fd` to its end. 0 or -errno (-EFBIG when the limit is reached; what was read so far
+// stays).
 int buffer_read_fd(struct buffer *buffer, int fd);
+
+// Opens `path` below `dir_fd` (or AT_FDCWD) and reads it to its end, never waiting for a FIFO. 0 or
+// -errno as above.
+int buffer_read_at(struct buffer *buffer, int dir_fd, const char *path);
 
 struct text buffer_text(const struct buffer *buffer);
 void buffer_clear(struct buffer *buffer);

@@ -130,3 +130,38 @@ bool text_copy(struct text text, char *destination, size_t size)
     destination[len] = '\0';
     return len == text.len;
 }
+
+// The byte that an escape at the front stands for; 0 where there is none.
+static unsigned char text_octal_escape(struct text text)
+{
+    if (text.len < 4 || text.data[0] != '\\')
+        return 0;
+    unsigned value = 0;
+    for (size_t i = 1; i < 4; i++) {
+        int digit = text_digit(text.data[i], 8);
+        if (digit < 0)
+            return 0;
+        value = value * 8 + (unsigned)digit;
+    }
+    return value <= 0xff ? (unsigned char)value : 0;
+}
+
+bool text_copy_unescaped(struct text text, char *destination, size_t size)
+{
+    size_t used = 0;
+    while (text.len > 0 && used + 1 < size) {
+        unsigned char escaped = text_octal_escape(text);
+        destination[used++] = escaped ? (char)escaped : text.data[0];
+        text_drop(&text, escaped ? 4 : 1);
+    }
+    destination[used] = '\0';
+    return text.len == 0;
+}
+
+struct text text_base_name(struct text path)
+{
+    const char *slash = memrchr(path.data, '/', path.len);
+    if (slash)
+        text_drop(&path, (size_t)(slash - path.data) + 1);
+    return path;
+}

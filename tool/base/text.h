@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text views: the cursor that every parser of kernel text walks with. Tool world; pure, no state.
 //
-// A view borrows its bytes and never owns them. No function here reads a byte outside the view, expects a
-// terminating NUL, or allocates, so a parser built from them cannot run over a truncated buffer.
+// A view borrows its bytes and never owns them. No function here reads a byte outside the view,
+// expects a terminating NUL, or allocates, so a parser built from them cannot run over a truncated
+// buffer.
 #ifndef EBB_BASE_TEXT_H
 #define EBB_BASE_TEXT_H
 
@@ -18,10 +19,12 @@ struct text {
 // A view of a NUL-terminated string.
 struct text text_of(const char *string);
 
-// Takes the next line (without its '\n') off `rest`. False at the end. A last line without '\n' counts.
+// Takes the next line (without its '\n') off `rest`. False at the end. A last line without '\n'
+// counts.
 bool text_next_line(struct text *rest, struct text *ret_line);
 
-// Takes the next field off `rest`, split at `separator`; the separator is consumed. False when `rest` is empty.
+// Takes the next field off `rest`, split at `separator`; the separator is consumed. False when
+// `rest` is empty.
 bool text_next_field(struct text *rest, char separator, struct text *ret_field);
 
 // Drops leading blanks (space, tab).
@@ -42,5 +45,12 @@ bool text_contains(struct text text, const char *needle);
 
 // Copies at most `size - 1` bytes and always terminates. Returns false when it had to cut.
 bool text_copy(struct text text, char *destination, size_t size);
+
+// text_copy() that turns the kernel's octal escapes (\040, \011, \012, \134 in mountinfo, maps)
+// into bytes. A backslash without three octal digits, and \000, stay as they are.
+bool text_copy_unescaped(struct text text, char *destination, size_t size);
+
+// The part behind the last '/'.
+struct text text_base_name(struct text path);
 
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parsers of the small files of /proc/PID: status, stat, statm, auxv, smaps_rollup. Tool world; pure.
+// Parsers of the small files of /proc/PID: status, stat, statm, auxv, smaps_rollup. Tool world;
+// pure.
 //
-// Each takes (buffer, length), survives any truncation, and fills in only what it found; the others stay 0.
+// Each takes (buffer, length), survives any truncation, and fills in only what it found; the others
+// stay 0.
 #ifndef EBB_PROC_STATUS_H
 #define EBB_PROC_STATUS_H
 
@@ -19,9 +21,9 @@ struct proc_status {
     uint64_t rss_anon_kib, rss_file_kib, rss_shmem_kib, hugetlb_kib;
     uint64_t threads;
     uint64_t cap_effective;
-    int32_t ns_pid;     // innermost pid of NSpid
-    uint32_t seccomp;   // 0 none, 1 strict, 2 filter
-    bool has_memory;    // false for kernel threads and zombies: no Vm lines
+    int32_t ns_pid;   // innermost pid of NSpid
+    uint32_t seccomp; // 0 none, 1 strict, 2 filter
+    bool has_memory;  // false for kernel threads and zombies: no Vm lines
 };
 // -EBADMSG when it is not a status file at all.
 int proc_status_parse(struct text file, struct proc_status *ret_status);
@@ -30,7 +32,7 @@ struct proc_stat {
     char comm[64]; // may hold any byte, ')' and blanks too
     char state;
     int32_t ppid;
-    uint64_t flags;       // PF_*; PF_KTHREAD 0x00200000 marks kernel threads
+    uint64_t flags; // PF_*; PF_KTHREAD 0x00200000 marks kernel threads
     uint64_t minor_faults, major_faults, user_ticks, system_ticks;
     uint64_t threads;
     uint64_t start_ticks; // after boot
@@ -55,10 +57,12 @@ int proc_rollup_parse(struct text file, struct proc_rollup *ret_rollup);
 // Looks `key` (AT_*) up in an auxv of 64-bit words. 0, -ENOENT.
 int proc_auxv_find(struct text file, uint64_t key, uint64_t *ret_value);
 
-// Finds `name` in an environ or any NUL-separated NAME=VALUE list. Borrowed view into `file`. False if unset.
+// Finds `name` in an environ or any NUL-separated NAME=VALUE list. Borrowed view into `file`. False
+// if unset.
 bool proc_environ_find(struct text file, const char *name, struct text *ret_value);
 
-// The part of a NUL-separated cmdline as one line, arguments parted by blanks, control bytes as '?'.
+// The part of a NUL-separated cmdline as one line, arguments parted by blanks, control bytes as
+// '?'.
 void proc_cmdline_join(struct text file, char *ret_line, size_t size);
 
 #endif
