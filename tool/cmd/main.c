@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ebb command's entry point. World: tool; no state.
-#include <stdio.h>
+// The ebb command's entry point: all it does is in the libraries, where tests reach it. World:
+// tool.
+#include "cmd/verb.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    puts("ebb " EBB_VERSION);
-    return 0;
+    return verb_dispatch(argc, argv);
 }

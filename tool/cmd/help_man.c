@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Man pages in troff (man(7)), from the tables. Tool world; pure.
+#include "cmd/help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Running text. Backslashes and dashes mean something to troff, as does a point or quote in front.
+static void put_text(struct output *output, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        output_printf(output, "\\&");
+    for (; *text; text++) {
+        if (*text == '\\')
+            output_printf(output, "\\e");
+        else if (*text == '-')
+            output_printf(output, "\\-");
+        else
+            output_printf(output, "%c", *text);
+    }
+}
+
+static void put_line(struct output *output, const char *text)
+{
+    put_text(output, text);
+    output_printf(output, "\n");
+}
+
+static void put_options(struct output *output, const struct option_spec *table)
+{
+    for (; table && table->name; table++) {
+        char argument[160];
+        options_argument(table, argument, sizeof(argument));
+        output_printf(output, ".TP\n");
+        if (table->letter)
+            output_printf(output, "\\fB\\-%c\\fR, ", table->letter);
+        output_printf(output, "\\fB\\-\\-");
+        put_text(output, table->name);
+        output_printf(output, "\\fR");
+        if (argument[0]) {
+            output_printf(output, "=\\fI");
+            put_text(output, argument);
+            output_printf(output, "\\fR");
+        }
+        output_printf(output, "\n");
+        put_line(output, table->help);
+        if (table->fallback) {
+            output_printf(output, "Default: ");
+            put_text(output, table->fallback);
+            output_printf(output, ".\n");
+        }
+    }
+}
+
+static void put_statuses(struct output *output, bool with_verdicts)
+{
+    output_printf(output, ".SH EXIT STATUS\n");
+    for (const struct help_status *row = help_statuses(); row->text; row++) {
+        if (row->is_verdict && !with_verdicts)
+            continue;
+        output_printf(output, ".TP\n%d\n", row->status);
+        put_line(output, row->text);
+    }
+}
+
+static void put_head(struct output *output, const char *page, const char *purpose)
+{
+    output_printf(output, ".TH \"%s\" 1 \"\" \"ebb %s\" \"User Commands\"\n.SH NAME\n", page,
+                  EBB_VERSION);
+    put_text(output, page);
+    output_printf(output, " \\- ");
+    put_line(output, purpose);
+}
+
+static void put_environment(struct output *output)
+{
+    output_printf(output, ".SH ENVIRONMENT\n.TP\nNO_COLOR\n"
+                          "Set and not empty: no colours, as with \\-\\-color=never.\n");
+}
+
+static void render_ebb(struct output *output)
+{
+    put_head(output, "ebb", "say where a process's memory is, and get it back");
+    output_printf(output, ".SH SYNOPSIS\n.B ebb\n.I VERB\n[\\fIOPTION\\fR]... [\\fITARGET\\fR]\n"
+                          ".SH DESCRIPTION\n");
+    put_line(output,
+             "ebb looks at a process whose memory went up and did not come down, and answers: "
+             "is it a leak, how do I get it back, how do I keep it from happening again. "
+             "The process needs no change, no restart and no agent inside.");
+    output_printf(output, ".SH VERBS\n");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (verb->is_hidden)
+            continue;
+        output_printf(output, ".TP\n.B %s\n", verb->name);
+        put_line(output, verb->purpose);
+    }
+    output_printf(output, ".SH OPTIONS\n");
+    put_options(output, verb_global_options());
+    put_statuses(output, false);
+    put_environment(output);
+    output_printf(output, ".SH SEE ALSO\n");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        // help has nothing to tell beyond its line above.
+        if (!verb->is_hidden && verb->options)
+            output_printf(output, ".BR ebb\\-%s (1),\n", verb->name);
+    }
+    output_printf(output, ".BR proc (5),\n.BR madvise (2)\n");
+}
+
+static void render_verb(const struct verb *verb, struct output *output)
+{
+    char page[64];
+    snprintf(page, sizeof(page), "ebb-%s", verb->name);
+    put_head(output, page, verb->purpose);
+    output_printf(output, ".SH SYNOPSIS\n");
+    for (size_t i = 0; verb->usage[i]; i++) {
+        output_printf(output, "%s.B ebb %s\n", i ? ".br\n" : "", verb->name);
+        put_line(output, verb->usage[i]);
+    }
+    output_printf(output, ".SH DESCRIPTION\n");
+    for (size_t i = 0; verb->description && verb->description[i]; i++) {
+        output_printf(output, "%s", i ? ".PP\n" : "");
+        put_line(output, verb->description[i]);
+    }
+    output_printf(output, ".SH OPTIONS\n");
+    put_options(output, verb->options);
+    put_options(output, verb_global_options());
+    put_statuses(output, verb->has_verdict_status);
+    put_environment(output);
+    if (verb->examples)
+        output_printf(output, ".SH EXAMPLES\n");
+    for (const struct verb_example *row = verb->examples; row && row->command; row++) {
+        output_printf(output, ".TP\n\\fB");
+        put_text(output, row->command);
+        output_printf(output, "\\fR\n");
+        put_line(output, row->purpose);
+    }
+    output_printf(output, ".SH SEE ALSO\n.BR ebb (1)\n");
+}
+
+void help_render_man(const struct verb *verb, struct output *output)
+{
+    if (verb)
+        render_verb(verb, output);
+    else
+        render_ebb(output);
+}

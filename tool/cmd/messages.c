@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages on stderr and results on stdout. Tool world; no state of its own.
+#include "cmd/messages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(fd, data, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        data += written;
+        len -= (size_t)written;
+    }
+    return 0;
+}
+
+// One write for a whole message: lines of several processes do not mix. Longer ones are cut.
+__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
+                                                      va_list args)
+{
+    char line[2048];
+    size_t used = (size_t)snprintf(line, sizeof(line) - 1, "%s", prefix);
+    int len = vsnprintf(line + used, sizeof(line) - 1 - used, format, args);
+    if (len < 0)
+        return;
+    used = strlen(line);
+    line[used++] = '\n';
+    // Nothing can be told when stderr itself fails.
+    (void)write_all(STDERR_FILENO, line, used);
+}
+
+void message_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("ebb: ", format, args);
+    va_end(args);
+}
+
+void message_hint(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("     ", format, args);
+    va_end(args);
+}
+
+void message_text(const char *text, size_t len)
+{
+    (void)write_all(STDERR_FILENO, text, len);
+}
+
+void output_printf(struct output *output, const char *format, ...)
+{
+    if (output->error < 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    output->error = buffer_vprintf(&output->buffer, format, args);
+    va_end(args);
+}
+
+int output_finish(struct output *output)
+{
+    int error = output->error;
+    if (error == 0)
+        error = write_all(STDOUT_FILENO, output->buffer.data, output->buffer.len);
+    buffer_free(&output->buffer);
+    *output = (struct output){0};
+    if (error == 0)
+        return EXIT_DONE;
+    if (error != -EPIPE)
+        message_error("cannot write the result: %s", strerror(-error));
+    return EXIT_FAILED;
+}
+
+void output_prepare(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        // Read-only, so that writing to a stdout that was closed is still an error.
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", O_RDONLY);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void progress_start(struct progress *progress)
+{
+    *progress = (struct progress){.enabled = isatty(STDERR_FILENO) == 1};
+}
+
+// Writes `text` over the line that stands there.
+static void progress_replace(struct progress *progress, const char *text)
+{
+    char line[600];
+    size_t len = strlen(text);
+    size_t rest = progress->shown_len > len ? progress->shown_len - len : 0;
+    int used = snprintf(line, sizeof(line), "\r%s%*s", text, (int)rest, "");
+    if (used > 0 && (size_t)used < sizeof(line))
+        (void)write_all(STDERR_FILENO, line, (size_t)used);
+    progress->shown_len = len;
+}
+
+void progress_show(struct progress *progress, const char *format, ...)
+{
+    if (!progress->enabled)
+        return;
+    char text[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    progress_replace(progress, text);
+}
+
+void progress_end(struct progress *progress)
+{
+    if (!progress->enabled || progress->shown_len == 0)
+        return;
+    progress_replace(progress, "");
+    (void)write_all(STDERR_FILENO, "\r", 1);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the process that the user means, or says why there is none. Tool world; no state.
+#include "cmd/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "proc/find.h"
+#include "proc/process.h"
+#include "proc/status.h"
+
+enum {
+    // PID_MAX_LIMIT of include/linux/threads.h on 64-bit systems.
+    PID_LARGEST = 4194304,
+    MATCHES_SHOWN = 20,
+    FILE_LIMIT_BYTES = 65536,
+};
+
+// A text file of process `pid`; empty where it cannot be read. buffer_free() it.
+static struct buffer read_process_file(const char *proc_root, pid_t pid, const char *name)
+{
+    struct buffer file = {0};
+    struct process *process;
+    if (process_open(proc_root, pid, &process) < 0)
+        return file;
+    // Whatever could be read serves a message; the error itself is told elsewhere.
+    (void)process_read_file(process, name, FILE_LIMIT_BYTES, &file);
+    process_close(process);
+    return file;
+}
+
+// Escaped comm of a process, "?" where it cannot be read.
+static void process_shown_name(const char *proc_root, pid_t pid, char *ret_shown, size_t size)
+{
+    struct buffer file = read_process_file(proc_root, pid, "status");
+    struct proc_status status;
+    bool ok = proc_status_parse(buffer_text(&file), &status) == 0 && status.name[0];
+    message_escape(ok ? status.name : "?", ret_shown, size);
+    buffer_free(&file);
+}
+
+static int refuse_proc_root(const char *proc_root)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(proc_root, shown, sizeof(shown));
+    message_error("%s shows no processes: is /proc mounted there?", shown);
+    message_hint("Mount it (mount -t proc proc /proc), or name another tree with --proc-root.");
+    return EXIT_FAILED;
+}
+
+static int refuse_zombie(const char *proc_root, pid_t pid)
+{
+    struct buffer file = read_process_file(proc_root, pid, "stat");
+    struct proc_stat stat;
+    if (proc_stat_parse(buffer_text(&file), &stat) == 0) {
+        char parent[MESSAGE_NAME_MAX];
+        process_shown_name(proc_root, stat.ppid, parent, sizeof(parent));
+        message_error("process %d has ended and waits for its parent %d (%s) to collect it: "
+                      "it holds no memory",
+                      (int)pid, (int)stat.ppid, parent);
+    } else {
+        message_error("process %d has ended: it holds no memory", (int)pid);
+    }
+    buffer_free(&file);
+    return EXIT_NO_PROCESS;
+}
+
+int target_refuse(const char *proc_root, pid_t pid, int error)
+{
+    switch (-error) {
+    case ESRCH:
+        message_error("no process %d (it ended or never was)", (int)pid);
+        return EXIT_NO_PROCESS;
+    case ECHILD:
+        return refuse_zombie(proc_root, pid);
+    case ENOEXEC:
+        message_error("process %d: a kernel thread has no memory of its own", (int)pid);
+        return EXIT_FAILED;
+    case ESTALE:
+        message_error("process %d called exec while it was read, twice: try again", (int)pid);
+        return EXIT_FAILED;
+    case EACCES:
+    case EPERM:
+        message_error("process %d may not be read", (int)pid);
+        message_hint(
+            "Run ebb as the process's user or as root; in a container, with CAP_SYS_PTRACE.");
+        return EXIT_NOT_PERMITTED;
+    case ENOENT:
+        return refuse_proc_root(proc_root);
+    default:
+        message_error("process %d could not be read: %s", (int)pid, strerror(-error));
+        return EXIT_FAILED;
+    }
+}
+
+static int refuse_matches(const char *proc_root, const char *shown,
+                          const struct proc_entry *entries, size_t count)
+{
+    message_error("%zu processes are named '%s'; give the PID of one:", count, shown);
+    for (size_t i = 0; i < count && i < MATCHES_SHOWN; i++) {
+        char cmdline[96] = "", name[MESSAGE_NAME_MAX], shown_cmdline[MESSAGE_NAME_MAX];
+        struct buffer file = read_process_file(proc_root, entries[i].pid, "cmdline");
+        proc_cmdline_join(buffer_text(&file), cmdline, sizeof(cmdline));
+        buffer_free(&file);
+        message_escape(entries[i].name, name, sizeof(name));
+        message_escape(cmdline, shown_cmdline, sizeof(shown_cmdline));
+        message_hint("%7d  %-15s  %s", (int)entries[i].pid, name, shown_cmdline);
+    }
+    if (count > MATCHES_SHOWN)
+        message_hint("... and %zu more", count - MATCHES_SHOWN);
+    return EXIT_USAGE;
+}
+
+static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
+{
+    struct proc_entry *entries = NULL;
+    size_t count = 0;
+    int error = proc_find_by_name(proc_root, name, &entries, &count);
+    if (error == -ENOENT)
+        return refuse_proc_root(proc_root);
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(name, shown, sizeof(shown));
+    if (error < 0) {
+        message_error("cannot look for '%s': %s", shown, strerror(-error));
+        return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+    }
+    int status = EXIT_DONE;
+    if (count == 1) {
+        *ret_pid = entries[0].pid;
+    } else if (count == 0) {
+        message_error("no process is named '%s'", shown);
+        status = EXIT_NO_PROCESS;
+    } else {
+        status = refuse_matches(proc_root, shown, entries, count);
+    }
+    free(entries);
+    return status;
+}
+
+// The process that thread `tid` belongs to; `tid` itself where that cannot be read.
+static pid_t thread_leader(const char *proc_root, pid_t tid)
+{
+    struct buffer file = read_process_file(proc_root, tid, "status");
+    struct text rest = buffer_text(&file), line;
+    uint64_t leader = (uint64_t)tid;
+    while (text_next_line(&rest, &line)) {
+        if (!text_take_prefix(&line, "Tgid:"))
+            continue;
+        text_skip_blanks(&line);
+        if (!text_take_u64(&line, &leader) || leader == 0 || leader > PID_LARGEST)
+            leader = (uint64_t)tid;
+        break;
+    }
+    buffer_free(&file);
+    return (pid_t)leader;
+}
+
+static int resolve_pid(const char *proc_root, struct text digits, const char *shown, pid_t *ret_pid)
+{
+    uint64_t number;
+    if (!text_take_u64(&digits, &number) || number > PID_LARGEST) {
+        message_error("'%s' is too large for a PID: the largest is %d", shown, PID_LARGEST);
+        return EXIT_USAGE;
+    }
+    if (number == 0) {
+        message_error("a PID is larger than 0");
+        return EXIT_USAGE;
+    }
+    pid_t pid = (pid_t)number, leader = thread_leader(proc_root, pid);
+    if (leader != pid) {
+        char name[MESSAGE_NAME_MAX];
+        process_shown_name(proc_root, leader, name, sizeof(name));
+        message_error("%d is a thread of process %d (%s): going on with the process", (int)pid,
+                      (int)leader, name);
+    }
+    *ret_pid = leader;
+    return EXIT_DONE;
+}
+
+int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(text, shown, sizeof(shown));
+    size_t len = strlen(text);
+    if (len == 0) {
+        message_error("TARGET is empty: give a PID or a process name");
+        return EXIT_USAGE;
+    }
+    if (strspn(text, "0123456789") == len)
+        return resolve_pid(proc_root, text_of(text), shown, ret_pid);
+    if (text[0] == '-' && strspn(text + 1, "0123456789") == len - 1) {
+        message_error("'%s' is no PID: a PID is larger than 0", shown);
+        return EXIT_USAGE;
+    }
+    return resolve_name(proc_root, text, ret_pid);
+}

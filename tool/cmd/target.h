@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// TARGET of a command line: a process ID, or a name that one process has. Tool world.
+#ifndef EBB_CMD_TARGET_H
+#define EBB_CMD_TARGET_H
+
+#include <sys/types.h>
+
+#include "cmd/messages.h"
+
+// Finds the process that `text` names below `proc_root`. A thread's ID leads to its process, with a
+// note on stderr. EXIT_DONE with `*ret_pid` set; else, after a message: EXIT_USAGE (no PID at all,
+// or several processes of that name, which are listed), EXIT_NO_PROCESS, EXIT_NOT_PERMITTED,
+// EXIT_FAILED.
+int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid);
+
+// Says why process `pid` could not be read (-errno of process_open() or survey_take()), and what
+// would help. The exit status.
+int target_refuse(const char *proc_root, pid_t pid, int error);
+
+#endif

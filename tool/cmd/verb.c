@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the command line to the verb's run function. Tool world; no state.
+#include "cmd/verb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/help.h"
+
+enum { VERBS_MAX = 64 };
+
+int verb_refuse_unknown(const char *name)
+{
+    const char *words[VERBS_MAX + 1];
+    size_t count = 0;
+    for (const struct verb *verb = verb_table(); verb->name && count < VERBS_MAX; verb++) {
+        if (!verb->is_hidden)
+            words[count++] = verb->name;
+    }
+    words[count] = NULL;
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(name, shown, sizeof(shown));
+    const char *near = options_nearest(name, words);
+    if (near)
+        message_error("unknown verb '%s'; did you mean '%s'?", shown, near);
+    else
+        message_error("unknown verb '%s'", shown);
+    message_hint("'ebb help' lists the verbs.");
+    return EXIT_USAGE;
+}
+
+static bool wants_color(const struct options *options)
+{
+    const char *when = options_get(options, "color")->string;
+    if (strcmp(when, "auto") != 0)
+        return strcmp(when, "always") == 0;
+    // https://no-color.org: set and not empty.
+    const char *no_color = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    if (no_color && no_color[0])
+        return false;
+    if (terminal && strcmp(terminal, "dumb") == 0)
+        return false;
+    return isatty(STDOUT_FILENO) == 1;
+}
+
+static int print_version(void)
+{
+    struct output output = {0};
+    output_printf(&output, "ebb %s\n", EBB_VERSION);
+    return output_finish(&output);
+}
+
+// Options before the verb: only the global ones, and only as far as they stand before it.
+static int run_without_verb(int argc, char **argv)
+{
+    struct options options;
+    char error[OPTIONS_ERROR_MAX];
+    if (options_parse(NULL, verb_global_options(), (size_t)argc, argv, &options, error) < 0) {
+        message_error("%s", error);
+        message_hint("'ebb help' lists the verbs and the options.");
+        return EXIT_USAGE;
+    }
+    if (options_flag(&options, "help"))
+        return help_print(NULL);
+    if (options_flag(&options, "version"))
+        return print_version();
+    if (options.operand_count == 0)
+        return help_refuse();
+    if (!verb_find(options.operands[0]))
+        return verb_refuse_unknown(options.operands[0]);
+    message_error("the verb comes first: ebb %s [OPTION]...", options.operands[0]);
+    return EXIT_USAGE;
+}
+
+int verb_dispatch(int argc, char **argv)
+{
+    output_prepare();
+    if (argc < 2)
+        return help_refuse();
+    if (argv[1][0] == '-')
+        return run_without_verb(argc - 1, argv + 1);
+    const struct verb *verb = verb_find(argv[1]);
+    if (!verb)
+        return verb_refuse_unknown(argv[1]);
+    struct command command = {.verb = verb};
+    char error[OPTIONS_ERROR_MAX];
+    if (options_parse(verb->options, verb_global_options(), (size_t)(argc - 2), argv + 2,
+                      &command.options, error) < 0) {
+        message_error("%s: %s", verb->name, error);
+        message_hint("'ebb %s --help' shows its options.", verb->name);
+        return EXIT_USAGE;
+    }
+    if (options_flag(&command.options, "help"))
+        return help_print(verb);
+    if (options_flag(&command.options, "version"))
+        return print_version();
+    command.color = wants_color(&command.options);
+    return verb->run(&command);
+}

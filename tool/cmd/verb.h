@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A verb of the command: what it is called, what it takes, what it says of itself, what it does.
+// Tool world. The table of all verbs is in verbs.c.
+#ifndef EBB_CMD_VERB_H
+#define EBB_CMD_VERB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cmd/messages.h"
+#include "cmd/options.h"
+
+// What a verb's run function gets.
+struct command {
+    const struct verb *verb;
+    struct options options;
+    bool color; // results go to a terminal that shall have colours
+};
+
+// A command line and what it is good for.
+struct verb_example {
+    const char *command;
+    const char *purpose;
+};
+
+struct verb {
+    const char *name;
+    const char *purpose;                 // one line without a full stop: "say where the RSS is"
+    const char *const *usage;            // what follows "ebb NAME", one per form; NULL-terminated
+    const char *const *description;      // paragraphs; NULL-terminated
+    const struct verb_example *examples; // ends with a row of NULLs
+    const struct option_spec *options;   // ends with a row of NULLs; NULL none
+    bool has_verdict_status;             // its --exit-code answers 10 + the verdict's number
+    bool is_hidden; // serves the build and the shells: not in help, man pages or completions
+    int (*run)(const struct command *command); // returns an enum exit_status
+};
+
+// All verbs in the order of help; the last row's name is NULL.
+const struct verb *verb_table(void);
+// The options that every verb takes.
+const struct option_spec *verb_global_options(void);
+// NULL if there is none.
+const struct verb *verb_find(const char *name);
+
+// Says on stderr that there is no such verb, and which one may be meant. EXIT_USAGE.
+int verb_refuse_unknown(const char *name);
+
+// Runs the command line; `argv` is reordered. The exit status.
+int verb_dispatch(int argc, char **argv);
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of verbs. Tool world; constant.
+//
+// To add a verb:
+// 1. tool/cmd/NAME.c: its option table `NAME_options` and `NAME_run()`: read the options, call the
+//    layers below, print once through struct output, return an enum exit_status.
+// 2. tool/cmd/verbs.h: declare both.
+// 3. Here: a row. --help, the man page and the completions of the shells come from it.
+// 4. docs/man/CMakeLists.txt: its name in the list of man pages.
+// 5. tests/cli/NAME.t: usage errors, exit status, a golden of its output. README.md: the table of
+//    verbs.
+#include "cmd/verbs.h"
+
+#include <string.h>
+
+#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct verb table[] = {
+    {
+        .name = "explain",
+        .purpose = "show who owns each byte of a process's RSS, and whether it is a leak",
+        .usage = LINES("[OPTION]... TARGET", "[OPTION]... --all"),
+        .description = LINES(
+            "Reads one process from outside and prints its account: the bytes that the program has "
+            "in use, what its runtime keeps, what the kernel may take at any time, and the rest. "
+            "The rows sum to the RSS that the kernel counts. Below stand the verdict with its "
+            "numbers, the traps that apply, and what to do next.",
+            "TARGET is a process ID, or the name of a process if only one has it.",
+            "The target is not stopped, traced or written to, and no page of it is brought into "
+            "memory. What could not be read is listed with the privilege that would help; this is "
+            "no failure.",
+            "Whether memory grows can only be told over time: --for 30s watches first."),
+        .examples =
+            (const struct verb_example[]){
+                {"ebb explain 4121", "the account and the verdict of process 4121"},
+                {"ebb explain --for 30s redis-server", "watch for half a minute: does it grow?"},
+                {"ebb explain --all", "every process, by what could be got back from it"},
+                {"ebb explain --json 4121 | jq .effective_rss_bytes", "one number for a script"},
+                {"ebb explain --exit-code 4121 || echo $?", "status 14: it grows"},
+                {NULL, NULL}},
+        .options = explain_options,
+        .has_verdict_status = true,
+        .run = explain_run,
+    },
+    {
+        .name = "doctor",
+        .purpose = "show what this kernel, cgroup and these privileges allow",
+        .usage = LINES("[OPTION]..."),
+        .description = LINES(
+            "Looks at the host and at itself: the kernel's version and what it has, lazily freed "
+            "memory, huge pages, swap, cgroup version and limits, pressure, who may read whom, and "
+            "capabilities. Says what each verb can do here and now, and what traps this host has.",
+            "It only reads, and needs no privileges."),
+        .examples = (const struct verb_example[]){{"ebb doctor", "what works here"},
+                                                  {"sudo ebb doctor", "what works as root"},
+                                                  {NULL, NULL}},
+        .options = doctor_options,
+        .run = doctor_run,
+    },
+    {
+        .name = "help",
+        .purpose = "show the help of ebb or of a verb",
+        .usage = LINES("[VERB]"),
+        .description = LINES("Prints the list of verbs, or all about one of them."),
+        .examples =
+            (const struct verb_example[]){{"ebb help explain", "all about explain"}, {NULL, NULL}},
+        .run = help_run,
+    },
+    {
+        .name = "__man",
+        .purpose = "print a man page in troff, of ebb or of a verb",
+        .usage = LINES("[VERB]"),
+        .is_hidden = true,
+        .run = help_man_run,
+    },
+    {
+        .name = "__completion",
+        .purpose = "print the completion for a shell",
+        .usage = LINES("bash|zsh|fish"),
+        .is_hidden = true,
+        .run = help_completion_run,
+    },
+    {.name = NULL},
+};
+
+static const char *const color_choices[] = {"auto", "always", "never", NULL};
+
+static const struct option_spec global_options[] = {
+    {.name = "color",
+     .kind = OPTION_CHOICE,
+     .choices = color_choices,
+     .fallback = "auto",
+     .help = "Colours and emphasis. auto: on a terminal, unless NO_COLOR is set."},
+    {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "Show this help."},
+    {.name = "version", .letter = 'V', .kind = OPTION_FLAG, .help = "Show the version."},
+    {.name = NULL},
+};
+
+const struct verb *verb_table(void)
+{
+    return table;
+}
+
+const struct option_spec *verb_global_options(void)
+{
+    return global_options;
+}
+
+const struct verb *verb_find(const char *name)
+{
+    for (const struct verb *verb = table; verb->name; verb++) {
+        if (strcmp(verb->name, name) == 0)
+            return verb;
+    }
+    return NULL;
+}
