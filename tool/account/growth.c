@@ -59,6 +59,21 @@ static bool growth_line_rises(const struct growth_line *line, double first_bytes
            (double)line->change_bytes >= least_change;
 }
 
+// In use is known only where a full account was made: at both ends at least.
+static bool growth_fit_in_use(const struct growth_sample *samples, size_t count,
+                              struct growth_line *ret_line)
+{
+    struct growth_sample known[GROWTH_ACCOUNTS_MAX];
+    size_t known_count = 0;
+    for (size_t i = 0; i < count && known_count < GROWTH_ACCOUNTS_MAX; i++)
+        if (samples[i].has_in_use)
+            known[known_count++] = samples[i];
+    if (known_count < 2 || !(known[known_count - 1].time_s > known[0].time_s))
+        return false;
+    *ret_line = growth_line_fit(known, known_count, GROWTH_IN_USE);
+    return true;
+}
+
 int growth_fit(const struct growth_sample *samples, size_t count, struct growth *ret_growth)
 {
     if (count < 2 || !(samples[count - 1].time_s > samples[0].time_s))
@@ -66,14 +81,10 @@ int growth_fit(const struct growth_sample *samples, size_t count, struct growth 
     struct growth growth = {
         .seconds = samples[count - 1].time_s - samples[0].time_s,
         .sample_count = count,
-        .has_in_use = true,
         .effective = growth_line_fit(samples, count, GROWTH_EFFECTIVE),
         .rss = growth_line_fit(samples, count, GROWTH_RSS),
     };
-    for (size_t i = 0; i < count; i++)
-        growth.has_in_use = growth.has_in_use && samples[i].has_in_use;
-    if (growth.has_in_use)
-        growth.in_use = growth_line_fit(samples, count, GROWTH_IN_USE);
+    growth.has_in_use = growth_fit_in_use(samples, count, &growth.in_use);
     growth.is_growing = growth_line_rises(&growth.effective, (double)samples[0].effective_bytes) &&
                         (!growth.has_in_use || growth.in_use.slope_bytes_per_s > 0);
     *ret_growth = growth;

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { GROWTH_ACCOUNTS_MAX = 64 }; // samples with has_in_use that are looked at
+
 struct growth_sample {
     double time_s;            // since the first sample
     uint64_t effective_bytes; // RSS - lazy
@@ -26,9 +28,11 @@ struct growth {
     double seconds;
     size_t sample_count;
     struct growth_line effective, rss, in_use;
-    bool has_in_use;
-    bool is_growing; // the effective slope is positive beyond twice its error, and in use rises
-                     // with it where known
+    bool has_in_use; // at least two samples with it
+    uint64_t minor_faults,
+        major_faults; // of the process during the observation; filled in by who observes
+    bool is_growing;  // the effective slope is positive beyond twice its error, and in use rises
+                      // with it where known
 };
 
 // 0; -EINVAL with fewer than two samples or no time between them.

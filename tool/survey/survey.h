@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A survey: all readings of one process at one moment, and the account made of them. Tool world; one thread.
+// A survey: all readings of one process at one moment, and the account made of them. Tool world;
+// one thread.
 //
-// This is where I/O and model meet: proc and runtime are read, the pure account and verdict are built. Every verb
-// that looks at a process starts here, and every renderer draws this struct.
+// This is where I/O and model meet: proc and runtime are read, the pure account and verdict are
+// built. Every verb that looks at a process starts here, and every renderer draws this struct.
 #ifndef EBB_SURVEY_SURVEY_H
 #define EBB_SURVEY_SURVEY_H
 
@@ -18,9 +19,9 @@
 #include "runtime/report.h"
 
 struct survey_options {
-    const char *proc_root;  // "/proc"
-    double observe_s;       // 0: no growth
-    unsigned budget_ms;     // for each runtime reader; 0: no limit
+    const char *proc_root; // "/proc"
+    double observe_s;      // 0: no growth
+    unsigned budget_ms;    // for each runtime reader; 0: no limit
     // Called about once a second while observing, with the seconds done; may be NULL.
     void (*progress)(void *context, double done_s, double total_s);
     void *progress_context;
@@ -33,17 +34,17 @@ struct survey_unread {
 
 struct survey {
     int pid;
-    char name[64];          // comm
-    char cmdline[1024];     // one line
-    char exe[1024];         // "" if unreadable
+    char name[64];      // comm
+    char cmdline[1024]; // one line
+    char exe[1024];     // "" if unreadable
     uint64_t start_ticks;
-    double start_time_s;    // seconds since the epoch
-    double uptime_s;        // of the process
+    double start_time_s; // seconds since the epoch
+    double uptime_s;     // of the process
     struct proc_status status;
     size_t mapping_count;
     struct account account;
-    bool has_account;       // false when smaps was not readable
-    uint64_t rss_bytes;     // of the account, or of status without one
+    bool has_account;   // false when smaps was not readable
+    uint64_t rss_bytes; // of the account, or of status without one
     struct runtime_report *reports;
     size_t report_count;
     struct growth growth;
@@ -55,9 +56,10 @@ struct survey {
     size_t unread_count, unread_capacity;
 };
 
-// 0 with a survey that survey_free() frees; -ESRCH; -ESTALE when the process called exec meanwhile (twice in a row);
-// -ENOEXEC for kernel threads, -ECHILD for zombies (they have no memory); -EACCES/-EPERM when not even status could
-// be read; -ENOMEM. Missing rights are no failure: what could not be read is listed in `unread`.
+// 0 with a survey that survey_free() frees; -ESRCH; -ESTALE when the process called exec meanwhile
+// (twice in a row); -ENOEXEC for kernel threads, -ECHILD for zombies (they have no memory);
+// -EACCES/-EPERM when not even status could be read; -ENOMEM. Missing rights are no failure: what
+// could not be read is listed in `unread`.
 int survey_take(const struct survey_options *options, int pid, struct survey *ret_survey);
 void survey_free(struct survey *survey);
 

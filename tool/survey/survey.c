@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking a survey, see survey.h. Tool world; one thread.
+#include "survey/survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "survey/reading.h"
+
+static bool survey_observes(const struct survey_options *options, const struct survey *survey)
+{
+    return options->observe_s > 0 && survey->has_account;
+}
+
+// A first survey is made only to compare the second one with it.
+static int survey_read_growth(const struct survey_options *options, struct process *process,
+                              struct survey *survey)
+{
+    struct survey last = {0};
+    int error = survey_read_identity(options, process, &last);
+    if (!error)
+        error = survey_observe(options, process, survey, &last);
+    if (error) {
+        survey_free(&last);
+        return error;
+    }
+    survey_free(survey);
+    *survey = last;
+    return 0;
+}
+
+static void survey_reach_verdict(struct survey *survey)
+{
+    struct verdict_input input = {
+        .account = survey->has_account ? &survey->account : NULL,
+        .reports = survey->reports,
+        .report_count = survey->report_count,
+        .growth = survey->has_growth ? &survey->growth : NULL,
+        .cgroup = &survey->cgroup,
+        .host = &survey->host,
+        .pid = survey->pid,
+        .thread_count = survey->status.threads,
+        .incomplete = survey->unread_count > 0,
+    };
+    verdict_reach(&input, &survey->verdict);
+}
+
+// All readings of one held process.
+static int survey_read(const struct survey_options *options, struct process *process,
+                       struct survey *survey)
+{
+    int error = survey_read_identity(options, process, survey);
+    if (!error)
+        error = survey_read_memory(options, process, survey);
+    if (!error && survey_observes(options, survey))
+        error = survey_read_growth(options, process, survey);
+    return error ? error : process_check(process);
+}
+
+static int survey_try(const struct survey_options *options, int pid, struct survey *ret_survey)
+{
+    struct process *process;
+    int error = process_open(options->proc_root, pid, &process);
+    if (error)
+        return error;
+    struct survey survey = {0};
+    error = survey_read(options, process, &survey);
+    process_close(process);
+    if (error) {
+        survey_free(&survey);
+        return error;
+    }
+    survey_reach_verdict(&survey);
+    *ret_survey = survey;
+    return 0;
+}
+
+int survey_take(const struct survey_options *options, int pid, struct survey *ret_survey)
+{
+    int error = survey_try(options, pid, ret_survey);
+    // A process that has just called exec is a new program: worth one more look.
+    return error == -ESTALE ? survey_try(options, pid, ret_survey) : error;
+}
+
+void survey_free(struct survey *survey)
+{
+    for (size_t i = 0; i < survey->report_count; i++)
+        runtime_report_free(&survey->reports[i]);
+    free(survey->reports);
+    free(survey->unread);
+    account_free(&survey->account);
+    *survey = (struct survey){0};
+}
