@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. CMake and Ninja do the building; scripts/deps installs what is missing.
+BUILD ?= build
+PREFIX ?= /usr/local
+TIERS ?= t0 t1 t2
+FUZZ_SECONDS ?= 60
+CONFIGURE = cmake -G Ninja -S . --log-level=WARNING $(CMAKE_FLAGS)
+
+.PHONY: all demo test check bench install deps fuzz clean help
+
+all:
+	@scripts/deps build
+	@$(CONFIGURE) -B $(BUILD)
+	@ninja --quiet -C $(BUILD) ebb
+	@echo "built $(BUILD)/ebb"
+
+demo:
+	@scripts/deps demo
+	@test -x demo/run || { echo "ebb: demo/run is missing from this tree" >&2; exit 1; }
+	@$(CONFIGURE) -B $(BUILD)
+	@ninja --quiet -C $(BUILD) ebb demo_programs
+	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" demo/run
+
+test:
+	@scripts/deps test
+	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON
+	@ninja --quiet -C $(BUILD)
+	@tests/run --build $(BUILD) t0 t1
+
+# TIERS=t2 runs only what `make test` leaves out.
+check:
+	@scripts/deps check
+	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON
+	@ninja --quiet -C $(BUILD)
+	@$(CONFIGURE) -B $(BUILD)/asan -DEBB_TESTS=ON -DEBB_SANITIZE=address,undefined
+	@ninja --quiet -C $(BUILD)/asan
+	@$(CONFIGURE) -B $(BUILD)/tsan -DEBB_TESTS=ON -DEBB_SANITIZE=thread
+	@ninja --quiet -C $(BUILD)/tsan
+	@tests/run --build $(BUILD) $(TIERS)
+
+bench:
+	@scripts/deps bench
+	@test -x bench/run || { echo "ebb: bench/run is missing from this tree" >&2; exit 1; }
+	@$(CONFIGURE) -B $(BUILD)
+	@ninja --quiet -C $(BUILD) ebb bench_programs
+	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" bench/run
+
+fuzz:
+	@scripts/deps fuzz
+	@CC=clang $(CONFIGURE) -B $(BUILD)/fuzz -DEBB_TESTS=AUTO -DEBB_FUZZ=ON
+	@ninja --quiet -C $(BUILD)/fuzz fuzz_programs
+	@scripts/fuzz $(BUILD)/fuzz $(FUZZ_SECONDS)
+
+# Builds only what is not built, so that `sudo make install` after `make` compiles nothing.
+install:
+	@test -x $(BUILD)/ebb || $(MAKE) all
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+deps:
+	@scripts/deps test
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo "make            build $(BUILD)/ebb"
+	@echo "make demo       a process that holds freed memory, explained"
+	@echo "make test       style and unit tests (T0, T1)"
+	@echo "make check      these and sanitizers, analysis, real programs (T2); TIERS=t2 for T2 alone"
+	@echo "make bench      measurements against the goals"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make install    to DESTDIR and PREFIX=$(PREFIX)"
+	@echo "make deps       install what building and testing need"
+	@echo "make clean      remove $(BUILD)"
