@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where Go's runtime keeps its figures: offsets of fields by minor version. Tool world; constant data.
+// Where Go's runtime keeps its figures: offsets of fields by minor version. Tool world; constant
+// data.
 //
-// The rows hold for 64-bit targets. Go lays structs out alike on amd64 and arm64; where a row was proven
-// is said in the row. `scripts/go-offsets BINARY` makes a row from a binary's DWARF, with the names of
-// go_fields[] below, which also serve a reader that walks the DWARF of its target itself.
+// The rows hold for 64-bit targets. Go lays structs out alike on amd64 and arm64; how a row was
+// proven is said in the row. `scripts/go-offsets BINARY` makes a row from a binary's DWARF, with
+// the names of go_fields[] below, which also serve a reader that walks the DWARF of its target
+// itself.
 #ifndef EBB_RUNTIME_GO_GO_TABLE_H
 #define EBB_RUNTIME_GO_GO_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-// What a field's offset counts from: a variable of package runtime, or any value of one of its types.
+// What a field's offset counts from: a variable of package runtime, or any value of one of its
+// types.
 enum go_object {
     GO_OBJECT_MEMSTATS,                   // runtime.memstats
     GO_OBJECT_CONTROLLER,                 // runtime.gcController
@@ -30,8 +33,10 @@ enum go_object {
 };
 
 enum go_field_id {
-    // 1.11-1.18 keep heap_* up to date at all times; alloc, total_alloc, nmalloc, nfree, heap_alloc,
-    // heap_objects, sys, mspan_inuse, mcache_inuse are written by ReadMemStats alone: never trust them.
+    // 1.11-1.18 keep heap_* up to date at all times; alloc, total_alloc, nmalloc, nfree,
+    // heap_alloc,
+    // heap_objects, sys, mspan_inuse, mcache_inuse are written by ReadMemStats alone: never trust
+    // them.
     GO_MEMSTATS_ALLOC,
     GO_MEMSTATS_TOTAL_ALLOC,
     GO_MEMSTATS_SYS,
@@ -50,7 +55,8 @@ enum go_field_id {
     GO_MEMSTATS_MCACHE_INUSE,
     GO_MEMSTATS_MCACHE_SYS,
     GO_MEMSTATS_BUCKHASH_SYS,
-    GO_MEMSTATS_GC_SYS, // gc_sys up to 1.15, gcMiscSys from 1.16 (without work buffers and type bitmaps)
+    GO_MEMSTATS_GC_SYS, // gc_sys up to 1.15, gcMiscSys from 1.16 (without work buffers and type
+                        // bitmaps)
     GO_MEMSTATS_OTHER_SYS,
     GO_MEMSTATS_NEXT_GC,
     GO_MEMSTATS_LAST_GC_UNIX,
@@ -63,7 +69,8 @@ enum go_field_id {
     GO_MEMSTATS_HEAP_LIVE,
     GO_MEMSTATS_TINYALLOCS,
     GO_MEMSTATS_BY_SIZE, // array of {uint32 size; uint64 nmalloc, nfree}
-    // heapStatsDelta, 1.16 on. GO_DELTA's size is the stride of memstats.heapStats.stats[3]; the other
+    // heapStatsDelta, 1.16 on. GO_DELTA's size is the stride of memstats.heapStats.stats[3]; the
+    // other
     // offsets count from runtime.memstats too and name the first generation.
     GO_DELTA,
     GO_DELTA_COMMITTED,
@@ -87,7 +94,7 @@ enum go_field_id {
     GO_CONTROLLER_HEAP_GOAL,            // 1.17 and 1.18: NextGC itself
     GO_CONTROLLER_GC_PERCENT,           // int32, -1 is off; 1.17 on
     GO_CONTROLLER_GC_PERCENT_HEAP_GOAL, // 1.19 on: NextGC where no memory limit bears on it
-    GO_CONTROLLER_SWEEP_HEAP_LIVE_BASIS,
+    GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER,
     GO_CONTROLLER_TRIGGERED,
     GO_CONTROLLER_HEAP_MINIMUM,
     GO_CONTROLLER_MEMORY_LIMIT, // int64, max is off
@@ -190,22 +197,32 @@ struct go_version_row {
     struct go_field fields[GO_FIELD_COUNT];
 };
 
-// The row of a minor version, or NULL. O(1); the rows are constant and never freed.
-const struct go_version_row *go_table_find(unsigned minor);
+// Where a field sits from a minor version on, until its next change. Ends with since = 0.
+enum { GO_CHANGES_MAX = 16 };
+struct go_change {
+    uint8_t since;
+    struct go_field field;
+};
+extern const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX];
 
-// Fixed by Go's source for 64-bit Linux, 1.14 on: a page of the heap, a chunk of the page bitmaps, and how
-// a chunk's index (address - base) / chunk splits over mheap_.pages.chunks.
+// Fills in the row of a minor version. 0, or -ENOENT for a version that the table does not have.
+// Cost: one pass over the table.
+int go_table_find(unsigned minor, struct go_version_row *ret_row);
+
+// Fixed by Go's source for 64-bit Linux: a page of the heap and an arena; from 1.14 on a chunk of
+// the page bitmaps, whose index (address - base) / chunk splits into mheap_.pages.chunks[index /
+// L2][index % L2].
 enum {
     GO_PAGE_BYTES = 8192,
     GO_CHUNK_PAGES = 512,
     GO_CHUNK_BYTES = GO_PAGE_BYTES * GO_CHUNK_PAGES,
     GO_CHUNKS_L2_COUNT = 8192,
     GO_ARENA_BYTES = 64 << 20,
-    GO_ARENAS_L2_COUNT = 4 << 20, // 1 << 22
+    GO_ARENAS_L2_COUNT = 1 << 22,
 };
 
-// What an address is counted from in the chunk and arena indexes, by ELF machine (EM_X86_64: the sign
-// extension of bit 47; others 0).
+// What an address is counted from in the chunk and arena indexes, by ELF machine (EM_X86_64: the
+// sign extension of bit 47; others 0).
 uint64_t go_table_arena_base(uint16_t elf_machine);
 
 #endif
