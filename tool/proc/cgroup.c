@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parsers of cgroup files and mounts, see cgroup.h. Tool world; pure, no state.
+#include "proc/cgroup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proc/keyed.h"
+
+enum { CGROUP_PATH_MAX = 4096 };
+
+// Is `word` one of the comma-separated items?
+static bool cgroup_list_has(struct text list, const char *word)
+{
+    struct text item;
+    while (text_next_field(&list, ',', &item)) {
+        if (text_equals(item, word))
+            return true;
+    }
+    return false;
+}
+
+int cgroup_parse_membership(struct text file, int *ret_version, char *ret_path, size_t size)
+{
+    // "ID:CONTROLLERS:PATH". A memory controller bound to version 1 wins over the "0::" line of a
+    // hybrid.
+    struct text id, rest, found = {0};
+    int version = 0;
+    while (version != 1 && keyed_next(&file, ':', &id, &rest)) {
+        struct text controllers = {"", 0};
+        if (!text_starts_with(rest, ":") && !text_next_field(&rest, ':', &controllers))
+            continue;
+        text_take_prefix(&rest, ":");
+        if (!text_starts_with(rest, "/"))
+            continue;
+        if (cgroup_list_has(controllers, "memory"))
+            version = 1;
+        else if (version == 0 && text_equals(id, "0") && controllers.len == 0)
+            version = 2;
+        else
+            continue;
+        found = rest;
+    }
+    if (version == 0)
+        return -ENOENT;
+    if (found.len >= size)
+        return -ENAMETOOLONG;
+    text_copy(found, ret_path, size);
+    *ret_version = version;
+    return 0;
+}
+
+// Takes the next component off an absolute path. False at its end.
+static bool cgroup_next_component(struct text *path, struct text *ret_component)
+{
+    while (text_take_prefix(path, "/"))
+        continue;
+    return text_next_field(path, '/', ret_component);
+}
+
+// Drops the components of `root` off `path`. False when `path` does not lie below it.
+static bool cgroup_below(struct text root, struct text *path)
+{
+    struct text wanted, component;
+    while (cgroup_next_component(&root, &wanted)) {
+        if (!cgroup_next_component(path, &component) || component.len != wanted.len ||
+            memcmp(component.data, wanted.data, wanted.len) != 0)
+            return false;
+    }
+    // What is left may not climb: "/../sibling" is a group outside of this namespace.
+    struct text rest = *path;
+    while (cgroup_next_component(&rest, &component)) {
+        if (text_equals(component, ".."))
+            return false;
+    }
+    return true;
+}
+
+int cgroup_join(const char *mount, const char *root, const char *path, char *ret_directory,
+                size_t size)
+{
+    struct text rest = text_of(path);
+    if (!cgroup_below(text_of(root), &rest))
+        return -ENOENT;
+    while (text_take_prefix(&rest, "/"))
+        continue;
+    struct text base = text_of(mount);
+    while (text_ends_with(base, "/"))
+        base.len--;
+    if (base.len + 1 + rest.len >= size)
+        return -ENAMETOOLONG;
+    text_copy(base, ret_directory, size);
+    if (rest.len > 0) {
+        ret_directory[base.len] = '/';
+        text_copy(rest, ret_directory + base.len + 1, size - base.len - 1);
+    }
+    return 0;
+}
+
+// The fields of a mountinfo line that matter here, still escaped.
+struct cgroup_mount {
+    struct text root, point, type, options;
+};
+
+// "31 23 0:28 / /sys/fs/cgroup rw,relatime shared:9 - tmpfs tmpfs rw,mode=755"
+static bool cgroup_mount_split(struct text line, struct cgroup_mount *ret_mount)
+{
+    struct text field, source;
+    struct cgroup_mount mount;
+    for (int skipped = 0; skipped < 3; skipped++) {
+        if (!text_next_field(&line, ' ', &field))
+            return false;
+    }
+    if (!text_next_field(&line, ' ', &mount.root) || !text_next_field(&line, ' ', &mount.point))
+        return false;
+    // The mount's options and any number of optional fields end at a lone dash.
+    do {
+        if (!text_next_field(&line, ' ', &field))
+            return false;
+    } while (!text_equals(field, "-"));
+    if (!text_next_field(&line, ' ', &mount.type) || !text_next_field(&line, ' ', &source) ||
+        !text_next_field(&line, ' ', &mount.options))
+        return false;
+    *ret_mount = mount;
+    return true;
+}
+
+static bool cgroup_mount_is(const struct cgroup_mount *mount, int version)
+{
+    if (version == 2)
+        return text_equals(mount->type, "cgroup2");
+    return text_equals(mount->type, "cgroup") && cgroup_list_has(mount->options, "memory");
+}
+
+int cgroup_parse_mountinfo(struct text file, int version, const char *path, char *ret_mount,
+                           size_t mount_size, char *ret_root, size_t root_size)
+{
+    char root[CGROUP_PATH_MAX], point[CGROUP_PATH_MAX];
+    size_t best = SIZE_MAX;
+    struct text line;
+    while (memchr(file.data, '\n', file.len) && text_next_line(&file, &line)) {
+        struct cgroup_mount mount;
+        struct text rest = text_of(path);
+        if (!cgroup_mount_split(line, &mount) || !cgroup_mount_is(&mount, version))
+            continue;
+        if (!text_copy_unescaped(mount.root, root, sizeof root) ||
+            !text_copy_unescaped(mount.point, point, sizeof point))
+            continue;
+        // A short root shows most of the groups above.
+        if (strlen(root) >= best || !cgroup_below(text_of(root), &rest) ||
+            strlen(root) >= root_size || strlen(point) >= mount_size)
+            continue;
+        best = strlen(root);
+        text_copy(text_of(root), ret_root, root_size);
+        text_copy(text_of(point), ret_mount, mount_size);
+    }
+    return best == SIZE_MAX ? -ENOENT : 0;
+}
+
+int cgroup_parse_limit(struct text file, uint64_t *ret_limit_bytes)
+{
+    // Version 1 prints LONG_MAX rounded down to pages, of 64 KiB at most.
+    const uint64_t none_from_bytes = (uint64_t)INT64_MAX - 0xffff;
+    uint64_t limit;
+    if (text_equals(file, "max\n") || text_equals(file, "max")) {
+        *ret_limit_bytes = CGROUP_NO_LIMIT;
+        return 0;
+    }
+    if (!text_take_u64(&file, &limit) || (file.len > 0 && file.data[0] != '\n'))
+        return -EBADMSG;
+    *ret_limit_bytes = limit >= none_from_bytes ? CGROUP_NO_LIMIT : limit;
+    return 0;
+}
+
+#define CGROUP_FIELD(key, member)                                                                  \
+    {                                                                                              \
+        key, offsetof(struct cgroup, member)                                                       \
+    }
+static const struct keyed_field cgroup_fields_v1[] = {
+    CGROUP_FIELD("total_rss", anon_bytes),
+    CGROUP_FIELD("total_cache", file_bytes),
+    CGROUP_FIELD("total_inactive_file", inactive_file_bytes),
+    CGROUP_FIELD("total_active_file", active_file_bytes),
+    CGROUP_FIELD("total_shmem", shmem_bytes),
+    CGROUP_FIELD("total_swap", swap_bytes),
+};
+static const struct keyed_field cgroup_fields_v2[] = {
+    CGROUP_FIELD("anon", anon_bytes),
+    CGROUP_FIELD("file", file_bytes),
+    CGROUP_FIELD("inactive_file", inactive_file_bytes),
+    CGROUP_FIELD("active_file", active_file_bytes),
+    CGROUP_FIELD("shmem", shmem_bytes),
+};
+static const struct keyed_field cgroup_fields_lazy[] = {
+    CGROUP_FIELD("pglazyfree", lazily_freed_pages),
+    CGROUP_FIELD("pglazyfreed", lazily_taken_pages),
+};
+#undef CGROUP_FIELD
+
+// The limit that counts for a group of version 1, its ancestors' included.
+static void cgroup_take_hierarchical_limit(struct text file, struct cgroup *cgroup)
+{
+    struct text key, value;
+    while (keyed_next(&file, ' ', &key, &value)) {
+        if (text_equals(key, "hierarchical_memory_limit"))
+            cgroup_parse_limit(value, &cgroup->limit_bytes);
+    }
+}
+
+int cgroup_parse_memory_stat(struct text file, int version, struct cgroup *cgroup)
+{
+    if (version == 1) {
+        const size_t count = sizeof cgroup_fields_v1 / sizeof *cgroup_fields_v1;
+        if (keyed_parse(file, ' ', cgroup_fields_v1, count, cgroup) == 0)
+            return -EBADMSG;
+        cgroup_take_hierarchical_limit(file, cgroup);
+        return 0;
+    }
+    const size_t count = sizeof cgroup_fields_v2 / sizeof *cgroup_fields_v2;
+    if (keyed_parse(file, ' ', cgroup_fields_v2, count, cgroup) == 0)
+        return -EBADMSG;
+    cgroup->has_lazy = keyed_parse(file, ' ', cgroup_fields_lazy, 2, cgroup) == 2;
+    return 0;
+}
