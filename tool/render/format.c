@@ -6,43 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/units.h"
+
 void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (style->exact_bytes) {
+    if (style->exact_bytes)
         snprintf(ret_text, size, "%" PRIu64, bytes);
-        return;
-    }
-    double value = (double)bytes;
-    size_t unit = 0;
-    // 999.5 would be printed with four digits, so the next unit begins there.
-    while (value >= 999.5 && unit + 1 < sizeof units / sizeof units[0]) {
-        value /= 1024;
-        unit++;
-    }
-    int digits = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    snprintf(ret_text, size, "%.*f %s", digits, value, units[unit]);
-}
-
-void format_seconds(double seconds, char *ret_text, size_t size)
-{
-    uint64_t whole = seconds > 0 ? (uint64_t)seconds : 0;
-    if (seconds < 10)
-        snprintf(ret_text, size, "%.1f s", seconds > 0 ? seconds : 0.0);
-    else if (whole < 60)
-        snprintf(ret_text, size, "%" PRIu64 " s", whole);
-    else if (whole < 3600)
-        snprintf(ret_text, size, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
-    else if (whole < 86400)
-        snprintf(ret_text, size, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
     else
-        snprintf(ret_text, size, "%" PRIu64 " d %" PRIu64 " h", whole / 86400, whole / 3600 % 24);
-}
-
-void format_percent(uint64_t part, uint64_t whole, char *ret_text, size_t size)
-{
-    double percent = whole ? 100.0 * (double)part / (double)whole : 0;
-    snprintf(ret_text, size, "%.*f %%", percent > 0 && percent < 9.95 ? 1 : 0, percent);
+        units_format_bytes(bytes, ret_text, size);
 }
 
 // Length of the well-formed UTF-8 sequence at `bytes`, or 0. Overlong forms and surrogates are

@@ -18,15 +18,8 @@ enum render_color {
     COLOR_LAZY,
 };
 
-// "2.57 GiB", "412 MiB", "8.0 KiB", "17 B": three digits, binary units; plain digits where the
-// style is exact.
+// As units_format_bytes(), or plain digits where the style is exact.
 void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size);
-
-// "3 d 4 h", "5 min 2 s", "0.8 s".
-void format_seconds(double seconds, char *ret_text, size_t size);
-
-// "79 %", "0.4 %"; 0 of 0 is "0 %".
-void format_percent(uint64_t part, uint64_t whole, char *ret_text, size_t size);
 
 // Appends a name from a target: control bytes, DEL and broken UTF-8 become \xNN, a backslash is
 // doubled. Cut at `limit` bytes of output with "..." (0: no limit).

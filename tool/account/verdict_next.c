@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to do next, by verdict and runtime: only commands and settings that exist. Tool world; pure.
+#include <string.h>
+
+#include "account/verdict_text.h"
+#include "base/units.h"
+
+static void next_lazy(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    verdict_say(lines,
+                "Nothing is lost. Put alarms on effective RSS (RSS - LazyFree), not on RSS.");
+    const struct runtime_report *owner = verdict_row_owner(input, ROW_LAZY);
+    if (!owner)
+        return;
+    if (strcmp(owner->name, "Go") == 0)
+        verdict_say(lines,
+                    "To have memory go back at once from the next start on: "
+                    "GODEBUG=madvdontneed=1 in its environment (the default from Go 1.16 on).");
+    if (strcmp(owner->name, "jemalloc") == 0)
+        verdict_say(lines, "To have memory go back at once from the next start on: "
+                           "MALLOC_CONF=muzzy_decay_ms:0 in its environment.");
+    if (strcmp(owner->name, "tcmalloc") == 0)
+        verdict_say(lines, "To have memory go back at once from the next start on: "
+                           "TCMALLOC_DISABLE_MEMORY_RELEASE must not be set, and a build without "
+                           "MADV_FREE is needed.");
+}
+
+static void next_kept(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct runtime_report *owner = verdict_row_owner(input, ROW_KEPT);
+    if (!owner)
+        return;
+    if (strcmp(owner->name, "Go") == 0) {
+        verdict_say(lines, "Go's scavenger gives it back in the background, down to 10 % above the "
+                           "last heap goal: look again in some minutes.");
+        verdict_say(lines,
+                    "To bound it: GOMEMLIMIT (Go 1.19 and later) or a lower GOGC. At once, from "
+                    "inside: debug.FreeOSMemory().");
+    }
+    if (strcmp(owner->name, "glibc") == 0) {
+        verdict_say(lines,
+                    "malloc_trim(0), called in the program, gives back whole free pages of all "
+                    "arenas.");
+        verdict_say(lines, "To bound it from the next start on: MALLOC_ARENA_MAX=2 where there are "
+                           "many threads, MALLOC_TRIM_THRESHOLD_=131072.");
+    }
+    if (strcmp(owner->name, "jemalloc") == 0)
+        verdict_say(lines,
+                    "MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true "
+                    "gives it back a second after its last use, idle threads' too.");
+}
+
+static void next_fragmented(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct runtime_report *owner = verdict_row_owner(input, ROW_SLACK);
+    if (owner && strcmp(owner->name, "Go") == 0)
+        verdict_say(lines,
+                    "Few live objects pin many spans: a heap profile by count (go tool pprof "
+                    "-inuse_objects) shows which live long.");
+    if (owner && strcmp(owner->name, "glibc") == 0)
+        verdict_say(lines,
+                    "Small long-lived objects between freed ones: fewer arenas "
+                    "(MALLOC_ARENA_MAX=2), or an allocator with size classes of its own pages "
+                    "(jemalloc, mimalloc).");
+}
+
+// How to find where memory comes from, in this runtime.
+static void next_profile(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    if (verdict_find_runtime(input, "Go"))
+        verdict_say(lines, "Where from: go tool pprof -inuse_space of two heap profiles "
+                           "(/debug/pprof/heap), with -base the earlier one.");
+    else if (verdict_find_runtime(input, "JVM"))
+        verdict_say(lines, "Where from: jcmd %d GC.class_histogram, twice.", input->pid);
+    else if (verdict_find_runtime(input, "V8"))
+        verdict_say(lines,
+                    "Where from: two heap snapshots (node --heapsnapshot-signal=SIGUSR2 from the "
+                    "next start on), compared in the developer tools.");
+    else if (verdict_find_runtime(input, "CPython"))
+        verdict_say(
+            lines, "Where from: python3 -X tracemalloc from the next start on, and two snapshots.");
+    else if (verdict_find_runtime(input, "jemalloc"))
+        verdict_say(lines,
+                    "Where from: MALLOC_CONF=prof:true (a build with profiling) and jeprof.");
+    else
+        verdict_say(lines,
+                    "Where from: heaptrack -p %d (it stops and changes the target), or a heap "
+                    "profile from the next start on.",
+                    input->pid);
+}
+
+static void next_unknown(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    if (input->incomplete)
+        verdict_say(lines,
+                    "Look again with the rights named under \"could not read\"; ebb doctor says "
+                    "what this host allows.");
+    if (verdict_find_runtime(input, "JVM"))
+        verdict_say(lines,
+                    "jcmd %d GC.heap_info tells what the heap holds; VM.native_memory (started "
+                    "with -XX:NativeMemoryTracking=summary) tells the rest.",
+                    input->pid);
+}
+
+void verdict_advise(const struct verdict_input *input, enum verdict_code code,
+                    struct verdict_lines *lines)
+{
+    switch (code) {
+    case VERDICT_LAZY:
+        next_lazy(input, lines);
+        break;
+    case VERDICT_KEPT:
+        next_kept(input, lines);
+        break;
+    case VERDICT_FRAGMENTED:
+        next_fragmented(input, lines);
+        break;
+    case VERDICT_GROWING:
+        next_profile(input, lines);
+        break;
+    case VERDICT_IN_USE:
+        if (input->growth)
+            next_profile(input, lines);
+        break;
+    case VERDICT_FILES:
+        verdict_say(lines,
+                    "Clean file pages go when anything needs memory; shared memory belongs to "
+                    "all who map it and goes with its last user.");
+        break;
+    case VERDICT_UNKNOWN:
+        next_unknown(input, lines);
+        break;
+    }
+    if (!input->growth && input->account)
+        verdict_say(lines, "Does it grow? ebb explain --for 60s %d", input->pid);
+}

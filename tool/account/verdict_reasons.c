@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers behind a verdict: what the runtime says beside what the kernel says. Tool world;
+// pure.
+#include <stdio.h>
+#include <string.h>
+
+#include "account/verdict_text.h"
+#include "base/units.h"
+
+// Bytes that the account gives one runtime in one row.
+static uint64_t runtime_row_bytes(const struct account *account, const char *runtime,
+                                  enum account_row row)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < account->entry_count; i++)
+        if (account->entries[i].row == row && strcmp(account->entries[i].runtime, runtime) == 0)
+            bytes += account->entries[i].bytes;
+    return bytes;
+}
+
+// "Go: HeapReleased 2.03 GiB; resident and lazily freed: 2.02 GiB". Nothing where the ledger lacks
+// the figure.
+static void reason_compare(const struct verdict_input *input, const struct runtime_report *report,
+                           const char *figure_name, enum account_row row,
+                           struct verdict_lines *lines)
+{
+    const struct runtime_figure *figure = report_figure(report, figure_name);
+    if (!figure)
+        return;
+    char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
+    units_format_bytes(figure->value, claimed, sizeof claimed);
+    units_format_bytes(runtime_row_bytes(input->account, report->name, row), measured,
+                       sizeof measured);
+    verdict_say(lines, "%s says %s %s; of it %s is resident and counted as %s.", report->name,
+                figure_name, claimed, measured, account_row_title(row));
+}
+
+// Go's words for the rows that a runtime gives back or holds.
+static void reason_ledgers(const struct verdict_input *input, enum verdict_code code,
+                           struct verdict_lines *lines)
+{
+    const struct runtime_report *go = verdict_find_runtime(input, "Go");
+    const struct runtime_report *glibc = verdict_find_runtime(input, "glibc");
+    if (go && code == VERDICT_LAZY)
+        reason_compare(input, go, "HeapReleased", ROW_LAZY, lines);
+    if (go && code == VERDICT_IN_USE)
+        reason_compare(input, go, "HeapAlloc", ROW_IN_USE, lines);
+    if (go && code == VERDICT_KEPT)
+        reason_compare(input, go, "HeapIdle", ROW_KEPT, lines);
+    if (go && code == VERDICT_FRAGMENTED)
+        reason_compare(input, go, "HeapInuse", ROW_SLACK, lines);
+    if (glibc && (code == VERDICT_KEPT || code == VERDICT_FRAGMENTED))
+        reason_compare(input, glibc, "fordblks", code == VERDICT_KEPT ? ROW_KEPT : ROW_SLACK,
+                       lines);
+    if (glibc && code == VERDICT_IN_USE)
+        reason_compare(input, glibc, "uordblks", ROW_IN_USE, lines);
+}
+
+static void reason_line(const char *what, const struct growth_line *line,
+                        struct verdict_lines *lines)
+{
+    char change[UNITS_TEXT_MAX], slope[UNITS_TEXT_MAX], error[UNITS_TEXT_MAX];
+    units_format_change(line->change_bytes, change, sizeof change);
+    units_format_change((int64_t)line->slope_bytes_per_s, slope, sizeof slope);
+    units_format_bytes((uint64_t)line->slope_error_bytes_per_s, error, sizeof error);
+    verdict_say(lines, "%s: %s, slope %s/s, standard error %s/s.", what, change, slope, error);
+}
+
+static void reason_growth(const struct growth *growth, struct verdict_lines *lines)
+{
+    char seconds[UNITS_TEXT_MAX];
+    units_format_seconds(growth->seconds, seconds, sizeof seconds);
+    verdict_say(lines, "Observed for %s with %zu samples; %llu minor and %llu major page faults.",
+                seconds, growth->sample_count, (unsigned long long)growth->minor_faults,
+                (unsigned long long)growth->major_faults);
+    reason_line("Effective RSS", &growth->effective, lines);
+    if (growth->rss.change_bytes != growth->effective.change_bytes)
+        reason_line("RSS", &growth->rss, lines);
+    if (growth->has_in_use)
+        reason_line("In use", &growth->in_use, lines);
+}
+
+static void reason_unexplained(const struct account *account, struct verdict_lines *lines)
+{
+    const struct mapping *largest = &account->largest_unexplained;
+    if (account->row_bytes[ROW_UNEXPLAINED] < 4 << 20 || largest->rss_kib == 0)
+        return;
+    char bytes[UNITS_TEXT_MAX];
+    units_format_bytes((uint64_t)largest->rss_kib * 1024, bytes, sizeof bytes);
+    verdict_say(
+        lines,
+        "Unexplained memory lies in %zu anonymous mappings; most, %s, in %llx-%llx: mapped by "
+        "the program itself or by an allocator that ebb does not know.",
+        account->unexplained_mappings, bytes, (unsigned long long)largest->start,
+        (unsigned long long)largest->end);
+}
+
+// How close the cgroup's limit is, by the number that counts.
+static void reason_limit(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct cgroup *cgroup = input->cgroup;
+    if (cgroup->version == 0 || cgroup->limit_bytes == CGROUP_NO_LIMIT || cgroup->limit_bytes == 0)
+        return;
+    char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX];
+    units_format_percent(input->account->rss_bytes, cgroup->limit_bytes, rss, sizeof rss);
+    units_format_percent(input->account->effective_bytes, cgroup->limit_bytes, effective,
+                         sizeof effective);
+    verdict_say(lines, "Of the memory limit of its cgroup it has %s by RSS, %s by effective RSS.",
+                rss, effective);
+}
+
+void verdict_give_reasons(const struct verdict_input *input, enum verdict_code code,
+                          struct verdict_lines *lines)
+{
+    if (!input->account)
+        return;
+    reason_ledgers(input, code, lines);
+    if (code == VERDICT_LAZY) {
+        char lazy[UNITS_TEXT_MAX];
+        units_format_bytes(input->account->lazy_bytes, lazy, sizeof lazy);
+        verdict_say(lines, "The kernel says LazyFree %s: it can take that at once, without I/O.",
+                    lazy);
+    }
+    if (input->growth)
+        reason_growth(input->growth, lines);
+    reason_unexplained(input->account, lines);
+    reason_limit(input, lines);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Known traps that apply to a process: what misleads people about its memory. Tool world; pure.
+#include "account/verdict_text.h"
+#include "base/units.h"
+
+// A trap is named only where it matters: from this share of RSS on, in percent.
+static const uint64_t telling_share = 10;
+
+static bool is_telling(const struct verdict_input *input, uint64_t bytes)
+{
+    return input->account && bytes * 100 >= input->account->rss_bytes * telling_share && bytes > 0;
+}
+
+static void trap_runtimes(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    if (verdict_find_fact(input, FACT_GO_1_12_TO_1_15 | FACT_GIVES_LAZILY))
+        verdict_say(
+            lines,
+            "Go 1.12 to 1.15 give memory back lazily by default (MADV_FREE) on Linux 4.5 and "
+            "later: RSS stays up after the load until the kernel needs the pages.");
+    if (verdict_find_fact(input, FACT_JEMALLOC_MUZZY))
+        verdict_say(lines, "jemalloc's muzzy_decay_ms is not 0: purged pages stay in RSS as lazily "
+                           "freed ones, and jemalloc's own stats.resident leaves them out.");
+    if (verdict_find_fact(input, FACT_RACE_DETECTOR))
+        verdict_say(lines,
+                    "Built with the race detector: its shadow memory takes several times the "
+                    "program's own and is never given back. Do not judge memory by this build.");
+}
+
+static void trap_arenas(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct runtime_report *glibc = verdict_find_fact(input, FACT_MANY_ARENAS);
+    const struct runtime_figure *arenas = glibc ? report_figure(glibc, "arenas") : NULL;
+    if (arenas && input->thread_count > 1)
+        verdict_say(
+            lines,
+            "glibc keeps free memory per arena: %llu arenas for %zu threads. What one arena "
+            "has free, no other can use.",
+            (unsigned long long)arenas->value, input->thread_count);
+}
+
+static void trap_kernel(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct account *account = input->account;
+    char bytes[UNITS_TEXT_MAX];
+    if (input->host && input->host->kernel.major > 0 &&
+        !kernel_at_least(input->host->kernel, 4, 12))
+        verdict_say(lines,
+                    "This kernel does not show lazily freed pages (LazyFree came with 4.12): "
+                    "they count as in use here.");
+    if (is_telling(input, account->huge_bytes)) {
+        units_format_bytes(account->huge_bytes, bytes, sizeof bytes);
+        verdict_say(
+            lines,
+            "%s are huge pages: one object keeps 2 MiB resident, and one written byte takes "
+            "back the lazy free of all 2 MiB.",
+            bytes);
+    }
+    if (is_telling(input, account->shared_anon_bytes)) {
+        units_format_bytes(account->shared_anon_bytes, bytes, sizeof bytes);
+        verdict_say(
+            lines,
+            "%s are shared with a forked process (a background save?): both show it in RSS, "
+            "and nothing of it can be reclaimed while both live.",
+            bytes);
+    }
+    if (is_telling(input, account->swap_bytes)) {
+        units_format_bytes(account->swap_bytes, bytes, sizeof bytes);
+        verdict_say(lines, "%s more are swapped out: not in RSS, but owned by the process.", bytes);
+    }
+}
+
+static void trap_cgroup(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct account *account = input->account;
+    if (!input->cgroup || input->cgroup->version == 0 || !is_telling(input, account->lazy_bytes))
+        return;
+    verdict_say(lines, "Lazily freed pages count in container_memory_rss and in the OOM killer's "
+                       "score, but not in working_set. Pages that were written again stay on "
+                       "inactive_file, so working_set can show too little.");
+}
+
+void verdict_name_traps(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    trap_runtimes(input, lines);
+    if (!input->account)
+        return;
+    trap_arenas(input, lines);
+    trap_kernel(input, lines);
+    trap_cgroup(input, lines);
+}
