@@ -2,6 +2,19 @@
 // ebb explain: parse, survey, print. Tool world; no state.
 #include "cmd/verbs.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/target.h"
+#include "proc/find.h"
+#include "render/render.h"
+#include "survey/survey.h"
+
 const struct option_spec explain_options[] = {
     {.name = "all",
      .letter = 'a',
@@ -18,7 +31,8 @@ const struct option_spec explain_options[] = {
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .fallback = "1s",
-     .help = "The longest that the reading of one runtime may take; 0 for no limit."},
+     .help = "The longest that the reading of one runtime may take, and of --all 30 times that; "
+             "0 for no limit."},
     {.name = "proc-root",
      .kind = OPTION_STRING,
      .argument = "DIR",
@@ -27,9 +41,245 @@ const struct option_spec explain_options[] = {
     {.name = NULL},
 };
 
+// The whole of --all may take this many times the budget of one reader.
+enum { ALL_BUDGETS = 30 };
+
+static const uint64_t ns_per_s = 1000000000ULL, ns_per_ms = 1000000ULL;
+
+// What the run needs at hand.
+struct explain {
+    const struct command *command;
+    struct survey_options survey_options;
+    struct render_style style;
+    uint64_t budget_ns;
+    bool is_json;
+    struct progress progress;
+};
+
+static uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec;
+}
+
+static int refuse_usage(const char *sentence)
+{
+    message_error("explain: %s", sentence);
+    message_hint("'ebb explain --help' shows its options.");
+    return EXIT_USAGE;
+}
+
+// Options and operands that do not go together.
+static int check_usage(const struct options *options)
+{
+    bool all = options_flag(options, "all");
+    const struct option_value *watch = options_get(options, "for");
+    if (all && options->operand_count > 0)
+        return refuse_usage("either a TARGET or --all, not both");
+    if (all && watch->given)
+        return refuse_usage("--for watches one process: it does not go with --all");
+    if (all && options_flag(options, "exit-code"))
+        return refuse_usage("--exit-code tells the verdict of one process: it does not go "
+                            "with --all");
+    if (!all && options->operand_count == 0)
+        return refuse_usage("which process? Give a PID or a name, or --all");
+    if (options->operand_count > 1)
+        return refuse_usage("one TARGET at a time");
+    if (watch->given && watch->number < ns_per_s)
+        return refuse_usage("--for needs at least 1s");
+    // Survey and reader count in milliseconds of an unsigned.
+    if (options_get(options, "budget")->number / ns_per_ms >= UINT_MAX)
+        return refuse_usage("--budget is too large");
+    return EXIT_DONE;
+}
+
+static void show_watching(void *context, double done_s, double total_s)
+{
+    progress_show(context, "watching: %.0f of %.0f s", done_s, total_s);
+}
+
+static void explain_prepare(struct explain *explain, const struct command *command)
+{
+    const struct options *options = &command->options;
+    uint64_t budget_ns = options_get(options, "budget")->number;
+    *explain = (struct explain){
+        .command = command,
+        .survey_options =
+            {
+                .proc_root = options_get(options, "proc-root")->string,
+                .observe_s = (double)options_get(options, "for")->number / (double)ns_per_s,
+                // Rounded up: a budget that was given never becomes "no limit".
+                .budget_ms = (unsigned)((budget_ns + ns_per_ms - 1) / ns_per_ms),
+                .progress = show_watching,
+                .progress_context = &explain->progress,
+            },
+        .style =
+            {
+                .color = command->color,
+                .exact_bytes = options_flag(options, "bytes"),
+                .unicode = command->unicode,
+                .width = command->width,
+            },
+        .budget_ns = budget_ns,
+        .is_json = options_flag(options, "json"),
+    };
+    progress_start(&explain->progress);
+}
+
+// Writes what was rendered; `error` is the renderer's.
+static int finish(struct output *output, int error)
+{
+    if (error != -ENOTSUP) {
+        output->error = error;
+        return output_finish(output);
+    }
+    buffer_free(&output->buffer);
+    message_error("this ebb was built without JSON (jansson)");
+    return EXIT_FAILED;
+}
+
+static int print_survey(const struct explain *explain, const struct survey *survey)
+{
+    struct output output = {0};
+    int error = explain->is_json ? render_survey_json(survey, &output.buffer)
+                                 : render_survey_text(survey, &explain->style, &output.buffer);
+    return finish(&output, error);
+}
+
+static int explain_one(struct explain *explain)
+{
+    const struct options *options = &explain->command->options;
+    const char *proc_root = explain->survey_options.proc_root;
+    pid_t pid;
+    int status = target_resolve(proc_root, options->operands[0], &pid);
+    if (status != EXIT_DONE)
+        return status;
+    struct survey survey;
+    int error = survey_take(&explain->survey_options, pid, &survey);
+    progress_end(&explain->progress);
+    if (error < 0)
+        return target_refuse(proc_root, pid, error);
+    status = print_survey(explain, &survey);
+    if (status == EXIT_DONE && options_flag(options, "exit-code"))
+        status = EXIT_VERDICT + (int)survey.verdict.code;
+    survey_free(&survey);
+    return status;
+}
+
+// What --all met besides its rows.
+struct leftovers {
+    size_t failed;    // processes whose reading failed for a reason of its own
+    int first_error;  // of those
+    size_t unreached; // when time was up
+};
+
+// Surveys one process into the table. A failure of that process is only counted; -ENOMEM when the
+// table cannot grow.
+static int add_process(struct explain *explain, pid_t pid, struct table *table,
+                       struct leftovers *leftovers)
+{
+    struct survey survey;
+    int error = survey_take(&explain->survey_options, pid, &survey);
+    switch (-error) {
+    case 0:
+        break;
+    case EACCES:
+    case EPERM:
+        table->denied++;
+        return 0;
+    case ESRCH:
+    case ESTALE:
+        table->vanished++;
+        return 0;
+    case ECHILD:
+    case ENOEXEC:
+        // Zombies and kernel threads have no memory.
+        return 0;
+    default:
+        if (leftovers->failed++ == 0)
+            leftovers->first_error = error;
+        return 0;
+    }
+    if (survey.has_account)
+        error = table_add(table, &survey);
+    else
+        table->denied++;
+    survey_free(&survey);
+    return error;
+}
+
+static int fill_table(struct explain *explain, const struct proc_entry *entries, size_t count,
+                      struct table *table, struct leftovers *leftovers)
+{
+    uint64_t started_ns = clock_now_ns(), shown_ns = 0;
+    uint64_t limit_ns;
+    bool is_limited = explain->budget_ns > 0 &&
+                      !__builtin_mul_overflow(explain->budget_ns, ALL_BUDGETS, &limit_ns);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t passed_ns = clock_now_ns() - started_ns;
+        if (is_limited && passed_ns > limit_ns) {
+            leftovers->unreached = count - i;
+            break;
+        }
+        // Often enough to be seen moving, seldom enough to cost nothing.
+        if (passed_ns - shown_ns > 100 * ns_per_ms) {
+            progress_show(&explain->progress, "reading: %zu of %zu processes", i, count);
+            shown_ns = passed_ns;
+        }
+        // Ebb itself would only show the cost of looking.
+        if (entries[i].pid == getpid())
+            continue;
+        int error = add_process(explain, entries[i].pid, table, leftovers);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static void say_leftovers(const struct leftovers *leftovers)
+{
+    if (leftovers->failed > 0)
+        message_error("%zu of the processes could not be read: %s", leftovers->failed,
+                      strerror(-leftovers->first_error));
+    if (leftovers->unreached > 0)
+        message_error(
+            "time was up before %zu of the processes were read; --budget=0 reads them all",
+            leftovers->unreached);
+}
+
+static int explain_all(struct explain *explain)
+{
+    struct proc_entry *entries = NULL;
+    size_t count = 0;
+    int error = proc_list(explain->survey_options.proc_root, &entries, &count);
+    if (error < 0)
+        return target_refuse_list(explain->survey_options.proc_root, error);
+    struct table table = {0};
+    struct leftovers leftovers = {0};
+    error = fill_table(explain, entries, count, &table, &leftovers);
+    progress_end(&explain->progress);
+    free(entries);
+    struct output output = {0};
+    if (error == 0) {
+        table_sort(&table);
+        error = explain->is_json ? render_table_json(&table, &output.buffer)
+                                 : render_table_text(&table, &explain->style, &output.buffer);
+    }
+    table_free(&table);
+    int status = finish(&output, error);
+    say_leftovers(&leftovers);
+    return status;
+}
+
 int explain_run(const struct command *command)
 {
-    (void)command;
-    message_error("explain: not wired up yet");
-    return EXIT_FAILED;
+    int status = check_usage(&command->options);
+    if (status != EXIT_DONE)
+        return status;
+    struct explain explain;
+    explain_prepare(&explain, command);
+    if (options_flag(&command->options, "all"))
+        return explain_all(&explain);
+    return explain_one(&explain);
 }

@@ -1,10 +1,269 @@
 // SPDX-License-Identifier: Apache-2.0
 // Completions for bash, zsh and fish, from the tables. Tool world; pure.
+//
+// Process names are anyone's to choose, and bash's compgen -W runs what stands in its words: names
+// go into the reply by builtins alone, and only harmless ones.
 #include "cmd/help.h"
+
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_directory(const struct option_spec *spec)
+{
+    return spec->kind == OPTION_STRING && strcmp(spec->argument, "DIR") == 0;
+}
+
+static void put_choices(struct output *output, const struct option_spec *spec)
+{
+    for (size_t i = 0; spec->choices[i]; i++)
+        output_printf(output, "%s%s", i ? " " : "", spec->choices[i]);
+}
+
+// The first sentence of an option's help or a purpose, inside of single quotes; what `escaped`
+// lists gets a backslash.
+static void put_quoted(struct output *output, const char *text, const char *escaped)
+{
+    for (; *text && !(text[0] == '.' && (text[1] == ' ' || text[1] == '\0')); text++) {
+        if (*text == '\'')
+            output_printf(output, "'\\''");
+        else
+            output_printf(output, "%s%c", strchr(escaped, *text) ? "\\" : "", *text);
+    }
+}
+
+static void put_bash_words(struct output *output, const struct option_spec *table)
+{
+    for (; table && table->name; table++) {
+        if (table->letter)
+            output_printf(output, " -%c", table->letter);
+        output_printf(output, " --%s", table->name);
+    }
+}
+
+// Cases of the options whose argument comes next.
+static void put_bash_arguments(struct output *output, const struct option_spec *table,
+                               const char *verb)
+{
+    for (; table && table->name; table++) {
+        if (table->kind == OPTION_FLAG)
+            continue;
+        output_printf(output, "    %s:--%s", verb, table->name);
+        if (table->letter)
+            output_printf(output, " | %s:-%c", verb, table->letter);
+        if (table->kind == OPTION_CHOICE) {
+            output_printf(output, ") words='");
+            put_choices(output, table);
+            output_printf(output, "' ;;\n");
+        } else if (is_directory(table)) {
+            output_printf(output, ")\n        compopt -o filenames\n"
+                                  "        mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")\n"
+                                  "        return ;;\n");
+        } else {
+            output_printf(output, ") return ;;\n");
+        }
+    }
+}
+
+static void put_verb_names(struct output *output)
+{
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        // The table begins with a verb that is shown.
+        if (!verb->is_hidden)
+            output_printf(output, "%s%s", verb == verb_table() ? "" : " ", verb->name);
+    }
+}
+
+static const char bash_head[] =
+    "# bash completion for ebb, made by `ebb __completion bash`\n"
+    "_ebb_processes() {\n"
+    "    local directory name\n"
+    "    for directory in /proc/[0-9]*; do\n"
+    "        name=${directory##*/}\n"
+    "        if [[ -n $cur && $name == \"$cur\"* ]]; then COMPREPLY+=(\"$name\"); fi\n"
+    "        { IFS= read -r name < \"$directory/comm\"; } 2>/dev/null || continue\n"
+    "        if [[ $name =~ ^[A-Za-z0-9_.+-]+$ && $name == \"$cur\"* ]]; then\n"
+    "            COMPREPLY+=(\"$name\")\n"
+    "        fi\n"
+    "    done\n"
+    "}\n\n"
+    "_ebb() {\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+    "    local verb=${COMP_WORDS[1]} words=''\n"
+    "    COMPREPLY=()\n"
+    "    if [[ $COMP_CWORD -eq 1 ]]; then verb='' prev=''; fi\n"
+    "    # --name=value comes as three words\n"
+    "    if [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
+    "    if [[ $cur == = ]]; then cur=''; fi\n"
+    "    case $verb:$prev in\n";
+
+static void render_bash(struct output *output)
+{
+    output_printf(output, "%s", bash_head);
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (verb->is_hidden)
+            continue;
+        put_bash_arguments(output, verb->options, verb->name);
+        put_bash_arguments(output, verb_global_options(), verb->name);
+    }
+    output_printf(output, "    *)\n        case $verb in\n        '') words='");
+    put_verb_names(output);
+    output_printf(output, " --help --version' ;;\n");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (verb->is_hidden)
+            continue;
+        output_printf(output, "        %s)\n            words='", verb->name);
+        if (verb->operand == OPERAND_VERB)
+            put_verb_names(output);
+        put_bash_words(output, verb->options);
+        put_bash_words(output, verb_global_options());
+        output_printf(output, "'\n%s            ;;\n",
+                      verb->operand == OPERAND_TARGET
+                          ? "            if [[ $cur != -* ]]; then _ebb_processes; return; fi\n"
+                          : "");
+    }
+    output_printf(output, "        esac ;;\n    esac\n"
+                          "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+                          "}\n\ncomplete -F _ebb ebb\n");
+}
+
+static void put_zsh_options(struct output *output, const struct option_spec *table)
+{
+    for (; table && table->name; table++) {
+        const char *equals = table->kind == OPTION_FLAG ? "" : "=";
+        output_printf(output, "            ");
+        if (table->letter)
+            output_printf(output, "'(-%c --%s)'{-%c,--%s%s}", table->letter, table->name,
+                          table->letter, table->name, equals);
+        else
+            output_printf(output, "'--%s%s'", table->name, equals);
+        output_printf(output, "'[");
+        put_quoted(output, table->help, "[]:\\");
+        output_printf(output, "]");
+        if (table->kind == OPTION_CHOICE) {
+            output_printf(output, ":value:(");
+            put_choices(output, table);
+            output_printf(output, ")");
+        } else if (table->kind != OPTION_FLAG) {
+            output_printf(output, ":%s:%s", table->argument,
+                          is_directory(table) ? "_directories" : " ");
+        }
+        output_printf(output, "' \\\n");
+    }
+}
+
+static void put_zsh_operand(struct output *output, const struct verb *verb)
+{
+    if (verb->operand == OPERAND_TARGET) {
+        output_printf(output, "            '1:process:_ebb_processes' ;;\n");
+    } else if (verb->operand == OPERAND_VERB) {
+        output_printf(output, "            '1:verb:(");
+        put_verb_names(output);
+        output_printf(output, ")' ;;\n");
+    } else {
+        output_printf(output, "            ;;\n");
+    }
+}
+
+static void render_zsh(struct output *output)
+{
+    output_printf(output, "#compdef ebb\n"
+                          "# zsh completion for ebb, made by `ebb __completion zsh`\n"
+                          "_ebb_processes() {\n"
+                          "    _alternative 'pids:process ID:_pids' "
+                          "'names:process name:_process_names -a'\n"
+                          "}\n\n"
+                          "_ebb() {\n"
+                          "    local -a verbs\n"
+                          "    verbs=(\n");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (verb->is_hidden)
+            continue;
+        output_printf(output, "        '%s:", verb->name);
+        put_quoted(output, verb->purpose, ":\\");
+        output_printf(output, "'\n");
+    }
+    output_printf(output, "    )\n"
+                          "    if (( CURRENT == 2 )); then\n"
+                          "        _describe verb verbs\n"
+                          "        return\n"
+                          "    fi\n"
+                          "    shift words\n"
+                          "    (( CURRENT-- ))\n"
+                          "    case $words[1] in\n");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (verb->is_hidden)
+            continue;
+        output_printf(output, "    %s)\n        _arguments -s -S \\\n", verb->name);
+        put_zsh_options(output, verb->options);
+        put_zsh_options(output, verb_global_options());
+        put_zsh_operand(output, verb);
+    }
+    output_printf(output, "    esac\n}\n\n_ebb \"$@\"\n");
+}
+
+// `condition` is what stands between the quotes of -n.
+static void put_fish_options(struct output *output, const struct option_spec *table,
+                             const char *condition)
+{
+    for (; table && table->name; table++) {
+        output_printf(output, "complete -c ebb -n '%s'", condition);
+        if (table->letter)
+            output_printf(output, " -s %c", table->letter);
+        output_printf(output, " -l %s", table->name);
+        if (table->kind == OPTION_CHOICE) {
+            output_printf(output, " -x -a '");
+            put_choices(output, table);
+            output_printf(output, "'");
+        } else if (is_directory(table)) {
+            output_printf(output, " -x -a '(__fish_complete_directories)'");
+        } else if (table->kind != OPTION_FLAG) {
+            output_printf(output, " -x");
+        }
+        output_printf(output, " -d '");
+        put_quoted(output, table->help, "\\");
+        output_printf(output, "'\n");
+    }
+}
+
+static void put_fish_verb(struct output *output, const struct verb *verb)
+{
+    char condition[96];
+    snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", verb->name);
+    output_printf(output, "complete -c ebb -n __fish_use_subcommand -a %s -d '", verb->name);
+    put_quoted(output, verb->purpose, "\\");
+    output_printf(output, "'\n");
+    put_fish_options(output, verb->options, condition);
+    put_fish_options(output, verb_global_options(), condition);
+    if (verb->operand == OPERAND_TARGET)
+        output_printf(output, "complete -c ebb -n '%s' -a '(__fish_complete_pids)'\n", condition);
+    if (verb->operand == OPERAND_VERB) {
+        output_printf(output, "complete -c ebb -n '%s' -a '", condition);
+        put_verb_names(output);
+        output_printf(output, "'\n");
+    }
+}
+
+static void render_fish(struct output *output)
+{
+    output_printf(output, "# fish completion for ebb, made by `ebb __completion fish`\n"
+                          "complete -c ebb -f\n");
+    put_fish_options(output, verb_global_options(), "__fish_use_subcommand");
+    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        if (!verb->is_hidden)
+            put_fish_verb(output, verb);
+    }
+}
+
 int help_render_completion(const char *shell, struct output *output)
 {
-    (void)shell;
-    (void)output;
-    return -EINVAL;
+    if (strcmp(shell, "bash") == 0)
+        render_bash(output);
+    else if (strcmp(shell, "zsh") == 0)
+        render_zsh(output);
+    else if (strcmp(shell, "fish") == 0)
+        render_fish(output);
+    else
+        return -EINVAL;
+    return 0;
 }

@@ -100,8 +100,7 @@ static void render_ebb(struct output *output)
     put_environment(output);
     output_printf(output, ".SH SEE ALSO\n");
     for (const struct verb *verb = verb_table(); verb->name; verb++) {
-        // help has nothing to tell beyond its line above.
-        if (!verb->is_hidden && verb->options)
+        if (!verb->is_hidden)
             output_printf(output, ".BR ebb\\-%s (1),\n", verb->name);
     }
     output_printf(output, ".BR proc (5),\n.BR madvise (2)\n");

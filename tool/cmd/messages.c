@@ -6,10 +6,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "render/format.h"
+
+void message_escape(const char *name, char *ret_shown, size_t size)
+{
+    struct buffer shown = {0};
+    // What could be escaped before memory ran out is still safe to show.
+    (void)format_escaped(&shown, name, size - sizeof("..."));
+    text_copy(buffer_text(&shown), ret_shown, size);
+    buffer_free(&shown);
+}
 
 static int write_all(int fd, const char *data, size_t len)
 {

@@ -20,8 +20,8 @@ enum exit_status {
     EXIT_VERDICT = 10,
 };
 
-// Copies a name from outside so that a terminal shows it and does nothing else: control bytes and
-// what is no valid UTF-8 become \xHH. Cut (with "...") where it does not fit; always terminated.
+// Copies a name from outside so that a terminal shows it and does nothing else (format_escaped()),
+// cut with "..." to fit; always terminated. `size` is at least 16.
 void message_escape(const char *name, char *ret_shown, size_t size);
 
 // "ebb: SENTENCE" and "     SENTENCE" on stderr, in one write. Names from outside must be escaped.

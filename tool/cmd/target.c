@@ -96,6 +96,16 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
     }
 }
 
+int target_refuse_list(const char *proc_root, int error)
+{
+    if (error == -ENOENT || error == -ENOTDIR)
+        return refuse_proc_root(proc_root);
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(proc_root, shown, sizeof(shown));
+    message_error("the processes in %s cannot be listed: %s", shown, strerror(-error));
+    return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+}
+
 static int refuse_matches(const char *proc_root, const char *shown,
                           const struct proc_entry *entries, size_t count)
 {
@@ -119,14 +129,10 @@ static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
     struct proc_entry *entries = NULL;
     size_t count = 0;
     int error = proc_find_by_name(proc_root, name, &entries, &count);
-    if (error == -ENOENT)
-        return refuse_proc_root(proc_root);
+    if (error < 0)
+        return target_refuse_list(proc_root, error);
     char shown[MESSAGE_NAME_MAX];
     message_escape(name, shown, sizeof(shown));
-    if (error < 0) {
-        message_error("cannot look for '%s': %s", shown, strerror(-error));
-        return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
-    }
     int status = EXIT_DONE;
     if (count == 1) {
         *ret_pid = entries[0].pid;

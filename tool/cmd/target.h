@@ -17,4 +17,7 @@ int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid);
 // would help. The exit status.
 int target_refuse(const char *proc_root, pid_t pid, int error);
 
+// The same for -errno of proc_list() or proc_find_by_name().
+int target_refuse_list(const char *proc_root, int error);
+
 #endif

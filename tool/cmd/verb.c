@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd/help.h"
@@ -43,6 +44,25 @@ static bool wants_color(const struct options *options)
     if (terminal && strcmp(terminal, "dumb") == 0)
         return false;
     return isatty(STDOUT_FILENO) == 1;
+}
+
+// The character set of the locale, by the environment alone: loading a locale would also change how
+// numbers are written.
+static bool wants_unicode(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && value[0])
+            return strcasestr(value, "UTF-8") || strcasestr(value, "UTF8");
+    }
+    return false;
+}
+
+static unsigned terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 static int print_version(void)
@@ -96,6 +116,14 @@ int verb_dispatch(int argc, char **argv)
         return help_print(verb);
     if (options_flag(&command.options, "version"))
         return print_version();
+    if (verb->operand == OPERAND_NONE && command.options.operand_count > 0) {
+        char shown[MESSAGE_NAME_MAX];
+        message_escape(command.options.operands[0], shown, sizeof(shown));
+        message_error("%s takes no '%s': it has only options", verb->name, shown);
+        return EXIT_USAGE;
+    }
     command.color = wants_color(&command.options);
+    command.unicode = wants_unicode();
+    command.width = terminal_width();
     return verb->run(&command);
 }

@@ -14,7 +14,9 @@
 struct command {
     const struct verb *verb;
     struct options options;
-    bool color; // results go to a terminal that shall have colours
+    bool color;     // results shall have colours
+    bool unicode;   // the locale is UTF-8
+    unsigned width; // columns of the terminal; 0 where stdout is none
 };
 
 // A command line and what it is good for.
@@ -23,6 +25,9 @@ struct verb_example {
     const char *purpose;
 };
 
+// What a verb takes besides options. Verbs of OPERAND_NONE get none: the frame refuses them.
+enum verb_operand { OPERAND_NONE, OPERAND_TARGET, OPERAND_VERB, OPERAND_OTHER };
+
 struct verb {
     const char *name;
     const char *purpose;                 // one line without a full stop: "say where the RSS is"
@@ -30,7 +35,8 @@ struct verb {
     const char *const *description;      // paragraphs; NULL-terminated
     const struct verb_example *examples; // ends with a row of NULLs
     const struct option_spec *options;   // ends with a row of NULLs; NULL none
-    bool has_verdict_status;             // its --exit-code answers 10 + the verdict's number
+    enum verb_operand operand;
+    bool has_verdict_status; // its --exit-code answers 10 + the verdict's number
     bool is_hidden; // serves the build and the shells: not in help, man pages or completions
     int (*run)(const struct command *command); // returns an enum exit_status
 };

@@ -6,8 +6,7 @@
 //    layers below, print once through struct output, return an enum exit_status.
 // 2. tool/cmd/verbs.h: declare both.
 // 3. Here: a row. --help, the man page and the completions of the shells come from it.
-// 4. docs/man/CMakeLists.txt: its name in the list of man pages.
-// 5. tests/cli/NAME.t: usage errors, exit status, a golden of its output. README.md: the table of
+// 4. tests/cli/NAME.t: usage errors, exit status, a golden of its output. README.md: the table of
 //    verbs.
 #include "cmd/verbs.h"
 
@@ -39,6 +38,7 @@ static const struct verb table[] = {
                 {"ebb explain --exit-code 4121 || echo $?", "status 14: it grows"},
                 {NULL, NULL}},
         .options = explain_options,
+        .operand = OPERAND_TARGET,
         .has_verdict_status = true,
         .run = explain_run,
     },
@@ -64,12 +64,14 @@ static const struct verb table[] = {
         .description = LINES("Prints the list of verbs, or all about one of them."),
         .examples =
             (const struct verb_example[]){{"ebb help explain", "all about explain"}, {NULL, NULL}},
+        .operand = OPERAND_VERB,
         .run = help_run,
     },
     {
         .name = "__man",
         .purpose = "print a man page in troff, of ebb or of a verb",
         .usage = LINES("[VERB]"),
+        .operand = OPERAND_VERB,
         .is_hidden = true,
         .run = help_man_run,
     },
@@ -77,6 +79,7 @@ static const struct verb table[] = {
         .name = "__completion",
         .purpose = "print the completion for a shell",
         .usage = LINES("bash|zsh|fish"),
+        .operand = OPERAND_OTHER,
         .is_hidden = true,
         .run = help_completion_run,
     },
