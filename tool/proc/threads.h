@@ -16,8 +16,8 @@ struct proc_thread {
 
 enum { PROC_THREADS_MAX = 65536 };
 
-// Lists up to PROC_THREADS_MAX threads, with the stack pointer that /proc/PID/task/TID/syscall shows for those
-// that sleep in the kernel. `*ret_threads` is malloc'ed, free() it. 0 or -errno.
+// Lists up to PROC_THREADS_MAX threads, with the stack pointer that /proc/PID/task/TID/syscall
+// shows for those that sleep in the kernel. `*ret_threads` is malloc'ed, free() it. 0 or -errno.
 // Cost: about 15 µs per thread.
 int proc_threads_read(struct process *process, struct proc_thread **ret_threads, size_t *ret_count);
 

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parser of smaps and maps, see mappings.h. Tool world; pure, its state is the caller's.
+//
+// It runs over some 25 lines per mapping, so a line is told by its first bytes and most are skipped
+// without being looked into.
+#include <errno.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "proc/mappings.h"
+#include "proc/mappings_names.h"
+
+void smaps_parser_init(struct smaps_parser *parser, struct mappings *mappings)
+{
+    // Not the carry: clearing 20 KiB serves nobody.
+    parser->mappings = mappings;
+    parser->carry_len = 0;
+    parser->skipping = false;
+    *mappings = (struct mappings){0};
+}
+
+static uint32_t saturate_u32(uint64_t value)
+{
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static bool take_char(struct text *rest, char c)
+{
+    if (rest->len == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->len--;
+    return true;
+}
+
+// "rw-p"
+static bool take_permissions(struct text *rest, uint16_t *ret_flags)
+{
+    if (rest->len < 4)
+        return false;
+    const char *c = rest->data;
+    unsigned flags = (c[0] == 'r' ? MAPPING_READ : 0U) | (c[1] == 'w' ? MAPPING_WRITE : 0U) |
+                     (c[2] == 'x' ? MAPPING_EXEC : 0U) | (c[3] == 's' ? MAPPING_SHARED : 0U);
+    if (c[3] != 's' && c[3] != 'p')
+        return false;
+    rest->data += 4;
+    rest->len -= 4;
+    *ret_flags = (uint16_t)flags;
+    return true;
+}
+
+// "fe:00", as major << 20 | minor.
+static bool take_device(struct text *rest, uint32_t *ret_device)
+{
+    uint64_t major, minor;
+    if (!text_take_hex(rest, &major) || !take_char(rest, ':') || !text_take_hex(rest, &minor))
+        return false;
+    *ret_device = (uint32_t)((major & 0xfff) << 20 | (minor & 0xfffff));
+    return true;
+}
+
+// The mapping without its name, which is left in `rest`.
+static bool take_mapping(struct text *rest, struct mapping *ret)
+{
+    bool good = text_take_hex(rest, &ret->start) && take_char(rest, '-') &&
+                text_take_hex(rest, &ret->end) && take_char(rest, ' ') &&
+                take_permissions(rest, &ret->flags) && take_char(rest, ' ') &&
+                text_take_hex(rest, &ret->offset) && take_char(rest, ' ') &&
+                take_device(rest, &ret->device) && take_char(rest, ' ') &&
+                text_take_u64(rest, &ret->inode);
+    if (!good || ret->start >= ret->end)
+        return false;
+    // The name is aligned with blanks, and may begin with none of its own.
+    while (take_char(rest, ' '))
+        continue;
+    return true;
+}
+
+static int parse_header(struct mappings *mappings, struct text line)
+{
+    struct mapping mapping = {0};
+    if (!take_mapping(&line, &mapping))
+        return -EBADMSG;
+    if (mappings->count > 0) {
+        uint64_t last_end = mappings->items[mappings->count - 1].end;
+        if (mapping.end <= last_end)
+            return -EBADMSG;
+        if (mapping.start < last_end)
+            mapping.start = last_end;
+    }
+    if (mappings->count >= MAPPINGS_MAX)
+        return -E2BIG;
+    int error = array_reserve_one(&mappings->items, &mappings->capacity, mappings->count,
+                                  sizeof *mappings->items);
+    if (!error)
+        error = mappings_set_name(mappings, &mapping, line);
+    if (!error)
+        mappings->items[mappings->count++] = mapping;
+    return error;
+}
+
+// Where the figure of this line belongs; NULL for those that nobody asked for.
+static uint32_t *figure_of(struct mapping *mapping, struct text key)
+{
+    switch (key.data[0]) {
+    case 'R':
+        return text_equals(key, "Rss") ? &mapping->rss_kib : NULL;
+    case 'P':
+        if (text_equals(key, "Pss"))
+            return &mapping->pss_kib;
+        if (text_equals(key, "Private_Clean"))
+            return &mapping->private_clean_kib;
+        return text_equals(key, "Private_Dirty") ? &mapping->private_dirty_kib : NULL;
+    case 'S':
+        if (text_equals(key, "Shared_Clean"))
+            return &mapping->shared_clean_kib;
+        if (text_equals(key, "Shared_Dirty"))
+            return &mapping->shared_dirty_kib;
+        return text_equals(key, "Swap") ? &mapping->swap_kib : NULL;
+    case 'A':
+        if (text_equals(key, "Anonymous"))
+            return &mapping->anonymous_kib;
+        return text_equals(key, "AnonHugePages") ? &mapping->anon_huge_kib : NULL;
+    case 'L':
+        if (text_equals(key, "LazyFree"))
+            return &mapping->lazy_free_kib;
+        return text_equals(key, "Locked") ? &mapping->locked_kib : NULL;
+    default:
+        return NULL;
+    }
+}
+
+// "rd wr mr mw me lo ac": two letters each.
+static void parse_vm_flags(struct mapping *mapping, struct text flags)
+{
+    unsigned found = 0;
+    struct text flag;
+    while (text_next_field(&flags, ' ', &flag)) {
+        if (flag.len != 2)
+            continue;
+        if (memcmp(flag.data, "lo", 2) == 0)
+            found |= MAPPING_LOCKED;
+        else if (memcmp(flag.data, "hg", 2) == 0)
+            found |= MAPPING_HUGEPAGE;
+        else if (memcmp(flag.data, "nh", 2) == 0)
+            found |= MAPPING_NOHUGEPAGE;
+        else if (memcmp(flag.data, "ht", 2) == 0)
+            found |= MAPPING_HUGETLB;
+    }
+    mapping->flags = (uint16_t)(mapping->flags | found);
+}
+
+static int parse_figure(struct mappings *mappings, struct text line)
+{
+    struct text key;
+    size_t line_len = line.len;
+    if (!text_next_field(&line, ':', &key) || key.len == line_len || key.len == 0 ||
+        mappings->count == 0)
+        return -EBADMSG;
+    struct mapping *mapping = &mappings->items[mappings->count - 1];
+    if (text_equals(key, "VmFlags")) {
+        parse_vm_flags(mapping, line);
+        return 0;
+    }
+    uint32_t *figure = figure_of(mapping, key);
+    if (!figure)
+        return 0;
+    uint64_t kib;
+    text_skip_blanks(&line);
+    if (!text_take_u64(&line, &kib))
+        return -EBADMSG;
+    *figure = saturate_u32(kib);
+    mappings->has_lazy_free |= figure == &mapping->lazy_free_kib;
+    mappings->has_sizes |= figure == &mapping->rss_kib;
+    return 0;
+}
+
+static int parse_line(struct mappings *mappings, struct text line)
+{
+    if (line.len == 0)
+        return 0;
+    // Addresses are printed in lower case, and every figure's name begins with a capital.
+    char first = line.data[0];
+    if ((first >= '0' && first <= '9') || (first >= 'a' && first <= 'f'))
+        return parse_header(mappings, line);
+    if (first >= 'A' && first <= 'Z')
+        return parse_figure(mappings, line);
+    return -EBADMSG;
+}
+
+// Adds up to `len` bytes without a newline to the unfinished line; what is too long is parsed as
+// far as it came.
+static int carry_on(struct smaps_parser *parser, const char *data, size_t len)
+{
+    if (parser->skipping)
+        return 0;
+    size_t room = sizeof parser->carry - parser->carry_len;
+    size_t take = len < room ? len : room;
+    memcpy(parser->carry + parser->carry_len, data, take);
+    parser->carry_len += take;
+    if (take == len)
+        return 0;
+    parser->skipping = true;
+    size_t carried = parser->carry_len;
+    parser->carry_len = 0;
+    return parse_line(parser->mappings, (struct text){parser->carry, carried});
+}
+
+// The carried line is complete.
+static int end_carry(struct smaps_parser *parser)
+{
+    size_t carried = parser->carry_len;
+    parser->carry_len = 0;
+    parser->skipping = false;
+    return parse_line(parser->mappings, (struct text){parser->carry, carried});
+}
+
+int smaps_parser_feed(struct smaps_parser *parser, const char *data, size_t len)
+{
+    while (len > 0) {
+        const char *end = memchr(data, '\n', len);
+        size_t piece = end ? (size_t)(end - data) : len;
+        int error;
+        if (!end || parser->carry_len > 0 || parser->skipping) {
+            error = carry_on(parser, data, piece);
+            if (!error && end)
+                error = end_carry(parser);
+        } else {
+            error = parse_line(parser->mappings, (struct text){data, piece});
+        }
+        if (error)
+            return error;
+        size_t used = end ? piece + 1 : piece;
+        data += used;
+        len -= used;
+    }
+    return 0;
+}
+
+static void add_u32(uint32_t *sum, uint32_t value)
+{
+    *sum = saturate_u32((uint64_t)*sum + value);
+}
+
+static void add_figures(struct mapping *total, const struct mapping *item)
+{
+    add_u32(&total->rss_kib, item->rss_kib);
+    add_u32(&total->pss_kib, item->pss_kib);
+    add_u32(&total->private_clean_kib, item->private_clean_kib);
+    add_u32(&total->private_dirty_kib, item->private_dirty_kib);
+    add_u32(&total->shared_clean_kib, item->shared_clean_kib);
+    add_u32(&total->shared_dirty_kib, item->shared_dirty_kib);
+    add_u32(&total->anonymous_kib, item->anonymous_kib);
+    add_u32(&total->lazy_free_kib, item->lazy_free_kib);
+    add_u32(&total->anon_huge_kib, item->anon_huge_kib);
+    add_u32(&total->swap_kib, item->swap_kib);
+    add_u32(&total->locked_kib, item->locked_kib);
+}
+
+int smaps_parser_finish(struct smaps_parser *parser)
+{
+    int error = end_carry(parser);
+    if (error)
+        return error;
+    struct mappings *mappings = parser->mappings;
+    mappings->total = (struct mapping){0};
+    for (size_t i = 0; i < mappings->count; i++)
+        add_figures(&mappings->total, &mappings->items[i]);
+    return 0;
+}
