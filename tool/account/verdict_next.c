@@ -19,10 +19,6 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
     if (strcmp(owner->name, "jemalloc") == 0)
         verdict_say(lines, "To have memory go back at once from the next start on: "
                            "MALLOC_CONF=muzzy_decay_ms:0 in its environment.");
-    if (strcmp(owner->name, "tcmalloc") == 0)
-        verdict_say(lines, "To have memory go back at once from the next start on: "
-                           "TCMALLOC_DISABLE_MEMORY_RELEASE must not be set, and a build without "
-                           "MADV_FREE is needed.");
 }
 
 static void next_kept(const struct verdict_input *input, struct verdict_lines *lines)
@@ -31,8 +27,9 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
     if (!owner)
         return;
     if (strcmp(owner->name, "Go") == 0) {
-        verdict_say(lines, "Go's scavenger gives it back in the background, down to 10 % above the "
-                           "last heap goal: look again in some minutes.");
+        verdict_say(lines,
+                    "Go's scavenger gives it back in the background, down to 10 %% above the "
+                    "last heap goal: look again in some minutes.");
         verdict_say(lines,
                     "To bound it: GOMEMLIMIT (Go 1.19 and later) or a lower GOGC. At once, from "
                     "inside: debug.FreeOSMemory().");

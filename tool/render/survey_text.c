@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// A survey as text for people. Tool world; pure.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "render/render.h"
+#include "render/text.h"
+
+enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20 };
+
+static void write_runtime_names(struct writer *writer, const struct survey *survey)
+{
+    for (size_t i = 0; i < survey->report_count; i++) {
+        const struct runtime_report *report = &survey->reports[i];
+        write_text(writer, i == 0 ? "  " : ", ");
+        write_name(writer, report->name, 0);
+        if (report->version[0]) {
+            write_text(writer, " ");
+            write_name(writer, report->version, 40);
+        }
+    }
+}
+
+static void write_cgroup(struct writer *writer, const struct cgroup *cgroup)
+{
+    if (cgroup->version == 0)
+        return;
+    write_text(writer, "cgroup ");
+    write_name(writer, cgroup->path[0] ? cgroup->path : "/", 60);
+    if (cgroup->limit_bytes == CGROUP_NO_LIMIT) {
+        write_text(writer, "  no limit");
+        return;
+    }
+    char limit[UNITS_TEXT_MAX];
+    format_bytes(writer->style, cgroup->limit_bytes, limit, sizeof limit);
+    write_format(writer, "  limit %s", limit);
+}
+
+// Two lines: who it is, and where it runs.
+static void write_head(struct writer *writer, const struct survey *survey)
+{
+    char uptime[UNITS_TEXT_MAX];
+    units_format_seconds(survey->uptime_s, uptime, sizeof uptime);
+    if (!writer->error)
+        writer->error = format_color_begin(writer->style, COLOR_BOLD, writer->buffer);
+    write_name(writer, survey->name, 0);
+    if (!writer->error)
+        writer->error = format_color_end(writer->style, COLOR_BOLD, writer->buffer);
+    write_format(writer, " (pid %d)", survey->pid);
+    write_runtime_names(writer, survey);
+    write_format(writer, "  up %s\n", uptime);
+    write_cgroup(writer, &survey->cgroup);
+    if (survey->cgroup.version != 0)
+        write_text(writer, "\n");
+    write_text(writer, "\n");
+}
+
+static enum render_color row_color(enum account_row row)
+{
+    switch (row) {
+    case ROW_LAZY:
+        return COLOR_LAZY;
+    case ROW_KEPT:
+    case ROW_SLACK:
+        return COLOR_WARN;
+    case ROW_UNEXPLAINED:
+        return COLOR_BAD;
+    default:
+        return COLOR_NONE;
+    }
+}
+
+static void write_bar(struct writer *writer, enum account_row row, uint64_t part, uint64_t whole)
+{
+    struct buffer bar = {0};
+    if (!writer->error)
+        writer->error = format_bar(writer->style, part, whole, BAR_COLUMNS, &bar);
+    struct text text = buffer_text(&bar);
+    write_colored(writer, row_color(row), text.data);
+    size_t taken = format_columns(text.data);
+    write_blanks(writer, taken < BAR_COLUMNS ? BAR_COLUMNS - taken : 0);
+    buffer_free(&bar);
+}
+
+// Who owns the row: "Go 400 MiB, glibc 12 MiB", or a single name alone.
+static void write_owners(struct writer *writer, const struct account *account, enum account_row row)
+{
+    size_t owners = 0;
+    for (size_t i = 0; i < account->entry_count; i++)
+        owners += account->entries[i].row == row;
+    const char *previous = NULL;
+    for (size_t i = 0; i < account->entry_count; i++) {
+        const struct account_entry *entry = &account->entries[i];
+        if (entry->row != row || !entry->runtime[0])
+            continue;
+        if (previous && strcmp(previous, entry->runtime) == 0)
+            continue;
+        write_text(writer, previous ? ", " : "  ");
+        write_name(writer, entry->runtime, 0);
+        if (owners > 1) {
+            char bytes[UNITS_TEXT_MAX];
+            format_bytes(writer->style, entry->bytes, bytes, sizeof bytes);
+            write_format(writer, " %s", bytes);
+        }
+        previous = entry->runtime;
+    }
+}
+
+// An error is shown where it could change what one reads out of the row.
+static void write_row_error(struct writer *writer, uint64_t bytes, uint64_t error_bytes)
+{
+    if (error_bytes == 0 || error_bytes < bytes / 50)
+        return;
+    char error[UNITS_TEXT_MAX];
+    format_bytes(writer->style, error_bytes, error, sizeof error);
+    write_format(writer, "  ± %s", error);
+}
+
+static void write_row(struct writer *writer, const struct account *account, enum account_row row)
+{
+    char bytes[UNITS_TEXT_MAX];
+    format_bytes(writer->style, account->row_bytes[row], bytes, sizeof bytes);
+    write_format(writer, "  %-*s", TITLE_COLUMNS - 2, account_row_title(row));
+    write_right(writer, bytes, SIZE_COLUMNS);
+    write_text(writer, "  ");
+    write_bar(writer, row, account->row_bytes[row], account->rss_bytes);
+    write_owners(writer, account, row);
+    write_row_error(writer, account->row_bytes[row], account->row_error_bytes[row]);
+    write_text(writer, "\n");
+}
+
+static void write_account(struct writer *writer, const struct account *account)
+{
+    char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX];
+    format_bytes(writer->style, account->rss_bytes, rss, sizeof rss);
+    format_bytes(writer->style, account->effective_bytes, effective, sizeof effective);
+    write_format(writer, "%-*s", TITLE_COLUMNS, "RSS");
+    write_right(writer, rss, SIZE_COLUMNS);
+    write_text(writer, "  effective ");
+    write_colored(writer, COLOR_BOLD, effective);
+    write_text(writer, "\n");
+    for (int row = 0; row < ROW_COUNT; row++)
+        if (account->row_bytes[row] > 0 || row == ROW_LAZY)
+            write_row(writer, account, (enum account_row)row);
+    if (account->swap_bytes > 0) {
+        char swap[UNITS_TEXT_MAX];
+        format_bytes(writer->style, account->swap_bytes, swap, sizeof swap);
+        write_format(writer, "swapped out, not in RSS: %s\n", swap);
+    }
+    write_text(writer, "\n");
+}
+
+static void write_lines(struct writer *writer, const char *heading, enum render_color color,
+                        const struct verdict_lines *lines)
+{
+    if (lines->count == 0)
+        return;
+    write_colored(writer, color, heading);
+    write_text(writer, "\n");
+    for (size_t i = 0; i < lines->count; i++) {
+        write_text(writer, "  ");
+        write_wrapped(writer, lines->text[i], 2, 2);
+    }
+}
+
+static enum render_color verdict_color(enum verdict_code code)
+{
+    if (code == VERDICT_GROWING)
+        return COLOR_BAD;
+    if (code == VERDICT_UNKNOWN || code == VERDICT_FRAGMENTED)
+        return COLOR_WARN;
+    return COLOR_GOOD;
+}
+
+static void write_verdict(struct writer *writer, const struct verdict *verdict)
+{
+    static const char heading[] = "Verdict:";
+    write_colored(writer, verdict_color(verdict->code), heading);
+    write_text(writer, " ");
+    write_wrapped(writer, verdict->headline, sizeof heading, 2);
+    for (size_t i = 0; i < verdict->reasons.count; i++) {
+        write_text(writer, "  ");
+        write_wrapped(writer, verdict->reasons.text[i], 2, 4);
+    }
+    write_lines(writer, "Beware:", COLOR_WARN, &verdict->traps);
+    write_lines(writer, "Next:", COLOR_BOLD, &verdict->next);
+}
+
+static void write_unread(struct writer *writer, const struct survey *survey)
+{
+    if (survey->unread_count == 0)
+        return;
+    write_colored(writer, COLOR_WARN, "Could not read:");
+    write_text(writer, "\n");
+    for (size_t i = 0; i < survey->unread_count; i++) {
+        char line[320];
+        snprintf(line, sizeof line, "%s; it takes %s.", survey->unread[i].what,
+                 survey->unread[i].needs);
+        write_text(writer, "  ");
+        write_wrapped(writer, line, 2, 4);
+    }
+}
+
+int render_survey_text(const struct survey *survey, const struct render_style *style,
+                       struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    write_head(&writer, survey);
+    if (survey->has_account) {
+        write_account(&writer, &survey->account);
+    } else {
+        char rss[UNITS_TEXT_MAX];
+        format_bytes(style, survey->rss_bytes, rss, sizeof rss);
+        write_format(&writer, "RSS %s (of /proc/PID/status)\n\n", rss);
+    }
+    write_verdict(&writer, &survey->verdict);
+    write_unread(&writer, survey);
+    return writer.error;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of all processes: collecting, sorting, as text and as JSON. Tool world; pure.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/units.h"
+#include "render/json.h"
+#include "render/render.h"
+#include "render/text.h"
+
+enum { PID_COLUMNS = 8, NAME_COLUMNS = 18, SIZE_COLUMNS = 11 };
+
+static void row_name_runtimes(const struct survey *survey, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < survey->report_count && used < size; i++) {
+        const struct runtime_report *report = &survey->reports[i];
+        int len = snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", report->name,
+                           report->version[0] ? " " : "", report->version);
+        used += len > 0 ? (size_t)len : 0;
+    }
+}
+
+int table_add(struct table *table, const struct survey *survey)
+{
+    int error =
+        array_reserve_one(&table->rows, &table->capacity, table->count, sizeof *table->rows);
+    if (error)
+        return error;
+    struct table_row *row = &table->rows[table->count++];
+    *row = (struct table_row){
+        .pid = survey->pid,
+        .rss_bytes = survey->rss_bytes,
+        .lazy_bytes = survey->account.lazy_bytes,
+        .kept_bytes = survey->account.row_bytes[ROW_KEPT],
+        .effective_bytes =
+            survey->has_account ? survey->account.effective_bytes : survey->rss_bytes,
+        .verdict = survey->verdict.code,
+    };
+    text_copy(text_of(survey->name), row->name, sizeof row->name);
+    row_name_runtimes(survey, row->runtimes, sizeof row->runtimes);
+    return 0;
+}
+
+static int row_compare(const void *left, const void *right)
+{
+    const struct table_row *a = left, *b = right;
+    uint64_t a_back = a->lazy_bytes + a->kept_bytes, b_back = b->lazy_bytes + b->kept_bytes;
+    if (a_back != b_back)
+        return a_back > b_back ? -1 : 1;
+    if (a->rss_bytes != b->rss_bytes)
+        return a->rss_bytes > b->rss_bytes ? -1 : 1;
+    return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+void table_sort(struct table *table)
+{
+    if (table->count > 0)
+        qsort(table->rows, table->count, sizeof *table->rows, row_compare);
+}
+
+void table_free(struct table *table)
+{
+    free(table->rows);
+    *table = (struct table){0};
+}
+
+static void write_size(struct writer *writer, uint64_t bytes)
+{
+    char text[UNITS_TEXT_MAX];
+    format_bytes(writer->style, bytes, text, sizeof text);
+    write_right(writer, text, SIZE_COLUMNS);
+}
+
+static void write_table_row(struct writer *writer, const struct table_row *row)
+{
+    struct buffer name = {0};
+    if (!writer->error)
+        writer->error = format_escaped(&name, row->name, NAME_COLUMNS - 1);
+    write_format(writer, "%*d  ", PID_COLUMNS, row->pid);
+    struct text shown = buffer_text(&name);
+    write_text(writer, shown.data);
+    size_t taken = format_columns(shown.data);
+    write_blanks(writer, taken < NAME_COLUMNS ? NAME_COLUMNS - taken : 1);
+    buffer_free(&name);
+    write_size(writer, row->rss_bytes);
+    write_size(writer, row->lazy_bytes);
+    write_size(writer, row->kept_bytes);
+    write_size(writer, row->effective_bytes);
+    write_format(writer, "  %-10s  ", verdict_name(row->verdict));
+    write_name(writer, row->runtimes, 0);
+    write_text(writer, "\n");
+}
+
+int render_table_text(const struct table *table, const struct render_style *style,
+                      struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    char heading[160];
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-10s  %s\n", PID_COLUMNS, "PID",
+             NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS, "LAZY", SIZE_COLUMNS, "KEPT",
+             SIZE_COLUMNS, "EFFECTIVE", "VERDICT", "RUNTIME");
+    write_colored(&writer, COLOR_BOLD, heading);
+    for (size_t i = 0; i < table->count; i++)
+        write_table_row(&writer, &table->rows[i]);
+    if (table->denied > 0)
+        write_format(&writer, "%zu more may not be read; run ebb as root to see all.\n",
+                     table->denied);
+    return writer.error;
+}
+
+#ifdef EBB_WITH_JSON
+
+static json_t *json_of_row(const struct table_row *row)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "pid", json_integer(row->pid));
+    json_object_set_new(object, "name", json_of_name(row->name));
+    json_object_set_new(object, "rss_bytes", json_of_u64(row->rss_bytes));
+    json_object_set_new(object, "lazy_bytes", json_of_u64(row->lazy_bytes));
+    json_object_set_new(object, "kept_bytes", json_of_u64(row->kept_bytes));
+    json_object_set_new(object, "effective_rss_bytes", json_of_u64(row->effective_bytes));
+    json_object_set_new(object, "runtimes", json_of_name(row->runtimes));
+    json_object_set_new(object, "verdict", json_string(verdict_name(row->verdict)));
+    return object;
+}
+
+int render_table_json(const struct table *table, struct buffer *buffer)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < table->count; i++)
+        json_array_append_new(rows, json_of_row(&table->rows[i]));
+    json_t *object = json_object();
+    json_object_set_new(object, "schema", json_integer(1));
+    json_object_set_new(object, "processes", rows);
+    json_object_set_new(object, "denied", json_of_u64(table->denied));
+    json_object_set_new(object, "vanished", json_of_u64(table->vanished));
+    return json_append(object, buffer);
+}
+
+#else
+
+int render_table_json(const struct table *table, struct buffer *buffer)
+{
+    (void)table;
+    (void)buffer;
+    return -ENOTSUP;
+}
+
+#endif

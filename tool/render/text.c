@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building text reports, see text.h. Tool world; pure.
+#include "render/text.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+unsigned writer_width(const struct writer *writer)
+{
+    unsigned width = writer->style->width ? writer->style->width : 80;
+    return width < 40 ? 40 : width;
+}
+
+void write_text(struct writer *writer, const char *text)
+{
+    if (!writer->error)
+        writer->error = buffer_append(writer->buffer, text, strlen(text));
+}
+
+void write_format(struct writer *writer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (!writer->error)
+        writer->error = buffer_vprintf(writer->buffer, format, args);
+    va_end(args);
+}
+
+void write_colored(struct writer *writer, enum render_color color, const char *text)
+{
+    if (!writer->error)
+        writer->error = format_color_begin(writer->style, color, writer->buffer);
+    write_text(writer, text);
+    if (!writer->error)
+        writer->error = format_color_end(writer->style, color, writer->buffer);
+}
+
+void write_name(struct writer *writer, const char *name, size_t limit)
+{
+    if (!writer->error)
+        writer->error = format_escaped(writer->buffer, name, limit);
+}
+
+void write_blanks(struct writer *writer, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++)
+        write_text(writer, " ");
+}
+
+void write_right(struct writer *writer, const char *text, size_t columns)
+{
+    size_t taken = format_columns(text);
+    write_blanks(writer, taken < columns ? columns - taken : 0);
+    write_text(writer, text);
+}
+
+void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent)
+{
+    struct buffer escaped = {0};
+    if (!writer->error)
+        writer->error = format_escaped(&escaped, text, 0);
+    struct text rest = buffer_text(&escaped), word;
+    bool first = true;
+    while (!writer->error && text_next_field(&rest, ' ', &word)) {
+        char piece[512];
+        text_copy(word, piece, sizeof piece);
+        size_t columns = format_columns(piece);
+        if (!first && column + 1 + columns > writer_width(writer)) {
+            write_text(writer, "\n");
+            write_blanks(writer, indent);
+            column = indent;
+        } else if (!first) {
+            write_text(writer, " ");
+            column++;
+        }
+        write_text(writer, piece);
+        column += columns;
+        first = false;
+    }
+    write_text(writer, "\n");
+    buffer_free(&escaped);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building text reports: headings, wrapped paragraphs, coloured pieces. Tool world; pure; internal
+// to renderers.
+#ifndef EBB_RENDER_TEXT_H
+#define EBB_RENDER_TEXT_H
+
+#include "render/format.h"
+
+// A text being written. The first error sticks and later calls do nothing, so that a report is
+// written without a check after every word.
+struct writer {
+    struct buffer *buffer;
+    const struct render_style *style;
+    int error;
+};
+
+unsigned writer_width(const struct writer *writer);
+
+void write_text(struct writer *writer, const char *text);
+void write_format(struct writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void write_colored(struct writer *writer, enum render_color color, const char *text);
+// A name from a target, escaped.
+void write_name(struct writer *writer, const char *name, size_t limit);
+// `columns` blanks.
+void write_blanks(struct writer *writer, size_t columns);
+// `text` flush right in `columns`.
+void write_right(struct writer *writer, const char *text, size_t columns);
+// A paragraph, broken at blanks, with the first line begun at column `column` already and the
+// others indented by `indent`. Text may hold names from a target: it is escaped.
+void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent);
+
+#endif
