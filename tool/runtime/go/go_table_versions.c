@@ -31,12 +31,14 @@ static const struct version {
     const struct go_size_classes *classes;
     const char *from;
 } versions[] = {
+    {11, GO_PROVEN_SOURCE, &classes_67, "source and machine code of go1.11.2"},
     {12, GO_PROVEN_BINARY, &classes_67, "DWARF of go1.12.9"},
     {13, GO_PROVEN_BINARY, &classes_67, "DWARF of go1.13.8"},
     {14, GO_PROVEN_BINARY, &classes_67, "DWARF of go1.14.2"},
     {15, GO_PROVEN_RUN, &classes_67, "DWARF of go1.15.15"},
     {16, GO_PROVEN_BINARY, &classes_68, "DWARF of go1.16.5"},
     {17, GO_PROVEN_BINARY, &classes_68, "DWARF of go1.17.6"},
+    {18, GO_PROVEN_SOURCE, &classes_68, "source and machine code of go1.18"},
     {19, GO_PROVEN_RUN, &classes_68, "DWARF of go1.19.8"},
     {20, GO_PROVEN_BINARY, &classes_68, "DWARF of go1.20.3"},
     {21, GO_PROVEN_RUN, &classes_68, "DWARF of go1.21.13"},
