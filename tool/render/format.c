@@ -131,10 +131,10 @@ int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, 
     return rounds_up ? buffer_append(buffer, "#", 1) : 0;
 }
 
-size_t format_columns(const char *text)
+size_t format_columns(struct text text)
 {
     size_t columns = 0;
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xC0) != 0x80;
+    for (size_t i = 0; i < text.len; i++)
+        columns += ((unsigned char)text.data[i] & 0xC0) != 0x80;
     return columns;
 }

@@ -37,6 +37,6 @@ int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, 
                struct buffer *buffer);
 
 // Columns that a UTF-8 text takes (code points; wide characters count one).
-size_t format_columns(const char *text);
+size_t format_columns(struct text text);
 
 #endif

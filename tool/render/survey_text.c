@@ -78,7 +78,7 @@ static void write_bar(struct writer *writer, enum account_row row, uint64_t part
         writer->error = format_bar(writer->style, part, whole, BAR_COLUMNS, &bar);
     struct text text = buffer_text(&bar);
     write_colored(writer, row_color(row), text.data);
-    size_t taken = format_columns(text.data);
+    size_t taken = format_columns(text);
     write_blanks(writer, taken < BAR_COLUMNS ? BAR_COLUMNS - taken : 0);
     buffer_free(&bar);
 }

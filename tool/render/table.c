@@ -84,7 +84,7 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_format(writer, "%*d  ", PID_COLUMNS, row->pid);
     struct text shown = buffer_text(&name);
     write_text(writer, shown.data);
-    size_t taken = format_columns(shown.data);
+    size_t taken = format_columns(shown);
     write_blanks(writer, taken < NAME_COLUMNS ? NAME_COLUMNS - taken : 1);
     buffer_free(&name);
     write_size(writer, row->rss_bytes);

@@ -49,7 +49,7 @@ void write_blanks(struct writer *writer, size_t columns)
 
 void write_right(struct writer *writer, const char *text, size_t columns)
 {
-    size_t taken = format_columns(text);
+    size_t taken = format_columns(text_of(text));
     write_blanks(writer, taken < columns ? columns - taken : 0);
     write_text(writer, text);
 }
@@ -62,9 +62,7 @@ void write_wrapped(struct writer *writer, const char *text, size_t column, size_
     struct text rest = buffer_text(&escaped), word;
     bool first = true;
     while (!writer->error && text_next_field(&rest, ' ', &word)) {
-        char piece[512];
-        text_copy(word, piece, sizeof piece);
-        size_t columns = format_columns(piece);
+        size_t columns = format_columns(word);
         if (!first && column + 1 + columns > writer_width(writer)) {
             write_text(writer, "\n");
             write_blanks(writer, indent);
@@ -73,7 +71,8 @@ void write_wrapped(struct writer *writer, const char *text, size_t column, size_
             write_text(writer, " ");
             column++;
         }
-        write_text(writer, piece);
+        if (!writer->error)
+            writer->error = buffer_append(writer->buffer, word.data, word.len);
         column += columns;
         first = false;
     }
