@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unit tests of growth: slopes, their spread, and what counts as growing. Test world; pure.
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "account/growth.h"
+
+static const double mib = 1048576;
+
+// Samples of a line with a saw tooth of `noise` bytes on it.
+static void fill(struct growth_sample *samples, size_t count, double start, double slope,
+                 double noise)
+{
+    for (size_t i = 0; i < count; i++) {
+        double value = start + slope * (double)i + (i % 2 ? noise : -noise);
+        samples[i] = (struct growth_sample){
+            .time_s = (double)i, .effective_bytes = (uint64_t)value, .rss_bytes = (uint64_t)value};
+    }
+}
+
+static void test_a_straight_line(void **state)
+{
+    (void)state;
+    struct growth_sample samples[10];
+    struct growth growth;
+    fill(samples, 10, 100 * mib, 2 * mib, 0);
+    assert_int_equal(growth_fit(samples, 10, &growth), 0);
+    assert_true(fabs(growth.effective.slope_bytes_per_s - 2 * mib) < 1);
+    assert_true(growth.effective.slope_error_bytes_per_s < 1);
+    assert_int_equal(growth.effective.change_bytes, (int64_t)(18 * mib));
+    assert_true(growth.is_growing);
+}
+
+static void test_noise_is_not_growth(void **state)
+{
+    (void)state;
+    struct growth_sample samples[20];
+    struct growth growth;
+    fill(samples, 20, 100 * mib, 0.05 * mib, 10 * mib);
+    assert_int_equal(growth_fit(samples, 20, &growth), 0);
+    assert_true(growth.effective.slope_error_bytes_per_s > 0);
+    assert_false(growth.is_growing);
+}
+
+static void test_falling_is_not_growth(void **state)
+{
+    (void)state;
+    struct growth_sample samples[5];
+    struct growth growth;
+    fill(samples, 5, 100 * mib, -2 * mib, 0);
+    assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_false(growth.is_growing);
+}
+
+// RSS that rises while in use stands still is a runtime filling up its heap, not a leak.
+static void test_in_use_must_rise_too(void **state)
+{
+    (void)state;
+    struct growth_sample samples[5];
+    struct growth growth;
+    fill(samples, 5, 100 * mib, 2 * mib, 0);
+    samples[0].has_in_use = samples[4].has_in_use = true;
+    samples[0].in_use_bytes = samples[4].in_use_bytes = 50 << 20;
+    assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_true(growth.has_in_use);
+    assert_false(growth.is_growing);
+    samples[4].in_use_bytes = 58 << 20;
+    assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_int_equal(growth.in_use.change_bytes, 8 << 20);
+    assert_true(growth.is_growing);
+}
+
+static void test_too_little_to_judge(void **state)
+{
+    (void)state;
+    struct growth_sample samples[2] = {{.time_s = 1}, {.time_s = 1}};
+    struct growth growth;
+    assert_int_equal(growth_fit(samples, 0, &growth), -EINVAL);
+    assert_int_equal(growth_fit(samples, 1, &growth), -EINVAL);
+    assert_int_equal(growth_fit(samples, 2, &growth), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_straight_line),       cmocka_unit_test(test_noise_is_not_growth),
+        cmocka_unit_test(test_falling_is_not_growth), cmocka_unit_test(test_in_use_must_rise_too),
+        cmocka_unit_test(test_too_little_to_judge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unit tests of the verdict: which code, which numbers, traps and next steps. Test world; pure.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "account/verdict.h"
+
+enum { MIB = 1024 * 1024 };
+
+// An account with these rows, each of one runtime, in MiB.
+struct scene {
+    struct account account;
+    struct account_entry entries[ROW_COUNT];
+    struct runtime_report report;
+    struct cgroup cgroup;
+    struct host host;
+    struct growth growth;
+    struct verdict_input input;
+};
+
+static void scene_init(struct scene *scene, const char *runtime)
+{
+    memset(scene, 0, sizeof *scene);
+    strcpy(scene->report.name, runtime);
+    scene->account.entries = scene->entries;
+    scene->cgroup.limit_bytes = CGROUP_NO_LIMIT;
+    scene->host.kernel = (struct kernel_version){6, 1, 0};
+    scene->input = (struct verdict_input){.account = &scene->account,
+                                          .reports = &scene->report,
+                                          .report_count = 1,
+                                          .cgroup = &scene->cgroup,
+                                          .host = &scene->host,
+                                          .pid = 42,
+                                          .thread_count = 8};
+}
+
+static void scene_row(struct scene *scene, enum account_row row, uint64_t mib)
+{
+    struct account *account = &scene->account;
+    struct account_entry *entry = &scene->entries[account->entry_count++];
+    *entry = (struct account_entry){.row = row, .bytes = mib * MIB};
+    if (row != ROW_CODE_FILES && row != ROW_SHARED && row != ROW_UNEXPLAINED)
+        strcpy(entry->runtime, scene->report.name);
+    account->row_bytes[row] += mib * MIB;
+    account->rss_bytes += mib * MIB;
+    if (row == ROW_LAZY)
+        account->lazy_bytes += mib * MIB;
+    account->effective_bytes = account->rss_bytes - account->lazy_bytes;
+}
+
+static enum verdict_code reach(struct scene *scene, struct verdict *verdict)
+{
+    verdict_reach(&scene->input, verdict);
+    assert_true(strlen(verdict->headline) > 20);
+    return verdict->code;
+}
+
+static bool lines_have(const struct verdict_lines *lines, const char *needle)
+{
+    for (size_t i = 0; i < lines->count; i++)
+        if (strstr(lines->text[i], needle))
+            return true;
+    return false;
+}
+
+static void test_lazy(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 400);
+    scene_row(&scene, ROW_KEPT, 64);
+    scene_row(&scene, ROW_LAZY, 2000);
+    scene_row(&scene, ROW_CODE_FILES, 20);
+    struct runtime_figure figure = {.name = "HeapReleased", .value = 2100ull * MIB};
+    scene.report.figures = &figure;
+    scene.report.figure_count = 1;
+    scene.report.facts = FACT_GO | FACT_GIVES_LAZILY | FACT_GO_1_12_TO_1_15;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
+    assert_non_null(strstr(verdict.headline, "not a leak"));
+    assert_non_null(strstr(verdict.headline, "81 %"));
+    assert_true(lines_have(&verdict.reasons, "HeapReleased 2.05 GiB"));
+    assert_true(lines_have(&verdict.reasons, "LazyFree 1.95 GiB"));
+    assert_true(lines_have(&verdict.traps, "Go 1.12 to 1.15"));
+    assert_true(lines_have(&verdict.next, "madvdontneed=1"));
+}
+
+static void test_kept_and_fragmented(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene_row(&scene, ROW_SLACK, 60);
+    scene_row(&scene, ROW_KEPT, 80);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_KEPT);
+    assert_true(lines_have(&verdict.next, "malloc_trim"));
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene_row(&scene, ROW_SLACK, 90);
+    scene_row(&scene, ROW_KEPT, 20);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
+}
+
+static void test_in_use_files_unknown(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 500);
+    scene_row(&scene, ROW_LAZY, 50);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_IN_USE, 5);
+    scene_row(&scene, ROW_SHARED, 100);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FILES);
+    scene_init(&scene, "jemalloc");
+    scene_row(&scene, ROW_HELD, 100);
+    scene_row(&scene, ROW_IN_USE, 5);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
+    assert_non_null(strstr(verdict.headline, "held by jemalloc"));
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_IN_USE, 5);
+    scene_row(&scene, ROW_UNEXPLAINED, 100);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
+    assert_non_null(strstr(verdict.headline, "no runtime claims"));
+}
+
+static void test_growing_outweighs_the_rows(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_LAZY, 500);
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene.growth =
+        (struct growth){.seconds = 10, .sample_count = 10, .is_growing = true, .has_in_use = true};
+    scene.growth.effective.change_bytes = 50 * MIB;
+    scene.input.growth = &scene.growth;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
+    assert_non_null(strstr(verdict.headline, "+50.0 MiB"));
+    assert_true(lines_have(&verdict.next, "pprof"));
+    scene.growth.is_growing = false;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
+    assert_true(lines_have(&verdict.reasons, "Observed for 10 s"));
+}
+
+static void test_no_account_is_unknown(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene.input.account = NULL;
+    scene.input.incomplete = true;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
+    assert_true(lines_have(&verdict.next, "ebb doctor"));
+}
+
+static void test_traps(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene_row(&scene, ROW_LAZY, 20);
+    struct runtime_figure arenas = {.name = "arenas", .unit = FIGURE_COUNT, .value = 16};
+    scene.report.figures = &arenas;
+    scene.report.figure_count = 1;
+    scene.report.facts = FACT_MANY_ARENAS | FACT_JEMALLOC_MUZZY | FACT_RACE_DETECTOR;
+    scene.account.huge_bytes = 60 * MIB;
+    scene.account.shared_anon_bytes = 30 * MIB;
+    scene.account.swap_bytes = 30 * MIB;
+    scene.cgroup.version = 2;
+    scene.cgroup.limit_bytes = 240ull * MIB;
+    scene.host.kernel = (struct kernel_version){4, 4, 0};
+    reach(&scene, &verdict);
+    assert_true(lines_have(&verdict.traps, "16 arenas for 8 threads"));
+    assert_true(lines_have(&verdict.traps, "muzzy_decay_ms"));
+    assert_true(lines_have(&verdict.traps, "race detector"));
+    assert_true(lines_have(&verdict.traps, "huge pages"));
+    assert_true(lines_have(&verdict.traps, "forked process"));
+    assert_true(lines_have(&verdict.traps, "swapped out"));
+    assert_true(lines_have(&verdict.traps, "working_set"));
+    assert_true(lines_have(&verdict.traps, "4.12"));
+    assert_true(lines_have(&verdict.reasons, "50 % by RSS, 42 % by effective RSS"));
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"lazy",   "kept",  "fragmented", "growing",
+                                        "in-use", "files", "unknown"};
+    for (int code = 1; code <= 7; code++)
+        assert_string_equal(verdict_name((enum verdict_code)code), names[code - 1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lazy),
+        cmocka_unit_test(test_kept_and_fragmented),
+        cmocka_unit_test(test_in_use_files_unknown),
+        cmocka_unit_test(test_growing_outweighs_the_rows),
+        cmocka_unit_test(test_no_account_is_unknown),
+        cmocka_unit_test(test_traps),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
