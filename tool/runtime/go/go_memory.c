@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources of bytes for the Go reader, see go_memory.h. Tool world; no state of its own.
+#include "runtime/go/go_memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "image/image.h"
+#include "proc/mappings.h"
+#include "proc/process.h"
+
+// The smallest page of any kernel that ebb runs on: steps of it never straddle two pages.
+enum { PAGE_BYTES = 4096 };
+
+int go_memory_read(const struct go_memory *memory, uint64_t address, void *ret_data, size_t len)
+{
+    return memory->read(memory->context, address, ret_data, len);
+}
+
+int go_memory_u64(const struct go_memory *memory, uint64_t address, uint64_t *ret_value)
+{
+    uint64_t value;
+    int error = memory->read(memory->context, address, &value, sizeof value);
+    if (!error)
+        *ret_value = value;
+    return error;
+}
+
+static int read_process(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    return process_peek(context, address, ret_data, len);
+}
+
+struct go_memory go_memory_of_process(struct process *process)
+{
+    return (struct go_memory){read_process, process};
+}
+
+// Absent pages of [address, address + len), which lies within one page, are zeros if no page of
+// their mapping can be in swap.
+static int read_page(const struct go_live_memory *live, uint64_t address, uint8_t *data, size_t len)
+{
+    int error = process_peek(live->process, address, data, len);
+    if (error != -ENODATA)
+        return error;
+    const struct mapping *mapping = mappings_find(live->mappings, address);
+    if (!mapping || mapping->swap_kib > 0 || !live->mappings->has_sizes ||
+        (mapping->kind != MAPPING_ANONYMOUS && mapping->kind != MAPPING_BRK) ||
+        (mapping->flags & (MAPPING_SHARED | MAPPING_READ)) != MAPPING_READ)
+        return error;
+    memset(data, 0, len);
+    return 0;
+}
+
+static int read_live(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    const struct go_live_memory *live = context;
+    int error = process_peek(live->process, address, ret_data, len);
+    if (error != -ENODATA)
+        return error;
+    uint8_t *out = ret_data;
+    while (len > 0) {
+        size_t left = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
+        size_t step = left < len ? left : len;
+        error = read_page(live, address, out, step);
+        if (error)
+            return error;
+        out += step;
+        address += step;
+        len -= step;
+    }
+    return 0;
+}
+
+struct go_memory go_memory_of_live(struct go_live_memory *live)
+{
+    return (struct go_memory){read_live, live};
+}
+
+static int read_image(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    return image_read(context, address, ret_data, len);
+}
+
+struct go_memory go_memory_of_image(const struct image *image)
+{
+    // The context of the interface is not const; image_read() takes it as const again.
+    return (struct go_memory){read_image, (void *)(uintptr_t)image};
+}
+
+static int read_buffer(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    const struct go_buffer_memory *buffer = context;
+    if (address < buffer->base || address - buffer->base > buffer->len)
+        return -ENXIO;
+    size_t offset = (size_t)(address - buffer->base);
+    if (len > buffer->len - offset)
+        return -ENXIO;
+    memcpy(ret_data, buffer->data + offset, len);
+    return 0;
+}
+
+struct go_memory go_memory_of_buffer(struct go_buffer_memory *buffer)
+{
+    return (struct go_memory){read_buffer, buffer};
+}
+
+struct go_window *go_window_new(const struct go_memory *memory, uint64_t limit)
+{
+    struct go_window *window = malloc(sizeof *window);
+    if (!window)
+        return NULL;
+    window->memory = memory;
+    window->limit = limit;
+    window->start = 0;
+    window->len = 0;
+    return window;
+}
+
+// Moves the window to `address`. A full window may reach into pages that cannot be read: then a
+// page, then eight bytes are tried.
+static int window_fill(struct go_window *window, uint64_t address)
+{
+    if (address >= window->limit)
+        return -ENXIO;
+    uint64_t left = window->limit - address;
+    const size_t sizes[] = {GO_WINDOW_BYTES, 4096 - (size_t)(address & 4095), 8, 1};
+    int error = -ENXIO;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t size = sizes[i] < left ? sizes[i] : (size_t)left;
+        error = go_memory_read(window->memory, address, window->data, size);
+        window->start = address;
+        window->len = error ? 0 : size;
+        if (!error)
+            return 0;
+    }
+    return error;
+}
+
+int go_window_view(struct go_window *window, uint64_t address, const uint8_t **ret_data,
+                   size_t *ret_len)
+{
+    if (address < window->start || address - window->start >= window->len) {
+        int error = window_fill(window, address);
+        if (error)
+            return error;
+    }
+    size_t offset = (size_t)(address - window->start);
+    *ret_data = window->data + offset;
+    *ret_len = window->len - offset;
+    return 0;
+}
+
+int go_window_read(struct go_window *window, uint64_t address, void *ret_data, size_t len)
+{
+    uint8_t *out = ret_data;
+    while (len > 0) {
+        const uint8_t *data;
+        size_t available;
+        int error = go_window_view(window, address, &data, &available);
+        if (error)
+            return error;
+        size_t step = available < len ? available : len;
+        memcpy(out, data, step);
+        out += step;
+        address += step;
+        len -= step;
+    }
+    return 0;
+}
+
+uint64_t go_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool go_deadline_passed(uint64_t deadline_ns)
+{
+    return deadline_ns != 0 && go_now_ns() > deadline_ns;
+}
