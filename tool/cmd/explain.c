@@ -56,6 +56,7 @@ struct explain {
     struct progress progress;
 };
 
+// For time that has passed; never for time of day.
 static uint64_t clock_now_ns(void)
 {
     struct timespec now;
@@ -63,6 +64,7 @@ static uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec;
 }
 
+// The frame's form, for what the tables cannot express.
 static int refuse_usage(const char *sentence)
 {
     message_error("explain: %s", sentence);
@@ -94,11 +96,13 @@ static int check_usage(const struct options *options)
     return EXIT_DONE;
 }
 
+// Without it, --for 5m looks like a hang.
 static void show_watching(void *context, double done_s, double total_s)
 {
     progress_show(context, "watching: %.0f of %.0f s", done_s, total_s);
 }
 
+// Everything that a reading needs, from the command line.
 static void explain_prepare(struct explain *explain, const struct command *command)
 {
     const struct options *options = &command->options;
@@ -139,6 +143,7 @@ static int finish(struct output *output, int error)
     return EXIT_FAILED;
 }
 
+// The same survey, in either form.
 static int print_survey(const struct explain *explain, const struct survey *survey)
 {
     struct output output = {0};
@@ -147,6 +152,7 @@ static int print_survey(const struct explain *explain, const struct survey *surv
     return finish(&output, error);
 }
 
+// A partial reading is a result: the survey itself lists what could not be read.
 static int explain_one(struct explain *explain)
 {
     const struct options *options = &explain->command->options;
@@ -209,6 +215,7 @@ static int add_process(struct explain *explain, pid_t pid, struct table *table,
     return error;
 }
 
+// One after the other: walking several at once would hold up more targets, not less.
 static int fill_table(struct explain *explain, const struct proc_entry *entries, size_t count,
                       struct table *table, struct leftovers *leftovers)
 {
@@ -237,6 +244,7 @@ static int fill_table(struct explain *explain, const struct proc_entry *entries,
     return 0;
 }
 
+// Behind the table, on stderr: what the table cannot know.
 static void say_leftovers(const struct leftovers *leftovers)
 {
     if (leftovers->failed > 0)
@@ -248,6 +256,7 @@ static void say_leftovers(const struct leftovers *leftovers)
             leftovers->unreached);
 }
 
+// The table of every process that may be read.
 static int explain_all(struct explain *explain)
 {
     struct proc_entry *entries = NULL;
@@ -272,6 +281,7 @@ static int explain_all(struct explain *explain)
     return status;
 }
 
+// Usage is checked first, so that a slip costs no reading.
 int explain_run(const struct command *command)
 {
     int status = check_usage(&command->options);

@@ -61,6 +61,7 @@ static void pad_to(struct output *output, size_t used, size_t column)
         output_printf(output, "%*s", (int)(column - used), "");
 }
 
+// "  -j, --json   JSON instead of text."; a wide left side puts the help on the next line.
 static void print_option(struct output *output, const struct option_spec *spec)
 {
     char argument[160], left[240], help[600], letter[8] = "   ";
@@ -78,12 +79,14 @@ static void print_option(struct output *output, const struct option_spec *spec)
     print_wrapped(output, help, OPTION_COLUMN, OPTION_COLUMN);
 }
 
+// In the order of the table, which is the order of use.
 static void print_options(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++)
         print_option(output, table);
 }
 
+// Verdicts take one paragraph here; the man page lists each.
 static void print_statuses(struct output *output, bool with_verdicts)
 {
     output_printf(output, "\nExit status:\n");
@@ -103,6 +106,7 @@ static void print_statuses(struct output *output, bool with_verdicts)
     print_wrapped(output, line, 6, 6);
 }
 
+// What one sees first: verbs, common options, exit status.
 static void render_ebb(struct output *output)
 {
     output_printf(output,
@@ -122,6 +126,7 @@ static void render_ebb(struct output *output)
     output_printf(output, "\n'ebb help VERB' or 'man ebb-VERB' tells all about a verb.\n");
 }
 
+// All about one verb. The same parts, in the same order, as the man page.
 static void render_verb(const struct verb *verb, struct output *output)
 {
     output_printf(output, "ebb %s - %s\n\n", verb->name, verb->purpose);
@@ -143,6 +148,7 @@ static void render_verb(const struct verb *verb, struct output *output)
     print_statuses(output, verb->has_verdict_status);
 }
 
+// One entry for both, as help_render_man() has.
 void help_render(const struct verb *verb, struct output *output)
 {
     if (verb)
@@ -151,6 +157,7 @@ void help_render(const struct verb *verb, struct output *output)
         render_ebb(output);
 }
 
+// It was asked for: stdout, and no failure.
 int help_print(const struct verb *verb)
 {
     struct output output = {0};
@@ -158,6 +165,7 @@ int help_print(const struct verb *verb)
     return output_finish(&output);
 }
 
+// It was not asked for: stderr, so that a pipe gets nothing it cannot use.
 int help_refuse(void)
 {
     struct output output = {0};
@@ -186,12 +194,14 @@ static bool operand_verb(const struct command *command, const struct verb **ret_
     return *ret_verb != NULL;
 }
 
+// ebb help [VERB]
 int help_run(const struct command *command)
 {
     const struct verb *verb;
     return operand_verb(command, &verb) ? help_print(verb) : EXIT_USAGE;
 }
 
+// ebb __man [VERB], for the build.
 int help_man_run(const struct command *command)
 {
     const struct verb *verb;
@@ -202,6 +212,7 @@ int help_man_run(const struct command *command)
     return output_finish(&output);
 }
 
+// ebb __completion SHELL, for the build and for users without an installed ebb.
 int help_completion_run(const struct command *command)
 {
     const struct options *options = &command->options;

@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+// What help calls DIR is completed as one.
 static bool is_directory(const struct option_spec *spec)
 {
     return spec->kind == OPTION_STRING && strcmp(spec->argument, "DIR") == 0;
 }
 
+// As words: choices hold no blanks and no quotes.
 static void put_choices(struct output *output, const struct option_spec *spec)
 {
     for (size_t i = 0; spec->choices[i]; i++)
@@ -32,6 +34,7 @@ static void put_quoted(struct output *output, const char *text, const char *esca
     }
 }
 
+// Every spelling of every option.
 static void put_bash_words(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
@@ -65,6 +68,7 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
     }
 }
 
+// Parted by blanks, hidden ones left out.
 static void put_verb_names(struct output *output)
 {
     for (const struct verb *verb = verb_table(); verb->name; verb++) {
@@ -97,6 +101,7 @@ static const char bash_head[] =
     "    if [[ $cur == = ]]; then cur=''; fi\n"
     "    case $verb:$prev in\n";
 
+// Words are gathered by verb and by the option before, then filtered once.
 static void render_bash(struct output *output)
 {
     output_printf(output, "%s", bash_head);
@@ -127,6 +132,7 @@ static void render_bash(struct output *output)
                           "}\n\ncomplete -F _ebb ebb\n");
 }
 
+// The form of _arguments: exclusions, spellings, text, then what the argument is.
 static void put_zsh_options(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
@@ -152,6 +158,7 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
     }
 }
 
+// What stands behind the options; also ends the command that _arguments began.
 static void put_zsh_operand(struct output *output, const struct verb *verb)
 {
     if (verb->operand == OPERAND_TARGET) {
@@ -165,6 +172,7 @@ static void put_zsh_operand(struct output *output, const struct verb *verb)
     }
 }
 
+// Works as a file of the function path and when it is sourced by compinit.
 static void render_zsh(struct output *output)
 {
     output_printf(output, "#compdef ebb\n"
@@ -226,6 +234,7 @@ static void put_fish_options(struct output *output, const struct option_spec *ta
     }
 }
 
+// The verb itself, and then what holds once it was typed.
 static void put_fish_verb(struct output *output, const struct verb *verb)
 {
     char condition[96];
@@ -244,6 +253,7 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
     }
 }
 
+// fish collects single rules; files are never wanted unless a rule says so.
 static void render_fish(struct output *output)
 {
     output_printf(output, "# fish completion for ebb, made by `ebb __completion fish`\n"

@@ -20,12 +20,14 @@ static void put_text(struct output *output, const char *text)
     }
 }
 
+// Text that ends its input line.
 static void put_line(struct output *output, const char *text)
 {
     put_text(output, text);
     output_printf(output, "\n");
 }
 
+// One tagged paragraph for each. No date anywhere: the same source gives the same bytes.
 static void put_options(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
@@ -52,6 +54,7 @@ static void put_options(struct output *output, const struct option_spec *table)
     }
 }
 
+// Every status on a line of its own: a man page is searched.
 static void put_statuses(struct output *output, bool with_verdicts)
 {
     output_printf(output, ".SH EXIT STATUS\n");
@@ -63,6 +66,7 @@ static void put_statuses(struct output *output, bool with_verdicts)
     }
 }
 
+// The NAME section has a fixed form, which apropos reads.
 static void put_head(struct output *output, const char *page, const char *purpose)
 {
     output_printf(output, ".TH \"%s\" 1 \"\" \"ebb %s\" \"User Commands\"\n.SH NAME\n", page,
@@ -72,12 +76,14 @@ static void put_head(struct output *output, const char *page, const char *purpos
     put_line(output, purpose);
 }
 
+// What the frame itself reads; the locale and the width of the terminal need no words.
 static void put_environment(struct output *output)
 {
     output_printf(output, ".SH ENVIRONMENT\n.TP\nNO_COLOR\n"
                           "Set and not empty: no colours, as with \\-\\-color=never.\n");
 }
 
+// ebb(1): the way to the others.
 static void render_ebb(struct output *output)
 {
     put_head(output, "ebb", "say where a process's memory is, and get it back");
@@ -106,6 +112,7 @@ static void render_ebb(struct output *output)
     output_printf(output, ".BR proc (5),\n.BR madvise (2)\n");
 }
 
+// ebb-VERB(1).
 static void render_verb(const struct verb *verb, struct output *output)
 {
     char page[64];

@@ -21,6 +21,7 @@ void message_escape(const char *name, char *ret_shown, size_t size)
     buffer_free(&shown);
 }
 
+// Past interruptions and short writes. 0 or -errno.
 static int write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -50,6 +51,7 @@ __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const 
     (void)write_all(STDERR_FILENO, line, used);
 }
 
+// What went wrong, in one sentence.
 void message_error(const char *format, ...)
 {
     va_list args;
@@ -58,6 +60,7 @@ void message_error(const char *format, ...)
     va_end(args);
 }
 
+// What would help, below it and aligned with it.
 void message_hint(const char *format, ...)
 {
     va_list args;
@@ -66,11 +69,13 @@ void message_hint(const char *format, ...)
     va_end(args);
 }
 
+// For a text that was rendered for stdout but belongs on stderr.
 void message_text(const char *text, size_t len)
 {
     (void)write_all(STDERR_FILENO, text, len);
 }
 
+// A failure is remembered, so that renderers need not look after every line.
 void output_printf(struct output *output, const char *format, ...)
 {
     if (output->error < 0)
@@ -81,6 +86,7 @@ void output_printf(struct output *output, const char *format, ...)
     va_end(args);
 }
 
+// Once, at the end of a verb.
 int output_finish(struct output *output)
 {
     int error = output->error;
@@ -95,6 +101,7 @@ int output_finish(struct output *output)
     return EXIT_FAILED;
 }
 
+// First of all, before any file is opened.
 void output_prepare(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -105,6 +112,7 @@ void output_prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+// Nothing moves where nobody watches: logs stay free of it.
 void progress_start(struct progress *progress)
 {
     *progress = (struct progress){.enabled = isatty(STDERR_FILENO) == 1};
@@ -122,6 +130,7 @@ static void progress_replace(struct progress *progress, const char *text)
     progress->shown_len = len;
 }
 
+// Names in it must be escaped.
 void progress_show(struct progress *progress, const char *format, ...)
 {
     if (!progress->enabled)
@@ -134,6 +143,7 @@ void progress_show(struct progress *progress, const char *format, ...)
     progress_replace(progress, text);
 }
 
+// Leaves an empty line for what comes next.
 void progress_end(struct progress *progress)
 {
     if (!progress->enabled || progress->shown_len == 0)

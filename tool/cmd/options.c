@@ -21,6 +21,7 @@ struct parser {
     char *error;
 };
 
+// The sentence for the user. Names in it are escaped by who calls.
 __attribute__((format(printf, 2, 3))) static int fail(const struct parser *parser,
                                                       const char *format, ...)
 {
@@ -31,6 +32,7 @@ __attribute__((format(printf, 2, 3))) static int fail(const struct parser *parse
     return -EINVAL;
 }
 
+// Walks to the end: tables are short, and a stored length would be one more thing to keep in step.
 size_t options_count(const struct option_spec *table)
 {
     size_t count = 0;
@@ -69,6 +71,7 @@ static const char *kind_wants(enum option_kind kind)
     return "a value";
 }
 
+// Choices are words of their own: no abbreviations, which a new choice would make ambiguous.
 static int parse_choice(const struct option_spec *spec, const char *string, uint64_t *ret_index)
 {
     for (size_t i = 0; spec->choices[i]; i++) {
@@ -112,6 +115,8 @@ static int value_set(const struct option_spec *spec, const char *string, struct 
     return 0;
 }
 
+// Defaults go the same way as what is typed. One that does not parse is a bug of the table, and
+// every run of the verb would show it.
 static int set_fallbacks(struct parser *parser)
 {
     struct options *options = parser->options;
@@ -261,6 +266,7 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9');
 }
 
+// One pass, without memory of its own.
 int options_parse(const struct option_spec *verb_table, const struct option_spec *global_table,
                   size_t argc, char **argv, struct options *ret_options,
                   char ret_error[OPTIONS_ERROR_MAX])
@@ -289,6 +295,7 @@ int options_parse(const struct option_spec *verb_table, const struct option_spec
     return 0;
 }
 
+// By name, since a verb reads each option once, where its name says what it is.
 const struct option_value *options_get(const struct options *options, const char *name)
 {
     struct option_value *value;

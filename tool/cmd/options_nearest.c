@@ -6,6 +6,7 @@
 
 enum { WORD_MAX = 32 };
 
+// Of two counts of slips.
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -31,6 +32,7 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
     return rows[a_len % 3][b_len];
 }
 
+// The first of the nearest wins: tables list the frequent words first.
 const char *options_nearest(const char *typed, const char *const *words)
 {
     const char *best = NULL;

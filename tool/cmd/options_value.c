@@ -74,6 +74,7 @@ static int take_quantity(struct text *rest, const struct unit *units, uint64_t f
     return 0;
 }
 
+// Binary units alone: what kernel and runtimes count in. "MB" is refused, since people mean either.
 int options_parse_size(struct text text, uint64_t *ret_bytes)
 {
     uint64_t bytes = 0;
@@ -86,6 +87,7 @@ int options_parse_size(struct text text, uint64_t *ret_bytes)
     return 0;
 }
 
+// A sum of quantities, in any order.
 int options_parse_duration(struct text text, uint64_t *ret_ns)
 {
     uint64_t ns = 0;
@@ -101,6 +103,7 @@ int options_parse_duration(struct text text, uint64_t *ret_ns)
     return 0;
 }
 
+// No sign, no unit, nothing behind it.
 int options_parse_count(struct text text, uint64_t *ret_count)
 {
     uint64_t count;

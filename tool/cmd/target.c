@@ -42,6 +42,7 @@ static void process_shown_name(const char *proc_root, pid_t pid, char *ret_shown
     buffer_free(&file);
 }
 
+// A chroot or a container without /proc, or a slip in --proc-root.
 static int refuse_proc_root(const char *proc_root)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -51,6 +52,7 @@ static int refuse_proc_root(const char *proc_root)
     return EXIT_FAILED;
 }
 
+// Says who should act: only the parent can make a zombie go.
 static int refuse_zombie(const char *proc_root, pid_t pid)
 {
     struct buffer file = read_process_file(proc_root, pid, "stat");
@@ -68,6 +70,7 @@ static int refuse_zombie(const char *proc_root, pid_t pid)
     return EXIT_NO_PROCESS;
 }
 
+// One place for all verbs: the same failure reads the same and exits the same.
 int target_refuse(const char *proc_root, pid_t pid, int error)
 {
     switch (-error) {
@@ -96,6 +99,7 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
     }
 }
 
+// The tree itself, not one process of it.
 int target_refuse_list(const char *proc_root, int error)
 {
     if (error == -ENOENT || error == -ENOTDIR)
@@ -106,6 +110,7 @@ int target_refuse_list(const char *proc_root, int error)
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// The list is the answer to the next question: which of them? It is cut, not paged.
 static int refuse_matches(const char *proc_root, const char *shown,
                           const struct proc_entry *entries, size_t count)
 {
@@ -124,6 +129,7 @@ static int refuse_matches(const char *proc_root, const char *shown,
     return EXIT_USAGE;
 }
 
+// Exactly one, or none at all: a guess could look at the wrong service.
 static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
 {
     struct proc_entry *entries = NULL;
@@ -164,6 +170,7 @@ static pid_t thread_leader(const char *proc_root, pid_t tid)
     return (pid_t)leader;
 }
 
+// What is all digits is a PID, even where a process has such a name.
 static int resolve_pid(const char *proc_root, struct text digits, const char *shown, pid_t *ret_pid)
 {
     uint64_t number;
@@ -186,6 +193,7 @@ static int resolve_pid(const char *proc_root, struct text digits, const char *sh
     return EXIT_DONE;
 }
 
+// Looks at the form first, so that a slip is not searched for as a name.
 int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid)
 {
     char shown[MESSAGE_NAME_MAX];

@@ -11,6 +11,7 @@
 
 enum { VERBS_MAX = 64 };
 
+// Hidden verbs are never proposed.
 int verb_refuse_unknown(const char *name)
 {
     const char *words[VERBS_MAX + 1];
@@ -31,6 +32,7 @@ int verb_refuse_unknown(const char *name)
     return EXIT_USAGE;
 }
 
+// The option first, then what the user's environment says, then what stdout is.
 static bool wants_color(const struct options *options)
 {
     const char *when = options_get(options, "color")->string;
@@ -59,12 +61,14 @@ static bool wants_unicode(void)
     return false;
 }
 
+// Of stdout alone: what goes to a file has no width.
 static unsigned terminal_width(void)
 {
     struct winsize size;
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+// In the form that scripts expect: name, blank, number.
 static int print_version(void)
 {
     struct output output = {0};
@@ -94,6 +98,7 @@ static int run_without_verb(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+// Everything that all verbs share happens here, before the verb is called.
 int verb_dispatch(int argc, char **argv)
 {
     output_prepare();
