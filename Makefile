@@ -16,7 +16,7 @@ all:
 
 demo:
 	@scripts/deps demo
-	@test -x demo/run || { echo "ebb: demo/run is missing from this tree" >&2; exit 1; }
+	@test -x demo/run || { echo "ebb: this tree has no demo/run" >&2; exit 1; }
 	@$(CONFIGURE) -B $(BUILD)
 	@ninja --quiet -C $(BUILD) ebb demo_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" demo/run
@@ -40,7 +40,7 @@ check:
 
 bench:
 	@scripts/deps bench
-	@test -x bench/run || { echo "ebb: bench/run is missing from this tree" >&2; exit 1; }
+	@test -x bench/run || { echo "ebb: this tree has no bench/run" >&2; exit 1; }
 	@$(CONFIGURE) -B $(BUILD)
 	@ninja --quiet -C $(BUILD) ebb bench_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" bench/run

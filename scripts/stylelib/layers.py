@@ -14,7 +14,8 @@ RUNTIME_FAMILIES = ("go", "glibc", "allocators", "managed")
 
 # All that a pure model needs of the system.
 ACCOUNT_HEADERS = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h",
-                   "stdalign.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h"}
+                   "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h",
+                   "string.h"}
 ACCOUNT_CALLS = re.compile(r"\b(f?open(?:at|dir)?|p?read(?:v|dir|link)?|p?writev?|fread|fwrite|"
                            r"[vfd]*printf|puts|fputs|perror|getenv|secure_getenv|system|popen|"
                            r"ioctl|mmap|clock_gettime|time|u?sleep|nanosleep|process_\w+)\s*\(")

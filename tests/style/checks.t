@@ -97,8 +97,9 @@ begin
 for ((i = 0; i < 50; i++)); do echo '// word'; echo 'int a;'; done | file tool/base/loud.c
 breaks comment-share 'comments are 51.0 %'
 begin
-for ((i = 0; i < 20; i++)); do printf '// why\nint a; int b;\nint c;\nchar *d = "/* no // comment";\n'; done |
-    file tool/base/right.c
+for ((i = 0; i < 20; i++)); do
+    printf '// why\nint a; int b;\nint c;\nchar *d = "/* no // comment";\n'
+done | file tool/base/right.c
 plain_lines 500 | file tests/unit/base/test_x.c
 holds comment-share "a quarter, with tests left out"
 
@@ -116,7 +117,8 @@ begin
 echo '#define TWICE(a) ((a) + (a))' | file a.h
 breaks macros 'a.h:3: TWICE'
 printf '// #define TWICE(a) 1\n#define LIMIT (3)\n' | file a.h
-holds macros "constants and comments"
+printf '#define FIELD(key, member) \\\n    {key, offsetof(struct row, member)}\n' | file b.h
+holds macros "constants, comments and tables of members"
 
 begin
 echo '#include "runtime/target.h"' | file tool/proc/a.c
@@ -168,8 +170,10 @@ echo 'int f(void) { return open("x", 0); }' | file tool/account/a.c
 breaks pure-account 'open\(\) in pure code'
 echo 'int f(void) { return process_peek(0); }' | file tool/account/a.c
 breaks pure-account 'process_peek\(\) in pure code'
-printf '#include <string.h>\n// reading: open (x) and printf(y)\nint f(void) { return strcmp("read(", ""); }\n' |
-    file tool/account/a.c
+{
+    printf '#include <string.h>\n// reading: open (x) and printf(y)\n'
+    echo 'int f(void) { return strcmp("read(", ""); }'
+} | file tool/account/a.c
 holds pure-account "plain computing"
 
 begin

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The builds beside the usual one: without a warning in gcc and in clang, and the minimal
+# configuration of libc and elfutils, which must still run.
+# timeout: 900
+set -u
+number=0
+
+build() { # NAME CMAKE_ARGUMENT...
+    local folder="$BUILD/strict-$1"
+    shift
+    cmake -G Ninja -S "$SRC" -B "$folder" --log-level=WARNING "$@" &&
+        ninja --quiet -C "$folder"
+}
+
+check() { # DESCRIPTION COMMAND...
+    local description=$1
+    shift
+    number=$((number + 1))
+    if "$@" >"$TMPDIR/log" 2>&1; then
+        echo "ok $number - $description"
+    else
+        echo "not ok $number - $description"
+        sed 's/^/# /' "$TMPDIR/log"
+    fi
+}
+
+with_compiler() { # NAME
+    if command -v "$1" >/dev/null; then
+        check "$1 builds without a warning" \
+            build "$1" -DCMAKE_C_COMPILER="$1" -DEBB_WERROR=ON -DEBB_TESTS=AUTO
+    else
+        number=$((number + 1))
+        echo "ok $number - $1 builds without a warning # SKIP no $1"
+    fi
+}
+
+minimal() {
+    build minimal -DEBB_WITH_JSON=OFF -DEBB_TESTS=OFF -DEBB_WERROR=ON || return 1
+    if ldd "$BUILD/strict-minimal/ebb" | grep -E 'jansson|sqlite|microhttpd|ncurses'; then return 1; fi
+    "$BUILD/strict-minimal/ebb" --version && "$BUILD/strict-minimal/ebb" explain $$
+}
+
+with_compiler gcc
+with_compiler clang
+check "the minimal configuration builds and explains a process" minimal
+echo "1..$number"
