@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking an arena's free lists, see free.h. Tool world; one thread.
+//
+// The target runs on and may be hostile. A chunk counts only when it lies in the arena's own memory, its size fits
+// there and in its bin, and its back link names the chunk that led here: no list that stands still can then loop,
+// and the arena's size bounds one that does not.
+#include <errno.h>
+
+#include "runtime/glibc/free.h"
+
+enum {
+    SIZE_FLAGS = 7,
+    LATE_CHECK_CHUNKS = 256,
+    // Behind prev_size, size, fd, bk come the two links of large chunks: all of it stays.
+    FREE_HEADER_BYTES = 48,
+    UNSORTED_BIN = 1,
+};
+
+struct free_chunk {
+    uint64_t prev_size, size, forward, back;
+};
+
+static uint64_t chunk_bytes(const struct free_chunk *chunk)
+{
+    return chunk->size & ~(uint64_t)SIZE_FLAGS;
+}
+
+// Reads the chunk and checks that it can be one of this arena. 0, -EBADMSG, -errno of the peek.
+static int chunk_read(const struct glibc_walk *walk, uint64_t address, struct free_chunk *chunk)
+{
+    if (address % GLIBC_CHUNK_HEADER_BYTES != 0)
+        return -EBADMSG;
+    const struct glibc_region *region =
+        glibc_regions_find(walk->regions, address, GLIBC_CHUNK_MIN_BYTES);
+    if (!region)
+        return -EBADMSG;
+    int error = glibc_memory_read(walk->memory, address, chunk, sizeof *chunk);
+    if (error)
+        return error;
+    uint64_t bytes = chunk_bytes(chunk);
+    if (bytes < GLIBC_CHUNK_MIN_BYTES || bytes % GLIBC_CHUNK_HEADER_BYTES != 0)
+        return -EBADMSG;
+    return bytes <= region->end - address ? 0 : -EBADMSG;
+}
+
+// Time and effort, looked at now and then.
+static int walk_check(const struct glibc_walk *walk, uint64_t chunks)
+{
+    if (walk->peek_limit && walk->memory->peeked_pages > walk->peek_limit)
+        return -E2BIG;
+    if (chunks % LATE_CHECK_CHUNKS == 0 && glibc_memory_is_late(walk->memory))
+        return -ETIME;
+    return 0;
+}
+
+// One direction along one bin. `*stop` is the chunk at which the other direction must end: it was counted already.
+static int bin_walk(const struct glibc_walk *walk, unsigned bin, bool backward, uint64_t *stop,
+                    struct glibc_tally *tally)
+{
+    const struct glibc_arena *arena = walk->arena;
+    uint64_t head = glibc_bin_address(arena, bin);
+    uint64_t address = arena->bins[(bin - 1) * 2 + (backward ? 1 : 0)];
+    uint64_t previous = head, end = backward ? *stop : head;
+    // A head that was never set: malloc has not run.
+    while (address != head && address != end && address != 0) {
+        struct free_chunk chunk;
+        int error = walk_check(walk, tally->chunks);
+        if (!error)
+            error = chunk_read(walk, address, &chunk);
+        if (error)
+            return error;
+        uint64_t came_from = backward ? chunk.forward : chunk.back;
+        uint64_t bytes = chunk_bytes(&chunk);
+        bool in_place = bin == UNSORTED_BIN || glibc_bin_of_size(bytes) == bin;
+        if (came_from != previous || !in_place || tally->bytes + bytes > arena->system_bytes)
+            return -EBADMSG;
+        error = glibc_tally_add(tally, walk->memory, address, bytes, FREE_HEADER_BYTES);
+        if (error)
+            return error;
+        if (!backward)
+            *stop = address;
+        previous = address;
+        address = backward ? chunk.back : chunk.forward;
+    }
+    return 0;
+}
+
+int glibc_bins_walk(const struct glibc_walk *walk, unsigned first, unsigned last,
+                    struct glibc_tally *tally)
+{
+    int result = 0;
+    for (unsigned bin = last; bin >= first && bin > 0; bin--) {
+        uint64_t last_seen = 0;
+        int error = bin_walk(walk, bin, false, &last_seen, tally);
+        if (error == -ETIME || error == -E2BIG)
+            return error;
+        if (!error)
+            continue;
+        result = error;
+        // The list breaks off: what hangs on its other end is still worth counting.
+        error = bin_walk(walk, bin, true, &last_seen, tally);
+        if (error == -ETIME || error == -E2BIG)
+            return error;
+    }
+    return result;
+}
+
+// The successor in a fastbin. Since 2.32 the link is protected by the place it lies at.
+static uint64_t fast_next(const struct glibc_walk *walk, uint64_t address, uint64_t link)
+{
+    return walk->is_mangled ? link ^ ((address + GLIBC_CHUNK_HEADER_BYTES) >> 12) : link;
+}
+
+static int fastbin_walk(const struct glibc_walk *walk, unsigned index, struct glibc_tally *tally)
+{
+    uint64_t expected = GLIBC_CHUNK_MIN_BYTES + (uint64_t)index * GLIBC_CHUNK_HEADER_BYTES;
+    uint64_t address = walk->arena->fastbins[index];
+    while (address != 0) {
+        struct free_chunk chunk;
+        int error = walk_check(walk, tally->chunks);
+        if (!error)
+            error = chunk_read(walk, address, &chunk);
+        if (error)
+            return error;
+        bool fits = chunk_bytes(&chunk) == expected &&
+                    tally->bytes + expected <= walk->arena->system_bytes;
+        if (!fits)
+            return -EBADMSG;
+        error = glibc_tally_add(tally, walk->memory, address, expected, GLIBC_CHUNK_MIN_BYTES);
+        if (error)
+            return error;
+        address = fast_next(walk, address, chunk.forward);
+    }
+    return 0;
+}
+
+int glibc_fastbins_walk(const struct glibc_walk *walk, struct glibc_tally *tally)
+{
+    int result = 0;
+    for (unsigned index = 0; index < GLIBC_FASTBINS; index++) {
+        int error = fastbin_walk(walk, index, tally);
+        if (error == -ETIME || error == -E2BIG)
+            return error;
+        if (error)
+            result = error;
+    }
+    return result;
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding glibc's memory among the mappings, see claims.h. Tool world; one thread.
+#include <errno.h>
+
+#include "runtime/glibc/claims.h"
+#include "runtime/glibc/mmapped.h"
+
+enum {
+    SIZE_FLAGS = 7,
+    MAIN_REGIONS_MAX = 64,
+    // How many pages are looked at in search of lost blocks: some 50 ms.
+    SEARCH_PAGES_MAX = 65536,
+};
+
+bool glibc_brk(const struct target *target, uint64_t *ret_start, uint64_t *ret_end)
+{
+    const struct mappings *mappings = target->mappings;
+    bool found = false;
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (mappings->items[i].kind != MAPPING_BRK)
+            continue;
+        if (!found)
+            *ret_start = mappings->items[i].start;
+        *ret_end = mappings->items[i].end;
+        found = true;
+    }
+    return found;
+}
+
+static bool is_heap_like(const struct mapping *mapping)
+{
+    return (mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK) &&
+           (mapping->flags & MAPPING_WRITE) && !(mapping->flags & MAPPING_SHARED);
+}
+
+// Takes the mapping that holds `address` for the arena's, unless that is known to be another's.
+static int add_mapping_of(const struct target *target, uint64_t address, uint64_t limit_bytes,
+                          struct glibc_regions *regions)
+{
+    const struct mapping *mapping = mappings_find(target->mappings, address);
+    if (!mapping || !is_heap_like(mapping) || mapping->kind == MAPPING_BRK ||
+        regions->count >= MAIN_REGIONS_MAX || glibc_regions_find(regions, address, 1) ||
+        mapping->end - mapping->start > limit_bytes ||
+        target_is_claimed(target, mapping->start, mapping->end))
+        return 0;
+    struct glibc_region region = {mapping->start, 0, mapping->end};
+    return glibc_regions_add(regions, &region);
+}
+
+// Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name them.
+static int add_outside(const struct target *target, const struct glibc_arena *arena,
+                       struct glibc_regions *regions)
+{
+    uint64_t known = glibc_regions_bytes(regions);
+    int error = 0;
+    if (known < arena->system_bytes)
+        error = add_mapping_of(target, arena->top, arena->system_bytes - known, regions);
+    for (size_t i = 0; i < GLIBC_BINS * 2 && !error; i++) {
+        known = glibc_regions_bytes(regions);
+        if (known >= arena->system_bytes)
+            break;
+        error = add_mapping_of(target, arena->bins[i], arena->system_bytes - known, regions);
+    }
+    return error;
+}
+
+int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
+                       const struct glibc_arena *arena, const struct glibc_par *par,
+                       struct glibc_regions *ret_regions, uint64_t *ret_outside_bytes)
+{
+    struct glibc_regions regions = {0};
+    uint64_t start = 0, end = 0, size = 0;
+    int error = 0;
+    if (arena->system_bytes == 0) {
+        *ret_regions = regions;
+        *ret_outside_bytes = 0;
+        return 0;
+    }
+    if (glibc_brk(target, &start, &end)) {
+        bool top_inside = arena->top >= start && arena->top < end;
+        if (top_inside && glibc_memory_read(memory, arena->top + 8, &size, sizeof size) == 0) {
+            size &= ~(uint64_t)SIZE_FLAGS;
+            // Behind top is what the program took with sbrk() itself.
+            if (size <= end - arena->top)
+                end = arena->top + size;
+        }
+        uint64_t contiguous_start = end - arena->system_bytes;
+        if (par && par->sbrk_base >= start && par->sbrk_base < end)
+            start = par->sbrk_base;
+        else if (top_inside && contiguous_start >= start && contiguous_start < end)
+            start = contiguous_start;
+        struct glibc_region region = {start, (start + 15) & ~(uint64_t)15, end};
+        error = glibc_regions_add(&regions, &region);
+    }
+    if (!error)
+        error = add_outside(target, arena, &regions);
+    if (error) {
+        glibc_regions_free(&regions);
+        return error;
+    }
+    uint64_t known = glibc_regions_bytes(&regions);
+    *ret_outside_bytes = known < arena->system_bytes ? arena->system_bytes - known : 0;
+    *ret_regions = regions;
+    return 0;
+}
+
+// The end of the claim of `report` that holds `at` (ret_from = at), or the start of the first one behind it.
+static void next_claim(const struct runtime_report *report, uint64_t at, uint64_t *from,
+                       uint64_t *upto)
+{
+    size_t low = 0, high = report->claim_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (report->claims[middle].end > at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low == report->claim_count)
+        return;
+    const struct runtime_claim *claim = &report->claims[low];
+    if (claim->start < *from) {
+        *from = claim->start;
+        *upto = claim->end;
+    }
+}
+
+// The first stretch of [at, end) that nobody has claimed. False when there is none.
+static bool next_gap(const struct target *target, const struct runtime_report *report, uint64_t at,
+                     uint64_t end, struct page_range *ret_gap)
+{
+    while (at < end) {
+        uint64_t from = end, upto = end;
+        next_claim(report, at, &from, &upto);
+        for (size_t i = 0; i < target->earlier_count; i++)
+            next_claim(&target->earlier[i], at, &from, &upto);
+        if (from > at) {
+            *ret_gap = (struct page_range){at, from};
+            return true;
+        }
+        at = upto;
+    }
+    return false;
+}
+
+struct search {
+    const struct target *target;
+    struct glibc_memory *memory;
+    struct glibc_result *result;
+    struct runtime_report *report;
+    bool every_page;
+    uint64_t pages; // looked at
+};
+
+static bool search_is_over(const struct search *search)
+{
+    const struct glibc_par *par = &search->result->state.par;
+    return search->result->mapped_chunks >= par->mmapped_chunks ||
+           search->result->mapped_bytes >= par->mmapped_bytes ||
+           (search->every_page && search->pages >= SEARCH_PAGES_MAX);
+}
+
+// Goes along a gap from block to block.
+static int search_gap(struct search *search, const struct page_range *gap)
+{
+    struct glibc_memory *memory = search->memory;
+    struct glibc_result *result = search->result;
+    uint64_t mask = memory->page_bytes - 1, at = (gap->start + mask) & ~mask;
+    while (at < gap->end && !search_is_over(search)) {
+        if (search->pages++ % 256 == 0 && glibc_memory_is_late(memory))
+            return -ETIME;
+        uint64_t bytes = 0;
+        int error = glibc_mmapped_at(memory, at, gap->end, &bytes);
+        if (error == -EPERM || error == -ESRCH || error == -ENOMEM)
+            return error;
+        bool fits =
+            !error && bytes <= result->state.par.mmapped_bytes - result->mapped_bytes;
+        if (!fits) {
+            if (!search->every_page)
+                return 0;
+            at += memory->page_bytes;
+            continue;
+        }
+        error = target_claim(search->target, search->report, at, at + bytes);
+        if (error)
+            return error;
+        result->mapped_bytes += bytes;
+        result->mapped_chunks++;
+        at += bytes;
+    }
+    return 0;
+}
+
+static int search_mappings(struct search *search)
+{
+    const struct mappings *mappings = search->target->mappings;
+    for (size_t i = 0; i < mappings->count && !search_is_over(search); i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        // A block's header is in memory, unless it was swapped out: nothing to find where nothing is.
+        if (!is_heap_like(mapping) || (mappings->has_sizes && mapping->rss_kib == 0))
+            continue;
+        struct page_range gap;
+        uint64_t at = mapping->start;
+        while (next_gap(search->target, search->report, at, mapping->end, &gap)) {
+            int error = search_gap(search, &gap);
+            if (error)
+                return error;
+            at = gap.end;
+        }
+    }
+    return 0;
+}
+
+int glibc_claim_mapped(const struct target *target, struct glibc_memory *memory,
+                       struct glibc_result *result, struct runtime_report *report)
+{
+    if (!result->state.has_par)
+        return 0;
+    struct search search = {
+        .target = target, .memory = memory, .result = result, .report = report};
+    int error = search_mappings(&search);
+    search.every_page = true;
+    if (!error)
+        error = search_mappings(&search);
+    return error == -ETIME ? 0 : error;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page cache over a target's memory, see memory.h. Tool world; one thread.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/glibc/memory.h"
+
+enum { CACHE_PAGES = 256 };
+
+int glibc_memory_open(struct glibc_memory *memory)
+{
+    memory->cache = calloc(CACHE_PAGES, sizeof *memory->cache);
+    return memory->cache ? 0 : -ENOMEM;
+}
+
+void glibc_memory_close(struct glibc_memory *memory)
+{
+    free(memory->cache);
+    memory->cache = NULL;
+}
+
+void glibc_memory_forget(struct glibc_memory *memory)
+{
+    for (size_t i = 0; i < CACHE_PAGES; i++)
+        memory->cache[i].address = 0;
+}
+
+// The cached copy of the page at `address`, fetched if need be.
+static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8_t **ret_data)
+{
+    struct glibc_cached_page *slot =
+        &memory->cache[(address / GLIBC_PAGE_BYTES) & (CACHE_PAGES - 1)];
+    // Page 0 is never mapped, so that its address can mean "empty".
+    if (address == 0)
+        return -EFAULT;
+    if (slot->address != address) {
+        slot->address = 0;
+        int error = memory->peek(memory->context, address, slot->data, sizeof slot->data);
+        if (error)
+            return error;
+        slot->address = address;
+        memory->peeked_pages++;
+    }
+    *ret_data = slot->data;
+    return 0;
+}
+
+int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_data, size_t len)
+{
+    uint8_t copy[GLIBC_PAGE_BYTES];
+    size_t done = 0;
+    if (len > sizeof copy || address + len < address)
+        return -EFAULT;
+    while (done < len) {
+        uint64_t at = address + done;
+        size_t offset = at % GLIBC_PAGE_BYTES;
+        size_t piece = GLIBC_PAGE_BYTES - offset < len - done ? GLIBC_PAGE_BYTES - offset
+                                                              : len - done;
+        const uint8_t *page;
+        int error = cache_page(memory, at - offset, &page);
+        if (error)
+            return error;
+        memcpy(copy + done, page + offset, piece);
+        done += piece;
+    }
+    memcpy(ret_data, copy, len);
+    return 0;
+}
+
+bool glibc_memory_is_late(const struct glibc_memory *memory)
+{
+    if (memory->deadline_ns == 0)
+        return false;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec > memory->deadline_ns;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks mapped one by one, see mmapped.h. Tool world; one thread.
+#include <errno.h>
+
+#include "runtime/glibc/mmapped.h"
+
+enum { SIZE_FLAGS = 7, IS_MMAPPED = 2, HEADER_BYTES = 16, IS_HUGE = 1 };
+
+int glibc_mmapped_at(struct glibc_memory *memory, uint64_t address, uint64_t end,
+                     uint64_t *ret_bytes)
+{
+    uint64_t words[2];
+    if (address >= end || end - address < memory->page_bytes)
+        return -ENOENT;
+    // Straight past the cache: page starts never share a page.
+    int error = memory->peek(memory->context, address, words, sizeof words);
+    if (error)
+        return error;
+    uint64_t skipped = words[0] & ~(uint64_t)IS_HUGE, size = words[1] & ~(uint64_t)SIZE_FLAGS;
+    if ((words[1] & SIZE_FLAGS) != IS_MMAPPED || skipped >= memory->page_bytes ||
+        size > end - address)
+        return -ENOENT;
+    uint64_t bytes = skipped + size;
+    if (bytes % memory->page_bytes != 0)
+        bytes += HEADER_BYTES;
+    if (bytes == 0 || bytes % memory->page_bytes != 0 || bytes > end - address)
+        return -ENOENT;
+    *ret_bytes = bytes;
+    return 0;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Surveying one arena, see survey.h. Tool world; one thread.
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/glibc/survey.h"
+
+enum {
+    TRIES = 3,
+    TOP_HEADER_BYTES = 32,
+    SIZE_FLAGS = 7,
+    // A page fetched alone costs about three times one in a row.
+    LONELY_PAGE_COST = 3,
+    PEEKS_MIN = 64,
+    FIRST_SMALL_BIN = 2,
+    UNSORTED_BIN = 1,
+};
+
+struct survey {
+    struct glibc_walk walk;
+    struct glibc_tally fast, lists;
+    uint64_t top_bytes, top_whole_bytes, top_resident_bytes;
+    bool large_done; // all bins that can hold whole pages were walked
+    uint64_t estimated_bytes, estimated_chunks; // for what the time did not suffice
+    uint64_t unseen_bytes; // memory that no walk has come to
+};
+
+// Errors after which nothing more can be read at all.
+static bool is_fatal(int error)
+{
+    return error == -EPERM || error == -EACCES || error == -ESRCH || error == -ENOMEM;
+}
+
+// The top chunk: one free chunk that lies in no list.
+static int survey_top(struct survey *survey)
+{
+    const struct glibc_arena *arena = survey->walk.arena;
+    struct glibc_memory *memory = survey->walk.memory;
+    uint64_t size;
+    survey->top_bytes = survey->top_whole_bytes = survey->top_resident_bytes = 0;
+    // Before its first chunk, an arena's top is a part of the arena itself.
+    if (arena->system_bytes == 0 || arena->top == arena->bins_address - 16)
+        return 0;
+    int error = glibc_memory_read(memory, arena->top + 8, &size, sizeof size);
+    if (error)
+        return error;
+    size &= ~(uint64_t)SIZE_FLAGS;
+    if (size > arena->system_bytes || !glibc_regions_find(survey->walk.regions, arena->top, size))
+        return -EBADMSG;
+    survey->top_bytes = size;
+    uint64_t mask = memory->page_bytes - 1;
+    struct page_range range = {(arena->top + TOP_HEADER_BYTES + mask) & ~mask,
+                               (arena->top + size) & ~mask};
+    if (range.start >= range.end)
+        return 0;
+    survey->top_whole_bytes = range.end - range.start;
+    return memory->count_resident(memory->context, &range, 1, &survey->top_resident_bytes);
+}
+
+// The lists, those that can hold whole pages first.
+static int survey_lists(struct survey *survey)
+{
+    glibc_tally_reset(&survey->lists);
+    survey->large_done = false;
+    int result = glibc_bins_walk(&survey->walk, GLIBC_BIN_FIRST_PAGE, GLIBC_BINS, &survey->lists);
+    if (result == -ETIME || result == -E2BIG)
+        return result;
+    int error = glibc_bins_walk(&survey->walk, UNSORTED_BIN, UNSORTED_BIN, &survey->lists);
+    if (error == -ETIME || error == -E2BIG)
+        return error;
+    result = result ? result : error;
+    survey->large_done = result == 0;
+    error =
+        glibc_bins_walk(&survey->walk, FIRST_SMALL_BIN, GLIBC_BIN_FIRST_PAGE - 1, &survey->lists);
+    return error ? error : result;
+}
+
+// Every chunk in order of addresses. What the time did not suffice for is estimated from what was seen.
+static int survey_in_order(struct survey *survey)
+{
+    const struct glibc_regions *regions = survey->walk.regions;
+    uint64_t top = survey->walk.arena->top, seen = 0, unseen = 0;
+    int result = 0;
+    glibc_tally_reset(&survey->lists);
+    for (size_t i = 0; i < regions->count; i++) {
+        const struct glibc_region *region = &regions->items[i];
+        bool has_top = top >= region->start && top < region->end;
+        uint64_t end = has_top ? top : region->end, stop = region->start;
+        if (result == 0)
+            result = glibc_region_walk(&survey->walk, region, end, &survey->lists, &stop);
+        if (result && result != -ETIME)
+            return result;
+        seen += stop - region->start;
+        unseen += end - stop;
+    }
+    if (result == -ETIME && seen > 0) {
+        double ratio = (double)unseen / (double)seen;
+        survey->estimated_bytes = (uint64_t)((double)survey->lists.bytes * ratio);
+        survey->estimated_chunks = (uint64_t)((double)survey->lists.chunks * ratio);
+    }
+    survey->unseen_bytes = unseen;
+    return result;
+}
+
+// One pass: fastbins, then the lists as long as they are cheap, else the heap in order. A heap that cannot be gone
+// through (the program moved the break itself) leaves the lists, at any cost.
+static int survey_once(struct survey *survey)
+{
+    struct glibc_memory *memory = survey->walk.memory;
+    uint64_t bytes = glibc_regions_bytes(survey->walk.regions);
+    survey->estimated_bytes = survey->estimated_chunks = survey->unseen_bytes = 0;
+    glibc_tally_reset(&survey->fast);
+    int error = survey_top(survey);
+    if (error)
+        return error;
+    int fast_error = glibc_fastbins_walk(&survey->walk, &survey->fast);
+    if (is_fatal(fast_error))
+        return fast_error;
+    survey->walk.peek_limit =
+        memory->peeked_pages + PEEKS_MIN + bytes / GLIBC_PAGE_BYTES / LONELY_PAGE_COST;
+    error = survey_lists(survey);
+    survey->walk.peek_limit = 0;
+    if (error == -E2BIG) {
+        error = survey_in_order(survey);
+        if (error && error != -ETIME && !is_fatal(error))
+            error = survey_lists(survey);
+    }
+    int finish_error = glibc_tally_finish(&survey->lists, memory);
+    if (finish_error)
+        return finish_error;
+    return error ? error : fast_error;
+}
+
+// What this pass found, and how far the truth can lie from it.
+static void survey_conclude(const struct survey *survey, int error,
+                            struct glibc_arena_survey *result)
+{
+    const struct glibc_tally *lists = &survey->lists;
+    result->top_bytes = survey->top_bytes;
+    result->free_chunks = lists->chunks + survey->estimated_chunks + 1;
+    result->fast_chunks = survey->fast.chunks;
+    result->fast_bytes = survey->fast.bytes;
+    result->free_bytes =
+        survey->top_bytes + lists->bytes + survey->estimated_bytes + survey->fast.bytes;
+    result->whole_bytes = survey->top_whole_bytes + lists->whole_bytes;
+    result->resident_bytes = survey->top_resident_bytes + lists->resident_bytes;
+    result->is_late = error == -ETIME;
+    result->is_absent = error == -ENODATA;
+    result->approximate = error != 0;
+    if (!error)
+        return;
+    uint64_t in_use = result->system_bytes > result->free_bytes
+                          ? result->system_bytes - result->free_bytes
+                          : 0;
+    bool is_estimate = survey->estimated_bytes > 0 && survey->unseen_bytes < in_use;
+    result->free_error_bytes = is_estimate ? survey->unseen_bytes : in_use;
+    result->resident_error_bytes = survey->large_done ? 0 : result->free_error_bytes;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+// Passes until one finds the arena at rest. What the passes differ by is the error of a moving one.
+static int survey_tries(struct survey *survey, enum glibc_arena_kind kind,
+                        struct glibc_arena *arena, struct glibc_arena_survey *result)
+{
+    struct glibc_memory *memory = survey->walk.memory;
+    struct glibc_arena_survey before = {0};
+    for (int try = 0; try < TRIES; try++) {
+        *result = (struct glibc_arena_survey){.address = arena->address,
+                                              .attached_threads = arena->attached_threads,
+                                              .system_bytes = arena->system_bytes};
+        int error = survey_once(survey);
+        if (is_fatal(error))
+            return error;
+        survey_conclude(survey, error, result);
+        glibc_memory_forget(memory);
+        struct glibc_arena after;
+        int after_error = glibc_arena_read(memory, kind, arena->address, &after);
+        bool at_rest = !after_error && memcmp(&after, arena, sizeof after) == 0;
+        if ((at_rest && !error) || result->is_late)
+            return 0;
+        result->approximate = true;
+        uint64_t spread = try > 0 ? distance(result->free_bytes, before.free_bytes) : 0;
+        if (!error || (spread && spread < result->free_error_bytes))
+            result->free_error_bytes = spread;
+        before = *result;
+        if (at_rest || glibc_memory_is_late(memory))
+            return 0;
+        if (!after_error)
+            *arena = after;
+    }
+    return 0;
+}
+
+int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
+                       const struct glibc_arena *first, const struct glibc_regions *regions,
+                       bool is_mangled, struct glibc_arena_survey *ret_survey)
+{
+    struct glibc_arena arena = *first;
+    struct survey survey = {.walk = {.memory = memory,
+                                     .arena = &arena,
+                                     .regions = regions,
+                                     .is_mangled = is_mangled}};
+    struct glibc_arena_survey result;
+    int error = glibc_tally_open(&survey.lists);
+    if (!error)
+        error = survey_tries(&survey, kind, &arena, &result);
+    glibc_tally_close(&survey.lists);
+    if (!error)
+        *ret_survey = result;
+    return error;
+}
