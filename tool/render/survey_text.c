@@ -123,7 +123,7 @@ static void write_row(struct writer *writer, const struct account *account, enum
     format_bytes(writer->style, account->row_bytes[row], bytes, sizeof bytes);
     write_format(writer, "  %-*s", TITLE_COLUMNS - 2, account_row_title(row));
     write_right(writer, bytes, SIZE_COLUMNS);
-    write_text(writer, "  ");
+    write_blanks(writer, 2);
     write_bar(writer, row, account->row_bytes[row], account->rss_bytes);
     write_owners(writer, account, row);
     write_row_error(writer, account->row_bytes[row], account->row_error_bytes[row]);

@@ -11,8 +11,19 @@ unsigned writer_width(const struct writer *writer)
     return width < 40 ? 40 : width;
 }
 
+// Writes the blanks that were put off, now that something follows them.
+static void write_pending(struct writer *writer)
+{
+    for (; writer->pending_blanks > 0 && !writer->error; writer->pending_blanks--)
+        writer->error = buffer_append(writer->buffer, " ", 1);
+}
+
 void write_text(struct writer *writer, const char *text)
 {
+    if (text[0] == '\n')
+        writer->pending_blanks = 0;
+    else if (text[0])
+        write_pending(writer);
     if (!writer->error)
         writer->error = buffer_append(writer->buffer, text, strlen(text));
 }
@@ -21,6 +32,7 @@ void write_format(struct writer *writer, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    write_pending(writer);
     if (!writer->error)
         writer->error = buffer_vprintf(writer->buffer, format, args);
     va_end(args);
@@ -28,6 +40,9 @@ void write_format(struct writer *writer, const char *format, ...)
 
 void write_colored(struct writer *writer, enum render_color color, const char *text)
 {
+    if (!text[0])
+        return;
+    write_pending(writer);
     if (!writer->error)
         writer->error = format_color_begin(writer->style, color, writer->buffer);
     write_text(writer, text);
@@ -37,14 +52,14 @@ void write_colored(struct writer *writer, enum render_color color, const char *t
 
 void write_name(struct writer *writer, const char *name, size_t limit)
 {
+    write_pending(writer);
     if (!writer->error)
         writer->error = format_escaped(writer->buffer, name, limit);
 }
 
 void write_blanks(struct writer *writer, size_t columns)
 {
-    for (size_t i = 0; i < columns; i++)
-        write_text(writer, " ");
+    writer->pending_blanks += columns;
 }
 
 void write_right(struct writer *writer, const char *text, size_t columns)
@@ -68,9 +83,10 @@ void write_wrapped(struct writer *writer, const char *text, size_t column, size_
             write_blanks(writer, indent);
             column = indent;
         } else if (!first) {
-            write_text(writer, " ");
+            write_blanks(writer, 1);
             column++;
         }
+        write_pending(writer);
         if (!writer->error)
             writer->error = buffer_append(writer->buffer, word.data, word.len);
         column += columns;

@@ -12,6 +12,7 @@ struct writer {
     struct buffer *buffer;
     const struct render_style *style;
     int error;
+    size_t pending_blanks; // written before the next text, dropped at the end of a line
 };
 
 unsigned writer_width(const struct writer *writer);
@@ -22,7 +23,7 @@ void write_format(struct writer *writer, const char *format, ...)
 void write_colored(struct writer *writer, enum render_color color, const char *text);
 // A name from a target, escaped.
 void write_name(struct writer *writer, const char *name, size_t limit);
-// `columns` blanks.
+// `columns` blanks; none are left at the end of a line.
 void write_blanks(struct writer *writer, size_t columns);
 // `text` flush right in `columns`.
 void write_right(struct writer *writer, const char *text, size_t columns);
