@@ -11,7 +11,7 @@ CONFIGURE = cmake -G Ninja -S . --log-level=WARNING $(CMAKE_FLAGS)
 all:
 	@scripts/deps build
 	@$(CONFIGURE) -B $(BUILD)
-	@ninja --quiet -C $(BUILD) ebb
+	@ninja --quiet -C $(BUILD) ebb man
 	@echo "built $(BUILD)/ebb"
 
 demo:
@@ -35,7 +35,7 @@ check:
 	@$(CONFIGURE) -B $(BUILD)/asan -DEBB_TESTS=ON -DEBB_SANITIZE=address,undefined
 	@ninja --quiet -C $(BUILD)/asan
 	@$(CONFIGURE) -B $(BUILD)/tsan -DEBB_TESTS=ON -DEBB_SANITIZE=thread
-	@ninja --quiet -C $(BUILD)/tsan
+	@ninja --quiet -C $(BUILD)/tsan unit_programs
 	@tests/run --build $(BUILD) $(TIERS)
 
 bench:
