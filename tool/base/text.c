@@ -94,10 +94,12 @@ bool text_take_i64(struct text *rest, int64_t *ret_value)
     uint64_t magnitude;
     if (!text_take_number(&cursor, 10, &magnitude))
         return false;
-    if (magnitude > (uint64_t)INT64_MAX)
+    // The negative side reaches one further; its magnitude has no int64_t, so it is negated as
+    // unsigned.
+    if (magnitude > (uint64_t)INT64_MAX + negative)
         return false;
     *rest = cursor;
-    *ret_value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    *ret_value = (int64_t)(negative ? -magnitude : magnitude);
     return true;
 }
 

@@ -19,6 +19,9 @@ struct text {
 // A view of a NUL-terminated string.
 struct text text_of(const char *string);
 
+// In the functions that take something off `rest`, what they return is another view: the two must not be the same
+// variable.
+
 // Takes the next line (without its '\n') off `rest`. False at the end. A last line without '\n'
 // counts.
 bool text_next_line(struct text *rest, struct text *ret_line);

@@ -40,8 +40,8 @@ struct cgroup_walk {
 static int cgroup_file(struct cgroup_walk *walk, const char *name)
 {
     char path[CGROUP_OPEN_PATH_MAX];
-    // A tree that is no live proc has its hierarchy beside it, seen from PROC_ROOT/PID.
-    const char *base = process_is_live(walk->process) ? "" : "../..";
+    // A tree of plain files has its hierarchy beside it, seen from PROC_ROOT/PID.
+    const char *base = process_is_procfs(walk->process) ? "" : "../..";
     int len = snprintf(path, sizeof path, "%s%s/%s", base, walk->directory, name);
     if (len < 0 || (size_t)len >= sizeof path)
         return -ENAMETOOLONG;

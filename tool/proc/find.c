@@ -86,6 +86,9 @@ static bool find_look(struct buffer *scratch, int root_fd, pid_t pid,
 static bool find_matches(const struct find_candidate *candidate, int root_fd, pid_t pid,
                          const char *name, char *scratch_exe, size_t size)
 {
+    // What cannot be read looks like an empty name.
+    if (name[0] == '\0')
+        return false;
     if (text_equals(text_of(candidate->stat.comm), name) ||
         text_equals(text_of(candidate->argv0), name))
         return true;

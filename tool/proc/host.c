@@ -204,9 +204,9 @@ static uint64_t host_boot_time_s(struct text stat)
 
 static void host_read_release(struct buffer *scratch, int root_fd, struct host *host)
 {
-    struct text release = host_file(scratch, root_fd, "sys/kernel/osrelease");
-    text_next_line(&release, &release);
-    text_copy(release, host->release, sizeof host->release);
+    struct text file = host_file(scratch, root_fd, "sys/kernel/osrelease"), line = {"", 0};
+    text_next_line(&file, &line);
+    text_copy(line, host->release, sizeof host->release);
     kernel_version_parse(text_of(host->release), &host->kernel);
 }
 
