@@ -66,7 +66,7 @@ help:
 	@echo "make            build $(BUILD)/ebb"
 	@echo "make demo       a process that holds freed memory, explained"
 	@echo "make test       style and unit tests (T0, T1)"
-	@echo "make check      these and sanitizers, analysis, real programs (T2); TIERS=t2 for T2 alone"
+	@echo "make check      these, sanitizers, analysis, real programs (T2); TIERS=t2: T2 alone"
 	@echo "make bench      measurements against the goals"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make install    to DESTDIR and PREFIX=$(PREFIX)"

@@ -118,6 +118,7 @@ echo '#define TWICE(a) ((a) + (a))' | file a.h
 breaks macros 'a.h:3: TWICE'
 printf '// #define TWICE(a) 1\n#define LIMIT (3)\n' | file a.h
 printf '#define FIELD(key, member) \\\n    {key, offsetof(struct row, member)}\n' | file b.h
+echo '#define WORDS(...) ((char *[]){__VA_ARGS__, NULL})' | file c.h
 holds macros "constants, comments and tables of members"
 
 begin
