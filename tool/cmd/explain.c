@@ -262,8 +262,13 @@ static int explain_all(struct explain *explain)
     struct proc_entry *entries = NULL;
     size_t count = 0;
     int error = proc_list(explain->survey_options.proc_root, &entries, &count);
-    if (error < 0)
+    // An empty folder stands where /proc is not mounted; a real one shows ebb itself at least.
+    if (error == 0 && count == 0)
+        error = -ENOENT;
+    if (error < 0) {
+        free(entries);
         return target_refuse_list(explain->survey_options.proc_root, error);
+    }
     struct table table = {0};
     struct leftovers leftovers = {0};
     error = fill_table(explain, entries, count, &table, &leftovers);

@@ -32,14 +32,16 @@ static struct buffer read_process_file(const char *proc_root, pid_t pid, const c
     return file;
 }
 
-// Escaped comm of a process, "?" where it cannot be read.
-static void process_shown_name(const char *proc_root, pid_t pid, char *ret_shown, size_t size)
+// Escaped comm of a process. False where it cannot be read: it may have ended, or be out of sight.
+static bool process_shown_name(const char *proc_root, pid_t pid, char *ret_shown, size_t size)
 {
     struct buffer file = read_process_file(proc_root, pid, "status");
     struct proc_status status;
     bool ok = proc_status_parse(buffer_text(&file), &status) == 0 && status.name[0];
-    message_escape(ok ? status.name : "?", ret_shown, size);
+    if (ok)
+        message_escape(status.name, ret_shown, size);
     buffer_free(&file);
+    return ok;
 }
 
 // A chroot or a container without /proc, or a slip in --proc-root.
@@ -57,15 +59,17 @@ static int refuse_zombie(const char *proc_root, pid_t pid)
 {
     struct buffer file = read_process_file(proc_root, pid, "stat");
     struct proc_stat stat;
-    if (proc_stat_parse(buffer_text(&file), &stat) == 0) {
-        char parent[MESSAGE_NAME_MAX];
-        process_shown_name(proc_root, stat.ppid, parent, sizeof(parent));
+    char parent[MESSAGE_NAME_MAX];
+    if (proc_stat_parse(buffer_text(&file), &stat) < 0)
+        message_error("process %d has ended: it holds no memory", (int)pid);
+    else if (process_shown_name(proc_root, stat.ppid, parent, sizeof(parent)))
         message_error("process %d has ended and waits for its parent %d (%s) to collect it: "
                       "it holds no memory",
                       (int)pid, (int)stat.ppid, parent);
-    } else {
-        message_error("process %d has ended: it holds no memory", (int)pid);
-    }
+    else
+        message_error("process %d has ended and waits for its parent %d to collect it: "
+                      "it holds no memory",
+                      (int)pid, (int)stat.ppid);
     buffer_free(&file);
     return EXIT_NO_PROCESS;
 }
@@ -110,6 +114,16 @@ int target_refuse_list(const char *proc_root, int error)
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// Where /proc is not mounted there is an empty folder, which is no error to those who list it.
+static bool tree_is_empty(const char *proc_root)
+{
+    struct proc_entry *entries = NULL;
+    size_t count = 0;
+    bool is_empty = proc_list(proc_root, &entries, &count) == 0 && count == 0;
+    free(entries);
+    return is_empty;
+}
+
 // The list is the answer to the next question: which of them? It is cut, not paged.
 static int refuse_matches(const char *proc_root, const char *shown,
                           const struct proc_entry *entries, size_t count)
@@ -142,9 +156,11 @@ static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
     int status = EXIT_DONE;
     if (count == 1) {
         *ret_pid = entries[0].pid;
-    } else if (count == 0) {
+    } else if (count == 0 && !tree_is_empty(proc_root)) {
         message_error("no process is named '%s'", shown);
         status = EXIT_NO_PROCESS;
+    } else if (count == 0) {
+        status = refuse_proc_root(proc_root);
     } else {
         status = refuse_matches(proc_root, shown, entries, count);
     }
@@ -185,9 +201,9 @@ static int resolve_pid(const char *proc_root, struct text digits, const char *sh
     pid_t pid = (pid_t)number, leader = thread_leader(proc_root, pid);
     if (leader != pid) {
         char name[MESSAGE_NAME_MAX];
-        process_shown_name(proc_root, leader, name, sizeof(name));
+        bool ok = process_shown_name(proc_root, leader, name, sizeof(name));
         message_error("%d is a thread of process %d (%s): going on with the process", (int)pid,
-                      (int)leader, name);
+                      (int)leader, ok ? name : "its name is not known");
     }
     *ret_pid = leader;
     return EXIT_DONE;
