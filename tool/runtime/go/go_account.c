@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Go's part of the account, see go_account.h. Tool world; no state.
+#include "runtime/go/go_account.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "runtime/go/go_metadata.h"
+#include "runtime/target.h"
+
+// Where Go asks for its arenas first (runtime/malloc.go): 0xc000000000 on amd64 and arm64, and up.
+static const uint64_t ARENAS_START = UINT64_C(0xc000000000);
+static const uint64_t ARENAS_END = UINT64_C(0x10000000000);
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+// Takes up to `*deficit` off `*bytes`.
+static void cut(uint64_t *bytes, uint64_t *deficit)
+{
+    uint64_t step = least(*bytes, *deficit);
+    *bytes -= step;
+    *deficit -= step;
+}
+
+void go_heap_split(const struct go_memstats *stats, const struct go_page_totals *pages,
+                   uint64_t resident, uint64_t lazy, struct go_heap_split *ret_split)
+{
+    struct go_heap_split split = {
+        .in_use = least(stats->heap_alloc, stats->heap_inuse),
+        .slack = less(stats->heap_inuse, stats->heap_alloc),
+        .stacks = stats->stack_inuse,
+        .work_bufs = stats->work_bufs,
+    };
+    uint64_t free_bytes = less(stats->heap_idle, stats->heap_released);
+    // Measured pages come first; the ledger's sizes share what remains.
+    uint64_t left = resident, measured = 0;
+    if (pages) {
+        measured = least(pages->resident[GO_PAGES_KEPT], left);
+        left -= measured;
+        split.repopulated = least(less(pages->resident[GO_PAGES_RETURNED], lazy), left);
+        left -= split.repopulated;
+        // Free pages that a P has taken for itself are allocated in the bitmaps.
+        free_bytes = less(free_bytes, pages->bytes[GO_PAGES_KEPT]);
+    }
+    uint64_t used = split.in_use + split.slack + split.stacks + split.work_bufs;
+    uint64_t deficit = less(used + free_bytes, left);
+    // What was never touched is not resident: free pages first, then holes, then large objects.
+    split.error = deficit;
+    cut(&free_bytes, &deficit);
+    cut(&split.slack, &deficit);
+    cut(&split.in_use, &deficit);
+    cut(&split.stacks, &deficit);
+    cut(&split.work_bufs, &deficit);
+    split.kept = measured + free_bytes;
+    *ret_split = split;
+}
+
+// Sums of what the report has claimed so far.
+static void claimed_bytes(const struct runtime_report *report, uint64_t *ret_resident,
+                          uint64_t *ret_lazy)
+{
+    *ret_resident = *ret_lazy = 0;
+    for (size_t i = 0; i < report->claim_count; i++) {
+        *ret_resident += less(report->claims[i].rss_bytes, report->claims[i].lazy_bytes);
+        *ret_lazy += report->claims[i].lazy_bytes;
+    }
+}
+
+static int add_heap_parts(struct runtime_report *report, const struct go_heap_split *split,
+                          bool by_pages)
+{
+    const struct {
+        enum account_row row;
+        uint64_t bytes, error;
+        const char *source;
+    } parts[] = {
+        {ROW_IN_USE, split->in_use, split->error, "HeapAlloc"},
+        {ROW_SLACK, split->slack, split->error, "HeapInuse - HeapAlloc"},
+        {ROW_KEPT, split->kept, by_pages ? 0 : split->error,
+         by_pages ? "free pages of mheap_.pages that are resident" : "HeapIdle - HeapReleased"},
+        {ROW_KEPT, split->repopulated, 0, "returned pages that are resident again (huge pages)"},
+        {ROW_STACKS, split->stacks, 0, "StackInuse: goroutines' stacks"},
+        {ROW_METADATA, split->work_bufs, 0, "the collector's work buffers"},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].bytes == 0)
+            continue;
+        int error =
+            report_add_part(report, parts[i].row, parts[i].bytes, parts[i].error, parts[i].source);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int claim_ranges(const struct target *target, const struct page_range *ranges, size_t count,
+                        struct runtime_report *report)
+{
+    for (size_t i = 0; i < count; i++) {
+        int error = target_claim(target, report, ranges[i].start, ranges[i].end);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+// The heap: claims, bitmaps, parts.
+static int account_heap(const struct target *target, const struct go_runtime *runtime,
+                        const struct go_memstats *stats, uint64_t deadline_ns,
+                        struct runtime_report *report)
+{
+    struct page_range *ranges;
+    size_t count;
+    int error = go_heap_ranges(runtime, &ranges, &count);
+    if (error)
+        return error;
+    error = claim_ranges(target, ranges, count, report);
+    uint64_t resident, lazy;
+    claimed_bytes(report, &resident, &lazy);
+    struct go_page_totals pages;
+    struct go_heap_split split;
+    int pages_error =
+        error ? error
+              : go_pages_measure(runtime, target->process, ranges, count, deadline_ns, &pages);
+    free(ranges);
+    if (error)
+        return error;
+    go_heap_split(stats, pages_error ? NULL : &pages, resident, lazy, &split);
+    if (pages_error && pages_error != -ENOENT)
+        error = report_add_unread(report, "which of Go's free pages are resident",
+                                  pages_error == -ETIME ? "more time" : "ptrace read access");
+    return error ? error : add_heap_parts(report, &split, !pages_error);
+}
+
+int go_account_report(const struct target *target, const struct go_runtime *runtime,
+                      const struct go_memstats *stats, uint64_t deadline_ns,
+                      struct runtime_report *report)
+{
+    report->rest_row = ROW_UNEXPLAINED;
+    int error = account_heap(target, runtime, stats, deadline_ns, report);
+    if (error)
+        return error;
+    uint64_t heap, all, lazy;
+    claimed_bytes(report, &heap, &lazy);
+    error = go_metadata_claim(target, runtime, report);
+    if (error)
+        return error;
+    claimed_bytes(report, &all, &lazy);
+    return report_add_part(report, ROW_METADATA, less(all, heap), 0,
+                           runtime->version.race ? "Go's tables and the race detector's shadow"
+                                                 : "mappings of Go's own tables");
+}
+
+int go_account_report_opaque(const struct target *target, const struct go_runtime *runtime,
+                             struct runtime_report *report)
+{
+    report->facts |= FACT_OPAQUE;
+    report->rest_row = ROW_HELD;
+    if (!runtime->has_cgo)
+        return target_claim_rest(target, report, false);
+    return target_claim(target, report, ARENAS_START, ARENAS_END);
+}

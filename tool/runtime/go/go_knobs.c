@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of a Go runtime, see go_knobs.h. Tool world; no state.
+#include "runtime/go/go_knobs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/target.h"
+
+enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000 };
+
+// The pair (pointer, length) in the file, for images whose words need no relocation.
+static int pair_in_file(const struct image *image, uint64_t string, uint64_t len,
+                        uint64_t *ret_address)
+{
+    const uint64_t pair[2] = {string, len};
+    uint64_t linked;
+    int error = image_find_bytes(image, NULL, pair, sizeof pair, 0, &linked);
+    if (!error)
+        error = image_read(image, linked + sizeof pair, ret_address, sizeof *ret_address);
+    return error;
+}
+
+// The same in the writable mappings of a relocated image.
+static int pair_in_memory(const struct target *target, const struct image *image, uint64_t string,
+                          uint64_t len, uint64_t *ret_address)
+{
+    enum { STEP_BYTES = 4096, WORDS = STEP_BYTES / 8 };
+    const struct mappings *mappings = target->mappings;
+    for (size_t i = mappings_lower_bound(mappings, image->low); i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (mapping->start >= image->high)
+            break;
+        if (!(mapping->flags & MAPPING_WRITE) || mapping->end - mapping->start > (64u << 20))
+            continue;
+        for (uint64_t at = mapping->start; at + STEP_BYTES <= mapping->end; at += STEP_BYTES) {
+            uint64_t words[WORDS];
+            if (process_peek(target->process, at, words, sizeof words) != 0)
+                continue;
+            for (size_t k = 0; k < WORDS; k++) {
+                uint64_t pair[3];
+                if (words[k] == string &&
+                    process_peek(target->process, at + k * 8, pair, sizeof pair) == 0 &&
+                    pair[1] == len) {
+                    *ret_address = pair[2];
+                    return 0;
+                }
+            }
+        }
+    }
+    return -ENOENT;
+}
+
+int go_knob_find(const struct target *target, const struct image *image, const char *name,
+                 uint64_t *ret_address)
+{
+    size_t len = strlen(name);
+    uint64_t from = 0, linked;
+    const char *section = image->section_count ? ".rodata" : NULL;
+    for (unsigned i = 0; i < OCCURRENCES_MAX; i++) {
+        int error = image_find_bytes(image, section, name, len, from, &linked);
+        if (error)
+            return error;
+        from = linked + 1;
+        uint64_t address;
+        error = image->bias == 0
+                    ? pair_in_file(image, linked, len, &address)
+                    : pair_in_memory(target, image, linked + image->bias, len, &address);
+        if (!error && address % 4 == 0 && address >= image->low && address < image->high) {
+            *ret_address = address;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+// The value of one knob, by the struct's offsets or by its name.
+static int knob_read(const struct target *target, const struct image *image,
+                     const struct go_runtime *runtime, const char *name, enum go_field_id id,
+                     int32_t *ret_value)
+{
+    uint64_t address = id < GO_FIELD_COUNT ? go_field_address(runtime, id) : 0;
+    if (address == 0) {
+        int error = go_knob_find(target, image, name, &address);
+        if (error)
+            return error;
+    }
+    int32_t value;
+    int error = go_memory_read(&runtime->memory, address, &value, sizeof value);
+    if (error)
+        return error;
+    // GODEBUG's knobs are small numbers: anything else was not a knob.
+    if (value < -1 || value > KNOB_VALUE_MAX)
+        return -EBADMSG;
+    *ret_value = value;
+    return 0;
+}
+
+// What GODEBUG in the environment says of a knob; false when it is not there.
+static bool knob_in_environment(const struct target *target, const char *name, int32_t *ret_value)
+{
+    struct text list, item;
+    if (!proc_environ_find(target->environ_text, "GODEBUG", &list))
+        return false;
+    bool found = false;
+    while (text_next_field(&list, ',', &item)) {
+        int64_t value;
+        // The last one wins.
+        if (text_take_prefix(&item, name) && text_take_prefix(&item, "=") &&
+            text_take_i64(&item, &value) && value >= INT32_MIN && value <= INT32_MAX) {
+            *ret_value = (int32_t)value;
+            found = true;
+        }
+    }
+    return found;
+}
+
+static int add_number(struct runtime_report *report, const char *name, int64_t value,
+                      const char *source)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    return report_add_setting(report, name, text, source);
+}
+
+static int report_madvdontneed(const struct target *target, const struct image *image,
+                               const struct go_runtime *runtime, struct runtime_report *report)
+{
+    unsigned minor = runtime->version.minor;
+    // MADV_FREE came with 1.12.
+    if (minor < 12)
+        return 0;
+    int32_t value;
+    const char *source = "runtime.debug";
+    if (knob_read(target, image, runtime, "madvdontneed", GO_DEBUG_MADVDONTNEED, &value) != 0) {
+        source = "environment GODEBUG";
+        if (!knob_in_environment(target, "madvdontneed", &value)) {
+            value = minor >= 16;
+            source = "default of the version";
+        }
+    }
+    if (value == 0)
+        report->facts |= FACT_GIVES_LAZILY;
+    return add_number(report, "GODEBUG madvdontneed", value, source);
+}
+
+// Off unless it is asked for, so it is looked for only then.
+static int report_harddecommit(const struct target *target, const struct image *image,
+                               const struct go_runtime *runtime, struct runtime_report *report)
+{
+    int32_t asked, value;
+    if (!knob_in_environment(target, "harddecommit", &asked))
+        return 0;
+    if (knob_read(target, image, runtime, "harddecommit", GO_FIELD_COUNT, &value) != 0)
+        return 0;
+    return add_number(report, "GODEBUG harddecommit", value, "runtime.debug");
+}
+
+static int report_percent(const struct target *target, const struct go_runtime *runtime,
+                          const struct go_ledger *ledger, struct runtime_report *report)
+{
+    static const struct {
+        enum go_field_id id;
+        const char *source;
+    } fields[] = {
+        {GO_CONTROLLER_GC_PERCENT, "runtime.gcController.gcPercent"},
+        {GO_GCPERCENT, "runtime.gcpercent"},
+    };
+    for (size_t i = 0; ledger && i < sizeof fields / sizeof fields[0]; i++) {
+        if (go_field_address(runtime, fields[i].id) == 0)
+            continue;
+        int32_t percent = (int32_t)(uint32_t)ledger->values[fields[i].id];
+        if (percent < 0)
+            return report_add_setting(report, "GOGC", "off", fields[i].source);
+        return add_number(report, "GOGC", percent, fields[i].source);
+    }
+    struct text value;
+    char text[32] = "100";
+    bool is_set = proc_environ_find(target->environ_text, "GOGC", &value) && value.len > 0;
+    if (is_set)
+        text_copy(value, text, sizeof text);
+    return report_add_setting(report, "GOGC", text,
+                              is_set ? "environment GOGC (may have been changed since)"
+                                     : "default (may have been changed since)");
+}
+
+static int report_limit(const struct go_runtime *runtime, const struct go_ledger *ledger,
+                        struct runtime_report *report)
+{
+    if (!ledger || go_field_address(runtime, GO_CONTROLLER_MEMORY_LIMIT) == 0)
+        return 0;
+    uint64_t limit = ledger->values[GO_CONTROLLER_MEMORY_LIMIT];
+    static const char source[] = "runtime.gcController.memoryLimit";
+    if (limit >= INT64_MAX)
+        return report_add_setting(report, "GOMEMLIMIT", "off", source);
+    return add_number(report, "GOMEMLIMIT", (int64_t)limit, source);
+}
+
+int go_knobs_report(const struct target *target, const struct image *image,
+                    const struct go_runtime *runtime, const struct go_ledger *ledger,
+                    struct runtime_report *report)
+{
+    int error = report_madvdontneed(target, image, runtime, report);
+    if (!error)
+        error = report_harddecommit(target, image, runtime, report);
+    if (!error)
+        error = report_percent(target, runtime, ledger, report);
+    if (!error)
+        error = report_limit(runtime, ledger, report);
+    return error;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The settings of a Go runtime as they are in force, and where each was read. Tool world.
+#ifndef EBB_RUNTIME_GO_GO_KNOBS_H
+#define EBB_RUNTIME_GO_GO_KNOBS_H
+
+#include "runtime/go/go_ledger.h"
+#include "runtime/report.h"
+
+struct target;
+struct image;
+
+// Finds a variable of GODEBUG without symbols or offsets: runtime.dbgvars holds the name's pointer
+// and length, and then the variable's address. 0 and the run-time address of an int32; -ENOENT;
+// -errno.
+int go_knob_find(const struct target *target, const struct image *image, const char *name,
+                 uint64_t *ret_address);
+
+// Adds GODEBUG's madvdontneed and harddecommit, GOGC and GOMEMLIMIT to the report, and the facts
+// that follow. `ledger` may be NULL when it could not be read: the environment then has to do. 0 or
+// -ENOMEM.
+int go_knobs_report(const struct target *target, const struct image *image,
+                    const struct go_runtime *runtime, const struct go_ledger *ledger,
+                    struct runtime_report *report);
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding Go's variables, see go_locate.h. Tool world; no state.
+#include "runtime/go/go_locate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/go/go_dwarf.h"
+#include "runtime/go/go_module.h"
+#include "runtime/go/go_vote.h"
+#include "runtime/target.h"
+
+enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10 };
+
+// Functions whose code mentions the variables. Versions differ in which they have; each must be in
+// most programs, whatever these do. At most GO_PCLNTAB_NAMES_MAX.
+static const char *const code_functions[] = {
+    "crosscall2",
+    "runtime.readmemstats_m",
+    "runtime.updatememstats",
+    "runtime.ReadMemStats",
+    "runtime.(*mheap).init",
+    "runtime.(*mheap).alloc",
+    "runtime.(*mheap).alloc_m",
+    "runtime.(*mheap).allocLarge",
+    "runtime.(*mheap).allocSpan",
+    "runtime.(*mheap).allocSpanLocked",
+    "runtime.(*mheap).allocManual",
+    "runtime.(*mheap).allocMSpanLocked",
+    "runtime.(*mheap).freeSpanLocked",
+    "runtime.(*mheap).freeManual",
+    "runtime.(*mheap).grow",
+    "runtime.(*mheap).sysAlloc",
+    "runtime.(*mheap).scavengeAll",
+    "runtime.(*mheap).initSpan",
+    "runtime.recordspan",
+    "runtime.persistentalloc1",
+    "runtime.newBucket",
+    "runtime.stkbucket",
+    "runtime.gcMarkTermination",
+    "runtime.gcMarkTermination.func1",
+    "runtime.gcMarkTermination.func2",
+    "runtime.gcMarkTermination.func3",
+    "runtime.gcMarkTermination.func4",
+    "runtime.gcSweep",
+    "runtime.gcMark",
+    "runtime.gcPaceScavenger",
+    "runtime.gcPaceSweeper",
+    "runtime.gcSetTriggerRatio",
+    "runtime.gcControllerCommit",
+    "runtime.(*gcControllerState).init",
+    "runtime.(*gcControllerState).startCycle",
+    "runtime.(*gcControllerState).endCycle",
+    "runtime.(*gcControllerState).commit",
+    "runtime.(*gcControllerState).heapGoalInternal",
+    "runtime.(*gcControllerState).revise",
+    "runtime.(*gcControllerState).resetLive",
+    "runtime.gcResetMarkState",
+    "runtime.finishsweep_m",
+    "runtime.sweepone",
+    "runtime.(*sweepLocked).sweep",
+    "runtime.(*mspan).sweep",
+    "runtime.procresize",
+    "runtime.schedinit",
+    "runtime.gcStart",
+    "runtime.gcStart.func1",
+    "runtime.gcStart.func2",
+    "runtime.gcinit",
+    "runtime.setGCPercent",
+    "runtime/debug.setGCPercent",
+    "runtime.setGCPercent.func1",
+    "runtime/debug.setGCPercent.func1",
+    "runtime.readGOGC",
+    "runtime.mallocinit",
+    "runtime.mallocgc",
+    "runtime.mcache.nextSample",
+    "runtime.allocmcache",
+    "runtime.allocmcache.func1",
+    "runtime.freemcache.func1",
+    "runtime.(*mcache).allocLarge",
+    "runtime.(*mcache).refill",
+    "runtime.(*mcache).releaseAll",
+    "runtime.purgecachedstats",
+    "runtime.(*mcentral).cacheSpan",
+    "runtime.(*mcentral).uncacheSpan",
+    "runtime.(*mcentral).grow",
+    "runtime.largeAlloc",
+    "runtime.flushallmcaches",
+    "runtime.flushmcache",
+    "runtime.cachestats",
+    "runtime.forEachP",
+    "runtime.forEachPInternal",
+    "runtime.(*scavengerState).init",
+    "runtime.bgscavenge",
+    "runtime.(*pageAlloc).scavengeOne",
+    "runtime.sysmon",
+    "runtime.retake",
+    "runtime.init.malloc.go",
+    "runtime.stackalloc",
+    "runtime.stackpoolalloc",
+    "runtime.markroot",
+    "runtime.newArenaMayUnlock",
+    "runtime.printScavTrace",
+    "runtime.startTheWorldWithSema",
+    "runtime.stopTheWorldWithSema",
+};
+// C code calls Go through it: it is in every program with cgo and in no other.
+enum { CGO_FUNCTION = 0 };
+enum { CODE_FUNCTIONS = sizeof code_functions / sizeof code_functions[0] };
+
+static bool object_is_needed(const struct go_runtime *runtime, enum go_object object)
+{
+    switch (object) {
+    case GO_OBJECT_MEMSTATS:
+    case GO_OBJECT_HEAP:
+        return true;
+    case GO_OBJECT_CONTROLLER:
+        return go_has(runtime, GO_CONTROLLER_GC_PERCENT);
+    default:
+        return false;
+    }
+}
+
+const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits *limits)
+{
+    static const char *const wrong[] = {
+        [GO_OBJECT_MEMSTATS] = "runtime.memstats was not found, or what is there is not Go's",
+        [GO_OBJECT_CONTROLLER] = "runtime.gcController was not found, or what is there is not Go's",
+        [GO_OBJECT_HEAP] = "runtime.mheap_ was not found, or what is there is not Go's",
+    };
+    for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++) {
+        enum go_object object = (enum go_object)i;
+        if (runtime->address[object] && go_check_object(runtime, object, limits))
+            continue;
+        if (object_is_needed(runtime, object))
+            return wrong[object];
+        runtime->address[object] = 0;
+    }
+    struct go_ledger *ledger = malloc(sizeof *ledger);
+    if (!ledger)
+        return "out of memory";
+    const char *reason = "the counters could not be read";
+    // A second look: the counters of a busy target do not stand still.
+    for (unsigned i = 0; i < 3 && reason; i++) {
+        if (go_ledger_read_once(runtime, ledger) == 0)
+            reason = go_check_ledger(runtime, ledger, limits);
+    }
+    free(ledger);
+    return reason;
+}
+
+// The variables by their symbols. True when the needed ones are there.
+static bool locate_symbols(const struct image *image, struct go_runtime *runtime)
+{
+    const char *names[GO_OBJECT_VARIABLES + 1];
+    struct image_symbol symbols[GO_OBJECT_VARIABLES + 1];
+    memcpy(names, go_object_names, GO_OBJECT_VARIABLES * sizeof names[0]);
+    names[GO_OBJECT_VARIABLES] = code_functions[CGO_FUNCTION];
+    if (image_find_symbols(image, names, GO_OBJECT_VARIABLES + 1, symbols) <= 0)
+        return false;
+    for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++)
+        runtime->address[i] = symbols[i].value ? symbols[i].value + image->bias : 0;
+    bool found = runtime->address[GO_OBJECT_MEMSTATS] && runtime->address[GO_OBJECT_HEAP];
+    if (found && image->is_main)
+        runtime->has_cgo = symbols[GO_OBJECT_VARIABLES].value != 0;
+    return found;
+}
+
+// Collects what the code of the functions mentions, as run-time addresses.
+static int collect_targets(const struct image *image, const struct go_function *functions,
+                           struct go_targets *targets)
+{
+    uint8_t *code = malloc(FUNCTION_BYTES_MAX);
+    if (!code)
+        return -ENOMEM;
+    int error = 0;
+    for (size_t i = 0; i < CODE_FUNCTIONS && !error; i++) {
+        uint64_t size = functions[i].end - functions[i].entry;
+        if (functions[i].end == 0 || size == 0)
+            continue;
+        size_t len = size < FUNCTION_BYTES_MAX ? (size_t)size : FUNCTION_BYTES_MAX;
+        if (image_read(image, functions[i].entry - image->bias, code, len) != 0)
+            continue;
+        error = go_targets_add_code(targets, image->machine, functions[i].entry, code, len);
+    }
+    free(code);
+    go_targets_sort(targets);
+    return error;
+}
+
+// The best candidate that passes its check.
+static int elect(const struct go_targets *targets, enum go_object object,
+                 const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime)
+{
+    struct go_candidate *candidates = malloc(CANDIDATES_MAX * sizeof *candidates);
+    if (!candidates)
+        return -ENOMEM;
+    int count = go_vote(targets, &runtime->row, object, candidates, CANDIDATES_MAX);
+    for (int i = 0; i < count && !go_deadline_passed(deadline_ns); i++) {
+        runtime->address[object] = candidates[i].base;
+        if (go_check_object(runtime, object, limits))
+            break;
+        runtime->address[object] = 0;
+    }
+    free(candidates);
+    return count < 0 ? count : 0;
+}
+
+static int locate_by_code(const struct target *target, const struct image *image,
+                          const struct go_limits *limits, uint64_t deadline_ns,
+                          struct go_runtime *runtime)
+{
+    struct go_module module;
+    struct go_function functions[CODE_FUNCTIONS];
+    int error = go_module_find(target, image, deadline_ns, &module);
+    if (error)
+        return error;
+    int found = go_module_functions(target, image, &module, code_functions, CODE_FUNCTIONS,
+                                    deadline_ns, functions);
+    if (found < 0)
+        return found;
+    if (image->is_main)
+        runtime->has_cgo = functions[CGO_FUNCTION].end != 0;
+    struct go_targets targets = {.range_count = 4};
+    memcpy(targets.ranges, module.data, sizeof module.data);
+    error = collect_targets(image, functions, &targets);
+    // One small integer proves nothing: GOGC up to 1.16 is left to the environment, and the knobs
+    // of GODEBUG are found by their names.
+    static const enum go_object objects[] = {GO_OBJECT_MEMSTATS, GO_OBJECT_CONTROLLER,
+                                             GO_OBJECT_HEAP, GO_OBJECT_ALLP};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0] && !error; i++)
+        error = elect(&targets, objects[i], limits, deadline_ns, runtime);
+    go_targets_free(&targets);
+    return error;
+}
+
+// One way to the addresses, then the proof.
+static const char *locate_by_table(const struct target *target, const struct image *image,
+                                   const struct go_limits *limits, uint64_t deadline_ns,
+                                   struct go_runtime *runtime)
+{
+    if (go_table_find(runtime->version.minor, &runtime->row) != 0)
+        return "this version's offsets are not known";
+    runtime->found_by = "symbols and the table of offsets";
+    if (locate_symbols(image, runtime))
+        return go_locate_verify(runtime, limits);
+    memset(runtime->address, 0, sizeof runtime->address);
+    runtime->found_by = "code and the table of offsets";
+    int error = locate_by_code(target, image, limits, deadline_ns, runtime);
+    if (error == -ETIME)
+        return "the time for reading Go's function table ran out";
+    if (error)
+        return "Go's function table was not found";
+    return go_locate_verify(runtime, limits);
+}
+
+int go_locate(const struct target *target, const struct image *image,
+              const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime,
+              const char **ret_reason)
+{
+    const char *reason = locate_by_table(target, image, limits, deadline_ns, runtime);
+    if (!reason)
+        return 0;
+    memset(runtime->address, 0, sizeof runtime->address);
+    if (go_dwarf_locate(target, image, runtime) == 0) {
+        reason = go_locate_verify(runtime, limits);
+        if (!reason)
+            return 0;
+        memset(runtime->address, 0, sizeof runtime->address);
+    }
+    *ret_reason = reason;
+    return -ENOENT;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of Go's runtime: version, ledger, settings, memory. Tool world; one thread.
+//
+// Layers, bottom to top: go_memory, go_version / go_pclntab / go_code (parsers), go_module /
+// go_vote / go_dwarf / go_check, go_locate, go_ledger with go_formulas, go_pages / go_metadata,
+// go_account, go_knobs, and this file.
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/go/go_account.h"
+#include "runtime/go/go_knobs.h"
+#include "runtime/go/go_locate.h"
+#include "runtime/target.h"
+
+enum { LEDGER_TRIES = 5 };
+
+static const struct image *next_image(const struct target *target, size_t *index)
+{
+    while (*index < target->images->count) {
+        const struct image *image = &target->images->items[(*index)++];
+        if (go_version_is_go(image))
+            return image;
+    }
+    return NULL;
+}
+
+static bool go_find(const struct target *target)
+{
+    size_t index = 0;
+    return next_image(target, &index) != NULL;
+}
+
+static bool address_is_mapped(const void *context, uint64_t address)
+{
+    const struct target *target = context;
+    const struct mapping *mapping = mappings_find(target->mappings, address);
+    return mapping && (mapping->flags & MAPPING_READ);
+}
+
+static struct go_limits limits_of(const struct target *target)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (struct go_limits){
+        .vm_size_bytes = target->status->vm_size_kib * 1024,
+        .now_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+        .is_mapped = address_is_mapped,
+        .context = target,
+    };
+}
+
+static int report_figures(const struct go_memstats *stats, bool has_caches,
+                          struct runtime_report *report)
+{
+    // Without the Ps' caches what they hold back is unknown: a MiB each at most.
+    uint64_t cache_error = has_caches ? 0 : (uint64_t)1 << 20;
+    const struct {
+        const char *name;
+        enum figure_unit unit;
+        uint64_t value, error;
+    } figures[] = {
+        {"Sys", FIGURE_BYTES, stats->sys, 0},
+        {"HeapSys", FIGURE_BYTES, stats->heap_sys, 0},
+        {"HeapAlloc", FIGURE_BYTES, stats->heap_alloc, cache_error},
+        {"HeapInuse", FIGURE_BYTES, stats->heap_inuse, 0},
+        {"HeapIdle", FIGURE_BYTES, stats->heap_idle, 0},
+        {"HeapReleased", FIGURE_BYTES, stats->heap_released, 0},
+        {"HeapObjects", FIGURE_COUNT, stats->heap_objects, cache_error / 8},
+        {"StackInuse", FIGURE_BYTES, stats->stack_inuse, 0},
+        {"StackSys", FIGURE_BYTES, stats->stack_sys, 0},
+        {"MSpanInuse", FIGURE_BYTES, stats->mspan_inuse, 0},
+        {"MSpanSys", FIGURE_BYTES, stats->mspan_sys, 0},
+        {"MCacheInuse", FIGURE_BYTES, stats->mcache_inuse, 0},
+        {"MCacheSys", FIGURE_BYTES, stats->mcache_sys, 0},
+        {"BuckHashSys", FIGURE_BYTES, stats->buckhash_sys, 0},
+        {"GCSys", FIGURE_BYTES, stats->gc_sys, 0},
+        {"OtherSys", FIGURE_BYTES, stats->other_sys, 0},
+        {"TotalAlloc", FIGURE_BYTES, stats->total_alloc, cache_error},
+        {"Mallocs", FIGURE_COUNT, stats->mallocs, cache_error / 8},
+        {"Frees", FIGURE_COUNT, stats->frees, 0},
+        {"NextGC", FIGURE_BYTES, stats->next_gc, 0},
+        {"LastGC", FIGURE_NANOSECONDS, stats->last_gc, 0},
+        {"NumGC", FIGURE_COUNT, stats->num_gc, 0},
+        {"NumForcedGC", FIGURE_COUNT, stats->num_forced_gc, 0},
+        {"PauseTotalNs", FIGURE_NANOSECONDS, stats->pause_total_ns, 0},
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        int error = report_add_figure(report, figures[i].name, figures[i].unit, figures[i].value,
+                                      figures[i].error);
+        if (error)
+            return error;
+    }
+    return report_add_ratio(report, "GCCPUFraction", stats->gc_cpu_fraction);
+}
+
+// Identity and what follows from the version alone.
+static void report_identity(const struct image *image, const struct go_runtime *runtime,
+                            struct runtime_report *report)
+{
+    text_copy(text_of("Go"), report->name, sizeof report->name);
+    text_copy(text_of(runtime->version.text), report->version, sizeof report->version);
+    text_copy(text_of(image->path ? image->path : ""), report->place, sizeof report->place);
+    report->facts |= FACT_GO;
+    if (runtime->version.minor >= 12 && runtime->version.minor <= 15)
+        report->facts |= FACT_GO_1_12_TO_1_15;
+    if (runtime->version.race)
+        report->facts |= FACT_RACE_DETECTOR;
+}
+
+// Nothing is guessed: the memory is claimed as held, and the reason is said.
+static int report_refusal(const struct target *target, const struct image *image,
+                          const struct go_runtime *runtime, const char *reason,
+                          struct runtime_report *report)
+{
+    int error = report_add_unread(report, "Go's ledger", reason);
+    if (!error)
+        error = go_knobs_report(target, image, runtime, NULL, report);
+    return error ? error : go_account_report_opaque(target, runtime, report);
+}
+
+static int report_ledger(const struct target *target, const struct image *image,
+                         const struct go_runtime *runtime, uint64_t deadline_ns,
+                         struct runtime_report *report)
+{
+    struct go_ledger *ledger = malloc(sizeof *ledger);
+    if (!ledger)
+        return -ENOMEM;
+    bool steady;
+    int error = go_ledger_read(runtime, LEDGER_TRIES, ledger, &steady);
+    if (error) {
+        free(ledger);
+        return report_refusal(target, image, runtime, "the counters could not be read", report);
+    }
+    report->approximate = !steady;
+    struct go_memstats stats;
+    go_ledger_compute(runtime, ledger, &stats);
+    bool has_caches = ledger->caches.count > 0 && ledger->caches.unread_spans == 0;
+    error = report_figures(&stats, has_caches, report);
+    if (!error)
+        error = report_add_setting(report, "found by", runtime->found_by, "ebb");
+    if (!error)
+        error = go_knobs_report(target, image, runtime, ledger, report);
+    free(ledger);
+    return error ? error : go_account_report(target, runtime, &stats, deadline_ns, report);
+}
+
+// Runtimes beyond the first one are named, not read.
+static int report_others(const struct target *target, size_t index, struct runtime_report *report)
+{
+    const struct image *image;
+    while ((image = next_image(target, &index)) != NULL) {
+        char what[96];
+        snprintf(what, sizeof what, "another Go runtime, in %s", image->path ? image->path : "?");
+        int error = report_add_unread(report, what, "only the first one of a process is read");
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int go_read(const struct target *target, struct runtime_report *ret_report)
+{
+    size_t index = 0;
+    const struct image *image = next_image(target, &index);
+    if (!image)
+        return -ENOENT;
+    uint64_t deadline_ns =
+        target->budget_ms ? go_now_ns() + (uint64_t)target->budget_ms * 1000000u : 0;
+    struct go_live_memory live = {target->process, target->mappings};
+    struct go_runtime runtime = {
+        .memory = go_memory_of_live(&live),
+        .machine = image->machine,
+        .image_low = image->low,
+        .image_high = image->high,
+        // Until something else is known: a static executable has no other code in it.
+        .has_cgo = !(image->is_main && image->is_static),
+    };
+    int error = go_version_read(image, target->process, &runtime.version);
+    report_identity(image, &runtime, ret_report);
+    struct go_limits limits = limits_of(target);
+    const char *reason = "the version could not be read";
+    if (!error)
+        error = go_locate(target, image, &limits, deadline_ns, &runtime, &reason);
+    if (error)
+        error = report_refusal(target, image, &runtime, reason, ret_report);
+    else
+        error = report_ledger(target, image, &runtime, deadline_ns, ret_report);
+    return error ? error : report_others(target, index, ret_report);
+}
+
+const struct runtime_reader go_reader = {
+    .name = "Go",
+    .find = go_find,
+    .read = go_read,
+};
