@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Every figure that ebb reads from outside against the program's own runtime.ReadMemStats, at rest, for
+# every Go version that can be had: plain, stripped, PIE, and both. Bytes within 64 KiB, counts exact.
+# timeout: 900
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "go"))
+import held  # noqa: E402
+
+# How the program stands still: its arguments, its environment, the first minor version that has it.
+STATES = {
+    "kept": (["threads=2"], {}, 11),
+    "returned": (["free=1", "stop=0", "mib=48"], {}, 11),
+    "lazy": (["free=1", "stop=0"], {"GODEBUG": "madvdontneed=0", "GOGC": "50"}, 12),
+    "limited": (["free=1", "stop=0"], {"GOMEMLIMIT": "100MiB"}, 19),
+}
+WORST = {}
+
+
+def remember(version, differences):
+    worst = WORST.setdefault(version, {})
+    for name, off in differences.items():
+        if abs(off) >= abs(worst.get(name, 0)):
+            worst[name] = off
+
+
+def wrong_settings(runtime, env):
+    wanted = {"GOGC": env.get("GOGC"), "GODEBUG madvdontneed": None}
+    if "GODEBUG" in env:
+        wanted["GODEBUG madvdontneed"] = env["GODEBUG"].split("=")[1]
+    if "GOMEMLIMIT" in env:
+        wanted["GOMEMLIMIT"] = str(100 << 20)
+    return [f"{name} is {held.setting(runtime, name)}, not {value}"
+            for name, value in wanted.items()
+            if value is not None and held.setting(runtime, name) != value]
+
+
+def check_once(version, program, state):
+    """Reads before the program ever calls ReadMemStats, and once more after it did."""
+    arguments, env, _ = STATES[state]
+    with held.Held([program, *arguments], env) as running:
+        _, before = held.explain(running.pid)
+        own = running.memstats()
+        _, after = held.explain(running.pid)
+    wrong = []
+    if own["version"].replace("go", "").split()[0] != before["version"]:
+        wrong.append(f"version {before['version']}, the program says {own['version']}")
+    wrong += wrong_settings(before, env)
+    for when, runtime in (("before", before), ("after", after)):
+        differences, off = held.compare(runtime["ledger"], own)
+        remember(version, differences)
+        wrong += [f"{state}, {when} its first ReadMemStats: {text}" for text in off]
+    return wrong
+
+
+def check_variant(version, variant, program):
+    minor = held.minor_of(version)
+    states = [state for state, (_, _, since) in STATES.items()
+              if minor >= since and (variant in ("plain", "stripped") or state != "limited")]
+    wrong = []
+    for state in states:
+        try:
+            wrong += check_once(version, program, state)
+        except held.Failure as failure:
+            wrong.append(f"{state}: {failure}")
+    return wrong
+
+
+def print_worst():
+    for version, worst in WORST.items():
+        shown = [f"{name} {off:+}" for name, off in worst.items() if off]
+        print(f"# go {version}: worst differences: {', '.join(shown) or 'none'}")
+
+
+def main():
+    built = held.build_all(os.environ.get("TMPDIR", "/tmp"))
+    print(f"1..{len(built) * len(held.VARIANTS)}")
+    number = 0
+    for version, programs in built.items():
+        for variant in held.VARIANTS:
+            number += 1
+            title = f"{number} - go {version} {variant}"
+            if isinstance(programs, held.Skip):
+                print(f"ok {title} # SKIP {programs}", flush=True)
+                continue
+            wrong = ([str(programs)] if isinstance(programs, held.Failure) else
+                     check_variant(version, variant, programs[variant]))
+            print(f"{'not ok' if wrong else 'ok'} {title}")
+            for text in wrong:
+                print(f"# {text}", flush=True)
+    print_worst()
+
+
+main()

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the Go tests and benches share: building held.go with each Go version, running it, asking ebb.
+#
+# EBB_GO_VERSIONS ("1.19 1.24") limits the versions; the default is all that get-go can provide.
+import concurrent.futures
+import json
+import os
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+EBB = os.environ.get("EBB", os.path.join(HERE, "..", "..", "..", "build", "ebb"))
+SKIP_STATUS = 77
+UINT64 = 1 << 64
+
+# Each variant is a build mode and linker flags.
+VARIANTS = {
+    "plain": ("exe", ""),
+    "stripped": ("exe", "-s -w"),
+    "pie": ("pie", ""),
+    "pie stripped": ("pie", "-s -w"),
+}
+
+# Figures in bytes may be this far off; all others must be exact.
+TOLERANCE_BYTES = 64 << 10
+BYTES = ("Sys HeapAlloc HeapSys HeapIdle HeapInuse HeapReleased StackInuse StackSys MSpanInuse "
+         "MSpanSys MCacheInuse MCacheSys BuckHashSys GCSys OtherSys TotalAlloc NextGC").split()
+EXACT = "HeapObjects Mallocs Frees LastGC NumGC NumForcedGC PauseTotalNs".split()
+RATIOS = ["GCCPUFraction"]
+
+
+class Skip(Exception):
+    pass
+
+
+class Failure(Exception):
+    pass
+
+
+def versions():
+    chosen = os.environ.get("EBB_GO_VERSIONS", "").replace(",", " ").split()
+    if chosen:
+        return chosen
+    listed = subprocess.run([os.path.join(HERE, "get-go"), "--list"], capture_output=True,
+                            text=True, check=True)
+    return listed.stdout.split()
+
+
+def minor_of(version):
+    return int(version.split(".")[1])
+
+
+def go_command(version):
+    """The path of that version's go; Skip with the reason where it cannot be had."""
+    done = subprocess.run([os.path.join(HERE, "get-go"), version], capture_output=True, text=True)
+    if done.returncode == SKIP_STATUS:
+        raise Skip((done.stderr.strip().splitlines() or ["no reason given"])[-1])
+    if done.returncode != 0:
+        raise Failure(f"get-go {version}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def go_environment(cgo):
+    """No module, no other toolchain, no flags of the user's: what is built depends on this alone."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GO")}
+    env.update(GO111MODULE="off", GOTOOLCHAIN="local", GOFLAGS="", CGO_ENABLED="1" if cgo else "0",
+               GOENV="off", GOPROXY="off", GOTELEMETRY="off")
+    for key in ("GOCACHE",):
+        if key in os.environ:
+            env[key] = os.environ[key]
+    return env
+
+
+def build(go, output, mode="exe", ldflags="", cgo=False, flags=()):
+    command = [go, "build", "-buildmode=" + mode, "-ldflags=" + ldflags, *flags, "-o", output,
+               "held.go", "native_cgo.go" if cgo else "native_none.go"]
+    done = subprocess.run(command, cwd=HERE, env=go_environment(cgo), capture_output=True,
+                          text=True)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: {done.stderr.strip()}")
+    return output
+
+
+def build_all(folder):
+    """Per version a dict of variant to program, or the Skip or Failure that stood in the way."""
+    def build_version(version):
+        try:
+            go = go_command(version)
+            return {variant: build(go, f"{folder}/held-{version}-{variant.replace(' ', '-')}",
+                                   mode, ldflags)
+                    for variant, (mode, ldflags) in VARIANTS.items()}
+        except (Skip, Failure) as problem:
+            return problem
+    wanted = versions()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(wanted, pool.map(build_version, wanted)))
+
+
+class Held:
+    """A running held program; ends with the `with` block."""
+
+    def __init__(self, command, env=None):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=dict(os.environ, **(env or {})))
+        if self.process.stdout.readline() != b"ready\n":
+            self.end()
+            raise Failure(f"{command[0]} ended with {self.process.returncode} instead of "
+                          "standing still")
+        self.pid = self.process.pid
+
+    def order(self, letter):
+        self.process.stdin.write(letter.encode())
+        self.process.stdin.flush()
+        return self.process.stdout.readline().decode()
+
+    def memstats(self):
+        return json.loads(self.order("m"))
+
+    def end(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+def explain(pid):
+    """What ebb says of the process, and of its Go runtime."""
+    done = subprocess.run([EBB, "explain", "--json", str(pid)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failure(f"ebb explain: status {done.returncode}: {done.stderr.strip()}")
+    document = json.loads(done.stdout)
+    found = [runtime for runtime in document["runtimes"] if runtime["name"] == "Go"]
+    if len(found) != 1:
+        raise Failure(f"{len(found)} Go runtimes were found; unread: {document.get('unread')}")
+    if not found[0]["ledger"]:
+        raise Failure(f"no ledger; unread: {document.get('unread')}")
+    return document, found[0]
+
+
+def difference(name, read, own):
+    """ebb's figure minus the program's; NextGC of a collector that is off may be all ones."""
+    if name in RATIOS:
+        return read - own
+    wrapped = (int(read) - own) % UINT64
+    return wrapped - UINT64 if wrapped >= UINT64 // 2 else wrapped
+
+
+def compare(ledger, own):
+    """{figure: difference} for every figure, and the list of what is wrong."""
+    differences, wrong = {}, []
+    for name in BYTES + EXACT + RATIOS:
+        if name not in ledger:
+            wrong.append(f"{name} is missing")
+            continue
+        off = differences[name] = difference(name, ledger[name], own[name])
+        allowed = TOLERANCE_BYTES if name in BYTES else 1e-9 if name in RATIOS else 0
+        if abs(off) > allowed:
+            wrong.append(f"{name} is {ledger[name]}, the program says {own[name]} ({off:+})")
+    return differences, wrong
+
+
+def setting(runtime, name):
+    return runtime["settings"].get(name, {}).get("value")
