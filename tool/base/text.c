@@ -125,6 +125,16 @@ bool text_contains(struct text text, const char *needle)
     return memmem(text.data, text.len, needle, strlen(needle)) != NULL;
 }
 
+bool text_list_has(struct text list, const char *word)
+{
+    struct text item;
+    while (text_next_field(&list, ',', &item)) {
+        if (text_equals(item, word))
+            return true;
+    }
+    return false;
+}
+
 bool text_copy(struct text text, char *destination, size_t size)
 {
     size_t len = text.len < size - 1 ? text.len : size - 1;

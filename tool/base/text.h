@@ -19,8 +19,8 @@ struct text {
 // A view of a NUL-terminated string.
 struct text text_of(const char *string);
 
-// In the functions that take something off `rest`, what they return is another view: the two must not be the same
-// variable.
+// In the functions that take something off `rest`, what they return is another view: the two must
+// not be the same variable.
 
 // Takes the next line (without its '\n') off `rest`. False at the end. A last line without '\n'
 // counts.
@@ -45,6 +45,9 @@ bool text_equals(struct text text, const char *string);
 bool text_starts_with(struct text text, const char *prefix);
 bool text_ends_with(struct text text, const char *suffix);
 bool text_contains(struct text text, const char *needle);
+
+// Is `word` one of the items of a comma-separated list?
+bool text_list_has(struct text list, const char *word);
 
 // Copies at most `size - 1` bytes and always terminates. Returns false when it had to cut.
 bool text_copy(struct text text, char *destination, size_t size);

@@ -7,19 +7,9 @@
 #include <string.h>
 
 #include "proc/keyed.h"
+#include "proc/mountinfo.h"
 
 enum { CGROUP_PATH_MAX = 4096 };
-
-// Is `word` one of the comma-separated items?
-static bool cgroup_list_has(struct text list, const char *word)
-{
-    struct text item;
-    while (text_next_field(&list, ',', &item)) {
-        if (text_equals(item, word))
-            return true;
-    }
-    return false;
-}
 
 int cgroup_parse_membership(struct text file, int *ret_version, char *ret_path, size_t size)
 {
@@ -34,7 +24,7 @@ int cgroup_parse_membership(struct text file, int *ret_version, char *ret_path, 
         text_take_prefix(&rest, ":");
         if (!text_starts_with(rest, "/"))
             continue;
-        if (cgroup_list_has(controllers, "memory"))
+        if (text_list_has(controllers, "memory"))
             version = 1;
         else if (version == 0 && text_equals(id, "0") && controllers.len == 0)
             version = 2;
@@ -98,39 +88,11 @@ int cgroup_join(const char *mount, const char *root, const char *path, char *ret
     return 0;
 }
 
-// The fields of a mountinfo line that matter here, still escaped.
-struct cgroup_mount {
-    struct text root, point, type, options;
-};
-
-// "31 23 0:28 / /sys/fs/cgroup rw,relatime shared:9 - tmpfs tmpfs rw,mode=755"
-static bool cgroup_mount_split(struct text line, struct cgroup_mount *ret_mount)
-{
-    struct text field, source;
-    struct cgroup_mount mount;
-    for (int skipped = 0; skipped < 3; skipped++) {
-        if (!text_next_field(&line, ' ', &field))
-            return false;
-    }
-    if (!text_next_field(&line, ' ', &mount.root) || !text_next_field(&line, ' ', &mount.point))
-        return false;
-    // The mount's options and any number of optional fields end at a lone dash.
-    do {
-        if (!text_next_field(&line, ' ', &field))
-            return false;
-    } while (!text_equals(field, "-"));
-    if (!text_next_field(&line, ' ', &mount.type) || !text_next_field(&line, ' ', &source) ||
-        !text_next_field(&line, ' ', &mount.options))
-        return false;
-    *ret_mount = mount;
-    return true;
-}
-
-static bool cgroup_mount_is(const struct cgroup_mount *mount, int version)
+static bool cgroup_mount_is(const struct mount_line *mount, int version)
 {
     if (version == 2)
         return text_equals(mount->type, "cgroup2");
-    return text_equals(mount->type, "cgroup") && cgroup_list_has(mount->options, "memory");
+    return text_equals(mount->type, "cgroup") && text_list_has(mount->options, "memory");
 }
 
 int cgroup_parse_mountinfo(struct text file, int version, const char *path, char *ret_mount,
@@ -138,11 +100,10 @@ int cgroup_parse_mountinfo(struct text file, int version, const char *path, char
 {
     char root[CGROUP_PATH_MAX], point[CGROUP_PATH_MAX];
     size_t best = SIZE_MAX;
-    struct text line;
-    while (memchr(file.data, '\n', file.len) && text_next_line(&file, &line)) {
-        struct cgroup_mount mount;
+    struct mount_line mount;
+    while (mountinfo_next(&file, &mount)) {
         struct text rest = text_of(path);
-        if (!cgroup_mount_split(line, &mount) || !cgroup_mount_is(&mount, version))
+        if (!cgroup_mount_is(&mount, version))
             continue;
         if (!text_copy_unescaped(mount.root, root, sizeof root) ||
             !text_copy_unescaped(mount.point, point, sizeof point))

@@ -190,3 +190,13 @@ int proc_find_by_name(const char *proc_root, const char *name, struct proc_entry
 {
     return find_all(proc_root, name, ret_entries, ret_count);
 }
+
+pid_t proc_self(const char *proc_root)
+{
+    int root_fd = open(proc_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0)
+        return 0;
+    pid_t self = find_self(root_fd);
+    close(root_fd);
+    return self;
+}

@@ -22,4 +22,8 @@ int proc_list(const char *proc_root, struct proc_entry **ret_entries, size_t *re
 int proc_find_by_name(const char *proc_root, const char *name, struct proc_entry **ret_entries,
                       size_t *ret_count);
 
+// The caller's own PID as this tree numbers it; 0 in a tree that is no proc file system. The number
+// is the caller's own also where the tree shows another PID namespace than getpid() speaks of.
+pid_t proc_self(const char *proc_root);
+
 #endif
