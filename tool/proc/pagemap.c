@@ -24,7 +24,7 @@ struct scan_arg {
 enum { PAGE_PRESENT = 1 << 3, PAGE_SWAPPED = 1 << 4, PAGE_ZERO = 1 << 5 };
 
 enum {
-    REGIONS = 1024,
+    REGIONS = 512,
     ENTRIES = 4096,
     // Walking over this many bytes of small pages costs about as much as another call.
     GAP_BYTES = 256 << 10,
@@ -34,6 +34,7 @@ struct counting {
     int fd;
     const struct page_range *ranges;
     size_t count;
+    uint64_t counted_end; // everything below has been counted
     struct page_counts counts;
     union {
         struct scan_region regions[REGIONS];
@@ -66,13 +67,19 @@ static void add_overlap(struct counting *counting, size_t *range, size_t range_e
     }
 }
 
+// With room for more than 512 regions, kernels up to 6.18 at least may say that they stopped before
+// the last region that they reported, and report it again: what was counted is not counted twice.
 static void add_regions(struct counting *counting, size_t *range, size_t range_end, size_t regions)
 {
     for (size_t i = 0; i < regions; i++) {
         const struct scan_region *region = &counting->window.regions[i];
         bool present = (region->categories & PAGE_PRESENT) != 0;
         uint64_t *sum = present ? &counting->counts.present_bytes : &counting->counts.swapped_bytes;
-        add_overlap(counting, range, range_end, region->start, region->end, sum);
+        uint64_t start =
+            region->start > counting->counted_end ? region->start : counting->counted_end;
+        add_overlap(counting, range, range_end, start, region->end, sum);
+        if (region->end > counting->counted_end)
+            counting->counted_end = region->end;
     }
 }
 
@@ -187,6 +194,7 @@ int pagemap_count_with(struct process *process, const struct page_range *ranges,
         error = count_batches(counting, scan_batch);
     if (error == -ENOTTY && method != PAGEMAP_BY_SCAN) {
         counting->counts = (struct page_counts){0};
+        counting->counted_end = 0;
         error = count_batches(counting, read_batch);
     }
     // Both ways fail oddly when the address space goes away.

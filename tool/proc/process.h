@@ -55,16 +55,22 @@ int process_read_file(const struct process *process, const char *name, size_t li
 // Reads a link of /proc/PID ("exe", "cwd") into `ret_path`, always terminated. 0 or -errno.
 int process_read_link(const struct process *process, const char *name, char *ret_path, size_t size);
 
-// Copies `len` bytes of the target's memory. Pages that are not in memory are never faulted in:
-// -ENODATA when any byte's page is absent, swapped out or not mapped (pagemap does not tell these
-// apart; the mappings do), -EFAULT for what can be no address of the target or refuses to be read,
-// -EPERM without the right (ptrace attach access: Yama's ptrace_scope forbids it to strangers of
-// the same user), -ENOENT where the tree has no mem or pagemap, -ESRCH when it ended, -ESTALE when
-// it has called exec. What is in `ret_data` after a failure is undefined. Do not peek at mappings
-// of devices: a driver may answer, with side effects. Residency is looked up in windows of 512
-// pages that are cached for at most 8 ms; a page that was absent is looked up again. Between
-// look-up and read the kernel may still take a page: no call exists to exclude that. Cost: one
-// pread of /proc/PID/mem, and one of pagemap for every 2 MiB of address space touched first.
+// Copies `len` bytes of the target's memory. Pages that are not in memory are never faulted in.
+// 0, or (what is in `ret_data` then is undefined):
+//   -ENODATA  a byte's page is absent, swapped out or not mapped: pagemap does not tell these
+//   apart,
+//             the mappings do
+//   -EFAULT   it can be no address of the target, or refuses to be read
+//   -EPERM    no right: ptrace attach access, which Yama's ptrace_scope denies to strangers of the
+//             same user
+//   -ENOENT   the tree has no mem or no pagemap, or the process no memory
+//   -ESRCH, -ESTALE  it ended, it called exec
+// Do not peek at mappings of devices: a driver may answer, with side effects.
+// Residency is known for at most 8 ms; a page that was absent is looked up again each time. Between
+// look-up and read the kernel may still take a page: no call exists that excludes that.
+// Cost: one pread of /proc/PID/mem, as dear for a word as for a page (about eight bare system
+// calls: read blocks rather than words); and one of pagemap for 64 KiB at a new place, another for
+// the 2 MiB around it when more of them are looked at.
 int process_peek(struct process *process, uint64_t address, void *ret_data, size_t len);
 
 // As process_peek() for one 8-byte word, one 4-byte word.

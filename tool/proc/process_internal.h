@@ -12,13 +12,15 @@ struct process_identity {
     uint64_t auxv_hash;               // AT_RANDOM, AT_PHDR, AT_ENTRY move with every exec
 };
 
-enum { PEEK_WINDOW_PAGES = 512, PEEK_WINDOWS = 32 };
+enum { PEEK_WINDOW_PAGES = 512, PEEK_BLOCK_PAGES = 16, PEEK_WINDOWS = 32 };
 
-// A run of pagemap entries as they were a moment ago.
+// Pagemap entries of 512 pages as they were a moment ago: all of them, or at first only the block
+// of 16 around the page that was asked for, since a walk that jumps about would pay for 511 others
+// each time.
 struct peek_window {
-    uint64_t first_page;
+    uint64_t first_page; // of the window
     uint64_t read_at_ms;
-    size_t count; // entries that pagemap had; 0: not in use
+    size_t begin, end; // entries in use; end 0: none
     uint64_t entries[PEEK_WINDOW_PAGES];
 };
 

@@ -93,17 +93,19 @@ static int read_entries(struct process *process, uint64_t first_page, uint64_t *
     return 0;
 }
 
-static int load_window(struct process *process, struct peek_window *window, uint64_t first_page,
-                       uint64_t now)
+// Loads the block around entry `at`, or all entries when the window is already in use.
+static int load_window(struct process *process, struct peek_window *window, size_t at, bool whole)
 {
-    window->count = 0;
+    size_t begin = whole ? 0 : at - at % PEEK_BLOCK_PAGES;
+    size_t count = whole ? PEEK_WINDOW_PAGES : PEEK_BLOCK_PAGES;
+    window->end = 0;
     size_t got;
-    int error = read_entries(process, first_page, window->entries, PEEK_WINDOW_PAGES, &got);
+    int error =
+        read_entries(process, window->first_page + begin, window->entries + begin, count, &got);
     if (error)
         return error;
-    window->first_page = first_page;
-    window->read_at_ms = now;
-    window->count = got;
+    window->begin = begin;
+    window->end = begin + got;
     return 0;
 }
 
@@ -114,18 +116,21 @@ static int check_page(struct process *process, uint64_t page)
     size_t at = (size_t)(page - first_page);
     struct peek_window *window = &process->windows[first_page / PEEK_WINDOW_PAGES % PEEK_WINDOWS];
     uint64_t now = now_ms();
-    bool cached = window->count > at && window->first_page == first_page &&
-                  now - window->read_at_ms < WINDOW_LIFE_MS;
+    bool same = window->end > 0 && window->first_page == first_page;
+    bool fresh = same && now - window->read_at_ms < WINDOW_LIFE_MS;
     size_t got;
     int error = 0;
-    if (!cached)
-        error = load_window(process, window, first_page, now);
-    else if (!entry_is_resident(window->entries[at]))
+    if (!fresh || at < window->begin || at >= window->end) {
+        window->first_page = first_page;
+        error = load_window(process, window, at, same);
+        window->read_at_ms = now;
+    } else if (!entry_is_resident(window->entries[at])) {
         // The target may have touched it since; one entry is cheap to read again.
         error = read_entries(process, page, &window->entries[at], 1, &got);
+    }
     if (error)
         return error;
-    if (at >= window->count)
+    if (at >= window->end)
         return -EFAULT;
     return entry_is_resident(window->entries[at]) ? 0 : -ENODATA;
 }
@@ -207,5 +212,5 @@ int process_peek_string(struct process *process, uint64_t address, char *ret_str
 void process_forget_residency(struct process *process)
 {
     for (size_t i = 0; process->windows && i < PEEK_WINDOWS; i++)
-        process->windows[i].count = 0;
+        process->windows[i].end = 0;
 }

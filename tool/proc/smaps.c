@@ -99,52 +99,83 @@ static int parse_header(struct mappings *mappings, struct text line)
     return error;
 }
 
-// Where the figure of this line belongs; NULL for those that nobody asked for.
-static uint32_t *figure_of(struct mapping *mapping, struct text key)
+// Inlined, so that length and comparison are settled when compiling.
+static inline bool line_is(struct text line, const char *key)
 {
-    switch (key.data[0]) {
+    size_t len = strlen(key);
+    return line.len >= len && memcmp(line.data, key, len) == 0;
+}
+
+// Where the figure of this line belongs; NULL for those that nobody asked for.
+static uint32_t *figure_of(struct mapping *mapping, struct text line)
+{
+    switch (line.data[0]) {
     case 'R':
-        return text_equals(key, "Rss") ? &mapping->rss_kib : NULL;
+        return line_is(line, "Rss:") ? &mapping->rss_kib : NULL;
     case 'P':
-        if (text_equals(key, "Pss"))
+        if (line_is(line, "Pss:"))
             return &mapping->pss_kib;
-        if (text_equals(key, "Private_Clean"))
+        if (line_is(line, "Private_Clean:"))
             return &mapping->private_clean_kib;
-        return text_equals(key, "Private_Dirty") ? &mapping->private_dirty_kib : NULL;
+        return line_is(line, "Private_Dirty:") ? &mapping->private_dirty_kib : NULL;
     case 'S':
-        if (text_equals(key, "Shared_Clean"))
+        if (line_is(line, "Shared_Clean:"))
             return &mapping->shared_clean_kib;
-        if (text_equals(key, "Shared_Dirty"))
+        if (line_is(line, "Shared_Dirty:"))
             return &mapping->shared_dirty_kib;
-        return text_equals(key, "Swap") ? &mapping->swap_kib : NULL;
+        return line_is(line, "Swap:") ? &mapping->swap_kib : NULL;
     case 'A':
-        if (text_equals(key, "Anonymous"))
+        if (line_is(line, "Anonymous:"))
             return &mapping->anonymous_kib;
-        return text_equals(key, "AnonHugePages") ? &mapping->anon_huge_kib : NULL;
+        return line_is(line, "AnonHugePages:") ? &mapping->anon_huge_kib : NULL;
     case 'L':
-        if (text_equals(key, "LazyFree"))
+        if (line_is(line, "LazyFree:"))
             return &mapping->lazy_free_kib;
-        return text_equals(key, "Locked") ? &mapping->locked_kib : NULL;
+        return line_is(line, "Locked:") ? &mapping->locked_kib : NULL;
     default:
         return NULL;
     }
 }
 
-// "rd wr mr mw me lo ac": two letters each.
-static void parse_vm_flags(struct mapping *mapping, struct text flags)
+// "Rss:                  12 kB", from its end, which saves stepping over the blanks. False without
+// a number or when cut.
+static bool take_kib(struct text line, uint32_t *ret_kib)
+{
+    if (line.len < 4 || memcmp(line.data + line.len - 3, " kB", 3) != 0)
+        return false;
+    const char *at = line.data + line.len - 3;
+    uint64_t value = 0, scale = 1;
+    size_t digits = 0;
+    while (at > line.data && at[-1] >= '0' && at[-1] <= '9') {
+        // Eleven digits are above the limit whatever the others are.
+        uint64_t digit = (uint64_t)(at[-1] - '0');
+        if (digits >= 10 && digit != 0)
+            value = UINT32_MAX;
+        else if (digits < 10)
+            value += digit * scale;
+        scale *= 10;
+        digits++;
+        at--;
+    }
+    if (digits == 0)
+        return false;
+    *ret_kib = saturate_u32(value);
+    return true;
+}
+
+// "VmFlags: rd wr mr mw me lo ac ": two letters each.
+static void parse_vm_flags(struct mapping *mapping, struct text line)
 {
     unsigned found = 0;
-    struct text flag;
-    while (text_next_field(&flags, ' ', &flag)) {
-        if (flag.len != 2)
-            continue;
-        if (memcmp(flag.data, "lo", 2) == 0)
+    for (size_t at = strlen("VmFlags:"); at + 3 <= line.len; at += 3) {
+        const char *flag = line.data + at + 1;
+        if (memcmp(flag, "lo", 2) == 0)
             found |= MAPPING_LOCKED;
-        else if (memcmp(flag.data, "hg", 2) == 0)
+        else if (memcmp(flag, "hg", 2) == 0)
             found |= MAPPING_HUGEPAGE;
-        else if (memcmp(flag.data, "nh", 2) == 0)
+        else if (memcmp(flag, "nh", 2) == 0)
             found |= MAPPING_NOHUGEPAGE;
-        else if (memcmp(flag.data, "ht", 2) == 0)
+        else if (memcmp(flag, "ht", 2) == 0)
             found |= MAPPING_HUGETLB;
     }
     mapping->flags = (uint16_t)(mapping->flags | found);
@@ -152,24 +183,18 @@ static void parse_vm_flags(struct mapping *mapping, struct text flags)
 
 static int parse_figure(struct mappings *mappings, struct text line)
 {
-    struct text key;
-    size_t line_len = line.len;
-    if (!text_next_field(&line, ':', &key) || key.len == line_len || key.len == 0 ||
-        mappings->count == 0)
+    if (mappings->count == 0)
         return -EBADMSG;
     struct mapping *mapping = &mappings->items[mappings->count - 1];
-    if (text_equals(key, "VmFlags")) {
+    if (line_is(line, "VmFlags:")) {
         parse_vm_flags(mapping, line);
         return 0;
     }
-    uint32_t *figure = figure_of(mapping, key);
+    uint32_t *figure = figure_of(mapping, line);
     if (!figure)
         return 0;
-    uint64_t kib;
-    text_skip_blanks(&line);
-    if (!text_take_u64(&line, &kib))
+    if (!take_kib(line, figure))
         return -EBADMSG;
-    *figure = saturate_u32(kib);
     mappings->has_lazy_free |= figure == &mapping->lazy_free_kib;
     mappings->has_sizes |= figure == &mapping->rss_kib;
     return 0;
