@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of jemalloc: finds it, names it, tells its settings and where they come from. Tool
+// world; no state.
+//
+// Found by its library's name, or by messages in a statically linked or prefixed copy. The extents
+// themselves are read by jemalloc_extents.c where the version's structures are known; elsewhere its
+// memory is held.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/allocators/jemalloc_extents.h"
+#include "runtime/allocators/jemalloc_settings.h"
+#include "runtime/allocators/locate.h"
+#include "runtime/allocators/opaque.h"
+
+static const struct locate_rule jemalloc_rule = {
+    .names = {"libjemalloc.so"},
+    .markers = {{"<jemalloc>: Malformed", " conf string"}, {"<jemalloc>: Error in", " munmap(): "}},
+};
+
+static bool jemalloc_find(const struct target *target)
+{
+    return locate_image(target, &jemalloc_rule) != NULL;
+}
+
+enum { VERSION_MAX = 64, PREFIX_MAX = 24, CONF_MAX = 1024 };
+
+// The names that a prefix given to configure changes.
+struct jemalloc_names {
+    char version[VERSION_MAX];
+    char link[PREFIX_MAX + 20];     // "/etc/malloc.conf"
+    char variable[PREFIX_MAX + 16]; // "MALLOC_CONF"
+    char prefix[PREFIX_MAX];        // "", "je_"
+};
+
+static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
+{
+    (void)linked_address;
+    struct text version;
+    if (!settings_find_jemalloc_version(data, len, &version))
+        return false;
+    text_copy(version, context, VERSION_MAX);
+    return true;
+}
+
+// "/etc/" prefix "malloc.conf" stands in read-only data; the environment variable has the prefix in
+// capitals.
+static bool visit_link(void *context, const char *data, size_t len, uint64_t linked_address)
+{
+    (void)linked_address;
+    struct jemalloc_names *names = context;
+    static const char tail[] = "malloc.conf";
+    const char *at = data, *end = data + len;
+    while ((at = memmem(at, (size_t)(end - at), "/etc/", 5)) != NULL) {
+        const char *prefix = at + 5;
+        at = prefix;
+        const char *stop = memchr(prefix, '\0', (size_t)(end - prefix));
+        size_t total = stop ? (size_t)(stop - prefix) : 0;
+        if (total < sizeof tail - 1 || total - (sizeof tail - 1) >= PREFIX_MAX)
+            continue;
+        size_t prefix_len = total - (sizeof tail - 1);
+        if (memcmp(prefix + prefix_len, tail, sizeof tail) != 0 || memchr(prefix, '/', prefix_len))
+            continue;
+        text_copy((struct text){prefix, prefix_len}, names->prefix, sizeof names->prefix);
+        return true;
+    }
+    return false;
+}
+
+static void read_names(const struct image *image, struct jemalloc_names *ret_names)
+{
+    *ret_names = (struct jemalloc_names){0};
+    locate_scan(image, ".rodata", 128, visit_version, ret_names->version);
+    locate_scan(image, ".rodata", 128, visit_link, ret_names);
+    snprintf(ret_names->link, sizeof ret_names->link, "root/etc/%smalloc.conf", ret_names->prefix);
+    char upper[PREFIX_MAX];
+    size_t i = 0;
+    for (; ret_names->prefix[i]; i++) {
+        char byte = ret_names->prefix[i];
+        upper[i] = byte >= 'a' && byte <= 'z' ? (char)(byte - 'a' + 'A') : byte;
+    }
+    upper[i] = '\0';
+    snprintf(ret_names->variable, sizeof ret_names->variable, "%sMALLOC_CONF", upper);
+}
+
+// The string behind a `const char *malloc_conf` in the program or in the library, as it is in
+// memory now.
+static bool read_linked(const struct target *target, const struct image *library,
+                        const char *symbol, char *ret_text)
+{
+    const struct image *main_image = images_main(target->images);
+    const struct image *images[] = {main_image, library};
+    for (size_t i = 0; i < 2; i++) {
+        struct image_symbol found = {0};
+        uint64_t pointer = 0;
+        if (!images[i] || image_find_symbols(images[i], &symbol, 1, &found) != 1)
+            continue;
+        // The program's own definition stands before the library's.
+        if (process_peek_u64(target->process, images[i]->bias + found.value, &pointer))
+            return false;
+        return pointer && process_peek_string(target->process, pointer, ret_text, CONF_MAX) == 0;
+    }
+    return false;
+}
+
+static int add_settings(const struct target *target, const struct image *image,
+                        const struct jemalloc_names *names, struct runtime_report *report)
+{
+    struct setting_version version;
+    bool known = setting_version_parse(text_of(names->version), &version);
+    struct jemalloc_source sources[4];
+    size_t count = 0;
+    char linked[CONF_MAX], harder[CONF_MAX], link[CONF_MAX];
+    char symbol[64], variable[96], link_source[64];
+    snprintf(symbol, sizeof symbol, "%smalloc_conf", names->prefix);
+    if (read_linked(target, image, symbol, linked))
+        sources[count++] = (struct jemalloc_source){text_of(linked), "linked malloc_conf"};
+    snprintf(link_source, sizeof link_source, "%s", names->link + 4);
+    if (process_read_link(target->process, names->link, link, sizeof link) == 0)
+        sources[count++] = (struct jemalloc_source){text_of(link), link_source};
+    struct text environment;
+    snprintf(variable, sizeof variable, "environment %s", names->variable);
+    if (proc_environ_find(target->environ_text, names->variable, &environment))
+        sources[count++] = (struct jemalloc_source){environment, variable};
+    snprintf(symbol, sizeof symbol, "%smalloc_conf_2_conf_harder", names->prefix);
+    if (known && setting_version_from(&version, 5, 3) && read_linked(target, image, symbol, harder))
+        sources[count++] =
+            (struct jemalloc_source){text_of(harder), "linked malloc_conf_2_conf_harder"};
+    return jemalloc_settings_add(report, known ? &version : NULL, sources, count);
+}
+
+// A jemalloc inside another library serves that library alone; one in the program, or under its own
+// name, is malloc.
+static bool is_malloc(const struct image *image)
+{
+    return image->is_main || strncmp(locate_file_name(image->path), "libjemalloc.so", 14) == 0;
+}
+
+static int jemalloc_read(const struct target *target, struct runtime_report *ret_report)
+{
+    const struct image *image = locate_image(target, &jemalloc_rule);
+    if (!image)
+        return -ENOENT;
+    struct jemalloc_names names;
+    read_names(image, &names);
+    // The commit behind "5.3.0-0-g" says nothing to people.
+    size_t short_len = strcspn(names.version, "-");
+    char version[VERSION_MAX];
+    text_copy((struct text){names.version, short_len}, version, sizeof version);
+    opaque_name(ret_report, "jemalloc", image, version);
+    int error = add_settings(target, image, &names, ret_report);
+    if (error)
+        return error;
+    error = jemalloc_extents_read(target, image, ret_report);
+    if (error == 0 || error == -ENOMEM)
+        return error;
+    if (!is_malloc(image)) {
+        ret_report->facts |= FACT_OPAQUE | FACT_ASK;
+        return report_add_unread(ret_report, "jemalloc's memory inside a library",
+                                 "nothing that helps is known");
+    }
+    return opaque_claim_rest(target, ret_report, false, true);
+}
+
+const struct runtime_reader jemalloc_reader = {"jemalloc", jemalloc_find, jemalloc_read};

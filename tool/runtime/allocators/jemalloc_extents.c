@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// jemalloc's memory by the state of its extents, see jemalloc_extents.h. Tool world; no state.
+#include "runtime/allocators/jemalloc_extents.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/allocators/jemalloc_tree.h"
+
+enum { BLOCK_ALIGN = 2 << 20, BLOCKS_MAX = 65536, BACK_STEPS = 512 };
+
+// What the walk gathers.
+struct walk {
+    const struct target *target;
+    struct pages pages;
+    struct jemalloc_tree tree;
+    struct ranges all; // extents and base blocks
+    struct ranges slabs, large, dirty, returned, blocks;
+    uint64_t regions_bytes; // allocated regions of slabs, those in thread caches too
+    uint64_t large_bytes;   // usable sizes of large allocations
+    uint64_t state_bytes[EXTENT_STATES_KNOWN];
+    uint64_t extent_count, bad_count;
+    uint8_t arena_seen[4096 / 8];
+};
+
+static void walk_free(struct walk *walk)
+{
+    pages_free(&walk->pages);
+    struct ranges *const lists[] = {&walk->all,   &walk->slabs,    &walk->large,
+                                    &walk->dirty, &walk->returned, &walk->blocks};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        ranges_free(lists[i]);
+}
+
+// base_block_t: size, next, then the edata_t of the block itself, whose address lies inside the
+// block.
+static bool read_block(struct walk *walk, uint64_t block, uint64_t *ret_size, uint64_t *ret_next)
+{
+    uint64_t words[5]; // size, next, e_bits, e_addr, e_bsize
+    if (pages_read(&walk->pages, block, words, sizeof words))
+        return false;
+    uint64_t size = words[0], next = words[1], address = words[3];
+    if (size == 0 || size % BLOCK_ALIGN != 0 || size >> 40 || next % BLOCK_ALIGN != 0 || next >> 47)
+        return false;
+    if (address <= block || address > block + size || words[4] > size)
+        return false;
+    *ret_size = size;
+    *ret_next = next;
+    return true;
+}
+
+static bool block_known(const struct walk *walk, uint64_t address)
+{
+    for (size_t i = walk->blocks.count; i-- > 0;)
+        if (address >= walk->blocks.items[i].start && address < walk->blocks.items[i].end)
+            return true;
+    return false;
+}
+
+// Adds the base block that holds a record, and the blocks that it links to.
+static int add_blocks(struct walk *walk, uint64_t record)
+{
+    if (block_known(walk, record))
+        return 0;
+    uint64_t block = record & ~(uint64_t)(BLOCK_ALIGN - 1), size = 0, next = 0;
+    bool found = false;
+    for (int step = 0; step < BACK_STEPS && block >= BLOCK_ALIGN; step++, block -= BLOCK_ALIGN) {
+        found = read_block(walk, block, &size, &next) && record - block < size;
+        if (found || !mappings_find(walk->target->mappings, block))
+            break;
+    }
+    while (found && walk->blocks.count < BLOCKS_MAX) {
+        int error = ranges_add_any(&walk->blocks, block, block + size);
+        if (error)
+            return error;
+        block = next;
+        found = block != 0 && !block_known(walk, block) && read_block(walk, block, &size, &next);
+    }
+    return 0;
+}
+
+static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
+{
+    uint64_t end = extent->address + extent->bytes;
+    walk->extent_count++;
+    walk->state_bytes[extent->state] += extent->bytes;
+    walk->arena_seen[extent->arena / 8] |= (uint8_t)(1u << extent->arena % 8);
+    struct ranges *list = extent->state == EXTENT_DIRTY ? &walk->dirty : &walk->returned;
+    if (extent->state == EXTENT_ACTIVE)
+        list = extent->is_slab ? &walk->slabs : &walk->large;
+    if (extent->state == EXTENT_ACTIVE && extent->is_slab) {
+        uint64_t region = jemalloc_class_bytes(extent->size_class);
+        walk->regions_bytes += extent->bytes - extent->free_regions * region;
+    } else if (extent->state == EXTENT_ACTIVE) {
+        uint64_t usable = jemalloc_class_bytes(extent->size_class);
+        walk->large_bytes += usable && usable < extent->bytes ? usable : extent->bytes;
+    }
+    int error = ranges_append(list, extent->address, end);
+    return error ? error : ranges_append(&walk->all, extent->address, end);
+}
+
+// The address behind the last page whose entry lies on the same page of the leaf as that of
+// `address`.
+static uint64_t next_leaf_page(uint64_t address)
+{
+    return (address | ((2u << 20) - 1)) + 1;
+}
+
+// The leaves lie in base blocks too, which may hold no extent's record.
+static int add_leaf_block(struct walk *walk, uint64_t address)
+{
+    uint64_t leaf;
+    if (jemalloc_tree_leaf(&walk->tree, &walk->pages, address, &leaf))
+        return 0;
+    return add_blocks(walk, leaf);
+}
+
+// Walks one mapping from extent to extent; pages without an entry are somebody else's, or a base
+// block's.
+static int walk_mapping(struct walk *walk, const struct mapping *mapping, uint64_t *address)
+{
+    if (*address < mapping->start)
+        *address = mapping->start;
+    while (*address < mapping->end) {
+        struct jemalloc_extent extent;
+        int error = jemalloc_tree_at(&walk->tree, &walk->pages, *address, &extent);
+        if (error == 0) {
+            error = add_extent(walk, &extent);
+            if (!error)
+                error = add_blocks(walk, extent.record);
+            *address += extent.bytes;
+        } else if (error == -ENODATA || error == -EFAULT) {
+            *address = next_leaf_page(*address);
+            error = 0;
+        } else if (error == -ENOENT || error == -EBADMSG) {
+            walk->bad_count += error == -EBADMSG;
+            *address += PAGES_SIZE;
+            error = 0;
+        }
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int walk_all(struct walk *walk)
+{
+    uint64_t address = 0;
+    for (size_t i = 0; i < walk->target->mappings->count; i++) {
+        const struct mapping *mapping = &walk->target->mappings->items[i];
+        // Retained extents may lie in mappings without access, where nothing is resident.
+        if (mapping->kind != MAPPING_ANONYMOUS || mapping->flags & MAPPING_SHARED ||
+            mapping->start >> 47 || mapping->rss_kib == 0)
+            continue;
+        int error = add_leaf_block(walk, mapping->start);
+        if (!error)
+            error = walk_mapping(walk, mapping, &address);
+        if (error)
+            return error;
+    }
+    // A few entries change under the walk; many mean that the structures are not what they are
+    // taken for.
+    if (walk->extent_count == 0)
+        return -ENOENT;
+    return walk->bad_count > 16 + walk->extent_count / 50 ? -EBADMSG : 0;
+}
+
+static int claim_ranges(const struct target *target, struct runtime_report *report,
+                        const struct ranges *ranges)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        int error = target_claim(target, report, ranges->items[i].start, ranges->items[i].end);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t sum_lazy(const struct runtime_report *report)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < report->claim_count; i++)
+        bytes += report->claims[i].lazy_bytes;
+    return bytes;
+}
+
+struct resident {
+    uint64_t slabs, large, dirty, returned, blocks;
+};
+
+static int measure(struct walk *walk, struct resident *ret_resident)
+{
+    const struct ranges *const lists[] = {&walk->slabs, &walk->large, &walk->dirty, &walk->returned,
+                                          &walk->blocks};
+    uint64_t *const bytes[] = {&ret_resident->slabs, &ret_resident->large, &ret_resident->dirty,
+                               &ret_resident->returned, &ret_resident->blocks};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        int error = ranges_resident(walk->target->process, lists[i], bytes[i]);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int add_parts(struct walk *walk, struct runtime_report *report,
+                     const struct resident *resident)
+{
+    // A large allocation's padding comes last and is seldom touched: slack only where more is
+    // resident than usable.
+    uint64_t large_used = least(resident->large, walk->large_bytes);
+    uint64_t slab_used = least(resident->slabs, walk->regions_bytes);
+    uint64_t slack = resident->slabs - slab_used + resident->large - large_used;
+    uint64_t lazy = sum_lazy(report);
+    // Returned pages that are resident and not lazy: muzzy ones that the kernel could not take
+    // lazily.
+    uint64_t unreturned = resident->returned > lazy ? resident->returned - lazy : 0;
+    int error = report_add_part(report, ROW_IN_USE, slab_used + large_used, 0,
+                                "regions of slabs and large extents, thread caches included");
+    if (!error)
+        error =
+            report_add_part(report, ROW_SLACK, slack, 0, "free regions of active slabs x pagemap");
+    if (!error)
+        error = report_add_part(report, ROW_KEPT, resident->dirty + unreturned, 0,
+                                "dirty extents x pagemap");
+    if (!error)
+        error = report_add_part(report, ROW_METADATA, resident->blocks, 0, "base blocks x pagemap");
+    return error;
+}
+
+static int add_figures(const struct walk *walk, struct runtime_report *report)
+{
+    uint64_t arenas = 0;
+    for (size_t i = 0; i < sizeof walk->arena_seen; i++)
+        arenas += (uint64_t)__builtin_popcount(walk->arena_seen[i]);
+    int error = report_add_bytes(report, "allocated", walk->regions_bytes + walk->large_bytes);
+    if (!error)
+        error = report_add_bytes(report, "active", walk->state_bytes[EXTENT_ACTIVE]);
+    if (!error)
+        error = report_add_bytes(report, "dirty", walk->state_bytes[EXTENT_DIRTY]);
+    if (!error)
+        error = report_add_bytes(report, "muzzy", walk->state_bytes[EXTENT_MUZZY]);
+    if (!error)
+        error = report_add_bytes(report, "retained", walk->state_bytes[EXTENT_RETAINED]);
+    if (!error)
+        error = report_add_bytes(report, "base", ranges_bytes(&walk->blocks));
+    if (!error)
+        error = report_add_count(report, "arenas with extents", arenas);
+    return error ? error : report_add_count(report, "extents", walk->extent_count);
+}
+
+static int fill_report(struct walk *walk, struct runtime_report *report)
+{
+    ranges_sort(&walk->blocks);
+    for (size_t i = 0; i < walk->blocks.count; i++) {
+        int error =
+            ranges_add_any(&walk->all, walk->blocks.items[i].start, walk->blocks.items[i].end);
+        if (error)
+            return error;
+    }
+    ranges_sort(&walk->all);
+    struct resident resident = {0};
+    int error = measure(walk, &resident);
+    if (!error)
+        error = claim_ranges(walk->target, report, &walk->all);
+    if (!error)
+        error = add_parts(walk, report, &resident);
+    if (!error)
+        error = add_figures(walk, report);
+    report->approximate |= walk->bad_count > 0;
+    return error;
+}
+
+int jemalloc_extents_read(const struct target *target, const struct image *image,
+                          struct runtime_report *report)
+{
+    struct walk walk = {.target = target};
+    int error = pages_init(&walk.pages, target->process, target->budget_ms);
+    if (!error)
+        error = jemalloc_tree_find(target, image, &walk.pages, &walk.tree);
+    if (!error)
+        error = walk_all(&walk);
+    if (!error)
+        error = fill_report(&walk, report);
+    if (error) {
+        report->claim_count = 0;
+        report->part_count = 0;
+        report->figure_count = 0;
+    }
+    walk_free(&walk);
+    return error;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of musl's malloc: dynamic (the loader is the C library) and static. Tool world; no
+// state.
+//
+// From 1.2.1 on musl's malloc is "mallocng": groups of slots in mmap'd memory, their records in
+// brk. Older versions grow brk and mmap large blocks. Either way the memory is held: groups are
+// claimed, not read.
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/allocators/locate.h"
+#include "runtime/allocators/opaque.h"
+#include "runtime/allocators/settings.h"
+
+static const struct locate_marker loader_banner = {"musl libc", " ("};
+// Two messages of strerror() that no other C library has, for static programs.
+static const struct locate_marker static_markers[] = {{"No error", " information"},
+                                                      {"Not a", " tty"}};
+
+static const struct image *musl_image(const struct target *target)
+{
+    for (size_t i = 0; target->images && i < target->images->count; i++) {
+        const struct image *image = &target->images->items[i];
+        const char *name = locate_file_name(image->path);
+        bool named = strncmp(name, "ld-musl-", 8) == 0 || strncmp(name, "libc.musl-", 10) == 0 ||
+                     strcmp(name, "libc.so") == 0;
+        if (named && locate_has_markers(image, &loader_banner, 1))
+            return image;
+        if (image->is_main && image->is_static && locate_has_markers(image, static_markers, 2))
+            return image;
+    }
+    return NULL;
+}
+
+static bool musl_find(const struct target *target)
+{
+    return musl_image(target) != NULL;
+}
+
+// The version stands alone in the loader's read-only data ("1.2.3"), not far from its banner.
+struct version_search {
+    char version[24];
+};
+
+static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
+{
+    (void)linked_address;
+    struct version_search *search = context;
+    for (size_t at = 0; at + 2 < len; at++) {
+        if (data[at] != '\0' || (data[at + 1] != '0' && data[at + 1] != '1') || data[at + 2] != '.')
+            continue;
+        const char *stop = memchr(data + at + 1, '\0', len - at - 1);
+        struct text text = {data + at + 1, stop ? (size_t)(stop - data) - at - 1 : 0};
+        size_t digits = 0, dots = 0;
+        for (size_t i = 0; i < text.len && i < 16; i++) {
+            digits += text.data[i] >= '0' && text.data[i] <= '9';
+            dots += text.data[i] == '.';
+        }
+        if (text.len < 5 || text.len > 12 || dots != 2 || digits + dots != text.len)
+            continue;
+        text_copy(text, search->version, sizeof search->version);
+        return true;
+    }
+    return false;
+}
+
+static int musl_read(const struct target *target, struct runtime_report *ret_report)
+{
+    const struct image *image = musl_image(target);
+    if (!image)
+        return -ENOENT;
+    struct version_search search = {{0}};
+    if (!image->is_static || !image->is_main)
+        locate_scan(image, ".rodata", 32, visit_version, &search);
+    opaque_name(ret_report, "musl", image, search.version);
+    int error = 0;
+    struct setting_version version;
+    if (setting_version_parse(text_of(search.version), &version)) {
+        bool is_ng =
+            version.major > 1 || version.minor > 2 || (version.minor == 2 && version.patch >= 1);
+        error = report_add_setting(ret_report, "malloc", is_ng ? "mallocng" : "oldmalloc",
+                                   "default of this version");
+    }
+    if (error)
+        return error;
+    // A preloaded or linked malloc takes musl's place.
+    if (mimalloc_reader.find(target) || jemalloc_reader.find(target) ||
+        tcmalloc_reader.find(target)) {
+        ret_report->facts |= FACT_OPAQUE;
+        return 0;
+    }
+    error = opaque_claim_rest(target, ret_report, true, true);
+    // Nothing in musl answers a question: no mallinfo, no statistics.
+    ret_report->facts &= ~(uint32_t)FACT_ASK;
+    return error;
+}
+
+const struct runtime_reader musl_reader = {"musl", musl_find, musl_read};

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runtimes whose inside cannot be read have in common, see opaque.h. Tool world; no state.
+#include "runtime/allocators/opaque.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+void opaque_name(struct runtime_report *report, const char *name, const struct image *image,
+                 const char *version)
+{
+    text_copy(text_of(name), report->name, sizeof report->name);
+    text_copy(text_of(version), report->version, sizeof report->version);
+    text_copy(text_of(image ? image->path : ""), report->place, sizeof report->place);
+    report->rest_row = ROW_HELD;
+}
+
+bool opaque_has_managed(const struct target *target)
+{
+    return jvm_reader.find(target) || v8_reader.find(target) || dotnet_reader.find(target);
+}
+
+int opaque_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk,
+                      bool is_malloc)
+{
+    report->facts |= FACT_OPAQUE;
+    if (is_malloc) {
+        report->facts |= FACT_ASK;
+        char what[96];
+        snprintf(what, sizeof what, "the inside of %s's memory", report->name);
+        const char *needs = "a call in the target (ebb explain --ask)";
+        if (opaque_has_managed(target))
+            needs =
+                "a managed runtime is in this process too: what both hold stands under its name";
+        int error = report_add_unread(report, what, needs);
+        if (error || opaque_has_managed(target))
+            return error;
+    }
+    return target_claim_rest(target, report, with_brk);
+}
+
+int opaque_add_environment(const struct target *target, struct runtime_report *report,
+                           const char *variable)
+{
+    struct text value;
+    if (!proc_environ_find(target->environ_text, variable, &value))
+        return 0;
+    char copy[96], source[96];
+    text_copy(value, copy, sizeof copy);
+    snprintf(source, sizeof source, "environment %s", variable);
+    return report_add_setting(report, variable, copy, source);
+}

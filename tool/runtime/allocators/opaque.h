@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runtimes whose inside cannot be read have in common. Tool world; no state.
+#ifndef EBB_RUNTIME_ALLOCATORS_OPAQUE_H
+#define EBB_RUNTIME_ALLOCATORS_OPAQUE_H
+
+#include <stdbool.h>
+
+#include "image/image.h"
+#include "runtime/target.h"
+
+// Starts a report: name, place (the image's path, may be NULL for none) and version.
+void opaque_name(struct runtime_report *report, const char *name, const struct image *image,
+                 const char *version);
+
+// Claims what nobody has claimed as "held by" this runtime. For a malloc (`is_malloc`) a managed
+// runtime in the same process goes first: then nothing is claimed and an unread entry says so. 0 or
+// -errno.
+int opaque_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk,
+                      bool is_malloc);
+
+// True when the JVM, V8 or .NET is in the target: they map most memory themselves.
+bool opaque_has_managed(const struct target *target);
+
+// Adds the variable as a setting when the target's environment has it. 0 or -ENOMEM.
+int opaque_add_environment(const struct target *target, struct runtime_report *report,
+                           const char *variable);
+
+#endif

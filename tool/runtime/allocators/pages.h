@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small cache of a target's pages, for walks that follow many pointers into the same tables. Tool
+// world; its owner guards it.
+#ifndef EBB_RUNTIME_ALLOCATORS_PAGES_H
+#define EBB_RUNTIME_ALLOCATORS_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proc/pagemap.h"
+
+struct process;
+
+enum { PAGES_SLOTS = 512, PAGES_SIZE = 4096 };
+
+struct pages {
+    struct process *process;
+    uint64_t *tags;       // page address + 1 of each slot, 0 empty
+    uint8_t *data;        // PAGES_SLOTS pages
+    uint64_t deadline_ns; // 0: none
+    uint64_t reads;
+};
+
+// `budget_ms` 0: no limit. 0 or -ENOMEM. pages_free() frees it, also after a failure.
+int pages_init(struct pages *pages, struct process *process, unsigned budget_ms);
+void pages_free(struct pages *pages);
+
+// Copies up to PAGES_SIZE bytes. As process_peek(), and -ETIME when the budget has run out.
+int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len);
+int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value);
+
+// A list of address ranges that grows at its end and joins neighbours.
+struct ranges {
+    struct page_range *items;
+    size_t count, capacity;
+};
+
+// Appends [start, end); ascending. 0 or -ENOMEM; -EINVAL when it lies below the last one's end.
+int ranges_append(struct ranges *ranges, uint64_t start, uint64_t end);
+// Sorts and joins ranges that were put in with ranges_add_any().
+int ranges_add_any(struct ranges *ranges, uint64_t start, uint64_t end);
+void ranges_sort(struct ranges *ranges);
+// Resident bytes of all of them. 0 or as pagemap_count().
+int ranges_resident(struct process *process, const struct ranges *ranges, uint64_t *ret_bytes);
+uint64_t ranges_bytes(const struct ranges *ranges);
+void ranges_free(struct ranges *ranges);
+
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of tcmalloc, gperftools' and Google's: finds it, names it, tells its settings. Tool
+// world; no state.
+//
+// Sources: gperftools 2.10 src/page_heap.cc, src/system-alloc.cc (on Linux a release is
+// MADV_DONTNEED unless it was built with TCMALLOC_USE_MADV_FREE), src/common.h for the default
+// sizes; Google's docs/tuning.md.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/allocators/locate.h"
+#include "runtime/allocators/opaque.h"
+#include "runtime/allocators/settings.h"
+
+static const struct locate_rule gperftools_rule = {
+    .names = {"libtcmalloc.so", "libtcmalloc_minimal", "libtcmalloc_and_profiler",
+              "libtcmalloc_debug"},
+    .markers = {{"TCMALLOC_RELEASE", "_RATE"}, {"TCMALLOC_SKIP", "_SBRK"}},
+};
+
+static const struct locate_rule google_rule = {
+    .markers = {{"tcmalloc.per_cpu_", "caches_active"}, {"tcmalloc.pageheap_unmapped", "_bytes"}},
+};
+
+static const struct image *tcmalloc_image(const struct target *target, bool *ret_is_google)
+{
+    const struct image *image = locate_image(target, &gperftools_rule);
+    *ret_is_google = !image;
+    return image ? image : locate_image(target, &google_rule);
+}
+
+static bool tcmalloc_find(const struct target *target)
+{
+    bool is_google;
+    return tcmalloc_image(target, &is_google) != NULL;
+}
+
+// "gperftools 2.10" stands in read-only data, for tc_version().
+static void read_version(const struct image *image, char *ret_version, size_t size)
+{
+    static const struct locate_marker marker = {"gperf", "tools "};
+    uint64_t at = 0;
+    ret_version[0] = '\0';
+    for (int i = 0; i < 8 && locate_string(image, ".rodata", marker, at, &at) == 0; i++) {
+        char text[48];
+        struct setting_version version;
+        at += strlen("gperftools ");
+        if (locate_read_string(image, at, text, sizeof text) == 0 &&
+            setting_version_parse(text_of(text), &version)) {
+            text_copy(text_of(text), ret_version, size);
+            return;
+        }
+    }
+}
+
+// A variable with the default that holds without it.
+struct variable {
+    const char *setting, *name, *fallback;
+};
+
+static const struct variable main_variables[] = {
+    {"release_rate", "TCMALLOC_RELEASE_RATE", "1.0"},
+    {"max_total_thread_cache_bytes", "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES", "33554432"},
+    {"aggressive_decommit", "TCMALLOC_AGGRESSIVE_DECOMMIT", "false"},
+};
+static const char *const other_variables[] = {
+    "TCMALLOC_HEAP_LIMIT_MB",    "TCMALLOC_DISABLE_MEMORY_RELEASE", "TCMALLOC_SKIP_SBRK",
+    "TCMALLOC_SKIP_MMAP",        "TCMALLOC_MEMFS_MALLOC_PATH",      "TCMALLOC_SAMPLE_PARAMETER",
+    "TCMALLOC_TRANSFER_NUM_OBJ",
+};
+
+static int add_variable(const struct target *target, const struct variable *variable,
+                        struct runtime_report *report)
+{
+    struct text text;
+    char value[96], source[96];
+    if (proc_environ_find(target->environ_text, variable->name, &text)) {
+        text_copy(text, value, sizeof value);
+        snprintf(source, sizeof source, "environment %s", variable->name);
+    } else {
+        text_copy(text_of(variable->fallback), value, sizeof value);
+        snprintf(source, sizeof source, "default of %s",
+                 report->version[0] ? report->version : "gperftools");
+    }
+    return report_add_setting(report, variable->setting, value, source);
+}
+
+static int add_gperftools_settings(const struct target *target, struct runtime_report *report)
+{
+    int error = report_add_setting(report, "implementation", "gperftools", "its strings");
+    for (size_t i = 0; i < sizeof main_variables / sizeof main_variables[0] && !error; i++)
+        error = add_variable(target, &main_variables[i], report);
+    for (size_t i = 0; i < sizeof other_variables / sizeof other_variables[0] && !error; i++)
+        error = opaque_add_environment(target, report, other_variables[i]);
+    return error;
+}
+
+static int add_google_settings(const struct target *target, struct runtime_report *report)
+{
+    int error = report_add_setting(report, "implementation", "Google's TCMalloc", "its strings");
+    if (!error)
+        error = report_add_setting(report, "background release", "off unless the program starts it",
+                                   "documentation");
+    return error ? error : opaque_add_environment(target, report, "TCMALLOC_PERCPU_CACHES");
+}
+
+static int tcmalloc_read(const struct target *target, struct runtime_report *ret_report)
+{
+    bool is_google;
+    const struct image *image = tcmalloc_image(target, &is_google);
+    if (!image)
+        return -ENOENT;
+    char version[48] = "";
+    if (!is_google)
+        read_version(image, version, sizeof version);
+    opaque_name(ret_report, "tcmalloc", image, version);
+    int error = is_google ? add_google_settings(target, ret_report)
+                          : add_gperftools_settings(target, ret_report);
+    if (error)
+        return error;
+    // gperftools takes memory from brk first.
+    return opaque_claim_rest(target, ret_report, true, true);
+}
+
+const struct runtime_reader tcmalloc_reader = {"tcmalloc", tcmalloc_find, tcmalloc_read};

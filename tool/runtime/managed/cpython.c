@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of CPython: version, settings, and pymalloc's arenas. Tool world; no state.
+//
+// CPython takes objects of up to 512 bytes from pymalloc; all others come from malloc, which has a
+// reader of its own.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/allocators/locate.h"
+#include "runtime/allocators/opaque.h"
+#include "runtime/allocators/settings.h"
+#include "runtime/managed/cpython_arenas.h"
+
+static const struct locate_rule library_rule = {.names = {"libpython3.", "libpython2.7"}};
+
+// The interpreter's image: a shared library, or the program when it exports Python's interface.
+static const struct image *cpython_image(const struct target *target)
+{
+    static const char *const names[] = {"Py_Main", "PyEval_EvalFrameEx"};
+    const struct image *library = locate_by_name(target, &library_rule);
+    const struct image *main_image = target->images ? images_main(target->images) : NULL;
+    if (library || !main_image || strncmp(locate_file_name(main_image->path), "python", 6) != 0)
+        return library;
+    struct image_symbol symbols[2];
+    return image_find_symbols(main_image, names, 2, symbols) == 2 ? main_image : NULL;
+}
+
+static bool cpython_find(const struct target *target)
+{
+    return cpython_image(target) != NULL;
+}
+
+// Py_Version (from 3.11 on) is PY_VERSION_HEX: 0x030b07f0 is 3.11.7.
+static bool read_version_symbol(const struct image *image, struct setting_version *ret_version)
+{
+    static const char *const name = "Py_Version";
+    struct image_symbol symbol = {0};
+    uint64_t hex = 0;
+    if (image_find_symbols(image, &name, 1, &symbol) != 1 ||
+        image_read(image, symbol.value, &hex, sizeof hex))
+        return false;
+    *ret_version = (struct setting_version){
+        (unsigned)(hex >> 24 & 0xff), (unsigned)(hex >> 16 & 0xff), (unsigned)(hex >> 8 & 0xff)};
+    return ret_version->major == 3;
+}
+
+struct patch_search {
+    struct setting_version version;
+    bool found;
+};
+
+// A string of its own that starts with the known major.minor: "3.8.18", "3.6.15+".
+static bool visit_patch(void *context, const char *data, size_t len, uint64_t linked_address)
+{
+    (void)linked_address;
+    struct patch_search *search = context;
+    char prefix[16];
+    int prefix_len =
+        snprintf(prefix, sizeof prefix, "%u.%u.", search->version.major, search->version.minor);
+    const char *at = data, *end = data + len;
+    while ((at = memmem(at, (size_t)(end - at), prefix, (size_t)prefix_len)) != NULL) {
+        const char *number = at;
+        at++;
+        const char *stop = memchr(number, '\0', (size_t)(end - number));
+        if (!stop || stop - number > 12 || number == data || number[-1] != '\0')
+            continue;
+        struct setting_version version;
+        if (setting_version_parse((struct text){number, (size_t)(stop - number)}, &version)) {
+            search->version = version;
+            search->found = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_version(const struct image *image, struct setting_version *ret_version,
+                         bool *ret_has_patch)
+{
+    *ret_has_patch = read_version_symbol(image, ret_version);
+    if (*ret_has_patch)
+        return true;
+    // "libpython3.8.so.1.0" and "python3.8" carry major and minor.
+    const char *name = strstr(locate_file_name(image->path), "python");
+    struct patch_search search = {0};
+    if (!name || !setting_version_parse(text_of(name + strlen("python")), &search.version))
+        return false;
+    locate_scan(image, ".rodata", 32, visit_patch, &search);
+    *ret_version = search.version;
+    *ret_has_patch = search.found;
+    return true;
+}
+
+static int add_settings(const struct target *target, struct runtime_report *report)
+{
+    static const char *const variables[] = {"PYTHONMALLOC", "PYTHONTRACEMALLOC", "PYTHONDEVMODE"};
+    int error = 0;
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0] && !error; i++)
+        error = opaque_add_environment(target, report, variables[i]);
+    struct text ignored;
+    if (!error && !proc_environ_find(target->environ_text, "PYTHONMALLOC", &ignored))
+        error = report_add_setting(report, "PYTHONMALLOC", "pymalloc", "default");
+    return error;
+}
+
+// Arenas that were not found are no failure where pymalloc is off.
+static int add_unread(const struct target *target, struct runtime_report *report, int error)
+{
+    struct text value;
+    bool is_off = proc_environ_find(target->environ_text, "PYTHONMALLOC", &value) &&
+                  text_starts_with(value, "malloc");
+    if (is_off)
+        return 0;
+    report->facts |= FACT_OPAQUE;
+    bool denied = error == -EPERM || error == -EACCES;
+    return report_add_unread(report, "pymalloc's arenas",
+                             denied ? "ptrace read access: run as root or as the target's user"
+                                    : "nothing that helps is known: no table of arenas was found");
+}
+
+static int cpython_read(const struct target *target, struct runtime_report *ret_report)
+{
+    const struct image *image = cpython_image(target);
+    if (!image)
+        return -ENOENT;
+    struct setting_version version = {0};
+    bool has_patch = false;
+    char text[48] = "";
+    bool known = read_version(image, &version, &has_patch);
+    if (known && has_patch)
+        snprintf(text, sizeof text, "%u.%u.%u", version.major, version.minor, version.patch);
+    else if (known)
+        snprintf(text, sizeof text, "%u.%u", version.major, version.minor);
+    opaque_name(ret_report, "CPython", image, text);
+    ret_report->facts |= FACT_MANAGED;
+    int error = add_settings(target, ret_report);
+    if (error)
+        return error;
+    struct pymalloc_shape shape;
+    bool has_shape = known && pymalloc_shape_of(version.major, version.minor, &shape);
+    error = has_shape ? pymalloc_read(target, image, &shape, ret_report) : -ENOENT;
+    return error && error != -ENOMEM ? add_unread(target, ret_report, error) : error;
+}
+
+const struct runtime_reader cpython_reader = {"CPython", cpython_find, cpython_read};

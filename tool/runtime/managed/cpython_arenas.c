@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// pymalloc's arenas and pools, see cpython_arenas.h. Tool world; no state.
+#include "runtime/managed/cpython_arenas.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/allocators/pages.h"
+
+enum { ARENAS_MAX = 1 << 20, EMPTY_RUN_MAX = 65536, CLASSES_MAX = 64, DATA_MAX = 16 << 20 };
+
+bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *ret_shape)
+{
+    bool is_three = major == 3;
+    if (!is_three && !(major == 2 && minor == 7))
+        return false;
+    bool is_large = is_three && minor >= 10;
+    *ret_shape = (struct pymalloc_shape){
+        .arena_bytes = is_large ? 1u << 20 : 256u << 10,
+        .pool_bytes = is_large ? 16u << 10 : 4u << 10,
+        .alignment = is_three && minor >= 7 ? 16 : 8,
+    };
+    return true;
+}
+
+// struct arena_object: address, pool_address, nfreepools, ntotalpools, freepools, nextarena,
+// prevarena.
+bool pymalloc_arena_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
+                           struct pymalloc_arena *ret_arena)
+{
+    struct pymalloc_arena arena = {
+        .address = words[0],
+        .pool_address = words[1],
+        .free_pools = (unsigned)(words[2] & UINT32_MAX),
+        .total_pools = (unsigned)(words[2] >> 32),
+    };
+    uint64_t pools = shape->arena_bytes / shape->pool_bytes;
+    if (arena.address) {
+        uint64_t end = arena.address + shape->arena_bytes;
+        // An arena whose start is not aligned to a pool loses one.
+        uint64_t lost = arena.address % shape->pool_bytes != 0;
+        if (arena.address % 4096 != 0 || arena.address >> 47 || arena.total_pools != pools - lost ||
+            arena.free_pools > arena.total_pools || arena.pool_address <= arena.address - 1 ||
+            arena.pool_address > end || arena.pool_address % shape->pool_bytes != 0)
+            return false;
+    }
+    *ret_arena = arena;
+    return true;
+}
+
+struct walk {
+    const struct target *target;
+    const struct pymalloc_shape *shape;
+    struct pages pages;
+    struct ranges arenas, used, idle; // arenas, pools with objects, pools without
+    uint64_t object_bytes, arena_count, used_pools, bad_pools;
+};
+
+static void walk_free(struct walk *walk)
+{
+    pages_free(&walk->pages);
+    ranges_free(&walk->arenas);
+    ranges_free(&walk->used);
+    ranges_free(&walk->idle);
+}
+
+static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
+{
+    const struct mapping *mapping = mappings_find(target->mappings, start);
+    return mapping && (mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK) &&
+           (mapping->flags & MAPPING_WRITE) && !(mapping->flags & MAPPING_SHARED) &&
+           mapping->end - start >= bytes;
+}
+
+// pool_header: count 4, freeblock 8, next 8, previous 8, arena index 4, size class 4, ...
+// Adds one pool that was carved off. Pools that do not know their arena are counted as bad.
+static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
+{
+    uint64_t words[6];
+    int error = pages_read(&walk->pages, pool, words, sizeof words);
+    if (error == -ENODATA)
+        return ranges_append(&walk->idle, pool, pool + walk->shape->pool_bytes);
+    if (error)
+        return error;
+    uint32_t count = (uint32_t)words[0], size_class = (uint32_t)(words[4] >> 32);
+    uint64_t size = (uint64_t)(size_class + 1) * walk->shape->alignment;
+    if (count == 0)
+        return ranges_append(&walk->idle, pool, pool + walk->shape->pool_bytes);
+    if ((uint32_t)words[4] != arena_index || size_class >= CLASSES_MAX || size > 512 ||
+        count > walk->shape->pool_bytes / size) {
+        walk->bad_pools++;
+        return 0;
+    }
+    walk->used_pools++;
+    walk->object_bytes += count * size;
+    return ranges_append(&walk->used, pool, pool + walk->shape->pool_bytes);
+}
+
+static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
+{
+    const struct pymalloc_shape *shape = walk->shape;
+    uint64_t end = arena->address + shape->arena_bytes;
+    uint64_t pool =
+        (arena->address + shape->pool_bytes - 1) / shape->pool_bytes * shape->pool_bytes;
+    walk->arena_count++;
+    int error = 0;
+    for (; pool < arena->pool_address && pool + shape->pool_bytes <= end && !error;
+         pool += shape->pool_bytes)
+        error = add_pool(walk, pool, index);
+    // What was never carved off is free as well.
+    if (!error && pool < end)
+        error = ranges_add_any(&walk->idle, pool, end);
+    return error == -EINVAL ? -EBADMSG : error;
+}
+
+// An arena with the index of its object.
+struct found {
+    struct pymalloc_arena arena;
+    uint32_t index;
+};
+
+// Reads the array at `array`. Elements end at the first one that cannot be an arena object.
+static int read_array(struct walk *walk, uint64_t array)
+{
+    size_t empty = 0;
+    for (uint32_t i = 0; i < ARENAS_MAX && empty < EMPTY_RUN_MAX; i++) {
+        uint64_t words[6];
+        struct pymalloc_arena arena;
+        int error = pages_read(&walk->pages, array + (uint64_t)i * PYMALLOC_ARENA_OBJECT_BYTES,
+                               words, sizeof words);
+        if (error == -ETIME)
+            return error;
+        if (error || !pymalloc_arena_decode(words, walk->shape, &arena))
+            break;
+        empty = arena.address ? 0 : empty + 1;
+        if (!arena.address)
+            continue;
+        // Behind the array's end an old copy of it may lie: its arenas are known already.
+        for (size_t k = 0; k < walk->arenas.count; k++)
+            if (walk->arenas.items[k].start == arena.address)
+                return 0;
+        if (!is_heap(walk->target, arena.address, walk->shape->arena_bytes))
+            break;
+        error =
+            ranges_add_any(&walk->arenas, arena.address, arena.address + walk->shape->arena_bytes);
+        if (!error)
+            error = add_arena(walk, &arena, i);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+// Is this word a pointer to the first element of the array? The first arena may be gone: then one
+// of the next fifteen (the array is never smaller) is in use.
+static bool is_array(struct walk *walk, uint64_t array)
+{
+    const struct mapping *home = mappings_find(walk->target->mappings, array);
+    if (!home || array % 16 != 0 || (home->kind != MAPPING_ANONYMOUS && home->kind != MAPPING_BRK))
+        return false;
+    unsigned used = 0;
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t words[6];
+        struct pymalloc_arena arena;
+        if (pages_read(&walk->pages, array + i * PYMALLOC_ARENA_OBJECT_BYTES, words,
+                       sizeof words) ||
+            !pymalloc_arena_decode(words, walk->shape, &arena))
+            return false;
+        if (arena.address && !is_heap(walk->target, arena.address, walk->shape->arena_bytes))
+            return false;
+        used += arena.address != 0;
+    }
+    return used > 0;
+}
+
+static int find_in_section(struct walk *walk, const struct image *image, const char *name)
+{
+    const struct image_section *section = image_section(image, name);
+    uint64_t words[PAGES_SIZE / 8], start;
+    if (!section || __builtin_add_overflow(section->address, image->bias, &start))
+        return -ENOENT;
+    uint64_t size = section->size < DATA_MAX ? section->size : DATA_MAX, end = start + size;
+    for (uint64_t at = (start + 7) & ~(uint64_t)7; at + 8 <= end;) {
+        size_t len = PAGES_SIZE - (size_t)(at % PAGES_SIZE);
+        if (len > end - at)
+            len = (size_t)(end - at) & ~(size_t)7;
+        int error = pages_read(&walk->pages, at, words, len);
+        if (error && error != -ENODATA && error != -EFAULT)
+            return error;
+        for (size_t i = 0; !error && i < len / 8; i++) {
+            if (words[i] >> 47 || words[i] < PAGES_SIZE || !is_array(walk, words[i]))
+                continue;
+            error = read_array(walk, words[i]);
+            return error ? error : walk->arena_count ? 0 : -ENOENT;
+        }
+        at += len;
+    }
+    return -ENOENT;
+}
+
+static int fill_report(struct walk *walk, struct runtime_report *report)
+{
+    uint64_t used = 0, idle = 0;
+    ranges_sort(&walk->arenas);
+    ranges_sort(&walk->used);
+    ranges_sort(&walk->idle);
+    int error = ranges_resident(walk->target->process, &walk->used, &used);
+    if (!error)
+        error = ranges_resident(walk->target->process, &walk->idle, &idle);
+    for (size_t i = 0; i < walk->arenas.count && !error; i++)
+        error = target_claim(walk->target, report, walk->arenas.items[i].start,
+                             walk->arenas.items[i].end);
+    uint64_t objects = walk->object_bytes < used ? walk->object_bytes : used;
+    if (!error)
+        error =
+            report_add_part(report, ROW_IN_USE, objects, 0, "blocks in use by the pools' counts");
+    if (!error)
+        error = report_add_part(report, ROW_SLACK, used - objects, 0,
+                                "free blocks in pools with objects x pagemap");
+    if (!error)
+        error = report_add_part(report, ROW_KEPT, idle, 0, "pools without objects x pagemap");
+    if (!error)
+        error = report_add_count(report, "arenas", walk->arena_count);
+    if (!error)
+        error =
+            report_add_bytes(report, "arena bytes", walk->arena_count * walk->shape->arena_bytes);
+    if (!error)
+        error = report_add_bytes(report, "pymalloc objects", walk->object_bytes);
+    report->approximate |= walk->bad_pools > 0;
+    return error;
+}
+
+int pymalloc_read(const struct target *target, const struct image *image,
+                  const struct pymalloc_shape *shape, struct runtime_report *report)
+{
+    struct walk walk = {.target = target, .shape = shape};
+    int error = pages_init(&walk.pages, target->process, target->budget_ms);
+    if (!error)
+        error = find_in_section(&walk, image, ".bss");
+    if (error == -ENOENT)
+        error = find_in_section(&walk, image, ".data");
+    if (!error && walk.bad_pools > 8 + walk.used_pools / 50)
+        error = -EBADMSG;
+    if (!error)
+        error = fill_report(&walk, report);
+    if (error) {
+        report->claim_count = 0;
+        report->part_count = 0;
+        report->figure_count = 0;
+    }
+    walk_free(&walk);
+    return error;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reader of V8 (node, chromium, electron, deno): version and settings; its memory is held. Tool
+// world; no state.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/allocators/locate.h"
+#include "runtime/allocators/opaque.h"
+
+// A flag's name and another one's help text: no program has both but one that V8 is linked into.
+static const struct locate_rule v8_rule = {
+    .names = {"libnode.so", "libv8.so"},
+    .markers = {{"max size of the old", " space (in Mbytes)"}, {"semi_space_growth", "_factor"}},
+};
+
+static const struct image *v8_image(const struct target *target)
+{
+    const struct image *named = locate_by_name(target, &v8_rule);
+    const struct image *main_image = target->images ? images_main(target->images) : NULL;
+    if (named || !main_image)
+        return named;
+    // V8 is in a library of its own or in the program: other libraries are not searched.
+    return locate_has_markers(main_image, v8_rule.markers, 2) ? main_image : NULL;
+}
+
+static bool v8_find(const struct target *target)
+{
+    return v8_image(target) != NULL;
+}
+
+// "11.3.244.8-node.38" or "12.4.254.20": four numbers, alone in a string, the first at least 3.
+static bool is_version(struct text text)
+{
+    uint64_t part = 0;
+    for (int i = 0; i < 4; i++) {
+        if ((i > 0 && !text_take_prefix(&text, ".")) || !text_take_u64(&text, &part))
+            return false;
+        // 1.2.840.… is an object identifier, 127.0.0.1 an address.
+        if ((i == 0 && (part < 4 || part > 40)) || (i == 2 && part < 2))
+            return false;
+    }
+    return text.len == 0 || text_starts_with(text, "-node.") ||
+           text_starts_with(text, "-electron.") || text_starts_with(text, " (candidate)");
+}
+
+static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
+{
+    (void)linked_address;
+    for (size_t at = 0; at + 8 < len;) {
+        const char *stop = memchr(data + at, '\0', len - at);
+        size_t field = stop ? (size_t)(stop - data) - at : len - at;
+        if (field >= 8 && field <= 32 && is_version((struct text){data + at, field})) {
+            text_copy((struct text){data + at, field}, context, 64);
+            return true;
+        }
+        at += field + 1;
+    }
+    return false;
+}
+
+// Adds an option of the command line that starts with `prefix` ("--max-old-space-size=").
+static int add_argument(struct runtime_report *report, struct text arguments, char separator,
+                        const char *source)
+{
+    static const char *const names[] = {"--max-old-space-size",  "--max_old_space_size",
+                                        "--max-semi-space-size", "--max_semi_space_size",
+                                        "--optimize-for-size",   "--expose-gc"};
+    struct text argument;
+    while (text_next_field(&arguments, separator, &argument)) {
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            struct text value = argument;
+            char copy[96];
+            if (!text_take_prefix(&value, names[i]) || (value.len > 0 && value.data[0] != '='))
+                continue;
+            text_take_prefix(&value, "=");
+            text_copy(value.len ? value : text_of("true"), copy, sizeof copy);
+            int error = report_add_setting(report, names[i], copy, source);
+            if (error)
+                return error;
+        }
+    }
+    return 0;
+}
+
+static int add_settings(const struct target *target, struct runtime_report *report)
+{
+    enum { CMDLINE_MAX = 256 << 10 };
+    struct buffer cmdline = {0};
+    struct text options;
+    int error = 0;
+    if (process_read_file(target->process, "cmdline", CMDLINE_MAX, &cmdline) == 0)
+        error = add_argument(report, buffer_text(&cmdline), '\0', "command line");
+    buffer_free(&cmdline);
+    if (!error && proc_environ_find(target->environ_text, "NODE_OPTIONS", &options))
+        error = add_argument(report, options, ' ', "environment NODE_OPTIONS");
+    return error;
+}
+
+static int v8_read(const struct target *target, struct runtime_report *ret_report)
+{
+    const struct image *image = v8_image(target);
+    if (!image)
+        return -ENOENT;
+    char version[64] = "";
+    locate_scan(image, ".rodata", 64, visit_version, version);
+    opaque_name(ret_report, "V8", image, version);
+    ret_report->facts |= FACT_MANAGED;
+    int error = add_settings(target, ret_report);
+    return error ? error : opaque_claim_rest(target, ret_report, false, false);
+}
+
+const struct runtime_reader v8_reader = {"V8", v8_find, v8_read};
