@@ -4,50 +4,50 @@ BUILD ?= build
 PREFIX ?= /usr/local
 TIERS ?= t0 t1 t2
 FUZZ_SECONDS ?= 60
-CONFIGURE = cmake -G Ninja -S . --log-level=WARNING $(CMAKE_FLAGS)
+CONFIGURE = cmake -G Ninja -S . $(CMAKE_FLAGS)
 
 .PHONY: all demo test check bench install deps fuzz clean help
 
 all:
 	@scripts/deps build
-	@$(CONFIGURE) -B $(BUILD)
+	@$(CONFIGURE) -B $(BUILD) >/dev/null
 	@ninja --quiet -C $(BUILD) ebb man
 	@echo "built $(BUILD)/ebb"
 
 demo:
 	@scripts/deps demo
 	@test -x demo/run || { echo "ebb: this tree has no demo/run" >&2; exit 1; }
-	@$(CONFIGURE) -B $(BUILD)
+	@$(CONFIGURE) -B $(BUILD) >/dev/null
 	@ninja --quiet -C $(BUILD) ebb demo_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" demo/run
 
 test:
 	@scripts/deps test
-	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON
+	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
 	@ninja --quiet -C $(BUILD)
 	@tests/run --build $(BUILD) t0 t1
 
 # TIERS=t2 runs only what `make test` leaves out.
 check:
 	@scripts/deps check
-	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON
+	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
 	@ninja --quiet -C $(BUILD)
-	@$(CONFIGURE) -B $(BUILD)/asan -DEBB_TESTS=ON -DEBB_SANITIZE=address,undefined
+	@$(CONFIGURE) -B $(BUILD)/asan -DEBB_TESTS=ON -DEBB_SANITIZE=address,undefined >/dev/null
 	@ninja --quiet -C $(BUILD)/asan
-	@$(CONFIGURE) -B $(BUILD)/tsan -DEBB_TESTS=ON -DEBB_SANITIZE=thread
+	@$(CONFIGURE) -B $(BUILD)/tsan -DEBB_TESTS=ON -DEBB_SANITIZE=thread >/dev/null
 	@ninja --quiet -C $(BUILD)/tsan unit_programs
 	@tests/run --build $(BUILD) $(TIERS)
 
 bench:
 	@scripts/deps bench
 	@test -x bench/run || { echo "ebb: this tree has no bench/run" >&2; exit 1; }
-	@$(CONFIGURE) -B $(BUILD)
+	@$(CONFIGURE) -B $(BUILD) >/dev/null
 	@ninja --quiet -C $(BUILD) ebb bench_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" bench/run
 
 fuzz:
 	@scripts/deps fuzz
-	@CC=clang $(CONFIGURE) -B $(BUILD)/fuzz -DEBB_TESTS=AUTO -DEBB_FUZZ=ON
+	@CC=clang $(CONFIGURE) -B $(BUILD)/fuzz -DEBB_TESTS=AUTO -DEBB_FUZZ=ON >/dev/null
 	@ninja --quiet -C $(BUILD)/fuzz fuzz_programs
 	@scripts/fuzz $(BUILD)/fuzz $(FUZZ_SECONDS)
 
