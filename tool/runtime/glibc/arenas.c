@@ -18,15 +18,15 @@ int glibc_arena_read(struct glibc_memory *memory, enum glibc_arena_kind kind, ui
 
 static int ring_add(struct glibc_ring *ring, uint64_t address)
 {
-    int error = array_reserve_one(&ring->addresses, &ring->capacity, ring->count,
-                                  sizeof *ring->addresses);
+    int error =
+        array_reserve_one(&ring->addresses, &ring->capacity, ring->count, sizeof *ring->addresses);
     if (!error)
         ring->addresses[ring->count++] = address;
     return error;
 }
 
-// Goes round once. Every arena has its own place, so a ring that does not come back to its start runs into the
-// limit at the latest.
+// Goes round once. Every arena has its own place, so a ring that does not come back to its start
+// runs into the limit at the latest.
 static int ring_follow(struct glibc_memory *memory, uint64_t start, struct glibc_ring *ring)
 {
     uint64_t address = start;
@@ -44,8 +44,7 @@ static int ring_follow(struct glibc_memory *memory, uint64_t start, struct glibc
     return 0;
 }
 
-int glibc_ring_read(struct glibc_memory *memory, uint64_t bins_address,
-                    struct glibc_ring *ret_ring)
+int glibc_ring_read(struct glibc_memory *memory, uint64_t bins_address, struct glibc_ring *ret_ring)
 {
     static const enum glibc_arena_kind kinds[] = {GLIBC_ARENA_2_27, GLIBC_ARENA_2_17,
                                                   GLIBC_ARENA_2_43};
@@ -104,8 +103,8 @@ void glibc_regions_free(struct glibc_regions *regions)
     *regions = (struct glibc_regions){0};
 }
 
-const struct glibc_region *glibc_regions_find(const struct glibc_regions *regions,
-                                              uint64_t address, uint64_t len)
+const struct glibc_region *glibc_regions_find(const struct glibc_regions *regions, uint64_t address,
+                                              uint64_t len)
 {
     size_t index = region_lower_bound(regions, address);
     if (index == regions->count)
@@ -123,8 +122,8 @@ uint64_t glibc_regions_bytes(const struct glibc_regions *regions)
     return bytes;
 }
 
-// Where the first chunk of a heap lies: behind the heap's header and, in the first heap, the arena itself; a
-// chunk's header ends at a multiple of 16.
+// Where the first chunk of a heap lies: behind the heap's header and, in the first heap, the arena
+// itself; a chunk's header ends at a multiple of 16.
 static uint64_t heap_first_chunk(const struct glibc_arena *arena, enum glibc_arena_kind kind,
                                  uint64_t heap, uint64_t header_bytes)
 {
@@ -133,7 +132,8 @@ static uint64_t heap_first_chunk(const struct glibc_arena *arena, enum glibc_are
     return (arena->address + glibc_arena_size(kind) + 15) & ~(uint64_t)15;
 }
 
-// Follows the heaps from the newest on. Sizes that sum to the arena's own figure end it, which also bounds it.
+// Follows the heaps from the newest on. Sizes that sum to the arena's own figure end it, which also
+// bounds it.
 static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *arena,
                         enum glibc_arena_kind kind, uint64_t heap_limit,
                         struct glibc_regions *regions)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walking an arena's free lists, see free.h. Tool world; one thread.
 //
-// The target runs on and may be hostile. A chunk counts only when it lies in the arena's own memory, its size fits
-// there and in its bin, and its back link names the chunk that led here: no list that stands still can then loop,
-// and the arena's size bounds one that does not.
+// The target runs on and may be hostile. A chunk counts only when it lies in the arena's own
+// memory, its size fits there and in its bin, and its back link names the chunk that led here: no
+// list that stands still can then loop, and the arena's size bounds one that does not.
 #include <errno.h>
 
 #include "runtime/glibc/free.h"
@@ -53,7 +53,8 @@ static int walk_check(const struct glibc_walk *walk, uint64_t chunks)
     return 0;
 }
 
-// One direction along one bin. `*stop` is the chunk at which the other direction must end: it was counted already.
+// One direction along one bin. `*stop` is the chunk at which the other direction must end: it was
+// counted already.
 static int bin_walk(const struct glibc_walk *walk, unsigned bin, bool backward, uint64_t *stop,
                     struct glibc_tally *tally)
 {
@@ -105,10 +106,25 @@ int glibc_bins_walk(const struct glibc_walk *walk, unsigned first, unsigned last
     return result;
 }
 
-// The successor in a fastbin. Since 2.32 the link is protected by the place it lies at.
-static uint64_t fast_next(const struct glibc_walk *walk, uint64_t address, uint64_t link)
+uint64_t glibc_fast_next(const struct glibc_walk *walk, uint64_t address, uint64_t link)
 {
+    // Since 2.32 the link is protected by the place it lies at.
     return walk->is_mangled ? link ^ ((address + GLIBC_CHUNK_HEADER_BYTES) >> 12) : link;
+}
+
+// One step along a fastbin: from the links that were collected, or from the target's memory.
+static int fast_step(const struct glibc_walk *walk, uint64_t expected_bytes, uint64_t *address)
+{
+    if (walk->links && glibc_links_find(walk->links, *address, address))
+        return 0;
+    struct free_chunk chunk;
+    int error = chunk_read(walk, *address, &chunk);
+    if (error)
+        return error;
+    if (chunk_bytes(&chunk) != expected_bytes)
+        return -EBADMSG;
+    *address = glibc_fast_next(walk, *address, chunk.forward);
+    return 0;
 }
 
 static int fastbin_walk(const struct glibc_walk *walk, unsigned index, struct glibc_tally *tally)
@@ -116,20 +132,17 @@ static int fastbin_walk(const struct glibc_walk *walk, unsigned index, struct gl
     uint64_t expected = GLIBC_CHUNK_MIN_BYTES + (uint64_t)index * GLIBC_CHUNK_HEADER_BYTES;
     uint64_t address = walk->arena->fastbins[index];
     while (address != 0) {
-        struct free_chunk chunk;
+        uint64_t here = address;
         int error = walk_check(walk, tally->chunks);
+        // More than the arena has: the chain bites its tail.
+        if (!error && tally->bytes + expected > walk->arena->system_bytes)
+            error = -EBADMSG;
         if (!error)
-            error = chunk_read(walk, address, &chunk);
+            error = fast_step(walk, expected, &address);
+        if (!error)
+            error = glibc_tally_add(tally, walk->memory, here, expected, GLIBC_CHUNK_MIN_BYTES);
         if (error)
             return error;
-        bool fits = chunk_bytes(&chunk) == expected &&
-                    tally->bytes + expected <= walk->arena->system_bytes;
-        if (!fits)
-            return -EBADMSG;
-        error = glibc_tally_add(tally, walk->memory, address, expected, GLIBC_CHUNK_MIN_BYTES);
-        if (error)
-            return error;
-        address = fast_next(walk, address, chunk.forward);
     }
     return 0;
 }

@@ -47,7 +47,8 @@ static int add_mapping_of(const struct target *target, uint64_t address, uint64_
     return glibc_regions_add(regions, &region);
 }
 
-// Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name them.
+// Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name
+// them.
 static int add_outside(const struct target *target, const struct glibc_arena *arena,
                        struct glibc_regions *regions)
 {
@@ -104,7 +105,8 @@ int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
     return 0;
 }
 
-// The end of the claim of `report` that holds `at` (ret_from = at), or the start of the first one behind it.
+// The end of the claim of `report` that holds `at` (ret_from = at), or the start of the first one
+// behind it.
 static void next_claim(const struct runtime_report *report, uint64_t at, uint64_t *from,
                        uint64_t *upto)
 {
@@ -173,8 +175,7 @@ static int search_gap(struct search *search, const struct page_range *gap)
         int error = glibc_mmapped_at(memory, at, gap->end, &bytes);
         if (error == -EPERM || error == -ESRCH || error == -ENOMEM)
             return error;
-        bool fits =
-            !error && bytes <= result->state.par.mmapped_bytes - result->mapped_bytes;
+        bool fits = !error && bytes <= result->state.par.mmapped_bytes - result->mapped_bytes;
         if (!fits) {
             if (!search->every_page)
                 return 0;
@@ -196,7 +197,8 @@ static int search_mappings(struct search *search)
     const struct mappings *mappings = search->target->mappings;
     for (size_t i = 0; i < mappings->count && !search_is_over(search); i++) {
         const struct mapping *mapping = &mappings->items[i];
-        // A block's header is in memory, unless it was swapped out: nothing to find where nothing is.
+        // A block's header is in memory, unless it was swapped out: nothing to find where nothing
+        // is.
         if (!is_heap_like(mapping) || (mappings->has_sizes && mapping->rss_kib == 0))
             continue;
         struct page_range gap;
@@ -216,8 +218,7 @@ int glibc_claim_mapped(const struct target *target, struct glibc_memory *memory,
 {
     if (!result->state.has_par)
         return 0;
-    struct search search = {
-        .target = target, .memory = memory, .result = result, .report = report};
+    struct search search = {.target = target, .memory = memory, .result = result, .report = report};
     int error = search_mappings(&search);
     search.every_page = true;
     if (!error)

@@ -34,7 +34,8 @@ int glibc_tally_finish(struct glibc_tally *tally, struct glibc_memory *memory)
     if (tally->range_count == 0)
         return 0;
     qsort(tally->ranges, tally->range_count, sizeof *tally->ranges, range_compare);
-    // Chunks of a list that was read while it moved may overlap; no page is counted twice within a batch.
+    // Chunks of a list that was read while it moved may overlap; no page is counted twice within a
+    // batch.
     size_t kept = 0;
     for (size_t i = 0; i < tally->range_count; i++) {
         struct page_range range = tally->ranges[i];

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two structures behind glibc's malloc, as they lie in memory: malloc_state (an arena) and malloc_par (the
-// settings). Tool world; pure decoding of bytes.
+// The two structures behind glibc's malloc, as they lie in memory: malloc_state (an arena) and
+// malloc_par (the settings). Tool world; pure decoding of bytes.
 //
-// Source: malloc/malloc.c of glibc 2.17, 2.23, 2.25, 2.26, 2.31, 2.36, 2.41 to 2.44; 64-bit little-endian targets.
-// An arena is  mutex, flags, [have_fastchunks], [fastbins], top, last_remainder, bins, binmap, next, next_free,
-// [attached_threads], system_mem, max_system_mem;  what comes before the bins and whether attached_threads is there
-// differs by version and by distribution, so both are told from the contents.
+// Source: malloc/malloc.c of glibc 2.17, 2.23, 2.25, 2.26, 2.31, 2.36, 2.41 to 2.44; 64-bit
+// little-endian targets. An arena is  mutex, flags, [have_fastchunks], [fastbins], top,
+// last_remainder, bins, binmap, next, next_free, [attached_threads], system_mem, max_system_mem;
+// what comes before the bins and whether attached_threads is there differs by version and by
+// distribution, so both are told from the contents.
 #ifndef EBB_RUNTIME_GLIBC_LAYOUT_H
 #define EBB_RUNTIME_GLIBC_LAYOUT_H
 
@@ -14,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-    GLIBC_BINS = 127,     // bins 1 .. 127; 1 is the unsorted list, 2 .. 63 small, the rest large
+    GLIBC_BINS = 127, // bins 1 .. 127; 1 is the unsorted list, 2 .. 63 small, the rest large
     GLIBC_FASTBINS = 10,
     GLIBC_BINS_BYTES = GLIBC_BINS * 16,
     GLIBC_ARENA_BYTES_MAX = 112 + GLIBC_BINS_BYTES + 64,
@@ -51,13 +52,15 @@ int glibc_arena_decode(enum glibc_arena_kind kind, uint64_t address, const uint8
 // The address by which an empty bin points at itself, 1 <= bin <= GLIBC_BINS.
 uint64_t glibc_bin_address(const struct glibc_arena *arena, unsigned bin);
 
-// Looks for the bins of an initialised arena in `len` bytes that lie at `address`: the end of a run of empty bins.
-// `*offset` is where to start and is moved on for the next call. 0 with the address of the bins; -ENOENT.
+// Looks for the bins of an initialised arena in `len` bytes that lie at `address`: the end of a run
+// of empty bins.
+// `*offset` is where to start and is moved on for the next call. 0 with the address of the bins;
+// -ENOENT.
 int glibc_bins_find(uint64_t address, const uint8_t *data, size_t len, size_t *offset,
                     uint64_t *ret_bins_address);
 
-// Looks for a main arena that was never used: zeros but for `next`, which points at itself, and attached_threads.
-// 0 with its address and kind; -ENOENT.
+// Looks for a main arena that was never used: zeros but for `next`, which points at itself, and
+// attached_threads. 0 with its address and kind; -ENOENT.
 int glibc_unused_arena_find(uint64_t address, const uint8_t *data, size_t len,
                             uint64_t *ret_address, enum glibc_arena_kind *ret_kind);
 
@@ -79,14 +82,15 @@ struct glibc_par {
 struct glibc_par_hint {
     uint64_t heap_start, heap_end; // the brk mapping; 0 without one
     uint64_t page_bytes;
-    unsigned version;              // 236 for 2.36: only its layout; 0: any
+    unsigned version; // 236 for 2.36: only its layout; 0: any
 };
 
 // Decodes a malloc_par at the start of `data`, in the layout that fits. 0; -EBADMSG when none does.
 int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,
                      struct glibc_par *ret_par);
 
-// Looks for the malloc_par in `data`, from `*offset` on, which is moved on for the next call. 0 or -ENOENT.
+// Looks for the malloc_par in `data`, from `*offset` on, which is moved on for the next call. 0 or
+// -ENOENT.
 int glibc_par_find(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,
                    size_t *offset, struct glibc_par *ret_par);
 

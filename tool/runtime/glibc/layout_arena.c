@@ -52,8 +52,8 @@ unsigned glibc_bin_of_size(uint64_t bytes)
     return 126;
 }
 
-// The counters behind `next` and `next_free`. attached_threads came with 2.23 and was backported by some, so it is
-// told by its value: a count of threads is small, memory from the system is not.
+// The counters behind `next` and `next_free`. attached_threads came with 2.23 and was backported by
+// some, so it is told by its value: a count of threads is small, memory from the system is not.
 static int arena_decode_counters(const uint8_t *words, struct glibc_arena *arena)
 {
     uint64_t first = word_at(words, 16), second = word_at(words, 24), third = word_at(words, 32);

@@ -26,7 +26,8 @@ static const struct par_layout par_layouts[] = {
 };
 
 enum {
-    // Below every mmap_threshold in use, which a layout that is off by a word would take for arena_test.
+    // Below every mmap_threshold in use, which a layout that is off by a word would take for
+    // arena_test.
     ARENA_TEST_MAX = 4096,
     ARENA_COUNT_MAX = 1 << 20,
     CHUNK_COUNT_MAX = 1 << 30,
@@ -115,7 +116,8 @@ static bool par_has_sound_tcache(const struct glibc_par *par)
             (par->tcache_bins == 0 || par->tcache_max_bytes > 0));
 }
 
-// What makes it certain: the start of the heap; without a heap, the defaults that nearly nobody changes.
+// What makes it certain: the start of the heap; without a heap, the defaults that nearly nobody
+// changes.
 static bool par_has_anchor(const struct glibc_par *par, const struct glibc_par_hint *hint)
 {
     if (par->sbrk_base != 0)

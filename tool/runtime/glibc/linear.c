@@ -11,10 +11,11 @@ enum {
     SIZE_FLAGS = 7,
     WINDOW_BYTES = 256 << 10,
     FREE_HEADER_BYTES = 48,
+    FAST_CHUNK_MAX_BYTES = GLIBC_CHUNK_MIN_BYTES + (GLIBC_FASTBINS - 1) * GLIBC_CHUNK_HEADER_BYTES,
 };
 
-// A stretch of the heap read at once. Large where chunks are small; shrinks to a page where they are far apart or
-// where a neighbouring page is not in memory.
+// A stretch of the heap read at once. Large where chunks are small; shrinks to a page where they
+// are far apart or where a neighbouring page is not in memory.
 struct window {
     struct glibc_memory *memory;
     uint64_t start, len;
@@ -71,6 +72,22 @@ static bool is_fencepost(uint64_t size, uint64_t left_bytes)
     return size <= GLIBC_CHUNK_HEADER_BYTES && left_bytes <= 2 * GLIBC_CHUNK_MIN_BYTES;
 }
 
+// Notes what may be a fastbin's link in a small chunk. The word may lie in the next window: then it
+// is left out.
+static int note_link(const struct window *window, const struct glibc_walk *walk, uint64_t address,
+                     uint64_t bytes)
+{
+    uint64_t at = address + GLIBC_CHUNK_HEADER_BYTES - window->start, link;
+    if (!walk->links || bytes > FAST_CHUNK_MAX_BYTES || at + sizeof link > window->len)
+        return 0;
+    memcpy(&link, window->data + at, sizeof link);
+    uint64_t next = glibc_fast_next(walk, address, link);
+    if (next % GLIBC_CHUNK_HEADER_BYTES != 0 ||
+        !glibc_regions_find(walk->regions, next, GLIBC_CHUNK_MIN_BYTES))
+        return 0;
+    return glibc_links_add(walk->links, address, next);
+}
+
 static int region_walk(struct window *window, const struct glibc_walk *walk,
                        const struct glibc_region *region, uint64_t end, struct glibc_tally *tally,
                        uint64_t *stop)
@@ -100,6 +117,9 @@ static int region_walk(struct window *window, const struct glibc_walk *walk,
         if (before_bytes < GLIBC_CHUNK_MIN_BYTES || before_bytes % GLIBC_CHUNK_HEADER_BYTES != 0 ||
             before_bytes > region->end - address)
             return -EBADMSG;
+        error = note_link(window, walk, address, before_bytes);
+        if (error)
+            return error;
         address += before_bytes;
     }
     // The chunk before top is never free: it would have become a part of it.

@@ -84,8 +84,8 @@ struct scan {
     uint8_t *data;
 };
 
-// Fetches a window. A page of a private file mapping that is not in memory holds what the file holds, or lies in
-// swap; neither is an arena in use, so zeros do.
+// Fetches a window. A page of a private file mapping that is not in memory holds what the file
+// holds, or lies in swap; neither is an arena in use, so zeros do.
 static int scan_fetch(struct scan *scan, uint64_t address, size_t len)
 {
     for (size_t at = 0; at < len; at += GLIBC_PAGE_BYTES) {
@@ -99,7 +99,8 @@ static int scan_fetch(struct scan *scan, uint64_t address, size_t len)
     return 0;
 }
 
-// A candidate counts when its ring closes; the first one wins, which is libc's own: nothing else makes such runs.
+// A candidate counts when its ring closes; the first one wins, which is libc's own: nothing else
+// makes such runs.
 static int scan_arena(struct scan *scan, uint64_t address, size_t len)
 {
     size_t offset = 0;
@@ -156,7 +157,8 @@ static int scan_mapping(struct scan *scan, uint64_t start, uint64_t end)
     return 0;
 }
 
-// The image's writable data; .bss too, since a linker may place an arena of zeros and one pointer there.
+// The image's writable data; .bss too, since a linker may place an arena of zeros and one pointer
+// there.
 static int scan_image(struct scan *scan, const struct target *target)
 {
     const struct mappings *mappings = target->mappings;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where glibc is in a target, which version, and where its malloc keeps its state. Tool world; one thread.
+// Where glibc is in a target, which version, and where its malloc keeps its state. Tool world; one
+// thread.
 #ifndef EBB_RUNTIME_GLIBC_LOCATE_H
 #define EBB_RUNTIME_GLIBC_LOCATE_H
 
@@ -9,7 +10,8 @@
 // The image with glibc's malloc: libc.so.6, or a static program. NULL: no glibc.
 const struct image *glibc_image(const struct target *target);
 
-// Reads the version from the image's banner ("stable release version 2.36"). "" and 0 when it is not there.
+// Reads the version from the image's banner ("stable release version 2.36"). "" and 0 when it is
+// not there.
 unsigned glibc_version(const struct image *image, char *ret_version, size_t size);
 
 struct glibc_state {
@@ -18,8 +20,9 @@ struct glibc_state {
     struct glibc_par par;
 };
 
-// Finds the main arena and malloc_par in the image's writable data. 0; -ENOENT when there is no arena or more than
-// one place could be it; -errno of the peek. Cost: reads the image's data once, at most 64 MiB.
+// Finds the main arena and malloc_par in the image's writable data. 0; -ENOENT when there is no
+// arena or more than one place could be it; -errno of the peek. Cost: reads the image's data once,
+// at most 64 MiB.
 int glibc_locate(const struct target *target, struct glibc_memory *memory,
                  const struct image *image, const struct glibc_par_hint *hint,
                  struct glibc_state *ret_state);

@@ -56,8 +56,8 @@ int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_d
     while (done < len) {
         uint64_t at = address + done;
         size_t offset = at % GLIBC_PAGE_BYTES;
-        size_t piece = GLIBC_PAGE_BYTES - offset < len - done ? GLIBC_PAGE_BYTES - offset
-                                                              : len - done;
+        size_t piece =
+            GLIBC_PAGE_BYTES - offset < len - done ? GLIBC_PAGE_BYTES - offset : len - done;
         const uint8_t *page;
         int error = cache_page(memory, at - offset, &page);
         if (error)

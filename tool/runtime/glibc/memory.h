@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the glibc reader sees a target's memory: an abstract peek behind a page cache. Tool world; one thread.
+// How the glibc reader sees a target's memory: an abstract peek behind a page cache. Tool world;
+// one thread.
 //
-// Free lists are chains of small reads all over the heap, several of which often fall on one page; the cache makes
-// neighbours cost nothing. The reader behind it can be a process or, in tests, a made-up heap.
+// Free lists are chains of small reads all over the heap, several of which often fall on one page;
+// the cache makes neighbours cost nothing. The reader behind it can be a process or, in tests, a
+// made-up heap.
 #ifndef EBB_RUNTIME_GLIBC_MEMORY_H
 #define EBB_RUNTIME_GLIBC_MEMORY_H
 

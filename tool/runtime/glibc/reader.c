@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reader of glibc's malloc, see runtime/target.h. Tool world; one thread.
 //
-// It needs no symbols: the main arena is found in libc's data by its bins, which point at themselves while empty;
-// the arenas hang together in a ring, heaps and free lists hang on the arenas, and every step is checked against
-// what the arenas say of themselves.
+// It needs no symbols: the main arena is found in libc's data by its bins, which point at
+// themselves while empty; the arenas hang together in a ring, heaps and free lists hang on the
+// arenas, and every step is checked against what the arenas say of themselves.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +65,11 @@ static int arena_regions(const struct target *target, struct glibc_memory *memor
         glibc_memory_forget(memory);
         error = glibc_arena_read(memory, result->kind, address, arena);
         if (!error && is_main)
-            error = glibc_main_regions(target, memory, arena, par, ret_regions,
-                                       &result->outside_bytes);
+            error =
+                glibc_main_regions(target, memory, arena, par, ret_regions, &result->outside_bytes);
         else if (!error)
-            error = glibc_heaps_read(memory, arena, result->kind,
-                                     par ? par->huge_page_bytes : 0, ret_regions);
+            error = glibc_heaps_read(memory, arena, result->kind, par ? par->huge_page_bytes : 0,
+                                     ret_regions);
     }
     return error;
 }
@@ -103,8 +103,7 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
                                   sizeof *result->arenas);
     if (!error)
         error = glibc_arena_survey(memory, result->kind, &arena, &regions,
-                                   links_are_mangled(result),
-                                   &result->arenas[result->arena_count]);
+                                   links_are_mangled(result), &result->arenas[result->arena_count]);
     if (!error)
         result->arena_count++;
     glibc_regions_free(&regions);
@@ -141,8 +140,8 @@ static int locate(const struct target *target, struct glibc_memory *memory,
 static int read_all(const struct target *target, struct glibc_memory *memory,
                     const struct image *image, struct runtime_report *report)
 {
-    struct glibc_result result = {.version = glibc_version(image, report->version,
-                                                           sizeof report->version)};
+    struct glibc_result result = {
+        .version = glibc_version(image, report->version, sizeof report->version)};
     int error = locate(target, memory, image, &result);
     if (error == -ENOENT)
         error = report_add_unread(report, "glibc's arenas: no main arena in its data",
@@ -163,8 +162,7 @@ static int glibc_read(const struct target *target, struct runtime_report *ret_re
     if (!image)
         return -ENOENT;
     text_copy(text_of("glibc"), ret_report->name, sizeof ret_report->name);
-    text_copy(text_of(image->path ? image->path : ""), ret_report->place,
-              sizeof ret_report->place);
+    text_copy(text_of(image->path ? image->path : ""), ret_report->place, sizeof ret_report->place);
     long page_bytes = sysconf(_SC_PAGESIZE);
     struct glibc_memory memory = {.peek = peek_process,
                                   .count_resident = count_process,

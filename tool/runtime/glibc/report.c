@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turning what was found of glibc's malloc into rows and figures, see result.h. Tool world; pure but for the report.
+// Turning what was found of glibc's malloc into rows and figures, see result.h. Tool world; pure
+// but for the report.
 //
-// Formulas: int_mallinfo() and __malloc_info() of malloc/malloc.c. Memory in a thread's tcache counts as in use
-// there, and here.
+// Formulas: int_mallinfo() and __malloc_info() of malloc/malloc.c. Memory in a thread's tcache
+// counts as in use there, and here.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -13,7 +14,7 @@ enum { ARENAS_IN_DETAIL = 8, MANY_ARENAS = 2 };
 // Sums over all arenas.
 struct totals {
     struct glibc_arena_survey sum;
-    uint64_t holding;    // arenas with memory
+    uint64_t holding; // arenas with memory
     uint64_t late, absent, approximate;
 };
 
@@ -136,8 +137,8 @@ static int add_arenas(const struct glibc_result *result, struct runtime_report *
     return add_arena("arena.others", &totals.sum, report);
 }
 
-// Kept and slack are measured; what the claims hold beyond them is in use: memory that the program has, as far as
-// it is in memory.
+// Kept and slack are measured; what the claims hold beyond them is in use: memory that the program
+// has, as far as it is in memory.
 static int add_rows(const struct glibc_result *result, const struct totals *totals,
                     struct runtime_report *report)
 {

@@ -12,9 +12,9 @@ struct glibc_result {
     enum glibc_arena_kind kind;
     struct glibc_arena_survey *arenas; // the main arena first
     size_t arena_count, arena_capacity;
-    uint64_t unread_arenas;   // of the ring, whose memory could not be found
-    uint64_t metadata_bytes;  // heaps' headers and arenas in them
-    uint64_t outside_bytes;   // of the main arena, not in the heap: where is not known
+    uint64_t unread_arenas;               // of the ring, whose memory could not be found
+    uint64_t metadata_bytes;              // heaps' headers and arenas in them
+    uint64_t outside_bytes;               // of the main arena, not in the heap: where is not known
     uint64_t mapped_chunks, mapped_bytes; // blocks mapped one by one, as found
 };
 

@@ -9,8 +9,9 @@ enum {
     TRIES = 3,
     TOP_HEADER_BYTES = 32,
     SIZE_FLAGS = 7,
-    // A page fetched alone costs about three times one in a row.
-    LONELY_PAGE_COST = 3,
+    // A page fetched alone costs about thirty times one in a row, most of it for looking up
+    // residency.
+    LONELY_PAGE_COST = 32,
     PEEKS_MIN = 64,
     FIRST_SMALL_BIN = 2,
     UNSORTED_BIN = 1,
@@ -18,11 +19,12 @@ enum {
 
 struct survey {
     struct glibc_walk walk;
+    struct glibc_links links;
     struct glibc_tally fast, lists;
     uint64_t top_bytes, top_whole_bytes, top_resident_bytes;
-    bool large_done; // all bins that can hold whole pages were walked
+    bool large_done;                            // all bins that can hold whole pages were walked
     uint64_t estimated_bytes, estimated_chunks; // for what the time did not suffice
-    uint64_t unseen_bytes; // memory that no walk has come to
+    uint64_t unseen_bytes;                      // memory that no walk has come to
 };
 
 // Errors after which nothing more can be read at all.
@@ -75,7 +77,8 @@ static int survey_lists(struct survey *survey)
     return error ? error : result;
 }
 
-// Every chunk in order of addresses. What the time did not suffice for is estimated from what was seen.
+// Every chunk in order of addresses. What the time did not suffice for is estimated from what was
+// seen.
 static int survey_in_order(struct survey *survey)
 {
     const struct glibc_regions *regions = survey->walk.regions;
@@ -102,33 +105,51 @@ static int survey_in_order(struct survey *survey)
     return result;
 }
 
-// One pass: fastbins, then the lists as long as they are cheap, else the heap in order. A heap that cannot be gone
-// through (the program moved the break itself) leaves the lists, at any cost.
-static int survey_once(struct survey *survey)
+// The lists as long as they are cheap; -E2BIG when they are not.
+static int survey_cheaply(struct survey *survey)
 {
     struct glibc_memory *memory = survey->walk.memory;
-    uint64_t bytes = glibc_regions_bytes(survey->walk.regions);
+    uint64_t pages = glibc_regions_bytes(survey->walk.regions) / GLIBC_PAGE_BYTES;
+    survey->walk.peek_limit = memory->peeked_pages + PEEKS_MIN + pages / LONELY_PAGE_COST;
+    int error = survey_lists(survey);
+    if (error != -E2BIG && error != -ETIME) {
+        int fast_error = glibc_fastbins_walk(&survey->walk, &survey->fast);
+        error = error && fast_error != -E2BIG && fast_error != -ETIME ? error : fast_error;
+    }
+    survey->walk.peek_limit = 0;
+    return error;
+}
+
+// The heap in order; where it cannot be gone through (the program moved the break itself) the lists
+// at any cost.
+static int survey_thoroughly(struct survey *survey)
+{
+    survey->walk.links = &survey->links;
+    survey->links.base = survey->walk.regions->count ? survey->walk.regions->items[0].start : 0;
+    int error = survey_in_order(survey);
+    if (error && error != -ETIME && !is_fatal(error))
+        error = survey_lists(survey);
+    glibc_tally_reset(&survey->fast);
+    int fast_error = is_fatal(error) ? 0 : glibc_fastbins_walk(&survey->walk, &survey->fast);
+    glibc_links_free(&survey->links);
+    survey->walk.links = NULL;
+    return error ? error : fast_error;
+}
+
+// One pass over all free chunks.
+static int survey_once(struct survey *survey)
+{
     survey->estimated_bytes = survey->estimated_chunks = survey->unseen_bytes = 0;
     glibc_tally_reset(&survey->fast);
+    glibc_tally_reset(&survey->lists);
     int error = survey_top(survey);
     if (error)
         return error;
-    int fast_error = glibc_fastbins_walk(&survey->walk, &survey->fast);
-    if (is_fatal(fast_error))
-        return fast_error;
-    survey->walk.peek_limit =
-        memory->peeked_pages + PEEKS_MIN + bytes / GLIBC_PAGE_BYTES / LONELY_PAGE_COST;
-    error = survey_lists(survey);
-    survey->walk.peek_limit = 0;
-    if (error == -E2BIG) {
-        error = survey_in_order(survey);
-        if (error && error != -ETIME && !is_fatal(error))
-            error = survey_lists(survey);
-    }
-    int finish_error = glibc_tally_finish(&survey->lists, memory);
-    if (finish_error)
-        return finish_error;
-    return error ? error : fast_error;
+    error = survey_cheaply(survey);
+    if (error == -E2BIG)
+        error = survey_thoroughly(survey);
+    int finish_error = glibc_tally_finish(&survey->lists, survey->walk.memory);
+    return finish_error ? finish_error : error;
 }
 
 // What this pass found, and how far the truth can lie from it.
@@ -149,9 +170,8 @@ static void survey_conclude(const struct survey *survey, int error,
     result->approximate = error != 0;
     if (!error)
         return;
-    uint64_t in_use = result->system_bytes > result->free_bytes
-                          ? result->system_bytes - result->free_bytes
-                          : 0;
+    uint64_t in_use =
+        result->system_bytes > result->free_bytes ? result->system_bytes - result->free_bytes : 0;
     bool is_estimate = survey->estimated_bytes > 0 && survey->unseen_bytes < in_use;
     result->free_error_bytes = is_estimate ? survey->unseen_bytes : in_use;
     result->resident_error_bytes = survey->large_done ? 0 : result->free_error_bytes;
@@ -200,10 +220,8 @@ int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
                        bool is_mangled, struct glibc_arena_survey *ret_survey)
 {
     struct glibc_arena arena = *first;
-    struct survey survey = {.walk = {.memory = memory,
-                                     .arena = &arena,
-                                     .regions = regions,
-                                     .is_mangled = is_mangled}};
+    struct survey survey = {
+        .walk = {.memory = memory, .arena = &arena, .regions = regions, .is_mangled = is_mangled}};
     struct glibc_arena_survey result;
     int error = glibc_tally_open(&survey.lists);
     if (!error)

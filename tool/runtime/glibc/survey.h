@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one arena holds: its free chunks counted, by the cheaper of two walks and within the budget. Tool world; one
-// thread.
+// What one arena holds: its free chunks counted, by the cheaper of two walks and within the budget.
+// Tool world; one thread.
 #ifndef EBB_RUNTIME_GLIBC_SURVEY_H
 #define EBB_RUNTIME_GLIBC_SURVEY_H
 
@@ -20,10 +20,10 @@ struct glibc_arena_survey {
     bool is_absent;   // free chunks' headers are not in memory (swapped out)
 };
 
-// Surveys the arena at `address`. `first` is its snapshot, from which `regions` were made. The lists are walked
-// first; when they cost more fetches than going through the heap in order, that is done instead. An arena that
-// changes meanwhile is surveyed again, three times at most.
-// 0 with what could be found, the errors said; -EPERM, -ESRCH, -ENOMEM.
+// Surveys the arena at `address`. `first` is its snapshot, from which `regions` were made. The
+// lists are walked first; when they cost more fetches than going through the heap in order, that is
+// done instead. An arena that changes meanwhile is surveyed again, three times at most. 0 with what
+// could be found, the errors said; -EPERM, -ESRCH, -ENOMEM.
 int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
                        const struct glibc_arena *first, const struct glibc_regions *regions,
                        bool is_mangled, struct glibc_arena_survey *ret_survey);
