@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the benches share: whole-process timings by wait4, interleaved runs, medians, targets that end by pid.
+# What the benches share: whole-process timings by wait4, interleaved runs, medians, targets that
+# end by pid.
 import contextlib
 import os
 import statistics

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that holds so many MiB of small pages and stands still: what a walk of its page tables costs is what is
-// measured. Usage: bench_small_pages MIB [PROBE_FILE]
+// A process that holds so many MiB of small pages and stands still: what a walk of its page tables
+// costs is what is measured. Usage: bench_small_pages MIB [PROBE_FILE]
 //
-// With PROBE_FILE it goes on mapping, touching and unmapping a little memory, and keeps the longest wait of each in
-// that file (two doubles, milliseconds: fault, mmap and munmap), which the bench maps too and resets.
+// With PROBE_FILE it goes on mapping, touching and unmapping a little memory, and keeps the longest
+// wait of each in that file (two doubles, milliseconds: fault, mmap and munmap), which the bench
+// maps too and resets.
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Real programs from the distribution, started on loopback in a private folder, given some work, and left alone.
-# Used by tests/e2e/real-programs.t and bench/unexplained. Each starter is a context manager that yields
-# {label: pid} of processes to look at; it raises Missing where the program is not installed.
+# Real programs from the distribution, started on loopback in a private folder, given some work, and
+# left alone. Used by tests/e2e/real-programs.t and bench/unexplained. Each starter is a context
+# manager that yields {label: pid} of processes to look at; it raises Missing where the program is
+# not installed.
 import base64
 import contextlib
 import glob

@@ -7,10 +7,10 @@
 #include "account/verdict.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "account/verdict_text.h"
+#include "base/text.h"
 #include "base/units.h"
 
 // Shares of a process's own memory (RSS without files and shared memory) from which a row decides,
@@ -48,7 +48,7 @@ void verdict_say(struct verdict_lines *lines, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    vsnprintf(lines->text[lines->count++], VERDICT_TEXT_MAX, format, args);
+    text_vformat(lines->text[lines->count++], VERDICT_TEXT_MAX, format, args);
     va_end(args);
 }
 
@@ -149,7 +149,7 @@ static void headline_of_row(const struct verdict_input *input, enum verdict_code
     // The formats above each take the two strings given here.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(text, VERDICT_TEXT_MAX, endings[code], share, owner ? owner->name : "the program");
+    text_format(text, VERDICT_TEXT_MAX, endings[code], share, owner ? owner->name : "the program");
 #pragma GCC diagnostic pop
 }
 
@@ -158,17 +158,17 @@ static void headline_of_growth(const struct growth *growth, char *text)
     char change[UNITS_TEXT_MAX], seconds[UNITS_TEXT_MAX];
     units_format_change(growth->effective.change_bytes, change, sizeof change);
     units_format_seconds(growth->seconds, seconds, sizeof seconds);
-    snprintf(text, VERDICT_TEXT_MAX,
-             "growing: suspect a leak. Effective RSS changed by %s in %s, and what is in use %s.",
-             change, seconds,
-             growth->has_in_use ? "rises with it" : "could not be read to compare");
+    text_format(
+        text, VERDICT_TEXT_MAX,
+        "growing: suspect a leak. Effective RSS changed by %s in %s, and what is in use %s.",
+        change, seconds, growth->has_in_use ? "rises with it" : "could not be read to compare");
 }
 
 static void headline_of_unknown(const struct verdict_input *input, char *text)
 {
     if (!input->account) {
-        snprintf(text, VERDICT_TEXT_MAX,
-                 "unknown: the process's smaps may not be read, so there is no account.");
+        text_format(text, VERDICT_TEXT_MAX,
+                    "unknown: the process's smaps may not be read, so there is no account.");
         return;
     }
     const struct account *account = input->account;
@@ -178,12 +178,12 @@ static void headline_of_unknown(const struct verdict_input *input, char *text)
     char share[UNITS_TEXT_MAX];
     units_format_percent(bytes, account->rss_bytes, share, sizeof share);
     if (is_held)
-        snprintf(text, VERDICT_TEXT_MAX,
-                 "unknown: %s of RSS is held by %s, whose inside cannot be told from outside.",
-                 share, holder ? holder->name : "an allocator that was not recognised");
+        text_format(text, VERDICT_TEXT_MAX,
+                    "unknown: %s of RSS is held by %s, whose inside cannot be told from outside.",
+                    share, holder ? holder->name : "an allocator that was not recognised");
     else
-        snprintf(text, VERDICT_TEXT_MAX,
-                 "unknown: %s of RSS is anonymous memory that no runtime claims.", share);
+        text_format(text, VERDICT_TEXT_MAX,
+                    "unknown: %s of RSS is anonymous memory that no runtime claims.", share);
 }
 
 static void headline_of_files(const struct account *account, char *text)
@@ -191,8 +191,8 @@ static void headline_of_files(const struct account *account, char *text)
     char share[UNITS_TEXT_MAX];
     uint64_t files = account->row_bytes[ROW_CODE_FILES] + account->row_bytes[ROW_SHARED];
     units_format_percent(files, account->rss_bytes, share, sizeof share);
-    snprintf(text, VERDICT_TEXT_MAX,
-             "files, not heap. %s of RSS is code, mapped files and shared memory.", share);
+    text_format(text, VERDICT_TEXT_MAX,
+                "files, not heap. %s of RSS is code, mapped files and shared memory.", share);
 }
 
 static void verdict_write_headline(const struct verdict_input *input, enum verdict_code code,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The numbers behind a verdict: what the runtime says beside what the kernel says. Tool world;
 // pure.
-#include <stdio.h>
 #include <string.h>
 
 #include "account/verdict_text.h"
+#include "base/text.h"
 #include "base/units.h"
 
 // Bytes that the account gives one runtime in one row.

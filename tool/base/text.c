@@ -2,6 +2,7 @@
 // Text views, see text.h. Tool world; pure, no state.
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct text text_of(const char *string)
@@ -176,4 +177,18 @@ struct text text_base_name(struct text path)
     if (slash)
         text_drop(&path, (size_t)(slash - path.data) + 1);
     return path;
+}
+
+void text_vformat(char *destination, size_t size, const char *format, va_list args)
+{
+    if (vsnprintf(destination, size, format, args) < 0 && size > 0)
+        destination[0] = '\0';
+}
+
+void text_format(char *destination, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_vformat(destination, size, format, args);
+    va_end(args);
 }

@@ -7,6 +7,7 @@
 #ifndef EBB_BASE_TEXT_H
 #define EBB_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,5 +59,11 @@ bool text_copy_unescaped(struct text text, char *destination, size_t size);
 
 // The part behind the last '/'.
 struct text text_base_name(struct text path);
+
+// snprintf() into a buffer that may be too small on purpose: always terminated, cut where full.
+void text_format(char *destination, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void text_vformat(char *destination, size_t size, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 #endif

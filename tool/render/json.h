@@ -2,8 +2,8 @@
 // Values for JSON renderers: numbers without loss, names with any bytes. Tool world; internal to
 // renderers.
 //
-// jansson frees what json_object_set_new() is given even where that fails, so a tree is built without a check after
-// every call.
+// jansson frees what json_object_set_new() is given even where that fails, so a tree is built
+// without a check after every call.
 #ifndef EBB_RENDER_JSON_H
 #define EBB_RENDER_JSON_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claims: which resident memory belongs to which runtime, see target.h. Tool world; one thread.
 //
-// Claims of all reports together never overlap, so that no resident byte is counted twice. Each report keeps its
-// claims sorted by address; lookups over earlier reports are binary searches.
+// Claims of all reports together never overlap, so that no resident byte is counted twice. Each
+// report keeps its claims sorted by address; lookups over earlier reports are binary searches.
 #include <errno.h>
 #include <string.h>
 

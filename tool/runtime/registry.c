@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of runtimes' readers and the loop over it, see target.h. Tool world; one thread.
 //
-// To add a runtime: write its reader behind struct runtime_reader in a file (or folder) of its own, declare it in
-// target.h, and put it in the table: a reader that knows its memory exactly before those that take what is left.
+// To add a runtime: write its reader behind struct runtime_reader in a file (or folder) of its own,
+// declare it in target.h, and put it in the table: a reader that knows its memory exactly before
+// those that take what is left.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 #include "base/text.h"
 #include "runtime/target.h"
 
-// Exact readers first. Of the opaque ones a managed runtime comes before a malloc: what the JVM holds it has
-// mapped by itself, while a preloaded malloc below it holds little.
+// Exact readers first. Of the opaque ones a managed runtime comes before a malloc: what the JVM
+// holds it has mapped by itself, while a preloaded malloc below it holds little.
 const struct runtime_reader *const runtime_readers[] = {
     &image_reader,    &stack_reader, &go_reader,       &glibc_reader,
     &cpython_reader,  &musl_reader,  &mimalloc_reader, &tcmalloc_reader,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one runtime in a target says of itself, and which memory is its own. Tool world; pure data.
 //
-// A runtime here is whatever hands memory to the program: a language's runtime or a malloc. Its reader fills in a
-// report; the account turns claims and parts into rows that sum to RSS. One report per runtime found.
+// A runtime here is whatever hands memory to the program: a language's runtime or a malloc. Its
+// reader fills in a report; the account turns claims and parts into rows that sum to RSS. One
+// report per runtime found.
 #ifndef EBB_RUNTIME_REPORT_H
 #define EBB_RUNTIME_REPORT_H
 
@@ -25,8 +26,8 @@ enum account_row {
     ROW_COUNT
 };
 
-// Resident memory that belongs to this runtime. A claim never reaches beyond one mapping: a reader that owns part
-// of a mapping claims that part. Sizes come from runtime_add_claim().
+// Resident memory that belongs to this runtime. A claim never reaches beyond one mapping: a reader
+// that owns part of a mapping claims that part. Sizes come from runtime_add_claim().
 struct runtime_claim {
     uint64_t start, end;
     uint64_t rss_bytes;  // resident in [start, end)
@@ -34,8 +35,9 @@ struct runtime_claim {
     uint64_t error_bytes;
 };
 
-// Resident, not lazily freed bytes inside the claims, by row. What the parts leave of a runtime's claims goes to
-// `rest_row`; parts that sum to more than is resident are cut there first, then in ROW_IN_USE, with the error said.
+// Resident, not lazily freed bytes inside the claims, by row. What the parts leave of a runtime's
+// claims goes to `rest_row`; parts that sum to more than is resident are cut there first, then in
+// ROW_IN_USE, with the error said.
 struct runtime_part {
     enum account_row row;
     uint64_t bytes;
@@ -81,8 +83,8 @@ enum runtime_fact {
 };
 
 struct runtime_report {
-    char name
-        [32]; // "Go", "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "JVM", "V8", "CPython", ".NET"
+    char name[32];    // "Go", "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "JVM", "V8",
+                      // "CPython", ".NET"
     char version[64]; // "1.24.4", "" unknown
     char place[160];  // where it was found: a path, escaped by renderers
     uint32_t facts;   // enum runtime_fact

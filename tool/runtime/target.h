@@ -26,19 +26,21 @@ struct target {
     unsigned budget_ms; // soft limit for one reader, 0: none
 };
 
-// A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in; refuse rather
-// than guess (an unread entry instead of a doubtful figure); stay within the budget and say so when it ran out.
+// A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in;
+// refuse rather than guess (an unread entry instead of a doubtful figure); stay within the budget
+// and say so when it ran out.
 struct runtime_reader {
     const char *name;
     // True when this runtime is in the target. Cheap: names and sections, no walk.
     bool (*find)(const struct target *target);
-    // 0 with a report that the caller frees; -ENOENT after all not there; -errno for failure (the report may hold
-    // unread entries and is kept then when its name is set).
+    // 0 with a report that the caller frees; -ENOENT after all not there; -errno for failure (the
+    // report may hold unread entries and is kept then when its name is set).
     int (*read)(const struct target *target, struct runtime_report *ret_report);
 };
 
-// The readers in the order in which they run. What the kernel and the ELF files tell comes first (images' .bss,
-// stacks), then runtimes that know exactly which memory is theirs, then those that take what is left.
+// The readers in the order in which they run. What the kernel and the ELF files tell comes first
+// (images' .bss, stacks), then runtimes that know exactly which memory is theirs, then those that
+// take what is left.
 extern const struct runtime_reader *const runtime_readers[];
 extern const size_t runtime_reader_count;
 
@@ -55,21 +57,24 @@ extern const struct runtime_reader v8_reader;
 extern const struct runtime_reader cpython_reader;
 extern const struct runtime_reader dotnet_reader;
 
-// Runs every reader whose find() says yes. `*ret_reports` is malloc'ed; free each report, then the array.
-// 0 or -ENOMEM; a reader's own failure is an unread entry of its report.
+// Runs every reader whose find() says yes. `*ret_reports` is malloc'ed; free each report, then the
+// array. 0 or -ENOMEM; a reader's own failure is an unread entry of its report.
 int runtimes_read(struct target *target, struct runtime_report **ret_reports, size_t *ret_count);
 
-// Claims [start, end) for the report, cut at mapping borders, and measures what is resident in it: from smaps where
-// a mapping lies wholly inside, from pagemap for a part of one (LazyFree of a part is shared out by size, with the
-// error said). Parts that an earlier report or this one has claimed are left out. Returns 0 or -errno.
+// Claims [start, end) for the report, cut at mapping borders, and measures what is resident in it:
+// from smaps where a mapping lies wholly inside, from pagemap for a part of one (LazyFree of a part
+// is shared out by size, with the error said). Parts that an earlier report or this one has claimed
+// are left out. Returns 0 or -errno.
 int target_claim(const struct target *target, struct runtime_report *report, uint64_t start,
                  uint64_t end);
 
-// Claims every anonymous private mapping (brk too if `with_brk`) that nobody has claimed: for runtimes that are
-// found but cannot be read ("held by"). Stacks and .bss are claimed before any reader runs.
+// Claims every anonymous private mapping (brk too if `with_brk`) that nobody has claimed: for
+// runtimes that are found but cannot be read ("held by"). Stacks and .bss are claimed before any
+// reader runs.
 int target_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk);
 
-// True when an earlier report (a stack, .bss, another runtime) has claimed any byte of [start, end).
+// True when an earlier report (a stack, .bss, another runtime) has claimed any byte of [start,
+// end).
 bool target_is_claimed(const struct target *target, uint64_t start, uint64_t end);
 
 #endif
