@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What ebb says about the trees of tests/fixtures, word for word. After a change that is meant, write
-# the new output with `EBB=build/ebb tests/cli/golden.t --update` and look at the difference.
+# What ebb says about the trees of tests/fixtures, word for word. After a change that is meant,
+# `EBB=build/ebb tests/cli/golden.t --update` writes the new output: look at the difference.
 if [ "${1:-}" = --update ]; then
     SRC=$(cd "$(dirname "$0")/../.." && pwd)
     TMPDIR=$(mktemp -d)

@@ -45,6 +45,14 @@ proposes explain ebb help ''
 proposes "$$" ebb explain "$$"
 proposes bash ebb explain bas
 
+if command -v fish >/dev/null; then
+    # shellcheck disable=SC2016
+    run fish -c 'source $argv[1]; complete -C "ebb explain --exi"' "$TMPDIR/generated/fish/ebb.fish"
+    check 'fish completes an option' says out '--exit-code'
+else
+    skip 'fish completes an option' 'fish is not installed'
+fi
+
 # A process may be called anything: nothing of a name is ever run.
 # shellcheck disable=SC2016
 hostile='$(touch x)'

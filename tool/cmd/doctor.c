@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// ebb doctor. Tool world; no state.
+// ebb doctor: examine, print. Tool world; no state.
 #include "cmd/verbs.h"
+
+#include <errno.h>
+
+#include "cmd/target.h"
+#include "doctor/doctor.h"
+#include "render/doctor.h"
 
 const struct option_spec doctor_options[] = {
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "JSON instead of text."},
@@ -12,9 +18,34 @@ const struct option_spec doctor_options[] = {
     {.name = NULL},
 };
 
+// The same report, in either form.
+static int print_report(const struct command *command, const struct doctor_report *report)
+{
+    struct output output = {0};
+    const struct render_style style = {
+        .color = command->color,
+        .unicode = command->unicode,
+        .width = command->width,
+    };
+    bool is_json = options_flag(&command->options, "json");
+    int error = is_json ? render_doctor_json(report, &output.buffer)
+                        : render_doctor_text(report, &style, &output.buffer);
+    if (error == -ENOTSUP) {
+        buffer_free(&output.buffer);
+        message_error("this ebb was built without JSON (jansson)");
+        return EXIT_FAILED;
+    }
+    output.error = error;
+    return output_finish(&output);
+}
+
+// What is missing here is the result, not a failure.
 int doctor_run(const struct command *command)
 {
-    (void)command;
-    message_error("doctor: not wired up yet");
-    return EXIT_FAILED;
+    const char *proc_root = options_get(&command->options, "proc-root")->string;
+    struct doctor_report report;
+    int error = doctor_examine(proc_root, &report);
+    if (error)
+        return target_refuse_list(proc_root, error);
+    return print_report(command, &report);
 }

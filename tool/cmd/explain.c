@@ -75,6 +75,7 @@ static int refuse_usage(const char *sentence)
 // Options and operands that do not go together.
 static int check_usage(const struct options *options)
 {
+    // In the order in which somebody who learns the command makes them.
     bool all = options_flag(options, "all");
     const struct option_value *watch = options_get(options, "for");
     if (all && options->operand_count > 0)
@@ -157,6 +158,8 @@ static int explain_one(struct explain *explain)
 {
     const struct options *options = &explain->command->options;
     const char *proc_root = explain->survey_options.proc_root;
+    // The PID may be given to another process between here and the reading: then that one is
+    // explained under its own name, never a mixture.
     pid_t pid;
     int status = target_resolve(proc_root, options->operands[0], &pid);
     if (status != EXIT_DONE)
@@ -167,6 +170,7 @@ static int explain_one(struct explain *explain)
     if (error < 0)
         return target_refuse(proc_root, pid, error);
     status = print_survey(explain, &survey);
+    // A verdict that nobody could read is no result: writing comes first.
     if (status == EXIT_DONE && options_flag(options, "exit-code"))
         status = EXIT_VERDICT + (int)survey.verdict.code;
     survey_free(&survey);
@@ -207,6 +211,7 @@ static int add_process(struct explain *explain, pid_t pid, struct table *table,
             leftovers->first_error = error;
         return 0;
     }
+    // Without smaps there is a name and an RSS, but nothing to sort by: it counts as unreadable.
     if (survey.has_account)
         error = table_add(table, &survey);
     else
@@ -221,6 +226,7 @@ static int fill_table(struct explain *explain, const struct proc_entry *entries,
 {
     uint64_t started_ns = clock_now_ns(), shown_ns = 0;
     uint64_t limit_ns;
+    // An overflow means centuries, which is no limit either.
     bool is_limited = explain->budget_ns > 0 &&
                       !__builtin_mul_overflow(explain->budget_ns, ALL_BUDGETS, &limit_ns);
     for (size_t i = 0; i < count; i++) {
@@ -280,6 +286,7 @@ static int explain_all(struct explain *explain)
         error = explain->is_json ? render_table_json(&table, &output.buffer)
                                  : render_table_text(&table, &explain->style, &output.buffer);
     }
+    // The text is complete: the table is no longer needed, whatever becomes of the writing.
     table_free(&table);
     int status = finish(&output, error);
     say_leftovers(&leftovers);

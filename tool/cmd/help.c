@@ -35,6 +35,7 @@ const struct help_status *help_statuses(void)
 // Prints `text` from column `at` on, wrapped at blanks, later lines indented to `indent`.
 static void print_wrapped(struct output *output, const char *text, size_t at, size_t indent)
 {
+    // A word that is too long for any line gets one of its own.
     bool line_is_empty = true;
     while (*text) {
         size_t len = strcspn(text, " ");
@@ -46,6 +47,7 @@ static void print_wrapped(struct output *output, const char *text, size_t at, si
         output_printf(output, "%s%.*s", line_is_empty ? "" : " ", (int)len, text);
         at += len + (line_is_empty ? 0 : 1);
         line_is_empty = false;
+        // Several blanks in the source count as one.
         text += len;
         text += strspn(text, " ");
     }
@@ -130,6 +132,7 @@ static void render_ebb(struct output *output)
 static void render_verb(const struct verb *verb, struct output *output)
 {
     output_printf(output, "ebb %s - %s\n\n", verb->name, verb->purpose);
+    // Further forms stand below the first.
     for (size_t i = 0; verb->usage[i]; i++)
         output_printf(output, "%s ebb %s %s\n", i ? "      " : "Usage:", verb->name,
                       verb->usage[i]);
@@ -138,8 +141,10 @@ static void render_verb(const struct verb *verb, struct output *output)
         print_wrapped(output, verb->description[i], 0, 0);
     }
     output_printf(output, "\nOptions:\n");
+    // One list: who reads it does not care which table an option comes from.
     print_options(output, verb->options);
     print_options(output, verb_global_options());
+    // What it is good for stands below: command lines are of any length.
     if (verb->examples) {
         output_printf(output, "\nExamples:\n");
         for (const struct verb_example *row = verb->examples; row->command; row++)

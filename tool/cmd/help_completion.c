@@ -49,6 +49,7 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
                                const char *verb)
 {
     for (; table && table->name; table++) {
+        // Behind a flag comes anything, as behind nothing at all.
         if (table->kind == OPTION_FLAG)
             continue;
         output_printf(output, "    %s:--%s", verb, table->name);
@@ -78,6 +79,8 @@ static void put_verb_names(struct output *output)
     }
 }
 
+// PIDs are proposed once a digit was typed: all of them would bury the names. comm is read by the
+// shell itself, so that no name passes through a second expansion.
 static const char bash_head[] =
     "# bash completion for ebb, made by `ebb __completion bash`\n"
     "_ebb_processes() {\n"
@@ -111,6 +114,7 @@ static void render_bash(struct output *output)
         put_bash_arguments(output, verb->options, verb->name);
         put_bash_arguments(output, verb_global_options(), verb->name);
     }
+    // Not behind an option with an argument: options of the verb, and what it works on.
     output_printf(output, "    *)\n        case $verb in\n        '') words='");
     put_verb_names(output);
     output_printf(output, " --help --version' ;;\n");
@@ -136,6 +140,7 @@ static void render_bash(struct output *output)
 static void put_zsh_options(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
+        // "=" lets both --name=value and --name value be completed.
         const char *equals = table->kind == OPTION_FLAG ? "" : "=";
         output_printf(output, "            ");
         if (table->letter)
@@ -237,6 +242,7 @@ static void put_fish_options(struct output *output, const struct option_spec *ta
 // The verb itself, and then what holds once it was typed.
 static void put_fish_verb(struct output *output, const struct verb *verb)
 {
+    // The verb stands anywhere before the word: fish has no notion of a first one.
     char condition[96];
     snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", verb->name);
     output_printf(output, "complete -c ebb -n __fish_use_subcommand -a %s -d '", verb->name);

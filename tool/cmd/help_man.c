@@ -33,6 +33,7 @@ static void put_options(struct output *output, const struct option_spec *table)
     for (; table && table->name; table++) {
         char argument[160];
         options_argument(table, argument, sizeof(argument));
+        // Bold for what is typed as it is, italics for what is replaced.
         output_printf(output, ".TP\n");
         if (table->letter)
             output_printf(output, "\\fB\\-%c\\fR, ", table->letter);
@@ -93,6 +94,7 @@ static void render_ebb(struct output *output)
              "ebb looks at a process whose memory went up and did not come down, and answers: "
              "is it a leak, how do I get it back, how do I keep it from happening again. "
              "The process needs no change, no restart and no agent inside.");
+    // The same order as in help.
     output_printf(output, ".SH VERBS\n");
     for (const struct verb *verb = verb_table(); verb->name; verb++) {
         if (verb->is_hidden)
@@ -133,6 +135,7 @@ static void render_verb(const struct verb *verb, struct output *output)
     put_options(output, verb_global_options());
     put_statuses(output, verb->has_verdict_status);
     put_environment(output);
+    // A heading without anything below would be a warning.
     if (verb->examples)
         output_printf(output, ".SH EXAMPLES\n");
     for (const struct verb_example *row = verb->examples; row && row->command; row++) {

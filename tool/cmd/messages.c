@@ -45,6 +45,7 @@ __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const 
     int len = vsnprintf(line + used, sizeof(line) - 1 - used, format, args);
     if (len < 0)
         return;
+    // vsnprintf() may have cut: what stands there counts.
     used = strlen(line);
     line[used++] = '\n';
     // Nothing can be told when stderr itself fails.
@@ -96,6 +97,7 @@ int output_finish(struct output *output)
     *output = (struct output){0};
     if (error == 0)
         return EXIT_DONE;
+    // The reader of a pipe has had enough: that is its right.
     if (error != -EPIPE)
         message_error("cannot write the result: %s", strerror(-error));
     return EXIT_FAILED;
@@ -123,6 +125,7 @@ static void progress_replace(struct progress *progress, const char *text)
 {
     char line[600];
     size_t len = strlen(text);
+    // Blanks over what the line before had more.
     size_t rest = progress->shown_len > len ? progress->shown_len - len : 0;
     int used = snprintf(line, sizeof(line), "\r%s%*s", text, (int)rest, "");
     if (used > 0 && (size_t)used < sizeof(line))

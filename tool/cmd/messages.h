@@ -34,6 +34,7 @@ void message_text(const char *text, size_t len);
 // Results are gathered and written in one go, so that a failure leaves no half table. The first
 // failure (-ENOMEM, -EFBIG) is remembered and told by output_finish(); what comes after is dropped.
 struct output {
+    // Renderers append to `buffer` directly and put what they return into `error`.
     struct buffer buffer;
     int error;
 };

@@ -15,9 +15,11 @@
 
 // The walk over argv.
 struct parser {
+    // What was found so far; given to the caller only when all of it is right.
     struct options *options;
     size_t argc, next;
     char **argv;
+    // The caller's room for one sentence.
     char *error;
 };
 
@@ -44,10 +46,13 @@ size_t options_count(const struct option_spec *table)
 void options_argument(const struct option_spec *spec, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
+    // The table names it, in capitals.
     if (spec->kind != OPTION_CHOICE) {
         snprintf(ret_text, size, "%s", spec->argument ? spec->argument : "");
         return;
     }
+    // The choices are the best name for one of them; snprintf() says what it would have needed,
+    // which ends the loop where the room does.
     size_t used = 0;
     for (const char *const *choice = spec->choices; *choice && used < size; choice++)
         used += (size_t)snprintf(ret_text + used, size - used, "%s%s", used ? "|" : "", *choice);
@@ -87,6 +92,7 @@ static int parse_choice(const struct option_spec *spec, const char *string, uint
 static int value_set(const struct option_spec *spec, const char *string, struct option_value *value)
 {
     uint64_t number = 0;
+    // `value` stays as it was until the text is known to be right.
     int error = 0;
     switch (spec->kind) {
     case OPTION_FLAG:
@@ -139,6 +145,7 @@ static const struct option_spec *find(const struct options *options, const char 
                                       struct option_value **ret_value)
 {
     for (size_t t = 0; t < 2; t++) {
+        // The verb's own first; a test sees to it that no name is in both.
         const struct option_spec *table = options->tables[t];
         for (size_t i = 0; table && table[i].name; i++) {
             bool same = len ? strlen(table[i].name) == len && !memcmp(table[i].name, name, len)
@@ -163,6 +170,7 @@ static int take_value(struct parser *parser, const struct option_spec *spec,
     }
     char shown[MESSAGE_NAME_MAX];
     message_escape(string, shown, sizeof(shown));
+    // From here on only the sentence is of interest: what was typed, and what is wanted instead.
     if (error == -ERANGE)
         return fail(parser, "%s '%s' is too large", spelled, shown);
     if (spec->kind == OPTION_CHOICE) {
@@ -191,6 +199,7 @@ static int take_next_word(struct parser *parser, const struct option_spec *spec,
 
 static int unknown_long(const struct parser *parser, const char *name, size_t len)
 {
+    // Both tables together: the slip may have been meant for either.
     const char *words[2 * OPTIONS_MAX + 1];
     size_t count = 0;
     for (size_t t = 0; t < 2; t++) {
@@ -212,6 +221,7 @@ static int unknown_long(const struct parser *parser, const char *name, size_t le
 static int take_long(struct parser *parser, const char *word)
 {
     const char *name = word + 2;
+    // An argument may hold further equal signs: only the first one parts.
     size_t len = strcspn(name, "=");
     struct option_value *value;
     const struct option_spec *spec = len ? find(parser->options, name, len, &value) : NULL;
@@ -220,6 +230,7 @@ static int take_long(struct parser *parser, const char *word)
     char spelled[64];
     snprintf(spelled, sizeof(spelled), "--%s", spec->name);
     const char *string = name[len] == '=' ? name + len + 1 : NULL;
+    // Silently ignoring "--json=no" would do the opposite of what was asked.
     if (spec->kind == OPTION_FLAG && string)
         return fail(parser, "%s takes no argument", spelled);
     if (spec->kind == OPTION_FLAG)
@@ -273,6 +284,7 @@ int options_parse(const struct option_spec *verb_table, const struct option_spec
 {
     struct options options = {.tables = {verb_table, global_table}, .operands = argv};
     struct parser parser = {.options = &options, .argc = argc, .argv = argv, .error = ret_error};
+    // What is typed later overwrites them.
     set_fallbacks(&parser);
     while (parser.next < argc) {
         char *word = argv[parser.next++];
@@ -291,6 +303,7 @@ int options_parse(const struct option_spec *verb_table, const struct option_spec
         if (error < 0)
             return error;
     }
+    // Only now: a refused line leaves nothing behind.
     *ret_options = options;
     return 0;
 }

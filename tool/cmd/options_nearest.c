@@ -15,7 +15,9 @@ static size_t smaller(size_t a, size_t b)
 // Edit distance where swapping two neighbours counts as one slip (optimal string alignment).
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
+    // Three rows of the table are enough: a swap looks back two.
     size_t rows[3][WORD_MAX + 1];
+    // From nothing to the first j letters takes j slips.
     for (size_t j = 0; j <= b_len; j++)
         rows[0][j] = j;
     for (size_t i = 1; i <= a_len; i++) {

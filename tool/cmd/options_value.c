@@ -42,6 +42,7 @@ static bool take_fraction(struct text *rest, uint64_t *ret_numerator, uint64_t *
     if (!text_take_prefix(rest, "."))
         return true;
     size_t digits = 0;
+    // Nine digits, so that numerator and denominator stay far from overflow.
     while (rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9') {
         if (++digits > 9)
             return false;
@@ -62,6 +63,7 @@ static int take_quantity(struct text *rest, const struct unit *units, uint64_t f
         return rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9' ? -ERANGE : -EINVAL;
     if (!take_fraction(rest, &numerator, &denominator))
         return -EINVAL;
+    // No unit where one is due is a slip as much as an unknown one.
     uint64_t factor = take_unit(rest, units, fallback);
     if (factor == 0)
         return -EINVAL;

@@ -23,6 +23,8 @@ enum {
 static struct buffer read_process_file(const char *proc_root, pid_t pid, const char *name)
 {
     struct buffer file = {0};
+    // Opened anew for each file: this is for messages, where a process that changes between two of
+    // them does no harm.
     struct process *process;
     if (process_open(proc_root, pid, &process) < 0)
         return file;
@@ -130,6 +132,7 @@ static int refuse_matches(const char *proc_root, const char *shown,
 {
     message_error("%zu processes are named '%s'; give the PID of one:", count, shown);
     for (size_t i = 0; i < count && i < MATCHES_SHOWN; i++) {
+        // Enough of it to tell one from the other.
         char cmdline[96] = "", name[MESSAGE_NAME_MAX], shown_cmdline[MESSAGE_NAME_MAX];
         struct buffer file = read_process_file(proc_root, entries[i].pid, "cmdline");
         proc_cmdline_join(buffer_text(&file), cmdline, sizeof(cmdline));
@@ -154,6 +157,7 @@ static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
     char shown[MESSAGE_NAME_MAX];
     message_escape(name, shown, sizeof(shown));
     int status = EXIT_DONE;
+    // A name that only this process has, so there is no doubt.
     if (count == 1) {
         *ret_pid = entries[0].pid;
     } else if (count == 0 && !tree_is_empty(proc_root)) {
@@ -174,6 +178,7 @@ static pid_t thread_leader(const char *proc_root, pid_t tid)
     struct buffer file = read_process_file(proc_root, tid, "status");
     struct text rest = buffer_text(&file), line;
     uint64_t leader = (uint64_t)tid;
+    // A name with a line break cannot fake this line: the kernel escapes it.
     while (text_next_line(&rest, &line)) {
         if (!text_take_prefix(&line, "Tgid:"))
             continue;
@@ -198,6 +203,8 @@ static int resolve_pid(const char *proc_root, struct text digits, const char *sh
         message_error("a PID is larger than 0");
         return EXIT_USAGE;
     }
+    // /proc/TID exists for every thread, though no listing shows it, and its memory is the
+    // process's.
     pid_t pid = (pid_t)number, leader = thread_leader(proc_root, pid);
     if (leader != pid) {
         char name[MESSAGE_NAME_MAX];
@@ -219,6 +226,7 @@ int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid)
         message_error("TARGET is empty: give a PID or a process name");
         return EXIT_USAGE;
     }
+    // Signs, blanks and hexadecimal are names: only digits make a number.
     if (strspn(text, "0123456789") == len)
         return resolve_pid(proc_root, text_of(text), shown, ret_pid);
     if (text[0] == '-' && strspn(text + 1, "0123456789") == len - 1) {

@@ -16,6 +16,7 @@ int verb_refuse_unknown(const char *name)
 {
     const char *words[VERBS_MAX + 1];
     size_t count = 0;
+    // More than fit are only missing as proposals.
     for (const struct verb *verb = verb_table(); verb->name && count < VERBS_MAX; verb++) {
         if (!verb->is_hidden)
             words[count++] = verb->name;
@@ -43,6 +44,7 @@ static bool wants_color(const struct options *options)
     const char *terminal = getenv("TERM");
     if (no_color && no_color[0])
         return false;
+    // Editors and logs that call themselves so show the codes instead of the colours.
     if (terminal && strcmp(terminal, "dumb") == 0)
         return false;
     return isatty(STDOUT_FILENO) == 1;
@@ -86,6 +88,7 @@ static int run_without_verb(int argc, char **argv)
         message_hint("'ebb help' lists the verbs and the options.");
         return EXIT_USAGE;
     }
+    // Help wins over everything else on the line: it was asked for.
     if (options_flag(&options, "help"))
         return help_print(NULL);
     if (options_flag(&options, "version"))
@@ -94,6 +97,7 @@ static int run_without_verb(int argc, char **argv)
         return help_refuse();
     if (!verb_find(options.operands[0]))
         return verb_refuse_unknown(options.operands[0]);
+    // Accepting it would need a rule for options that are the verb's.
     message_error("the verb comes first: ebb %s [OPTION]...", options.operands[0]);
     return EXIT_USAGE;
 }
@@ -109,6 +113,7 @@ int verb_dispatch(int argc, char **argv)
     const struct verb *verb = verb_find(argv[1]);
     if (!verb)
         return verb_refuse_unknown(argv[1]);
+    // From here on it is the verb's line, and its name stands in front of the messages.
     struct command command = {.verb = verb};
     char error[OPTIONS_ERROR_MAX];
     if (options_parse(verb->options, verb_global_options(), (size_t)(argc - 2), argv + 2,
