@@ -130,6 +130,11 @@ echo why; exit 1
 END
 check "a plain executable fails by its status" closes_with "0 passed, 1 failed, 0 skipped"
 
+printf '#!/bin/sh\necho 1..1; echo ok 1\n' >"$tree/tests/cli/second.t"
+chmod +x "$tree/tests/cli/second.t"
+"$runner" --source "$tree" --build "$tree/build" t0 t1 t1 >"$TMPDIR/out" 2>&1
+check "tiers add up, each once" closes_with "1 passed, 1 failed, 0 skipped"
+
 run_test cli/ignored </dev/null
 check "nothing ran: said" says 'nothing ran'
 check "nothing ran: status 1" returned 1
