@@ -30,7 +30,9 @@ def peak_kib(command):
 
 
 def interleave(commands, rounds, warmup=1):
-    """Runs each command in turn, so that a drift of the machine meets all. Returns one list of runs per command."""
+    """Runs each command in turn, so that a drift of the machine meets all.
+
+    Returns one list of runs per command."""
     results = [[] for _ in commands]
     for number in range(warmup + rounds):
         for index, command in enumerate(commands):

@@ -12,8 +12,8 @@ import real_programs  # noqa: E402
 UNEXPLAINED_SHARE, UNEXPLAINED_BYTES = 0.02, 4 << 20
 # The runtime that each program is known to have.
 EXPECTED = {"etcd": "Go", "redis": "jemalloc", "postgres": "glibc", "postgres backend": "glibc",
-            "python3": "CPython", "node": "V8", "java": "JVM", "nginx": "glibc", "nginx worker": "glibc",
-            "git": "glibc", "ebb": "glibc"}
+            "python3": "CPython", "node": "V8", "java": "JVM", "nginx": "glibc",
+            "nginx worker": "glibc", "git": "glibc", "ebb": "glibc"}
 count = 0
 
 
@@ -31,7 +31,8 @@ def examine(label, pid):
     if report is None:
         return
     total = sum(entry["bytes"] for entry in report["account"])
-    check(total == report["rss_bytes"], f"{label}: the rows sum to RSS", f"{total} of {report['rss_bytes']}")
+    check(total == report["rss_bytes"], f"{label}: the rows sum to RSS",
+          f"{total} of {report['rss_bytes']}")
     unexplained = sum(e["bytes"] for e in report["account"] if e["row"] == "unexplained")
     limit = max(UNEXPLAINED_SHARE * report["rss_bytes"], UNEXPLAINED_BYTES)
     check(unexplained <= limit, f"{label}: unexplained is at most 2 % or 4 MiB",

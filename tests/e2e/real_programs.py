@@ -77,7 +77,8 @@ def etcd(folder):
     url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
     command = [need("etcd"), "--data-dir", f"{folder}/etcd", "--listen-client-urls", url,
                "--advertise-client-urls", url, "--listen-peer-urls", peer_url,
-               "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}"]
+               "--initial-advertise-peer-urls", peer_url,
+               "--initial-cluster", f"default={peer_url}"]
     with process(command, f"{folder}/etcd.log") as child:
         wait_for(listens(port), "etcd")
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -102,6 +103,13 @@ def redis(folder):
         yield {"redis": child.pid}
 
 
+QUERIES = b"""
+create table t as select g, md5(g::text) m from generate_series(1, 300000) g;
+set work_mem = '64MB';
+select count(*) from (select m from t order by m) s;
+select pg_backend_pid() \\g """
+
+
 @contextlib.contextmanager
 def postgresql(folder):
     initdb = need("initdb", "/usr/lib/postgresql/*/bin/initdb")
@@ -110,24 +118,24 @@ def postgresql(folder):
     user = {}
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
-        account = pwd.getpwnam("postgres" if "postgres" in [u.pw_name for u in pwd.getpwall()] else "nobody")
+        names = [user.pw_name for user in pwd.getpwall()]
+        account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         os.chmod(folder, 0o755)
         os.mkdir(data)
         os.chown(data, account.pw_uid, account.pw_gid)
-    environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "ebb", "HOME": data}
+    environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "ebb",
+                   "HOME": data}
     with open(f"{folder}/initdb.log", "wb") as log:
-        subprocess.run([initdb, "-D", data, "-U", "ebb", "-A", "trust", "-N"], check=True, stdout=log,
-                       stderr=log, env=environment, cwd=data, **user)
+        subprocess.run([initdb, "-D", data, "-U", "ebb", "-A", "trust", "-N"], check=True,
+                       stdout=log, stderr=log, env=environment, cwd=data, **user)
     command = [f"{tools}/postgres", "-D", data, "-p", str(port), "-c", "unix_socket_directories=",
                "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     with process(command, f"{folder}/postgres.log", env=environment, cwd=data, **user) as child:
         wait_for(listens(port), "PostgreSQL")
-        with process([f"{tools}/psql", "-X", "-d", "postgres"], f"{folder}/psql.log", env=environment,
-                     stdin=subprocess.PIPE) as client:
-            client.stdin.write(b"create table t as select g, md5(g::text) m from generate_series(1, 300000) g;\n"
-                               b"set work_mem = '64MB'; select count(*) from (select m from t order by m) s;\n"
-                               b"select pg_backend_pid() \\g " + f"{folder}/backend\n".encode())
+        with process([f"{tools}/psql", "-X", "-d", "postgres"], f"{folder}/psql.log",
+                     env=environment, stdin=subprocess.PIPE) as client:
+            client.stdin.write(QUERIES + f"{folder}/backend\n".encode())
             client.stdin.flush()
             wait_for(lambda: os.path.exists(f"{folder}/backend") and
                      "row)" in open(f"{folder}/backend", encoding="ascii").read(), "the query")
@@ -146,7 +154,8 @@ def script(folder, name, command, ready):
 
 
 def python3(folder):
-    code = ("import time\nkeep = [str(i) * 3 for i in range(400000)]\ntable = {i: [i] for i in range(200000)}\n"
+    code = ("import time\nkeep = [str(i) * 3 for i in range(400000)]\n"
+            "table = {i: [i] for i in range(200000)}\n"
             "print('ready', flush=True)\ntime.sleep(600)\n")
     return script(folder, "python3", [need("python3", "/usr/bin/python3"), "-c", code], "ready")
 
@@ -185,11 +194,15 @@ def java(folder):
 def nginx(folder):
     port = free_port()
     with open(f"{folder}/nginx.conf", "w", encoding="ascii") as config:
-        config.write(f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
-                     f"events {{}}\nhttp {{ access_log off; client_body_temp_path {folder}/b;\n"
-                     f"proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;\n"
-                     f"scgi_temp_path {folder}/s;\n"
-                     f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ebb'; }} }} }}\n")
+        config.write(f"""
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ebb'; }} }}
+}}
+""")
     command = [need("nginx", "/usr/sbin/nginx"), "-c", f"{folder}/nginx.conf", "-p", folder]
     with process(command, f"{folder}/nginx.log") as child:
         wait_for(listens(port), "nginx")
@@ -215,12 +228,10 @@ def git(folder):
         with open(f"{work}/{number}", "wb") as file:
             file.write(os.urandom(200000))
     subprocess.run([path, "-C", work, "add", "."], **quiet)
-    with process([path, "-C", work, "cat-file", "--batch-check", "--batch-all-objects", "--buffer"],
-                 f"{folder}/git.log"):
-        pass
-    with process([path, "-C", work, "cat-file", "--batch"], f"{folder}/cat-file.log",
+    with process([path, "-C", work, "cat-file", "--batch"], f"{folder}/git.log",
                  stdin=subprocess.PIPE) as child:
-        names = subprocess.run([path, "-C", work, "ls-files", "-s"], capture_output=True, text=True, check=True)
+        names = subprocess.run([path, "-C", work, "ls-files", "-s"], capture_output=True,
+                               text=True, check=True)
         for line in names.stdout.splitlines():
             child.stdin.write(line.split()[1].encode() + b"\n")
         child.stdin.flush()
@@ -236,8 +247,8 @@ def this_tool(folder):
         yield {"ebb": child.pid}
 
 
-STARTERS = {"etcd": etcd, "redis": redis, "postgresql": postgresql, "python3": python3, "node": node,
-            "java": java, "nginx": nginx, "git": git, "ebb": this_tool}
+STARTERS = {"etcd": etcd, "redis": redis, "postgresql": postgresql, "python3": python3,
+            "node": node, "java": java, "nginx": nginx, "git": git, "ebb": this_tool}
 
 
 def explain(pid):

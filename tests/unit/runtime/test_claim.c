@@ -44,7 +44,8 @@ static void test_nothing_is_claimed_twice(void **state)
     struct mapping items[] = {mapping_of(0x1000, 0x3000, 8), mapping_of(0x3000, 0x5000, 8)};
     struct mappings mappings = {.items = items, .count = 2, .has_sizes = true};
     struct target target = {.mappings = &mappings};
-    struct runtime_report reports[2] = {{0}, {0}};
+    struct runtime_report reports[2];
+    memset(reports, 0, sizeof reports);
     assert_int_equal(target_claim(&target, &reports[0], 0x3000, 0x5000), 0);
     target.earlier = reports;
     target.earlier_count = 1;
