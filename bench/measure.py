@@ -23,7 +23,8 @@ def run_once(command):
 
 
 def peak_kib(command):
-    """The peak RSS of a command. A child of Python would inherit Python's own peak, so GNU time starts it."""
+    """The peak RSS of a command. A child of Python would inherit Python's own peak, so GNU time
+    starts it."""
     run = subprocess.run(["/usr/bin/time", "-f", "%M", *command], stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE, text=True, check=False)
     return int(run.stderr.split()[-1])
