@@ -11,12 +11,23 @@ enum { LIMIT_HEADROOM_PERCENT = 3, LIMIT_HEADROOM_PERCENT_SINCE = 21 };
 // A cycle that starts beyond its goal still gets this much room.
 static const uint64_t MIN_RUNWAY_BYTES = 64 << 10;
 
-// memoryLimitHeapGoal (runtime/mgcpacer.go).
-static uint64_t limit_goal(const struct go_runtime *runtime, const uint64_t *values)
+// What the caches would add to gcController.totalAlloc when they are flushed.
+static uint64_t cached_bytes(const struct go_runtime *runtime, const struct go_ledger *ledger)
 {
+    uint64_t bytes = 0;
+    for (unsigned i = 1; i < runtime->row.classes->count; i++)
+        bytes += (uint64_t)ledger->caches.small_allocs[i] * runtime->row.classes->bytes[i];
+    return bytes;
+}
+
+// memoryLimitHeapGoal (runtime/mgcpacer.go).
+static uint64_t limit_goal(const struct go_runtime *runtime, const struct go_ledger *ledger)
+{
+    const uint64_t *values = ledger->values;
     uint64_t limit = values[GO_CONTROLLER_MEMORY_LIMIT];
     uint64_t ready = values[GO_CONTROLLER_MAPPED_READY];
     uint64_t alloc = values[GO_CONTROLLER_TOTAL_ALLOC] - values[GO_CONTROLLER_TOTAL_FREE];
+    alloc += cached_bytes(runtime, ledger);
     uint64_t marked = values[GO_CONTROLLER_HEAP_MARKED];
     uint64_t non_heap = ready - values[GO_CONTROLLER_HEAP_FREE] - alloc;
     uint64_t overage = ready > limit ? ready - limit : 0;
@@ -32,10 +43,11 @@ static uint64_t limit_goal(const struct go_runtime *runtime, const uint64_t *val
 }
 
 // heapGoalInternal (runtime/mgcpacer.go).
-static uint64_t computed_goal(const struct go_runtime *runtime, const uint64_t *values)
+static uint64_t computed_goal(const struct go_runtime *runtime, const struct go_ledger *ledger)
 {
+    const uint64_t *values = ledger->values;
     uint64_t goal = values[GO_CONTROLLER_GC_PERCENT_HEAP_GOAL];
-    uint64_t limited = limit_goal(runtime, values);
+    uint64_t limited = limit_goal(runtime, ledger);
     if (limited < goal)
         return limited;
     if (goal < values[GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER])
@@ -46,13 +58,13 @@ static uint64_t computed_goal(const struct go_runtime *runtime, const uint64_t *
     return goal;
 }
 
-static uint64_t next_gc(const struct go_runtime *runtime, const uint64_t *values)
+static uint64_t next_gc(const struct go_runtime *runtime, const struct go_ledger *ledger)
 {
     if (go_has(runtime, GO_CONTROLLER_GC_PERCENT_HEAP_GOAL))
-        return computed_goal(runtime, values);
+        return computed_goal(runtime, ledger);
     if (go_has(runtime, GO_CONTROLLER_HEAP_GOAL))
-        return values[GO_CONTROLLER_HEAP_GOAL];
-    return values[GO_MEMSTATS_NEXT_GC];
+        return ledger->values[GO_CONTROLLER_HEAP_GOAL];
+    return ledger->values[GO_MEMSTATS_NEXT_GC];
 }
 
 // Sizes of the heap: 1.19 keeps them in the pacer, older versions in memstats.
@@ -134,7 +146,7 @@ void go_ledger_compute(const struct go_runtime *runtime, const struct go_ledger 
     compute_heap(runtime, ledger, ret_stats);
     compute_objects(runtime, ledger, ret_stats);
     compute_system(runtime, ledger, ret_stats);
-    ret_stats->next_gc = next_gc(runtime, values);
+    ret_stats->next_gc = next_gc(runtime, ledger);
     ret_stats->last_gc = values[GO_MEMSTATS_LAST_GC_UNIX];
     ret_stats->num_gc = values[GO_MEMSTATS_NUMGC];
     ret_stats->num_forced_gc = values[GO_MEMSTATS_NUMFORCEDGC];

@@ -178,8 +178,9 @@ extern const char *const go_object_names[GO_OBJECT_COUNT];
 // How sure a row is, surest first.
 enum go_proven {
     GO_PROVEN_RUN, // from DWARF; every figure compared with ReadMemStats of programs built with it
-    GO_PROVEN_BINARY, // from the DWARF of a real binary, which was run and read
-    GO_PROVEN_SOURCE, // from Go's source; a stripped binary of that version was run and read
+    GO_PROVEN_BINARY, // from the DWARF of a real binary; the counters of a running one agree with
+                      // its spans
+    GO_PROVEN_SOURCE, // from Go's source and a real binary's machine code; counters and spans agree
 };
 
 enum { GO_SIZE_CLASSES_MAX = 68, GO_MINOR_FIRST = 11, GO_MINOR_LAST = 27 };
