@@ -20,6 +20,7 @@ struct session {
     size_t body_bytes;
 };
 
+// All that lives; nothing else of the program is of any size.
 static struct session sessions[SESSION_MAX];
 static size_t session_count, live_bytes;
 
@@ -37,6 +38,7 @@ static size_t next_body_bytes(uint32_t *state)
     return 1 + next_random(state) % largest;
 }
 
+// Accepts clients until the bodies come to what a busy hour brings.
 static int take_load(void)
 {
     uint32_t state = 1;
@@ -86,6 +88,7 @@ static int check_sessions(void)
     return 0;
 }
 
+// Three phases, one after the other, each begun by a word from outside.
 int main(void)
 {
     if (!wait_for_word("started") || take_load() < 0)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ebb explain: parse, survey, print. Tool world; no state.
+//
+// One TARGET is read and printed with all that is known of it. --all reads every process in turn
+// into a table; a process that fails, ends or refuses is counted, and the others go on. The survey
+// decides what a reading is; nothing here looks into memory, so that text and JSON agree.
 #include "cmd/verbs.h"
 
 #include <errno.h>
@@ -16,23 +20,28 @@
 #include "survey/survey.h"
 
 const struct option_spec explain_options[] = {
+    // A mode rather than a verb of its own: the same reading, only shorter.
     {.name = "all",
      .letter = 'a',
      .kind = OPTION_FLAG,
      .help = "A table of every process that may be read, sorted by what could be got back."},
+    // Growth needs two readings at least, and the survey takes one in about a second.
     {.name = "for",
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .help = "Watch that long first, and judge whether it grows."},
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "JSON instead of text."},
     {.name = "bytes", .letter = 'b', .kind = OPTION_FLAG, .help = "Exact bytes instead of MiB."},
+    // Without it a verdict is no failure: scripts under `set -e` would stop at every process.
     {.name = "exit-code", .kind = OPTION_FLAG, .help = "Exit with 10 + the number of the verdict."},
+    // A target can be as large and as odd as it likes: what the reading takes has a limit.
     {.name = "budget",
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .fallback = "1s",
      .help = "The longest that the reading of one runtime may take, and of --all 30 times that; "
              "0 for no limit."},
+    // The same name in every verb that reads processes.
     {.name = "proc-root",
      .kind = OPTION_STRING,
      .argument = "DIR",
@@ -48,12 +57,12 @@ static const uint64_t ns_per_s = 1000000000ULL, ns_per_ms = 1000000ULL;
 
 // What the run needs at hand.
 struct explain {
-    const struct command *command;
-    struct survey_options survey_options;
-    struct render_style style;
-    uint64_t budget_ns;
+    const struct command *command;        // the line that was typed
+    struct survey_options survey_options; // the same for every process
+    struct render_style style;            // of text; JSON has none
+    uint64_t budget_ns;                   // as it was given; 0 none
     bool is_json;
-    struct progress progress;
+    struct progress progress; // on stderr, while it takes long
 };
 
 // For time that has passed; never for time of day.
@@ -164,6 +173,7 @@ static int explain_one(struct explain *explain)
     int status = target_resolve(proc_root, options->operands[0], &pid);
     if (status != EXIT_DONE)
         return status;
+    // Large, and filled in only on success.
     struct survey survey;
     int error = survey_take(&explain->survey_options, pid, &survey);
     progress_end(&explain->progress);
@@ -204,6 +214,7 @@ static int add_process(struct explain *explain, pid_t pid, struct table *table,
         return 0;
     case ECHILD:
     case ENOEXEC:
+        // They are listed by the kernel all the same.
         // Zombies and kernel threads have no memory.
         return 0;
     default:
@@ -275,6 +286,7 @@ static int explain_all(struct explain *explain)
         free(entries);
         return target_refuse_list(explain->survey_options.proc_root, error);
     }
+    // From here on failures of single processes are only counted.
     struct table table = {0};
     struct leftovers leftovers = {0};
     error = fill_table(explain, entries, count, &table, &leftovers);

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // --help and `ebb help`, from the tables. Tool world; no state.
+//
+// Help is what a tired engineer reads first, so each page has the same order: what it is for, how
+// it is called, what it does to the target, options, examples, exit status. Everything fits 80
+// columns, whatever the terminal: the same text is read in a pager, a log and a bug report. Text is
+// wrapped here rather than in the tables, so that a change of wording is a change of one string.
 #include "cmd/help.h"
 
 #include <stdio.h>
@@ -27,6 +32,7 @@ static const struct help_status statuses[] = {
     {0, false, NULL},
 };
 
+// The same for every verb, so that a script needs to learn it once.
 const struct help_status *help_statuses(void)
 {
     return statuses;
@@ -72,6 +78,7 @@ static void print_option(struct output *output, const struct option_spec *spec)
         snprintf(letter, sizeof(letter), "-%c,", spec->letter);
     snprintf(left, sizeof(left), "  %s --%s%s%s", letter, spec->name, argument[0] ? "=" : "",
              argument);
+    // Left what is typed, right what it does.
     output_printf(output, "%s", left);
     pad_to(output, strlen(left), OPTION_COLUMN);
     if (spec->fallback)
@@ -91,6 +98,7 @@ static void print_options(struct output *output, const struct option_spec *table
 // Verdicts take one paragraph here; the man page lists each.
 static void print_statuses(struct output *output, bool with_verdicts)
 {
+    // Those that every verb may answer with come first.
     output_printf(output, "\nExit status:\n");
     for (const struct help_status *row = statuses; row->text; row++) {
         if (!row->is_verdict)
@@ -175,6 +183,7 @@ int help_refuse(void)
 {
     struct output output = {0};
     help_render(NULL, &output);
+    // Without memory there is nothing to show; the status still tells.
     if (output.error == 0)
         message_text(output.buffer.data, output.buffer.len);
     buffer_free(&output.buffer);
@@ -187,6 +196,7 @@ static bool operand_verb(const struct command *command, const struct verb **ret_
 {
     const struct options *options = &command->options;
     *ret_verb = NULL;
+    // No verb is a question too: the one for all of them.
     if (options->operand_count == 0)
         return true;
     if (options->operand_count > 1) {

@@ -3,6 +3,10 @@
 //
 // Process names are anyone's to choose, and bash's compgen -W runs what stands in its words: names
 // go into the reply by builtins alone, and only harmless ones.
+//
+// Each shell gets a script without any call of ebb in it: completing must be instant, and must work
+// where ebb itself is not allowed to run. Hidden verbs are left out. An option's argument is
+// completed where it is one of few words or a folder; numbers are for the user to choose.
 #include "cmd/help.h"
 
 #include <errno.h>
@@ -271,6 +275,7 @@ static void render_fish(struct output *output)
     }
 }
 
+// By the name of the shell's program.
 int help_render_completion(const char *shell, struct output *output)
 {
     if (strcmp(shell, "bash") == 0)

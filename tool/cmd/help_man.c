@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Man pages in troff (man(7)), from the tables. Tool world; pure.
+//
+// man(7) and not mdoc(7): every formatter knows it, down to the small ones in containers. The pages
+// are made when ebb is built and never kept in the tree, so there is nothing to forget; they hold
+// no date, so that two builds of one source are the same byte by byte.
 #include "cmd/help.h"
 
 #include <stdio.h>
@@ -72,6 +76,7 @@ static void put_head(struct output *output, const char *page, const char *purpos
 {
     output_printf(output, ".TH \"%s\" 1 \"\" \"ebb %s\" \"User Commands\"\n.SH NAME\n", page,
                   EBB_VERSION);
+    // The dash that apropos looks for is an escaped one.
     put_text(output, page);
     output_printf(output, " \\- ");
     put_line(output, purpose);
@@ -106,6 +111,7 @@ static void render_ebb(struct output *output)
     put_options(output, verb_global_options());
     put_statuses(output, false);
     put_environment(output);
+    // Every page of ebb, then what explains the words that they use.
     output_printf(output, ".SH SEE ALSO\n");
     for (const struct verb *verb = verb_table(); verb->name; verb++) {
         if (!verb->is_hidden)
@@ -147,6 +153,7 @@ static void render_verb(const struct verb *verb, struct output *output)
     output_printf(output, ".SH SEE ALSO\n.BR ebb (1)\n");
 }
 
+// Section 1 for all of them: ebb is a user's command even where root runs it.
 void help_render_man(const struct verb *verb, struct output *output)
 {
     if (verb)

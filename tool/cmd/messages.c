@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages on stderr and results on stdout. Tool world; no state of its own.
+//
+// write() and not stdio: one message is one write, an error of the disk is seen when it happens and
+// not at exit, and there is no buffer that a fork could write twice.
 #include "cmd/messages.h"
 
 #include <errno.h>
@@ -12,6 +15,7 @@
 
 #include "render/format.h"
 
+// The renderers' own escaping, so that a name looks the same in a message and in a report.
 void message_escape(const char *name, char *ret_shown, size_t size)
 {
     struct buffer shown = {0};
@@ -25,6 +29,7 @@ void message_escape(const char *name, char *ret_shown, size_t size)
 static int write_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
+        // A pipe or a disk may take less than all of it.
         ssize_t written = write(fd, data, len);
         if (written < 0 && errno == EINTR)
             continue;
@@ -94,6 +99,7 @@ int output_finish(struct output *output)
     if (error == 0)
         error = write_all(STDOUT_FILENO, output->buffer.data, output->buffer.len);
     buffer_free(&output->buffer);
+    // Empty again: a verb may print more than once.
     *output = (struct output){0};
     if (error == 0)
         return EXIT_DONE;

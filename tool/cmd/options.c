@@ -3,6 +3,9 @@
 //
 // getopt_long() is not used: it keeps its state in globals, prints by itself, accepts abbreviations
 // that break when an option is added, and its table would be a second list to keep in step.
+//
+// The line is walked once, from left to right; what is given last counts, as with other tools, so
+// that an alias can be overruled. Defaults are parsed by the same functions as arguments are.
 #include "cmd/options.h"
 
 #include <errno.h>
@@ -43,6 +46,7 @@ size_t options_count(const struct option_spec *table)
     return count;
 }
 
+// For help, and for the message that an argument is missing.
 void options_argument(const struct option_spec *spec, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
@@ -197,6 +201,7 @@ static int take_next_word(struct parser *parser, const struct option_spec *spec,
     return take_value(parser, spec, value, spelled, parser->argv[parser->next++]);
 }
 
+// Most unknown options are slips: the nearest known one saves a look at --help.
 static int unknown_long(const struct parser *parser, const char *name, size_t len)
 {
     // Both tables together: the slip may have been meant for either.
@@ -208,6 +213,7 @@ static int unknown_long(const struct parser *parser, const char *name, size_t le
             words[count++] = table[i].name;
     }
     words[count] = NULL;
+    // What was typed may be of any length and hold any byte; words that are too long are no slips.
     char typed[MESSAGE_NAME_MAX], shown[MESSAGE_NAME_MAX];
     text_copy((struct text){name, len}, typed, sizeof(typed));
     message_escape(typed, shown, sizeof(shown));
@@ -224,6 +230,7 @@ static int take_long(struct parser *parser, const char *word)
     // An argument may hold further equal signs: only the first one parts.
     size_t len = strcspn(name, "=");
     struct option_value *value;
+    // "--=x" has no name at all.
     const struct option_spec *spec = len ? find(parser->options, name, len, &value) : NULL;
     if (!spec)
         return unknown_long(parser, name, len);
@@ -256,6 +263,7 @@ static int take_letters(struct parser *parser, const char *word)
                 return fail(parser, "unknown option '-%c' in '%s'", *letter, shown);
             return fail(parser, "unknown option in '%s'", shown);
         }
+        // Messages name the option as it was typed, short or long.
         char spelled[8];
         snprintf(spelled, sizeof(spelled), "-%c", spec->letter);
         int error;
@@ -317,6 +325,7 @@ const struct option_value *options_get(const struct options *options, const char
     return value;
 }
 
+// Off unless it was given.
 bool options_flag(const struct options *options, const char *name)
 {
     return options_get(options, name)->number != 0;

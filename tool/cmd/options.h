@@ -42,6 +42,7 @@ struct option_value {
 enum { OPTIONS_MAX = 32, OPTIONS_ERROR_MAX = 400 };
 
 struct options {
+    // Only options_get() and options_flag() should look at the first two.
     const struct option_spec *tables[2]; // the verb's, then the global ones; either may be NULL
     struct option_value values[2][OPTIONS_MAX];
     char **operands; // what is no option, in order; borrowed from argv

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a mistyped word was probably meant to be. Tool world; pure, no state.
+//
+// Only ever a proposal: what was typed is refused all the same. A command line that means something
+// else after an update of ebb would be worse than one that fails.
 #include "cmd/options.h"
 
 #include <string.h>
@@ -20,11 +23,13 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
     // From nothing to the first j letters takes j slips.
     for (size_t j = 0; j <= b_len; j++)
         rows[0][j] = j;
+    // Row i: from the first i letters of `a` to each beginning of `b`.
     for (size_t i = 1; i <= a_len; i++) {
         size_t *row = rows[i % 3];
         const size_t *last = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
+            // Change a letter, drop or add one, or swap two: whatever costs least.
             size_t change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
             row[j] = smaller(change, smaller(last[j], row[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])

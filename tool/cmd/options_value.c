@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The values of options: sizes, durations, counts. Tool world; pure, no state.
+//
+// Everything is unsigned and checked for overflow: a size that wraps round would be a small one.
+// Fractions are kept exact as a numerator and a denominator until the unit is known.
 #include "cmd/options.h"
 
 #include <errno.h>
@@ -37,6 +40,7 @@ static uint64_t take_unit(struct text *rest, const struct unit *units, uint64_t 
 // ".25" of `factor`, at most nine digits. False when a point has no digit behind it, or too many.
 static bool take_fraction(struct text *rest, uint64_t *ret_numerator, uint64_t *ret_denominator)
 {
+    // Nothing behind the number is 0 of 1.
     *ret_numerator = 0;
     *ret_denominator = 1;
     if (!text_take_prefix(rest, "."))
@@ -96,6 +100,7 @@ int options_parse_duration(struct text text, uint64_t *ret_ns)
     // Only a number that stands alone may go without a unit: "1m30" is a slip.
     uint64_t fallback = 1000000000ULL;
     do {
+        // At least one quantity: an empty text is none.
         int error = take_quantity(&text, duration_units, fallback, &ns);
         if (error < 0)
             return error;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the process that the user means, or says why there is none. Tool world; no state.
+//
+// A wrong guess would show somebody else's memory under the right question, so nothing is guessed:
+// a name must be a whole name and must be one process's. What is read here only serves to choose
+// and to explain a failure; the survey opens the process anew and checks that it stays the same.
 #include "cmd/target.h"
 
 #include <errno.h>
@@ -83,11 +87,13 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
     case ESRCH:
         message_error("no process %d (it ended or never was)", (int)pid);
         return EXIT_NO_PROCESS;
+    // From here on the process is there, and has no memory to explain.
     case ECHILD:
         return refuse_zombie(proc_root, pid);
     case ENOEXEC:
         message_error("process %d: a kernel thread has no memory of its own", (int)pid);
         return EXIT_FAILED;
+    // It was read twice, and both times it became another program meanwhile.
     case ESTALE:
         message_error("process %d called exec while it was read, twice: try again", (int)pid);
         return EXIT_FAILED;
@@ -194,6 +200,7 @@ static pid_t thread_leader(const char *proc_root, pid_t tid)
 // What is all digits is a PID, even where a process has such a name.
 static int resolve_pid(const char *proc_root, struct text digits, const char *shown, pid_t *ret_pid)
 {
+    // Only digits come here, so that a failure means overflow.
     uint64_t number;
     if (!text_take_u64(&digits, &number) || number > PID_LARGEST) {
         message_error("'%s' is too large for a PID: the largest is %d", shown, PID_LARGEST);
@@ -219,6 +226,7 @@ static int resolve_pid(const char *proc_root, struct text digits, const char *sh
 // Looks at the form first, so that a slip is not searched for as a name.
 int target_resolve(const char *proc_root, const char *text, pid_t *ret_pid)
 {
+    // Escaped once, for whichever message it comes to.
     char shown[MESSAGE_NAME_MAX];
     message_escape(text, shown, sizeof(shown));
     size_t len = strlen(text);

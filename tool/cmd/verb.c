@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the command line to the verb's run function. Tool world; no state.
+//
+// The order in which a line is judged: is there a verb, do its options parse, is help or the
+// version asked for, does it take operands at all. Only then does the verb run, so that none of
+// them has to repeat this. Messages go to stderr, and what was asked for to stdout: a pipe gets
+// results only.
 #include "cmd/verb.h"
 
 #include <stdlib.h>

@@ -12,11 +12,11 @@
 
 // What a verb's run function gets.
 struct command {
-    const struct verb *verb;
-    struct options options;
-    bool color;     // results shall have colours
-    bool unicode;   // the locale is UTF-8
-    unsigned width; // columns of the terminal; 0 where stdout is none
+    const struct verb *verb; // itself: for its name in messages
+    struct options options;  // all parsed; the verb checks what does not go together
+    bool color;              // results shall have colours
+    bool unicode;            // the locale is UTF-8
+    unsigned width;          // columns of the terminal; 0 where stdout is none
 };
 
 // A command line and what it is good for.

@@ -14,6 +14,7 @@
 #include <string.h>
 
 // explain
+// The first form is what nearly everybody wants.
 static const char *const explain_usage[] = {"[OPTION]... TARGET", "[OPTION]... --all", NULL};
 static const char *const explain_description[] = {
     "Reads one process from outside and prints its account: the bytes that the program has in use, "
@@ -26,6 +27,7 @@ static const char *const explain_description[] = {
     "Whether memory grows can only be told over time: --for 30s watches first.",
     NULL,
 };
+// From the first question to the use in scripts.
 static const struct verb_example explain_examples[] = {
     {"ebb explain 4121", "the account and the verdict of process 4121"},
     {"ebb explain --for 30s redis-server", "watch for half a minute: does it grow?"},
@@ -44,6 +46,7 @@ static const char *const doctor_description[] = {
     "It only reads, and needs no privileges.",
     NULL,
 };
+// What root may do is often the question.
 static const struct verb_example doctor_examples[] = {
     {"ebb doctor", "what works here"},
     {"sudo ebb doctor", "what works as root"},
@@ -120,6 +123,7 @@ static const char *const color_choices[] = {"auto", "always", "never", NULL};
 
 // Behind the verb's own in every list. --help and --version are answered by the frame.
 static const struct option_spec global_options[] = {
+    // Always or never for those who know better than the terminal: pagers, recordings of CI.
     {.name = "color",
      .kind = OPTION_CHOICE,
      .choices = color_choices,
@@ -130,6 +134,7 @@ static const struct option_spec global_options[] = {
     {.name = NULL},
 };
 
+// A function rather than a global: who looks at the table cannot change it.
 const struct verb *verb_table(void)
 {
     return table;

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ebb explain of a live process: the rows sum, forms and statuses agree, colours follow the rules.
+. "$SRC/tests/cli/tap.sh"
+
+sleep 60 &
+target=$!
+trap 'kill "$target" 2>/dev/null' EXIT
+# Until it has called exec, it is still a shell.
+for _ in $(seq 100); do
+    [ "$(cat "/proc/$target/comm")" = sleep ] && break
+    sleep 0.02
+done
+
+# json EXPRESSION: true of the last output, parsed as `it`.
+json() {
+    python3 -c 'import json, sys
+it = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
+}
+has_escape() { grep -q $'\e' "$TMPDIR/$1"; }
+has_no_escape() { ! has_escape "$1"; }
+
+shows "(pid $target)" explain "$target"
+check 'no colours where stdout is no terminal' has_no_escape out
+run "$EBB" explain --color=always "$target"
+check '--color=always has colours' has_escape out
+
+run "$EBB" explain --json "$target"
+check 'JSON: success' ended_with 0
+check 'JSON: the process' json "it['pid'] == $target and it['name'] == 'sleep'"
+check 'JSON: rows sum to RSS' json 'sum(row["bytes"] for row in it["account"]) == it["rss_bytes"]'
+check 'JSON: effective RSS' json 'it["effective_rss_bytes"] == it["rss_bytes"] - it["lazy_bytes"]'
+code=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["verdict"]["code"])' <"$TMPDIR/out")
+run "$EBB" explain --exit-code "$target"
+check '--exit-code is 10 + the verdict' ended_with $((10 + code))
+run bash -c '"$EBB" explain --exit-code '"$target"' >/dev/full'
+check 'a verdict that cannot be written is a failure' ended_with 1
+
+run "$EBB" explain --for 1s --json "$target"
+check '--for watches' ended_with 0
+check '--for shows no progress where stderr is no terminal' is_quiet err
+
+run "$EBB" explain --all --json
+check '--all: success' ended_with 0
+check '--all: has the process' json "any(row['pid'] == $target for row in it['processes'])"
+run "$EBB" explain --all
+check '--all: a line for the process' grep -qE "^ *$target +sleep " "$TMPDIR/out"
+
+# On a terminal, by way of a pseudo-terminal.
+on_terminal() {
+    run env TERM=xterm "$@" python3 -c '
+import os, pty, sys
+out = os.open(sys.argv[1], os.O_WRONLY)
+def read(fd):
+    data = os.read(fd, 4096)
+    os.write(out, data)
+    return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' \
+        "$TMPDIR/terminal" "$EBB" explain "$target"
+}
+: >"$TMPDIR/terminal"
+on_terminal -u NO_COLOR
+check 'colours on a terminal' has_escape terminal
+: >"$TMPDIR/terminal"
+on_terminal NO_COLOR=1
+check 'no colours with NO_COLOR' has_no_escape terminal
+: >"$TMPDIR/terminal"
+on_terminal -u NO_COLOR TERM=dumb
+check 'no colours on a dumb terminal' has_no_escape terminal
+
+# Somebody else's process: as root by giving up root, else by looking at root's.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+    run setpriv --reuid=65534 --regid=65534 --clear-groups "$EBB" explain "$target"
+    check 'a partial reading is a result' ended_with 0
+    check 'and says what could not be read' says out 'Could not read'
+else
+    skip 'a partial reading' 'needs root and setpriv'
+fi
+
+done_testing
