@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "proc/process.h"
+#include "proc/process_internal.h"
 
 // include/uapi/linux/fs.h of 6.7; older headers lack it, and the running kernel decides anyway.
 struct scan_region {
@@ -197,9 +197,12 @@ int pagemap_count_with(struct process *process, const struct page_range *ranges,
         counting->counted_end = 0;
         error = count_batches(counting, read_batch);
     }
-    // Both ways fail oddly when the address space goes away.
-    int ended = error ? process_check(process) : 0;
-    if (!error) {
+    // When the address space goes away, reading fails oddly, and a scan finds nothing and is
+    // content.
+    int ended = 0;
+    if (error || !process_has_same_memory(process))
+        ended = process_check(process);
+    if (!error && !ended) {
         ret_counts->present_bytes += counting->counts.present_bytes;
         ret_counts->swapped_bytes += counting->counts.swapped_bytes;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is inside a process handle; for process.c and process_peek.c only. Tool world; one thread.
+// What is inside a process handle; for the reading of memory next to it only. Tool world; one
+// thread.
 #ifndef EBB_PROC_PROCESS_INTERNAL_H
 #define EBB_PROC_PROCESS_INTERNAL_H
 
