@@ -8,7 +8,7 @@ from .outcome import Outcome
 
 # Each folder may include itself and every folder on a lower line; not its neighbours on the line.
 TOOL_LAYERS = [["base"], ["proc"], ["image"], ["runtime"], ["account"], ["survey"],
-               ["lever", "history", "serve"], ["render"], ["cmd"]]
+               ["doctor", "lever", "history", "serve"], ["render"], ["cmd"]]
 LIB_LAYERS = [["base"], ["os", "wire"], ["heap"], ["release", "profile"], ["shim"]]
 RUNTIME_FAMILIES = ("go", "glibc", "allocators", "managed")
 

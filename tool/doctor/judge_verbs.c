@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The doctor on what can be done here and now: explaining, and taking lazy pages of others. Tool
+// world; pure.
+#include <errno.h>
+
+#include "doctor/judge.h"
+
+// Reading files of /proc takes ptrace read access; a runtime's own memory takes attach access,
+// which Yama narrows (fs/proc/base.c: proc_mem_open() asks for PTRACE_MODE_ATTACH).
+static void judge_explain(struct doctor_report *report)
+{
+    const struct doctor_readings *readings = &report->readings;
+    int scope = readings->host.ptrace_scope;
+    struct doctor_item *item =
+        doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "explain", "ebb explain");
+    if (!readings->has_self) {
+        item->status = DOCTOR_LIMITED;
+        doctor_say(
+            item, "what the files of this tree tell; no memory of a process can be read from them");
+        return;
+    }
+    bool privileged = doctor_can(readings, DOCTOR_CAP_SYS_PTRACE);
+    if (privileged && scope != 3) {
+        doctor_say(item, "every process that is seen here, with the runtimes' own counters");
+        return;
+    }
+    item->status = DOCTOR_LIMITED;
+    if (privileged)
+        doctor_say(item, "every process that is seen here, but without the runtimes' own counters");
+    else if (scope <= 0)
+        doctor_say(item, "processes of your own user, with the runtimes' own counters");
+    else
+        doctor_say(item, "processes of your own user, without the runtimes' own counters (Yama)");
+    doctor_advise(item, privileged ? "a kernel.yama.ptrace_scope below 3"
+                                   : "sudo ebb explain, or CAP_SYS_PTRACE");
+}
+
+// What the account lacks where the kernel itself does not tell.
+static void judge_explain_lazy(struct doctor_report *report)
+{
+    const struct doctor_readings *readings = &report->readings;
+    struct doctor_item *item =
+        doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "explain_lazy", "the row \"lazily freed\"");
+    if (!doctor_frees_lazily(readings) && readings->probes.madv_free == DOCTOR_NOT_ASKED) {
+        doctor_say(item, "always 0: this kernel has no lazily freed memory");
+    } else if (doctor_kernel_has(readings, 4, 12)) {
+        doctor_say(item, "as the kernel counts it");
+    } else if (doctor_kernel_has(readings, 4, 5)) {
+        item->status = DOCTOR_MISSING;
+        doctor_say(item,
+                   "not there: lazily freed pages look like pages in use or kept on this kernel");
+        doctor_advise(item, "a kernel of 4.12 or later");
+    } else {
+        doctor_say(item, "always 0: this kernel has no lazily freed memory");
+    }
+}
+
+// Which of the ways to take lazy pages of another process the kernel would allow.
+static void judge_reclaim(struct doctor_report *report)
+{
+    const struct doctor_readings *readings = &report->readings;
+    const struct doctor_probes *probes = &readings->probes;
+    struct doctor_item *item =
+        doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "reclaim", "reclaim from outside");
+    if (!readings->has_self) {
+        item->status = DOCTOR_MISSING;
+        doctor_say(item, "not from another tree");
+        return;
+    }
+    bool has_call = probes->process_madvise != DOCTOR_NOT_ASKED &&
+                    probes->process_madvise != -ENOSYS && doctor_kernel_has(readings, 5, 10);
+    bool may_call = has_call && doctor_can(readings, DOCTOR_CAP_SYS_NICE);
+    bool by_group = probes->group_reclaim == 0;
+    if (may_call && probes->frame_numbers == 0) {
+        doctor_say(item, "the kernel would allow it page by page%s",
+                   by_group ? ", and by group" : "");
+        return;
+    }
+    item->status = DOCTOR_LIMITED;
+    if (may_call && !doctor_has_swap(readings))
+        doctor_say(
+            item, "the kernel would allow it by whole mappings only, which splits live huge pages");
+    else if (by_group)
+        doctor_say(item, "the kernel would allow it for our own group as a whole only");
+    else
+        item->status = DOCTOR_MISSING;
+    if (item->status == DOCTOR_MISSING)
+        doctor_say(item,
+                   has_call
+                       ? "the kernel has the means, but rights are lacking"
+                       : "this kernel has no call for it; pressure (a balloon) is what remains");
+    if (has_call)
+        doctor_advise(item, "root with CAP_SYS_NICE, CAP_SYS_PTRACE and CAP_SYS_ADMIN");
+}
+
+void doctor_judge_verbs(struct doctor_report *report)
+{
+    judge_explain(report);
+    judge_explain_lazy(report);
+    judge_reclaim(report);
+}
