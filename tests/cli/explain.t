@@ -5,7 +5,7 @@
 
 sleep 60 &
 target=$!
-trap 'kill "$target" 2>/dev/null' EXIT
+trap 'kill "$target"; wait "$target" 2>/dev/null' EXIT
 # Until it has called exec, it is still a shell.
 for _ in $(seq 100); do
     [ "$(cat "/proc/$target/comm")" = sleep ] && break
@@ -19,7 +19,7 @@ it = json.load(open(sys.argv[1]))
 sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
 }
 has_escape() { grep -q $'\e' "$TMPDIR/$1"; }
-has_no_escape() { ! has_escape "$1"; }
+has_no_escape() { [ -s "$TMPDIR/$1" ] && ! has_escape "$1"; }
 
 shows "(pid $target)" explain "$target"
 check 'no colours where stdout is no terminal' has_no_escape out
@@ -49,7 +49,7 @@ check '--all: a line for the process' grep -qE "^ *$target +sleep " "$TMPDIR/out
 
 # On a terminal, by way of a pseudo-terminal.
 on_terminal() {
-    run env TERM=xterm "$@" python3 -c '
+    run env -u NO_COLOR TERM=xterm "$@" python3 -c '
 import os, pty, sys
 out = os.open(sys.argv[1], os.O_WRONLY)
 def read(fd):
@@ -60,13 +60,13 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' \
         "$TMPDIR/terminal" "$EBB" explain "$target"
 }
 : >"$TMPDIR/terminal"
-on_terminal -u NO_COLOR
+on_terminal
 check 'colours on a terminal' has_escape terminal
 : >"$TMPDIR/terminal"
 on_terminal NO_COLOR=1
 check 'no colours with NO_COLOR' has_no_escape terminal
 : >"$TMPDIR/terminal"
-on_terminal -u NO_COLOR TERM=dumb
+on_terminal TERM=dumb
 check 'no colours on a dumb terminal' has_no_escape terminal
 
 # Somebody else's process: as root by giving up root, else by looking at root's.
