@@ -235,14 +235,14 @@ static int add_process(struct explain *explain, pid_t pid, struct table *table,
 static int fill_table(struct explain *explain, const struct proc_entry *entries, size_t count,
                       struct table *table, struct leftovers *leftovers)
 {
-    uint64_t started_ns = clock_now_ns(), shown_ns = 0;
-    uint64_t limit_ns;
+    uint64_t started_ns = clock_now_ns(), shown_ns = 0, limit_ns;
     // An overflow means centuries, which is no limit either.
-    bool is_limited = explain->budget_ns > 0 &&
-                      !__builtin_mul_overflow(explain->budget_ns, ALL_BUDGETS, &limit_ns);
+    if (explain->budget_ns == 0 ||
+        __builtin_mul_overflow(explain->budget_ns, ALL_BUDGETS, &limit_ns))
+        limit_ns = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         uint64_t passed_ns = clock_now_ns() - started_ns;
-        if (is_limited && passed_ns > limit_ns) {
+        if (passed_ns > limit_ns) {
             leftovers->unreached = count - i;
             break;
         }
