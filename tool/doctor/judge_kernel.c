@@ -136,7 +136,7 @@ static void judge_group_reclaim(struct doctor_report *report)
                    is_v1 ? "; it takes the page cache too" : "");
         return;
     }
-    item->status = DOCTOR_MISSING;
+    item->status = probe == DOCTOR_NOT_ASKED ? DOCTOR_INFO : DOCTOR_MISSING;
     if (probe == DOCTOR_NOT_ASKED)
         doctor_say(item, "not looked at: this tree does not know ebb itself");
     else if (!is_v1 && !doctor_kernel_has(readings, 5, 19))

@@ -89,6 +89,10 @@ static void judge_limit(struct doctor_report *report)
 {
     const struct cgroup *cgroup = &report->readings.cgroup;
     struct doctor_item *item = doctor_add(report, DOCTOR_GROUP, DOCTOR_INFO, "limit", "limit");
+    if (!cgroup->directory[0]) {
+        doctor_say(item, "unknown");
+        return;
+    }
     if (cgroup->limit_bytes == CGROUP_NO_LIMIT) {
         // In a namespace a limit of version 2 may lie above what can be seen.
         bool is_blind = cgroup->version == 2 && report->readings.in_cgroup_namespace;
@@ -121,10 +125,10 @@ void doctor_judge_group(struct doctor_report *report)
     struct doctor_item *item =
         doctor_add(report, DOCTOR_GROUP, DOCTOR_OK, "cgroup", "memory group");
     if (cgroup->version == 0) {
-        item->status = DOCTOR_MISSING;
-        doctor_say(item, report->readings.has_self
-                             ? "none: no memory controller"
-                             : "not looked at: this tree does not know ebb itself");
+        bool has_self = report->readings.has_self;
+        item->status = has_self ? DOCTOR_MISSING : DOCTOR_INFO;
+        doctor_say(item, has_self ? "none: no memory controller"
+                                  : "not looked at: this tree does not know ebb itself");
         return;
     }
     doctor_say(item, "version %d, %.300s", cgroup->version, cgroup->path);

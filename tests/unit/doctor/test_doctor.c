@@ -195,6 +195,8 @@ static void test_group(void **state)
     readings.cgroup.limit_bytes = 1 << 30;
     snprintf(readings.cgroup.limit_path, 512, "..");
     check(&readings, "limit", DOCTOR_INFO, "1.00 GiB, set by a group above");
+    readings.cgroup.directory[0] = '\0';
+    check(&readings, "limit", DOCTOR_INFO, "unknown");
     readings.cgroup.version = 0;
     check(&readings, "cgroup", DOCTOR_MISSING, "no memory controller");
     assert_false(has_item(&readings, "limit"));
