@@ -10,7 +10,7 @@
 
 enum {
     SIZE_FLAGS = 7,
-    LATE_CHECK_CHUNKS = 256,
+    CLOCK_CHECK_CHUNKS = 64,
     // Behind prev_size, size, fd, bk come the two links of large chunks: all of it stays.
     FREE_HEADER_BYTES = 48,
     UNSORTED_BIN = 1,
@@ -43,14 +43,14 @@ static int chunk_read(const struct glibc_walk *walk, uint64_t address, struct fr
     return bytes <= region->end - address ? 0 : -EBADMSG;
 }
 
-// Time and effort, looked at now and then.
+// Looks at the clock now and then.
 static int walk_check(const struct glibc_walk *walk, uint64_t chunks)
 {
-    if (walk->peek_limit && walk->memory->peeked_pages > walk->peek_limit)
-        return -E2BIG;
-    if (chunks % LATE_CHECK_CHUNKS == 0 && glibc_memory_is_late(walk->memory))
+    if (chunks % CLOCK_CHECK_CHUNKS != 0)
+        return 0;
+    if (glibc_memory_is_late(walk->memory))
         return -ETIME;
-    return 0;
+    return walk->give_up_ns && glibc_now_ns() > walk->give_up_ns ? -E2BIG : 0;
 }
 
 // One direction along one bin. `*stop` is the chunk at which the other direction must end: it was
@@ -110,6 +110,33 @@ uint64_t glibc_fast_next(const struct glibc_walk *walk, uint64_t address, uint64
 {
     // Since 2.32 the link is protected by the place it lies at.
     return walk->is_mangled ? link ^ ((address + GLIBC_CHUNK_HEADER_BYTES) >> 12) : link;
+}
+
+// Whether `link` can be what it seems: the end, or another chunk of the same size.
+static bool link_is_sound(const struct glibc_walk *walk, uint64_t link, uint64_t size)
+{
+    struct free_chunk next;
+    return link == 0 || (chunk_read(walk, link, &next) == 0 && chunk_bytes(&next) == size);
+}
+
+bool glibc_links_are_mangled(const struct glibc_walk *walk)
+{
+    for (unsigned index = 0; index < GLIBC_FASTBINS; index++) {
+        uint64_t head = walk->arena->fastbins[index];
+        struct free_chunk chunk;
+        if (head == 0 || chunk_read(walk, head, &chunk) != 0)
+            continue;
+        // At low addresses a protected link may still lie in the arena, but hardly on a chunk of
+        // this size.
+        struct glibc_walk mangled = *walk;
+        mangled.is_mangled = true;
+        uint64_t size = chunk_bytes(&chunk);
+        uint64_t next = glibc_fast_next(&mangled, head, chunk.forward);
+        bool bare_is_sound = link_is_sound(walk, chunk.forward, size);
+        if (bare_is_sound != link_is_sound(walk, next, size))
+            return !bare_is_sound;
+    }
+    return true;
 }
 
 // One step along a fastbin: from the links that were collected, or from the target's memory.

@@ -12,21 +12,6 @@ enum {
     SEARCH_PAGES_MAX = 65536,
 };
 
-bool glibc_brk(const struct target *target, uint64_t *ret_start, uint64_t *ret_end)
-{
-    const struct mappings *mappings = target->mappings;
-    bool found = false;
-    for (size_t i = 0; i < mappings->count; i++) {
-        if (mappings->items[i].kind != MAPPING_BRK)
-            continue;
-        if (!found)
-            *ret_start = mappings->items[i].start;
-        *ret_end = mappings->items[i].end;
-        found = true;
-    }
-    return found;
-}
-
 static bool is_heap_like(const struct mapping *mapping)
 {
     return (mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK) &&

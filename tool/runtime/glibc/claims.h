@@ -6,9 +6,6 @@
 
 #include "runtime/glibc/result.h"
 
-// The brk mapping, in all its parts. False without one.
-bool glibc_brk(const struct target *target, uint64_t *ret_start, uint64_t *ret_end);
-
 // The stretches of the main arena: the brk from its first chunk to the end of its top chunk, and,
 // where the arena could not grow there, mappings that its lists lead to. `*ret_outside_bytes` is
 // what of its memory lies in none. 0 or -ENOMEM, -errno of the peek.

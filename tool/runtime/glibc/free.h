@@ -44,8 +44,9 @@ struct glibc_walk {
     struct glibc_memory *memory;
     const struct glibc_arena *arena;
     const struct glibc_regions *regions;
-    bool is_mangled;     // fastbin links are protected (2.32 and later)
-    uint64_t peek_limit; // give up with -E2BIG when so many pages were fetched in all; 0: none
+    bool is_mangled; // fastbin links are protected (2.32 and later)
+    uint64_t
+        give_up_ns; // when a walk of lists ends with -E2BIG, the other way being cheaper; 0: never
     struct glibc_links
         *links; // filled by glibc_region_walk(), used by glibc_fastbins_walk(); NULL: none
 };
@@ -56,6 +57,9 @@ struct glibc_walk {
 // the peek.
 int glibc_bins_walk(const struct glibc_walk *walk, unsigned first, unsigned last,
                     struct glibc_tally *tally);
+
+// Tells by the fastbins of the arena whether their links are protected; true where nothing tells.
+bool glibc_links_are_mangled(const struct glibc_walk *walk);
 
 // The successor of a fastbin chunk at `address` whose first word is `link`; 0 at the end.
 uint64_t glibc_fast_next(const struct glibc_walk *walk, uint64_t address, uint64_t link);

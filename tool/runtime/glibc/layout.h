@@ -82,7 +82,7 @@ struct glibc_par {
 struct glibc_par_hint {
     uint64_t heap_start, heap_end; // the brk mapping; 0 without one
     uint64_t page_bytes;
-    unsigned version; // 236 for 2.36: only its layout; 0: any
+    unsigned from, to; // versions whose layouts are looked for: 236 for 2.36
 };
 
 // Decodes a malloc_par at the start of `data`, in the layout that fits. 0; -EBADMSG when none does.

@@ -133,8 +133,7 @@ int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hin
 {
     for (size_t i = 0; i < sizeof par_layouts / sizeof par_layouts[0]; i++) {
         const struct par_layout *layout = &par_layouts[i];
-        bool is_other_version =
-            hint->version && (hint->version < layout->from || hint->version > layout->to);
+        bool is_other_version = hint->to < layout->from || hint->from > layout->to;
         if (is_other_version || len < layout->size)
             continue;
         if (int_at(data, (size_t)layout->counts + 12) > 1)

@@ -49,7 +49,6 @@ static int window_move(struct window *window, uint64_t address, uint64_t end)
     window->start = start;
     window->len = len;
     window->read_upto = start + len;
-    window->memory->peeked_pages += len / GLIBC_PAGE_BYTES;
     return 0;
 }
 

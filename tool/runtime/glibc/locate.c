@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finding glibc's malloc in a target, see locate.h. Tool world; one thread.
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +14,15 @@ enum {
     DATA_MAX_BYTES = 64 << 20,
 };
 
-// Sections that only a program linked with glibc's archive has.
-static bool has_glibc_sections(const struct image *image)
+// A static program has glibc's malloc when a text of its checks is in it; the note, which every
+// program linked with glibc has, spares others the search.
+static bool has_static_malloc(const struct image *image)
 {
-    return image_section(image, "__libc_IO_vtables") || image_section(image, "__libc_subfreeres") ||
-           image_section(image, "__libc_freeres_fn") || image_section(image, "__libc_atexit");
+    static const char text[] = "free(): invalid pointer";
+    uint64_t address;
+    bool may_be = image->section_count == 0 || image_section(image, ".note.ABI-tag");
+    return may_be && image_find_bytes(image, image->section_count ? ".rodata" : NULL, text,
+                                      sizeof text - 1, 0, &address) == 0;
 }
 
 const struct image *glibc_image(const struct target *target)
@@ -28,16 +33,8 @@ const struct image *glibc_image(const struct target *target)
     if (image)
         return image->is_64bit ? image : NULL;
     image = images_main(target->images);
-    if (!image || !image->is_static || !image->is_64bit)
-        return NULL;
-    if (has_glibc_sections(image))
-        return image;
-    // Without a section table only the texts of malloc's own checks tell.
-    static const char text[] = "corrupted double-linked list";
-    uint64_t address;
-    bool has_text = image->section_count == 0 &&
-                    image_find_bytes(image, NULL, text, sizeof text - 1, 0, &address) == 0;
-    return has_text ? image : NULL;
+    bool is_candidate = image && image->is_static && image->is_64bit;
+    return is_candidate && has_static_malloc(image) ? image : NULL;
 }
 
 // Parses "2.36" at the front of `text` into 236.
@@ -75,14 +72,17 @@ unsigned glibc_version(const struct image *image, char *ret_version, size_t size
 
 struct scan {
     struct glibc_memory *memory;
+    const struct target *target;
     const struct image *image;
     const struct glibc_par_hint *hint;
     struct glibc_state *state;
-    uint64_t unused_address;
     bool has_unused;
     unsigned par_count;
     uint8_t *data;
 };
+
+// What is done with each window of data: 0 or -errno to stop.
+typedef int scan_visit(struct scan *scan, uint64_t address, size_t len);
 
 // Fetches a window. A page of a private file mapping that is not in memory holds what the file
 // holds, or lies in swap; neither is an arena in use, so zeros do.
@@ -101,11 +101,12 @@ static int scan_fetch(struct scan *scan, uint64_t address, size_t len)
 
 // A candidate counts when its ring closes; the first one wins, which is libc's own: nothing else
 // makes such runs.
-static int scan_arena(struct scan *scan, uint64_t address, size_t len)
+static int visit_arena(struct scan *scan, uint64_t address, size_t len)
 {
+    struct glibc_state *state = scan->state;
     size_t offset = 0;
     uint64_t bins_address;
-    while (scan->state->bins_address == 0 &&
+    while (state->bins_address == 0 &&
            glibc_bins_find(address, scan->data, len, &offset, &bins_address) == 0) {
         struct glibc_ring ring;
         int error = glibc_ring_read(scan->memory, bins_address, &ring);
@@ -113,23 +114,23 @@ static int scan_arena(struct scan *scan, uint64_t address, size_t len)
             return error;
         if (error)
             continue;
-        scan->state->bins_address = bins_address;
+        state->bins_address = bins_address;
+        state->kind = ring.kind;
         glibc_ring_free(&ring);
+    }
+    uint64_t unused;
+    enum glibc_arena_kind kind;
+    if (state->bins_address == 0 && !scan->has_unused &&
+        glibc_unused_arena_find(address, scan->data, len, &unused, &kind) == 0) {
+        scan->has_unused = true;
+        state->kind = kind;
     }
     return 0;
 }
 
-static int scan_window(struct scan *scan, uint64_t address, size_t len)
+static int visit_par(struct scan *scan, uint64_t address, size_t len)
 {
-    int error = scan_fetch(scan, address, len);
-    if (!error)
-        error = scan_arena(scan, address, len);
-    if (error)
-        return error;
-    enum glibc_arena_kind kind;
-    if (!scan->has_unused &&
-        glibc_unused_arena_find(address, scan->data, len, &scan->unused_address, &kind) == 0)
-        scan->has_unused = true;
+    (void)address;
     size_t offset = 0;
     struct glibc_par par;
     while (glibc_par_find(scan->data, len, scan->hint, &offset, &par) == 0) {
@@ -142,12 +143,14 @@ static int scan_window(struct scan *scan, uint64_t address, size_t len)
     return 0;
 }
 
-static int scan_mapping(struct scan *scan, uint64_t start, uint64_t end)
+static int scan_mapping(struct scan *scan, uint64_t start, uint64_t end, scan_visit *visit)
 {
     for (uint64_t at = start; at < end;) {
         uint64_t left = end - at;
         size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-        int error = scan_window(scan, at, len);
+        int error = scan_fetch(scan, at, len);
+        if (!error)
+            error = visit(scan, at, len);
         if (error)
             return error;
         if (len == left)
@@ -159,9 +162,9 @@ static int scan_mapping(struct scan *scan, uint64_t start, uint64_t end)
 
 // The image's writable data; .bss too, since a linker may place an arena of zeros and one pointer
 // there.
-static int scan_image(struct scan *scan, const struct target *target)
+static int scan_image(struct scan *scan, scan_visit *visit)
 {
-    const struct mappings *mappings = target->mappings;
+    const struct mappings *mappings = scan->target->mappings;
     uint64_t budget = DATA_MAX_BYTES;
     for (size_t i = mappings_lower_bound(mappings, scan->image->low); i < mappings->count; i++) {
         const struct mapping *mapping = &mappings->items[i];
@@ -176,29 +179,67 @@ static int scan_image(struct scan *scan, const struct target *target)
         if (end - mapping->start > budget)
             end = mapping->start + budget;
         budget -= end - mapping->start;
-        int error = scan_mapping(scan, mapping->start, end);
+        int error = scan_mapping(scan, mapping->start, end, visit);
         if (error)
             return error;
     }
     return 0;
 }
 
+// The versions that have this kind of arena.
+static void hint_from_kind(struct glibc_par_hint *hint, enum glibc_arena_kind kind)
+{
+    hint->from = kind == GLIBC_ARENA_2_17 ? 0 : kind == GLIBC_ARENA_2_27 ? 227 : 243;
+    hint->to = kind == GLIBC_ARENA_2_17 ? 226 : kind == GLIBC_ARENA_2_27 ? 242 : UINT_MAX;
+}
+
+// The version's own layout of malloc_par first; a distribution may have backported another.
+static int scan_par(struct scan *scan, struct glibc_par_hint *hint, unsigned version)
+{
+    hint->from = hint->to = version;
+    scan->hint = hint;
+    int error = version ? scan_image(scan, visit_par) : 0;
+    if (error || scan->par_count == 1)
+        return error;
+    hint_from_kind(hint, scan->state->kind);
+    scan->par_count = 0;
+    return scan_image(scan, visit_par);
+}
+
 int glibc_locate(const struct target *target, struct glibc_memory *memory,
-                 const struct image *image, const struct glibc_par_hint *hint,
-                 struct glibc_state *ret_state)
+                 const struct image *image, unsigned version, struct glibc_state *ret_state)
 {
     struct glibc_state state = {0};
-    struct scan scan = {.memory = memory, .image = image, .hint = hint, .state = &state};
+    struct glibc_par_hint hint = {.page_bytes = memory->page_bytes};
+    struct scan scan = {.memory = memory, .target = target, .image = image, .state = &state};
+    glibc_brk(target, &hint.heap_start, &hint.heap_end);
     scan.data = malloc(WINDOW_BYTES);
     if (!scan.data)
         return -ENOMEM;
-    int error = scan_image(&scan, target);
+    int error = scan_image(&scan, visit_arena);
+    if (!error && state.bins_address == 0 && !scan.has_unused)
+        error = -ENOENT;
+    if (!error)
+        error = scan_par(&scan, &hint, version);
     free(scan.data);
     if (error)
         return error;
     state.has_par = scan.par_count == 1;
-    if (state.bins_address == 0 && !scan.has_unused)
-        return -ENOENT;
     *ret_state = state;
     return 0;
+}
+
+bool glibc_brk(const struct target *target, uint64_t *ret_start, uint64_t *ret_end)
+{
+    const struct mappings *mappings = target->mappings;
+    bool found = false;
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (mappings->items[i].kind != MAPPING_BRK)
+            continue;
+        if (!found)
+            *ret_start = mappings->items[i].start;
+        *ret_end = mappings->items[i].end;
+        found = true;
+    }
+    return found;
 }

@@ -16,15 +16,18 @@ unsigned glibc_version(const struct image *image, char *ret_version, size_t size
 
 struct glibc_state {
     uint64_t bins_address; // 0: malloc has not run
+    enum glibc_arena_kind kind;
     bool has_par;
     struct glibc_par par;
 };
 
-// Finds the main arena and malloc_par in the image's writable data. 0; -ENOENT when there is no
-// arena or more than one place could be it; -errno of the peek. Cost: reads the image's data once,
-// at most 64 MiB.
+// Finds the main arena and malloc_par in the image's writable data. `version` 0: unknown. 0;
+// -ENOENT when there is no arena; -errno of the peek. malloc_par is left out where none or more
+// than one place could be it. Cost: reads the image's data twice, at most 64 MiB.
 int glibc_locate(const struct target *target, struct glibc_memory *memory,
-                 const struct image *image, const struct glibc_par_hint *hint,
-                 struct glibc_state *ret_state);
+                 const struct image *image, unsigned version, struct glibc_state *ret_state);
+
+// The brk mapping, in all its parts. False without one, and nothing set.
+bool glibc_brk(const struct target *target, uint64_t *ret_start, uint64_t *ret_end);
 
 #endif

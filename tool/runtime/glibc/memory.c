@@ -41,7 +41,6 @@ static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8
         if (error)
             return error;
         slot->address = address;
-        memory->peeked_pages++;
     }
     *ret_data = slot->data;
     return 0;
@@ -69,11 +68,14 @@ int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_d
     return 0;
 }
 
-bool glibc_memory_is_late(const struct glibc_memory *memory)
+uint64_t glibc_now_ns(void)
 {
-    if (memory->deadline_ns == 0)
-        return false;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec > memory->deadline_ns;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+bool glibc_memory_is_late(const struct glibc_memory *memory)
+{
+    return memory->deadline_ns != 0 && glibc_now_ns() > memory->deadline_ns;
 }

@@ -28,9 +28,8 @@ struct glibc_memory {
     int (*count_resident)(void *context, const struct page_range *ranges, size_t count,
                           uint64_t *ret_bytes);
     void *context;
-    uint64_t deadline_ns;  // CLOCK_MONOTONIC; 0: none
-    uint64_t page_bytes;   // of the target's kernel
-    uint64_t peeked_pages; // how many pages were fetched, for choosing the cheaper walk
+    uint64_t deadline_ns; // CLOCK_MONOTONIC; 0: none
+    uint64_t page_bytes;  // of the target's kernel
     struct glibc_cached_page *cache;
 };
 
@@ -42,6 +41,8 @@ void glibc_memory_forget(struct glibc_memory *memory);
 
 // Copies `len` bytes (at most a page) through the cache. 0 or -errno as the peek.
 int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_data, size_t len);
+
+uint64_t glibc_now_ns(void); // CLOCK_MONOTONIC
 
 // True when the deadline has passed.
 bool glibc_memory_is_late(const struct glibc_memory *memory);

@@ -7,17 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "runtime/glibc/claims.h"
 
-enum {
-    VERSION_MANGLED_LINKS = 232,
-    VERSION_NO_FASTBINS = 243,
-    ARENA_TRIES = 3,
-};
+enum { ARENA_TRIES = 3 };
 
 static bool glibc_find(const struct target *target)
 {
@@ -39,16 +34,6 @@ static int count_process(void *context, const struct page_range *ranges, size_t 
     return error;
 }
 
-static uint64_t deadline_in(unsigned budget_ms)
-{
-    struct timespec now;
-    if (budget_ms == 0)
-        return 0;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec +
-           (uint64_t)budget_ms * 1000000;
-}
-
 static bool is_fatal(int error)
 {
     return error == -EPERM || error == -EACCES || error == -ESRCH || error == -ENOMEM;
@@ -63,21 +48,15 @@ static int arena_regions(const struct target *target, struct glibc_memory *memor
     int error = -EBADMSG;
     for (int try = 0; try < ARENA_TRIES && error && !is_fatal(error); try++) {
         glibc_memory_forget(memory);
-        error = glibc_arena_read(memory, result->kind, address, arena);
+        error = glibc_arena_read(memory, result->state.kind, address, arena);
         if (!error && is_main)
             error =
                 glibc_main_regions(target, memory, arena, par, ret_regions, &result->outside_bytes);
         else if (!error)
-            error = glibc_heaps_read(memory, arena, result->kind, par ? par->huge_page_bytes : 0,
-                                     ret_regions);
+            error = glibc_heaps_read(memory, arena, result->state.kind,
+                                     par ? par->huge_page_bytes : 0, ret_regions);
     }
     return error;
-}
-
-// An unknown version's links are tried as they are in the ones that have the same kind of arena.
-static bool links_are_mangled(const struct glibc_result *result)
-{
-    return result->version == 0 || result->version >= VERSION_MANGLED_LINKS;
 }
 
 static int read_arena(const struct target *target, struct glibc_memory *memory,
@@ -94,7 +73,9 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
         return 0;
     }
     for (size_t i = 0; i < regions.count && !error; i++) {
-        error = target_claim(target, report, regions.items[i].start, regions.items[i].end);
+        // The first chunk may begin within a page, behind what a static program took for itself.
+        uint64_t start = regions.items[i].start & ~(memory->page_bytes - 1);
+        error = target_claim(target, report, start, regions.items[i].end);
         if (!is_main)
             result->metadata_bytes += regions.items[i].first_chunk - regions.items[i].start;
     }
@@ -102,8 +83,8 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
         error = array_reserve_one(&result->arenas, &result->arena_capacity, result->arena_count,
                                   sizeof *result->arenas);
     if (!error)
-        error = glibc_arena_survey(memory, result->kind, &arena, &regions,
-                                   links_are_mangled(result), &result->arenas[result->arena_count]);
+        error = glibc_arena_survey(memory, result->state.kind, &arena, &regions,
+                                   &result->arenas[result->arena_count]);
     if (!error)
         result->arena_count++;
     glibc_regions_free(&regions);
@@ -117,24 +98,11 @@ static int read_arenas(const struct target *target, struct glibc_memory *memory,
     int error = glibc_ring_read(memory, result->state.bins_address, &ring);
     if (error)
         return error;
-    result->kind = ring.kind;
+    result->state.kind = ring.kind;
     for (size_t i = 0; i < ring.count && !error; i++)
         error = read_arena(target, memory, result, ring.addresses[i], i == 0, report);
     glibc_ring_free(&ring);
     return error;
-}
-
-// The version's own layout of malloc_par first; a distribution may have backported another.
-static int locate(const struct target *target, struct glibc_memory *memory,
-                  const struct image *image, struct glibc_result *result)
-{
-    struct glibc_par_hint hint = {.page_bytes = memory->page_bytes, .version = result->version};
-    glibc_brk(target, &hint.heap_start, &hint.heap_end);
-    int error = glibc_locate(target, memory, image, &hint, &result->state);
-    if (error || result->state.has_par || hint.version == 0)
-        return error;
-    hint.version = 0;
-    return glibc_locate(target, memory, image, &hint, &result->state);
 }
 
 static int read_all(const struct target *target, struct glibc_memory *memory,
@@ -142,7 +110,7 @@ static int read_all(const struct target *target, struct glibc_memory *memory,
 {
     struct glibc_result result = {
         .version = glibc_version(image, report->version, sizeof report->version)};
-    int error = locate(target, memory, image, &result);
+    int error = glibc_locate(target, memory, image, result.version, &result.state);
     if (error == -ENOENT)
         error = report_add_unread(report, "glibc's arenas: no main arena in its data",
                                   "a layout of malloc_state that this version of ebb knows");
@@ -164,10 +132,11 @@ static int glibc_read(const struct target *target, struct runtime_report *ret_re
     text_copy(text_of("glibc"), ret_report->name, sizeof ret_report->name);
     text_copy(text_of(image->path ? image->path : ""), ret_report->place, sizeof ret_report->place);
     long page_bytes = sysconf(_SC_PAGESIZE);
+    uint64_t budget_ns = (uint64_t)target->budget_ms * 1000000;
     struct glibc_memory memory = {.peek = peek_process,
                                   .count_resident = count_process,
                                   .context = target->process,
-                                  .deadline_ns = deadline_in(target->budget_ms),
+                                  .deadline_ns = budget_ns ? glibc_now_ns() + budget_ns : 0,
                                   .page_bytes = page_bytes > 0 ? (uint64_t)page_bytes : 4096};
     int error = glibc_memory_open(&memory);
     if (!error)

@@ -9,7 +9,6 @@
 struct glibc_result {
     unsigned version; // 236 for 2.36, 0 unknown
     struct glibc_state state;
-    enum glibc_arena_kind kind;
     struct glibc_arena_survey *arenas; // the main arena first
     size_t arena_count, arena_capacity;
     uint64_t unread_arenas;               // of the ring, whose memory could not be found

@@ -9,10 +9,10 @@ enum {
     TRIES = 3,
     TOP_HEADER_BYTES = 32,
     SIZE_FLAGS = 7,
-    // A page fetched alone costs about thirty times one in a row, most of it for looking up
-    // residency.
-    LONELY_PAGE_COST = 32,
-    PEEKS_MIN = 64,
+    // What reading a page costs in a row of them. How much dearer a lonely one is depends on the
+    // kernel.
+    PAGE_IN_ROW_NS = 1200,
+    CHEAP_MIN_NS = 1000000,
     FIRST_SMALL_BIN = 2,
     UNSORTED_BIN = 1,
 };
@@ -105,18 +105,22 @@ static int survey_in_order(struct survey *survey)
     return result;
 }
 
-// The lists as long as they are cheap; -E2BIG when they are not.
+// The lists as long as that takes less time than the heap in order would; -E2BIG when it does not.
+// A heap too large to be gone through in time is left to the lists, which begin with the chunks
+// that matter most.
 static int survey_cheaply(struct survey *survey)
 {
     struct glibc_memory *memory = survey->walk.memory;
     uint64_t pages = glibc_regions_bytes(survey->walk.regions) / GLIBC_PAGE_BYTES;
-    survey->walk.peek_limit = memory->peeked_pages + PEEKS_MIN + pages / LONELY_PAGE_COST;
+    uint64_t now = glibc_now_ns(), in_order_ns = pages * PAGE_IN_ROW_NS;
+    if (memory->deadline_ns == 0 || now + 2 * in_order_ns < memory->deadline_ns)
+        survey->walk.give_up_ns = now + CHEAP_MIN_NS + in_order_ns / 2;
     int error = survey_lists(survey);
     if (error != -E2BIG && error != -ETIME) {
         int fast_error = glibc_fastbins_walk(&survey->walk, &survey->fast);
         error = error && fast_error != -E2BIG && fast_error != -ETIME ? error : fast_error;
     }
-    survey->walk.peek_limit = 0;
+    survey->walk.give_up_ns = 0;
     return error;
 }
 
@@ -192,6 +196,7 @@ static int survey_tries(struct survey *survey, enum glibc_arena_kind kind,
         *result = (struct glibc_arena_survey){.address = arena->address,
                                               .attached_threads = arena->attached_threads,
                                               .system_bytes = arena->system_bytes};
+        survey->walk.is_mangled = glibc_links_are_mangled(&survey->walk);
         int error = survey_once(survey);
         if (is_fatal(error))
             return error;
@@ -217,11 +222,10 @@ static int survey_tries(struct survey *survey, enum glibc_arena_kind kind,
 
 int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
                        const struct glibc_arena *first, const struct glibc_regions *regions,
-                       bool is_mangled, struct glibc_arena_survey *ret_survey)
+                       struct glibc_arena_survey *ret_survey)
 {
     struct glibc_arena arena = *first;
-    struct survey survey = {
-        .walk = {.memory = memory, .arena = &arena, .regions = regions, .is_mangled = is_mangled}};
+    struct survey survey = {.walk = {.memory = memory, .arena = &arena, .regions = regions}};
     struct glibc_arena_survey result;
     int error = glibc_tally_open(&survey.lists);
     if (!error)

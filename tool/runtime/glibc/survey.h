@@ -26,6 +26,6 @@ struct glibc_arena_survey {
 // could be found, the errors said; -EPERM, -ESRCH, -ENOMEM.
 int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
                        const struct glibc_arena *first, const struct glibc_regions *regions,
-                       bool is_mangled, struct glibc_arena_survey *ret_survey);
+                       struct glibc_arena_survey *ret_survey);
 
 #endif
