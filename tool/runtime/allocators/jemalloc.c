@@ -11,8 +11,8 @@
 
 #include "runtime/allocators/jemalloc_extents.h"
 #include "runtime/allocators/jemalloc_settings.h"
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
 
 static const struct locate_rule jemalloc_rule = {
     .names = {"libjemalloc.so"},
@@ -130,13 +130,6 @@ static int add_settings(const struct target *target, const struct image *image,
     return jemalloc_settings_add(report, known ? &version : NULL, sources, count);
 }
 
-// A jemalloc inside another library serves that library alone; one in the program, or under its own
-// name, is malloc.
-static bool is_malloc(const struct image *image)
-{
-    return image->is_main || strncmp(locate_file_name(image->path), "libjemalloc.so", 14) == 0;
-}
-
 static int jemalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &jemalloc_rule);
@@ -155,12 +148,7 @@ static int jemalloc_read(const struct target *target, struct runtime_report *ret
     error = jemalloc_extents_read(target, image, ret_report);
     if (error == 0 || error == -ENOMEM)
         return error;
-    if (!is_malloc(image)) {
-        ret_report->facts |= FACT_OPAQUE | FACT_ASK;
-        return report_add_unread(ret_report, "jemalloc's memory inside a library",
-                                 "nothing that helps is known");
-    }
-    return opaque_claim_rest(target, ret_report, false, true);
+    return opaque_claim_malloc(target, image, "libjemalloc.so", ret_report, false);
 }
 
 const struct runtime_reader jemalloc_reader = {"jemalloc", jemalloc_find, jemalloc_read};

@@ -70,7 +70,7 @@ static int add_blocks(struct walk *walk, uint64_t record)
             break;
     }
     while (found && walk->blocks.count < BLOCKS_MAX) {
-        int error = ranges_add_any(&walk->blocks, block, block + size);
+        int error = ranges_add(&walk->blocks, block, block + size);
         if (error)
             return error;
         block = next;
@@ -95,8 +95,8 @@ static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
         uint64_t usable = jemalloc_class_bytes(extent->size_class);
         walk->large_bytes += usable && usable < extent->bytes ? usable : extent->bytes;
     }
-    int error = ranges_append(list, extent->address, end);
-    return error ? error : ranges_append(&walk->all, extent->address, end);
+    int error = ranges_add(list, extent->address, end);
+    return error ? error : ranges_add(&walk->all, extent->address, end);
 }
 
 // The address behind the last page whose entry lies on the same page of the leaf as that of
@@ -195,11 +195,12 @@ struct resident {
 
 static int measure(struct walk *walk, struct resident *ret_resident)
 {
-    const struct ranges *const lists[] = {&walk->slabs, &walk->large, &walk->dirty, &walk->returned,
-                                          &walk->blocks};
+    struct ranges *const lists[] = {&walk->slabs, &walk->large, &walk->dirty, &walk->returned,
+                                    &walk->blocks};
     uint64_t *const bytes[] = {&ret_resident->slabs, &ret_resident->large, &ret_resident->dirty,
                                &ret_resident->returned, &ret_resident->blocks};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        ranges_sort(lists[i]);
         int error = ranges_resident(walk->target->process, lists[i], bytes[i]);
         if (error)
             return error;
@@ -257,8 +258,7 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
 {
     ranges_sort(&walk->blocks);
     for (size_t i = 0; i < walk->blocks.count; i++) {
-        int error =
-            ranges_add_any(&walk->all, walk->blocks.items[i].start, walk->blocks.items[i].end);
+        int error = ranges_add(&walk->all, walk->blocks.items[i].start, walk->blocks.items[i].end);
         if (error)
             return error;
     }

@@ -7,7 +7,7 @@
 #ifndef EBB_RUNTIME_ALLOCATORS_JEMALLOC_SETTINGS_H
 #define EBB_RUNTIME_ALLOCATORS_JEMALLOC_SETTINGS_H
 
-#include "runtime/allocators/settings.h"
+#include "runtime/settings.h"
 #include "runtime/report.h"
 
 // One option string and where it comes from ("environment MALLOC_CONF").

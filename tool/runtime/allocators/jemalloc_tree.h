@@ -5,7 +5,7 @@
 #define EBB_RUNTIME_ALLOCATORS_JEMALLOC_TREE_H
 
 #include "image/image.h"
-#include "runtime/allocators/pages.h"
+#include "runtime/pages.h"
 #include "runtime/target.h"
 
 // As in enum extent_state_e of edata.h.

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
+#include "runtime/locate.h"
 #include "runtime/allocators/mimalloc_options.h"
 #include "runtime/allocators/mimalloc_segments.h"
-#include "runtime/allocators/opaque.h"
+#include "runtime/opaque.h"
 
 static const struct locate_rule mimalloc_rule = {
     .names = {"libmimalloc"},
@@ -73,7 +73,7 @@ static int mimalloc_read(const struct target *target, struct runtime_report *ret
     error = mimalloc_segments_read(target, version, ret_report);
     if (error == 0 || error == -ENOMEM)
         return error;
-    return opaque_claim_rest(target, ret_report, false, true);
+    return opaque_claim_malloc(target, image, "libmimalloc", ret_report, false);
 }
 
 const struct runtime_reader mimalloc_reader = {"mimalloc", mimalloc_find, mimalloc_read};

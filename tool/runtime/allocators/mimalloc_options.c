@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/settings.h"
+#include "runtime/locate.h"
+#include "runtime/settings.h"
 
 // Offsets inside an entry, and the sizes that entries have had.
 enum {

@@ -9,14 +9,24 @@
 #include <errno.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
-#include "runtime/allocators/settings.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
+#include "runtime/settings.h"
 
 static const struct locate_marker loader_banner = {"musl libc", " ("};
-// Two messages of strerror() that no other C library has, for static programs.
+// What a static program has of it: mallocng's size classes (in units of 16 bytes), or two messages
+// of strerror() that no other C library has.
+static const uint16_t size_classes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 12,  15,
+                                        18, 20, 25, 31, 36, 42, 50, 63, 72, 84, 102, 127};
 static const struct locate_marker static_markers[] = {{"No error", " information"},
                                                       {"Not a", " tty"}};
+
+static bool is_static_musl(const struct image *image)
+{
+    uint64_t at;
+    return image_find_bytes(image, ".rodata", size_classes, sizeof size_classes, 0, &at) == 0 ||
+           locate_has_markers(image, static_markers, 2);
+}
 
 static const struct image *musl_image(const struct target *target)
 {
@@ -27,7 +37,7 @@ static const struct image *musl_image(const struct target *target)
                      strcmp(name, "libc.so") == 0;
         if (named && locate_has_markers(image, &loader_banner, 1))
             return image;
-        if (image->is_main && image->is_static && locate_has_markers(image, static_markers, 2))
+        if (image->is_main && image->is_static && is_static_musl(image))
             return image;
     }
     return NULL;
@@ -90,10 +100,9 @@ static int musl_read(const struct target *target, struct runtime_report *ret_rep
         ret_report->facts |= FACT_OPAQUE;
         return 0;
     }
-    error = opaque_claim_rest(target, ret_report, true, true);
-    // Nothing in musl answers a question: no mallinfo, no statistics.
-    ret_report->facts &= ~(uint32_t)FACT_ASK;
-    return error;
+    // Nothing in musl answers a question: there is no mallinfo() and there are no statistics.
+    ret_report->facts |= FACT_OPAQUE;
+    return opaque_has_managed(target) ? 0 : target_claim_rest(target, ret_report, true);
 }
 
 const struct runtime_reader musl_reader = {"musl", musl_find, musl_read};

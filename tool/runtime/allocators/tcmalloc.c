@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
-#include "runtime/allocators/settings.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
+#include "runtime/settings.h"
 
 static const struct locate_rule gperftools_rule = {
     .names = {"libtcmalloc.so", "libtcmalloc_minimal", "libtcmalloc_and_profiler",
@@ -120,7 +120,7 @@ static int tcmalloc_read(const struct target *target, struct runtime_report *ret
     if (error)
         return error;
     // gperftools takes memory from brk first.
-    return opaque_claim_rest(target, ret_report, true, true);
+    return opaque_claim_malloc(target, image, "libtcmalloc", ret_report, true);
 }
 
 const struct runtime_reader tcmalloc_reader = {"tcmalloc", tcmalloc_find, tcmalloc_read};

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
-#include "runtime/allocators/settings.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
+#include "runtime/settings.h"
 #include "runtime/managed/cpython_arenas.h"
 
 static const struct locate_rule library_rule = {.names = {"libpython3.", "libpython2.7"}};

@@ -5,9 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "runtime/allocators/pages.h"
+#include "runtime/pages.h"
 
-enum { ARENAS_MAX = 1 << 20, EMPTY_RUN_MAX = 65536, CLASSES_MAX = 64, DATA_MAX = 16 << 20 };
+enum {
+    ARENAS_MAX = 1 << 20,
+    EMPTY_RUN_MAX = 65536,
+    CLASSES_MAX = 64,
+    BLOCK_MAX = 512,
+    DATA_MAX = 16 << 20
+};
 
 bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *ret_shape)
 {
@@ -18,7 +24,6 @@ bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *re
     *ret_shape = (struct pymalloc_shape){
         .arena_bytes = is_large ? 1u << 20 : 256u << 10,
         .pool_bytes = is_large ? 16u << 10 : 4u << 10,
-        .alignment = is_three && minor >= 7 ? 16 : 8,
     };
     return true;
 }
@@ -48,6 +53,27 @@ bool pymalloc_arena_decode(const uint64_t words[6], const struct pymalloc_shape 
     return true;
 }
 
+// struct pool_header: count 4, freeblock 8, next 8, previous 8, arena index 4, size class 4, next
+// offset 4, last offset
+// 4. The last offset tells the block's size, which the class does not: late releases of 3.6 and 2.7
+// align as 3.7 does.
+bool pymalloc_pool_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
+                          struct pymalloc_pool *ret_pool)
+{
+    uint32_t blocks = (uint32_t)words[0], size_class = (uint32_t)(words[4] >> 32);
+    uint64_t last_offset = words[5] >> 32;
+    if (last_offset >= shape->pool_bytes)
+        return false;
+    uint64_t bytes = shape->pool_bytes - last_offset;
+    bool fits_class =
+        bytes == (uint64_t)(size_class + 1) * 8 || bytes == (uint64_t)(size_class + 1) * 16;
+    if (size_class >= CLASSES_MAX || !fits_class || bytes > BLOCK_MAX ||
+        blocks > shape->pool_bytes / bytes)
+        return false;
+    *ret_pool = (struct pymalloc_pool){blocks, bytes, (uint32_t)words[4]};
+    return true;
+}
+
 struct walk {
     const struct target *target;
     const struct pymalloc_shape *shape;
@@ -72,28 +98,25 @@ static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
            mapping->end - start >= bytes;
 }
 
-// pool_header: count 4, freeblock 8, next 8, previous 8, arena index 4, size class 4, ...
 // Adds one pool that was carved off. Pools that do not know their arena are counted as bad.
 static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
 {
     uint64_t words[6];
     int error = pages_read(&walk->pages, pool, words, sizeof words);
     if (error == -ENODATA)
-        return ranges_append(&walk->idle, pool, pool + walk->shape->pool_bytes);
+        return ranges_add(&walk->idle, pool, pool + walk->shape->pool_bytes);
     if (error)
         return error;
-    uint32_t count = (uint32_t)words[0], size_class = (uint32_t)(words[4] >> 32);
-    uint64_t size = (uint64_t)(size_class + 1) * walk->shape->alignment;
-    if (count == 0)
-        return ranges_append(&walk->idle, pool, pool + walk->shape->pool_bytes);
-    if ((uint32_t)words[4] != arena_index || size_class >= CLASSES_MAX || size > 512 ||
-        count > walk->shape->pool_bytes / size) {
+    if ((uint32_t)words[0] == 0)
+        return ranges_add(&walk->idle, pool, pool + walk->shape->pool_bytes);
+    struct pymalloc_pool header;
+    if (!pymalloc_pool_decode(words, walk->shape, &header) || header.arena_index != arena_index) {
         walk->bad_pools++;
         return 0;
     }
     walk->used_pools++;
-    walk->object_bytes += count * size;
-    return ranges_append(&walk->used, pool, pool + walk->shape->pool_bytes);
+    walk->object_bytes += header.blocks * header.block_bytes;
+    return ranges_add(&walk->used, pool, pool + walk->shape->pool_bytes);
 }
 
 static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
@@ -109,15 +132,9 @@ static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint
         error = add_pool(walk, pool, index);
     // What was never carved off is free as well.
     if (!error && pool < end)
-        error = ranges_add_any(&walk->idle, pool, end);
-    return error == -EINVAL ? -EBADMSG : error;
+        error = ranges_add(&walk->idle, pool, end);
+    return error;
 }
-
-// An arena with the index of its object.
-struct found {
-    struct pymalloc_arena arena;
-    uint32_t index;
-};
 
 // Reads the array at `array`. Elements end at the first one that cannot be an arena object.
 static int read_array(struct walk *walk, uint64_t array)
@@ -141,8 +158,7 @@ static int read_array(struct walk *walk, uint64_t array)
                 return 0;
         if (!is_heap(walk->target, arena.address, walk->shape->arena_bytes))
             break;
-        error =
-            ranges_add_any(&walk->arenas, arena.address, arena.address + walk->shape->arena_bytes);
+        error = ranges_add(&walk->arenas, arena.address, arena.address + walk->shape->arena_bytes);
         if (!error)
             error = add_arena(walk, &arena, i);
         if (error)
@@ -151,14 +167,28 @@ static int read_array(struct walk *walk, uint64_t array)
     return 0;
 }
 
-// Is this word a pointer to the first element of the array? The first arena may be gone: then one
-// of the next fifteen (the array is never smaller) is in use.
+// Does the arena's first pool say that it belongs to arena object `index`? 1 yes, 0 it is empty, -1
+// no.
+static int first_pool_agrees(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
+{
+    uint64_t step = walk->shape->pool_bytes, words[6];
+    uint64_t pool = (arena->address + step - 1) / step * step;
+    if (pool >= arena->pool_address || pages_read(&walk->pages, pool, words, sizeof words))
+        return 0;
+    if ((uint32_t)words[0] == 0)
+        return 0;
+    return (uint32_t)words[4] == index ? 1 : -1;
+}
+
+// Is this word a pointer to the first element of the array, and not to one in its middle, as the
+// lists have them? The first arena may be gone: then one of the next fifteen (the array is never
+// smaller) is in use.
 static bool is_array(struct walk *walk, uint64_t array)
 {
     const struct mapping *home = mappings_find(walk->target->mappings, array);
     if (!home || array % 16 != 0 || (home->kind != MAPPING_ANONYMOUS && home->kind != MAPPING_BRK))
         return false;
-    unsigned used = 0;
+    unsigned agreeing = 0;
     for (unsigned i = 0; i < 16; i++) {
         uint64_t words[6];
         struct pymalloc_arena arena;
@@ -166,11 +196,16 @@ static bool is_array(struct walk *walk, uint64_t array)
                        sizeof words) ||
             !pymalloc_arena_decode(words, walk->shape, &arena))
             return false;
-        if (arena.address && !is_heap(walk->target, arena.address, walk->shape->arena_bytes))
+        if (!arena.address)
+            continue;
+        int verdict = is_heap(walk->target, arena.address, walk->shape->arena_bytes)
+                          ? first_pool_agrees(walk, &arena, i)
+                          : -1;
+        if (verdict < 0)
             return false;
-        used += arena.address != 0;
+        agreeing += verdict > 0;
     }
-    return used > 0;
+    return agreeing > 0;
 }
 
 static int find_in_section(struct walk *walk, const struct image *image, const char *name)
@@ -234,11 +269,13 @@ int pymalloc_read(const struct target *target, const struct image *image,
                   const struct pymalloc_shape *shape, struct runtime_report *report)
 {
     struct walk walk = {.target = target, .shape = shape};
+    // Plain statics up to 3.11; from 3.12 on inside _PyRuntime, which has a section of its own.
+    static const char *const sections[] = {".bss", ".PyRuntime", ".data"};
     int error = pages_init(&walk.pages, target->process, target->budget_ms);
-    if (!error)
-        error = find_in_section(&walk, image, ".bss");
-    if (error == -ENOENT)
-        error = find_in_section(&walk, image, ".data");
+    int found = error ? error : -ENOENT;
+    for (size_t i = 0; i < 3 && found == -ENOENT; i++)
+        found = find_in_section(&walk, image, sections[i]);
+    error = found;
     if (!error && walk.bad_pools > 8 + walk.used_pools / 50)
         error = -EBADMSG;
     if (!error)

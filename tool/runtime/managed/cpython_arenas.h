@@ -14,7 +14,6 @@
 
 struct pymalloc_shape {
     uint64_t arena_bytes, pool_bytes;
-    unsigned alignment; // of objects: the step of size classes
 };
 
 // The shape for a version; false for one that is not known (2.6 and older, free-threaded builds).
@@ -30,6 +29,15 @@ enum { PYMALLOC_ARENA_OBJECT_BYTES = 48 };
 // False when the bytes cannot be an arena object of this shape.
 bool pymalloc_arena_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
                            struct pymalloc_arena *ret_arena);
+
+// The header of a pool that holds blocks. Pure; false when the words cannot be one.
+struct pymalloc_pool {
+    uint32_t blocks; // in use
+    uint64_t block_bytes;
+    uint32_t arena_index;
+};
+bool pymalloc_pool_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
+                          struct pymalloc_pool *ret_pool);
 
 // Claims the arenas and adds parts and figures. 0; -ENOENT when there are none; -EBADMSG; -ETIME;
 // -ENOMEM; -EPERM. On failure the report holds no claims and parts of this reader. Cost: one page

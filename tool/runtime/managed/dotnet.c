@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
 
 static const struct locate_rule dotnet_rule = {.names = {"libcoreclr.so"}};
 
@@ -56,7 +56,8 @@ static int dotnet_read(const struct target *target, struct runtime_report *ret_r
             snprintf(variable, sizeof variable, "COMPlus_%s", settings[i]);
         error = opaque_add_environment(target, ret_report, variable);
     }
-    return error ? error : opaque_claim_rest(target, ret_report, false, false);
+    ret_report->facts |= FACT_OPAQUE;
+    return error ? error : target_claim_rest(target, ret_report, false);
 }
 
 const struct runtime_reader dotnet_reader = {".NET", dotnet_find, dotnet_read};

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
 #include "runtime/managed/hsperf.h"
 
 static const struct locate_rule jvm_rule = {.names = {"libjvm.so"}};
@@ -174,7 +174,8 @@ static int jvm_read(const struct target *target, struct runtime_report *ret_repo
     int error = add_hsperf(target, ret_report);
     if (!error)
         error = add_texts(target, ret_report);
-    return error ? error : opaque_claim_rest(target, ret_report, false, false);
+    ret_report->facts |= FACT_OPAQUE;
+    return error ? error : target_claim_rest(target, ret_report, false);
 }
 
 const struct runtime_reader jvm_reader = {"JVM", jvm_find, jvm_read};

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/allocators/locate.h"
-#include "runtime/allocators/opaque.h"
+#include "runtime/locate.h"
+#include "runtime/opaque.h"
 
 // A flag's name and another one's help text: no program has both but one that V8 is linked into.
 static const struct locate_rule v8_rule = {
@@ -107,7 +107,8 @@ static int v8_read(const struct target *target, struct runtime_report *ret_repor
     opaque_name(ret_report, "V8", image, version);
     ret_report->facts |= FACT_MANAGED;
     int error = add_settings(target, ret_report);
-    return error ? error : opaque_claim_rest(target, ret_report, false, false);
+    ret_report->facts |= FACT_OPAQUE;
+    return error ? error : target_claim_rest(target, ret_report, false);
 }
 
 const struct runtime_reader v8_reader = {"V8", v8_find, v8_read};

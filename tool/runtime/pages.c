@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cache of a target's pages and lists of ranges, see pages.h. Tool world; the owner guards them.
-#include "runtime/allocators/pages.h"
+#include "runtime/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,26 +81,19 @@ int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value)
     return pages_read(pages, address, ret_value, sizeof *ret_value);
 }
 
-int ranges_add_any(struct ranges *ranges, uint64_t start, uint64_t end)
+int ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
 {
+    struct page_range *last = ranges->count ? &ranges->items[ranges->count - 1] : NULL;
+    if (last && start == last->end) {
+        last->end = end;
+        return 0;
+    }
     int error =
         array_reserve_one(&ranges->items, &ranges->capacity, ranges->count, sizeof *ranges->items);
     if (error)
         return error;
     ranges->items[ranges->count++] = (struct page_range){start, end};
     return 0;
-}
-
-int ranges_append(struct ranges *ranges, uint64_t start, uint64_t end)
-{
-    struct page_range *last = ranges->count ? &ranges->items[ranges->count - 1] : NULL;
-    if (last && start < last->end)
-        return -EINVAL;
-    if (last && start == last->end) {
-        last->end = end;
-        return 0;
-    }
-    return ranges_add_any(ranges, start, end);
 }
 
 static int compare_ranges(const void *a, const void *b)

@@ -6,8 +6,8 @@
 // code cannot do without, which survive stripping. Each rule names at least two such texts, whole
 // messages or option names, so that a program that merely speaks of an allocator is not taken for
 // it.
-#ifndef EBB_RUNTIME_ALLOCATORS_LOCATE_H
-#define EBB_RUNTIME_ALLOCATORS_LOCATE_H
+#ifndef EBB_RUNTIME_LOCATE_H
+#define EBB_RUNTIME_LOCATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small cache of a target's pages, for walks that follow many pointers into the same tables. Tool
 // world; its owner guards it.
-#ifndef EBB_RUNTIME_ALLOCATORS_PAGES_H
-#define EBB_RUNTIME_ALLOCATORS_PAGES_H
+#ifndef EBB_RUNTIME_PAGES_H
+#define EBB_RUNTIME_PAGES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,16 +30,15 @@ void pages_free(struct pages *pages);
 int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len);
 int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value);
 
-// A list of address ranges that grows at its end and joins neighbours.
+// A list of address ranges that grows at its end.
 struct ranges {
     struct page_range *items;
     size_t count, capacity;
 };
 
-// Appends [start, end); ascending. 0 or -ENOMEM; -EINVAL when it lies below the last one's end.
-int ranges_append(struct ranges *ranges, uint64_t start, uint64_t end);
-// Sorts and joins ranges that were put in with ranges_add_any().
-int ranges_add_any(struct ranges *ranges, uint64_t start, uint64_t end);
+// Adds [start, end), joined to the last one where they touch. 0 or -ENOMEM.
+int ranges_add(struct ranges *ranges, uint64_t start, uint64_t end);
+// Puts them in order and joins those that touch or overlap: before they are counted or claimed.
 void ranges_sort(struct ranges *ranges);
 // Resident bytes of all of them. 0 or as pagemap_count().
 int ranges_resident(struct process *process, const struct ranges *ranges, uint64_t *ret_bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What runtimes whose inside cannot be read have in common. Tool world; no state.
-#ifndef EBB_RUNTIME_ALLOCATORS_OPAQUE_H
-#define EBB_RUNTIME_ALLOCATORS_OPAQUE_H
+#ifndef EBB_RUNTIME_OPAQUE_H
+#define EBB_RUNTIME_OPAQUE_H
 
 #include <stdbool.h>
 
@@ -12,11 +12,12 @@
 void opaque_name(struct runtime_report *report, const char *name, const struct image *image,
                  const char *version);
 
-// Claims what nobody has claimed as "held by" this runtime. For a malloc (`is_malloc`) a managed
-// runtime in the same process goes first: then nothing is claimed and an unread entry says so. 0 or
-// -errno.
-int opaque_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk,
-                      bool is_malloc);
+// Claims what nobody has claimed as "held by" this malloc, which can be asked for more. Only a
+// malloc that serves the whole program takes it: one in the program itself or in a library whose
+// name begins with `library`. A copy inside another library serves that library, and a managed
+// runtime goes first: then nothing is claimed and an unread entry says why. 0 or -errno.
+int opaque_claim_malloc(const struct target *target, const struct image *image, const char *library,
+                        struct runtime_report *report, bool with_brk);
 
 // True when the JVM, V8 or .NET is in the target: they map most memory themselves.
 bool opaque_has_managed(const struct target *target);

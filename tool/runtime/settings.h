@@ -4,8 +4,8 @@
 //
 // Sources: jemalloc's conf_next() (src/conf.c, src/jemalloc.c), gperftools' EnvToInt() and friends
 // (src/base/commandlineflags.h), mimalloc's mi_option_init() (src/options.c).
-#ifndef EBB_RUNTIME_ALLOCATORS_SETTINGS_H
-#define EBB_RUNTIME_ALLOCATORS_SETTINGS_H
+#ifndef EBB_RUNTIME_SETTINGS_H
+#define EBB_RUNTIME_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>

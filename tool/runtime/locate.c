@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finding runtimes among a target's images, see locate.h. Tool world; no state.
-#include "runtime/allocators/locate.h"
+#include "runtime/locate.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,26 +42,38 @@ bool locate_scan(const struct image *image, const char *section_name, size_t ove
     return found;
 }
 
-// One search over all windows: where each marker was seen first.
+// One marker's search over all windows.
 struct marker_search {
-    const struct locate_marker *markers;
-    size_t count, missing;
+    const struct locate_marker *marker;
     uint64_t from;
-    uint64_t found[LOCATE_MARKERS_MAX]; // linked addresses, 0: not yet
+    uint64_t found; // linked address
 };
 
-// Finds head directly followed by tail.
+// The byte of a text that is the rarest in read-only data: one that is no small letter, digit or
+// blank.
+static size_t anchor_of(const char *text)
+{
+    for (size_t i = 0; text[i]; i++)
+        if (!islower((unsigned char)text[i]) && !isdigit((unsigned char)text[i]) && text[i] != ' ')
+            return i;
+    return 0;
+}
+
+// Finds head directly followed by tail. Jumps from anchor to anchor: several times as fast as
+// memmem() here.
 static const char *find_marker(const char *data, size_t len, const struct locate_marker *marker)
 {
     size_t head_len = strlen(marker->head), tail_len = strlen(marker->tail);
-    const char *end = data + len;
-    while ((size_t)(end - data) >= head_len + tail_len) {
-        const char *hit = memmem(data, (size_t)(end - data), marker->head, head_len);
-        if (!hit || (size_t)(end - hit) < head_len + tail_len)
-            return NULL;
-        if (memcmp(hit + head_len, marker->tail, tail_len) == 0)
+    size_t anchor = anchor_of(marker->head);
+    if (len < head_len + tail_len)
+        return NULL;
+    const char *at = data + anchor, *end = data + len - (head_len + tail_len) + anchor + 1;
+    while (at < end && (at = memchr(at, marker->head[anchor], (size_t)(end - at))) != NULL) {
+        const char *hit = at - anchor;
+        if (memcmp(hit, marker->head, head_len) == 0 &&
+            memcmp(hit + head_len, marker->tail, tail_len) == 0)
             return hit;
-        data = hit + 1;
+        at++;
     }
     return NULL;
 }
@@ -71,35 +84,33 @@ static bool search_window(void *context, const char *data, size_t len, uint64_t 
     size_t skip = 0;
     if (search->from > linked_address)
         skip = search->from - linked_address < len ? (size_t)(search->from - linked_address) : len;
-    for (size_t i = 0; i < search->count; i++) {
-        if (search->found[i])
-            continue;
-        const char *hit = find_marker(data + skip, len - skip, &search->markers[i]);
-        if (!hit)
-            continue;
-        search->found[i] = linked_address + (uint64_t)(hit - data);
-        search->missing--;
-    }
-    return search->missing == 0;
+    const char *hit = find_marker(data + skip, len - skip, search->marker);
+    if (hit)
+        search->found = linked_address + (uint64_t)(hit - data);
+    return hit != NULL;
 }
 
 enum { MARKER_OVERLAP = 128 };
 
-bool locate_has_markers(const struct image *image, const struct locate_marker *markers,
-                        size_t count)
-{
-    struct marker_search search = {.markers = markers, .count = count, .missing = count};
-    return count > 0 && locate_scan(image, ".rodata", MARKER_OVERLAP, search_window, &search);
-}
-
 int locate_string(const struct image *image, const char *section, struct locate_marker marker,
                   uint64_t from, uint64_t *ret_linked_address)
 {
-    struct marker_search search = {.markers = &marker, .count = 1, .missing = 1, .from = from};
+    struct marker_search search = {.marker = &marker, .from = from};
     if (!locate_scan(image, section, MARKER_OVERLAP, search_window, &search))
         return -ENOENT;
-    *ret_linked_address = search.found[0];
+    *ret_linked_address = search.found;
     return 0;
+}
+
+bool locate_has_markers(const struct image *image, const struct locate_marker *markers,
+                        size_t count)
+{
+    // One after the other: the second pass is only for the few images that have the first marker.
+    uint64_t ignored;
+    for (size_t i = 0; i < count; i++)
+        if (locate_string(image, ".rodata", markers[i], 0, &ignored))
+            return false;
+    return count > 0;
 }
 
 int locate_read_string(const struct image *image, uint64_t linked_address, char *ret_string,

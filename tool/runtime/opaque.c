@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What runtimes whose inside cannot be read have in common, see opaque.h. Tool world; no state.
-#include "runtime/allocators/opaque.h"
+#include "runtime/opaque.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "runtime/locate.h"
 
 void opaque_name(struct runtime_report *report, const char *name, const struct image *image,
                  const char *version)
@@ -21,22 +22,23 @@ bool opaque_has_managed(const struct target *target)
     return jvm_reader.find(target) || v8_reader.find(target) || dotnet_reader.find(target);
 }
 
-int opaque_claim_rest(const struct target *target, struct runtime_report *report, bool with_brk,
-                      bool is_malloc)
+int opaque_claim_malloc(const struct target *target, const struct image *image, const char *library,
+                        struct runtime_report *report, bool with_brk)
 {
-    report->facts |= FACT_OPAQUE;
-    if (is_malloc) {
-        report->facts |= FACT_ASK;
-        char what[96];
-        snprintf(what, sizeof what, "the inside of %s's memory", report->name);
-        const char *needs = "a call in the target (ebb explain --ask)";
-        if (opaque_has_managed(target))
-            needs =
-                "a managed runtime is in this process too: what both hold stands under its name";
-        int error = report_add_unread(report, what, needs);
-        if (error || opaque_has_managed(target))
-            return error;
-    }
+    report->facts |= FACT_OPAQUE | FACT_ASK;
+    const char *needs = "a call in the target (ebb explain --ask)";
+    bool is_malloc =
+        image->is_main || strncmp(locate_file_name(image->path), library, strlen(library)) == 0;
+    bool has_managed = is_malloc && opaque_has_managed(target);
+    if (!is_malloc)
+        needs = "nothing that helps is known: this copy serves the library that it is in";
+    else if (has_managed)
+        needs = "a managed runtime is in this process too: what both hold stands under its name";
+    char what[96];
+    snprintf(what, sizeof what, "the inside of %s's memory", report->name);
+    int error = report_add_unread(report, what, needs);
+    if (error || !is_malloc || has_managed)
+        return error;
     return target_claim_rest(target, report, with_brk);
 }
 

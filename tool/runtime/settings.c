@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parsers of allocators' settings, see settings.h. Tool world; pure, no state.
-#include "runtime/allocators/settings.h"
+#include "runtime/settings.h"
 
 #include <ctype.h>
 #include <string.h>
