@@ -176,6 +176,10 @@ static int report_percent(const struct target *target, const struct go_runtime *
             return report_add_setting(report, "GOGC", "off", fields[i].source);
         return add_number(report, "GOGC", percent, fields[i].source);
     }
+    // Up to 1.16 a goal that is out of reach is how the collector is turned off.
+    if (ledger && go_has(runtime, GO_MEMSTATS_NEXT_GC) &&
+        ledger->values[GO_MEMSTATS_NEXT_GC] == UINT64_MAX)
+        return report_add_setting(report, "GOGC", "off", "runtime.memstats.next_gc");
     struct text value;
     char text[32] = "100";
     bool is_set = proc_environ_find(target->environ_text, "GOGC", &value) && value.len > 0;

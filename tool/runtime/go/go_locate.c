@@ -255,6 +255,17 @@ static const char *locate_by_table(const struct target *target, const struct ima
     return go_locate_verify(runtime, limits);
 }
 
+// Debug information gets what time is left, and some seconds where there is no limit.
+static unsigned dwarf_wall_ms(uint64_t deadline_ns)
+{
+    enum { WALL_MAX_MS = 10000 };
+    if (deadline_ns == 0)
+        return WALL_MAX_MS;
+    uint64_t now = go_now_ns();
+    uint64_t left_ms = deadline_ns > now ? (deadline_ns - now) / 1000000 : 0;
+    return left_ms < WALL_MAX_MS ? (unsigned)left_ms : WALL_MAX_MS;
+}
+
 int go_locate(const struct target *target, const struct image *image,
               const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime,
               const char **ret_reason)
@@ -263,7 +274,7 @@ int go_locate(const struct target *target, const struct image *image,
     if (!reason)
         return 0;
     memset(runtime->address, 0, sizeof runtime->address);
-    if (go_dwarf_locate(target, image, runtime) == 0) {
+    if (go_dwarf_locate(image, dwarf_wall_ms(deadline_ns), runtime) == 0) {
         reason = go_locate_verify(runtime, limits);
         if (!reason)
             return 0;

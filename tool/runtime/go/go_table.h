@@ -65,7 +65,6 @@ enum go_field_id {
     GO_MEMSTATS_NUMGC,
     GO_MEMSTATS_NUMFORCEDGC,
     GO_MEMSTATS_GC_CPU_FRACTION,
-    GO_MEMSTATS_ENABLEGC,
     GO_MEMSTATS_HEAP_LIVE,
     GO_MEMSTATS_TINYALLOCS,
     GO_MEMSTATS_BY_SIZE, // array of {uint32 size; uint64 nmalloc, nfree}

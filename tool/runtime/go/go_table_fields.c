@@ -44,7 +44,6 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_MEMSTATS_NUMGC] = {GO_OBJECT_MEMSTATS, "numgc"},
     [GO_MEMSTATS_NUMFORCEDGC] = {GO_OBJECT_MEMSTATS, "numforcedgc"},
     [GO_MEMSTATS_GC_CPU_FRACTION] = {GO_OBJECT_MEMSTATS, "gc_cpu_fraction"},
-    [GO_MEMSTATS_ENABLEGC] = {GO_OBJECT_MEMSTATS, "enablegc"},
     [GO_MEMSTATS_HEAP_LIVE] = {GO_OBJECT_MEMSTATS, "heap_live"},
     [GO_MEMSTATS_TINYALLOCS] = {GO_OBJECT_MEMSTATS, "tinyallocs"},
     [GO_MEMSTATS_BY_SIZE] = {GO_OBJECT_MEMSTATS, "by_size"},

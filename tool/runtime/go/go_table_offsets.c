@@ -44,8 +44,6 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
                                      {17, {4288, 8}},
                                      {19, {7712, 8}},
                                      {25, {7688, 8}}},
-    [GO_MEMSTATS_ENABLEGC] =
-        {{11, {4304, 1}}, {17, {4296, 1}}, {19, {7736, 1}}, {25, {8256, 1}}, {26, {10432, 1}}},
     [GO_MEMSTATS_HEAP_LIVE] = {{11, {5952, 8}}, {13, {5968, 8}}, {16, {6000, 8}}, {17, {-1, 0}}},
     [GO_MEMSTATS_TINYALLOCS] = {{11, {5928, 8}}, {16, {5960, 8}}, {17, {-1, 0}}},
     [GO_MEMSTATS_BY_SIZE] = {{11, {4312, 1608}},

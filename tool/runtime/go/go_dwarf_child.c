@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk of go_dwarf.c in a child with limits, and what becomes of its result. Tool world; no
+// state.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image/image.h"
+#include "runtime/go/go_cache.h"
+#include "runtime/go/go_dwarf.h"
+
+// Debug information of the largest programs is some hundred MiB when unpacked.
+enum { CHILD_CPU_SECONDS = 10 };
+static const rlim_t CHILD_MEMORY_BYTES = UINT64_C(2) << 30;
+enum { OFFSET_MAX = 16 << 20, SIZE_MAX_BYTES = 1 << 28 };
+
+bool go_layout_is_sane(const struct go_layout *layout)
+{
+    for (unsigned i = 0; i < GO_FIELD_COUNT; i++) {
+        const struct go_field *field = &layout->fields[i];
+        if (field->offset < -1 || field->offset > OFFSET_MAX || field->size < 0 ||
+            field->size > SIZE_MAX_BYTES || (field->offset < 0 && field->size > 0))
+            return false;
+    }
+    return layout->address[GO_OBJECT_MEMSTATS] != 0 && layout->address[GO_OBJECT_HEAP] != 0 &&
+           layout->fields[GO_MEMSTATS_MSPAN_SYS].size == 8;
+}
+
+static void limit(int resource, rlim_t value)
+{
+    const struct rlimit limits = {value, value};
+    setrlimit(resource, &limits);
+}
+
+// Runs in the child and never returns.
+static _Noreturn void child_main(int fd, int pipe_fd)
+{
+    limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
+    limit(RLIMIT_CPU, CHILD_CPU_SECONDS);
+    limit(RLIMIT_CORE, 0);
+    struct go_layout layout;
+    int error = go_dwarf_walk(fd, &layout);
+    // The record is smaller than a pipe's atomic write.
+    if (error == 0 && write(pipe_fd, &layout, sizeof layout) != (ssize_t)sizeof layout)
+        error = -EIO;
+    _exit(error ? 1 : 0);
+}
+
+// Waits for one record. -ETIME when the wall clock ran out, -EBADMSG when the child died without
+// one.
+static int child_result(int pipe_fd, unsigned wall_ms, struct go_layout *ret_layout)
+{
+    struct pollfd poll_fd = {.fd = pipe_fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&poll_fd, 1, (int)wall_ms);
+    while (ready < 0 && errno == EINTR);
+    if (ready == 0)
+        return -ETIME;
+    struct go_layout layout;
+    ssize_t got = read(pipe_fd, &layout, sizeof layout);
+    if (got == 0)
+        return -ENOENT;
+    if (got != (ssize_t)sizeof layout || !go_layout_is_sane(&layout))
+        return -EBADMSG;
+    *ret_layout = layout;
+    return 0;
+}
+
+int go_dwarf_walk_apart(int fd, unsigned wall_ms, struct go_layout *ret_layout)
+{
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+        return -errno;
+    pid_t child = fork();
+    if (child == 0)
+        child_main(fd, pipe_fds[1]);
+    int error = child < 0 ? -errno : 0;
+    close(pipe_fds[1]);
+    if (!error) {
+        error = child_result(pipe_fds[0], wall_ms, ret_layout);
+        // It has nothing more to do, whatever it is at.
+        kill(child, SIGKILL);
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close(pipe_fds[0]);
+    return error;
+}
+
+// Size classes are not in the debug information as constants; their number is.
+static int adopt_classes(const struct go_layout *layout, struct go_version_row *row)
+{
+    unsigned minor = row->minor < GO_MINOR_FIRST ? GO_MINOR_FIRST : row->minor;
+    struct go_version_row known;
+    while (minor > GO_MINOR_FIRST && go_table_find(minor, &known) != 0)
+        minor = minor > GO_MINOR_LAST ? GO_MINOR_LAST : minor - 1;
+    if (go_table_find(minor, &known) != 0)
+        return -ENOENT;
+    int32_t counts = layout->fields[GO_DELTA_SMALL_ALLOC_COUNT].size;
+    if (counts > 0 && counts != known.classes->count * 8)
+        return -EBADMSG;
+    row->classes = known.classes;
+    return 0;
+}
+
+int go_dwarf_locate(const struct image *image, unsigned wall_ms, struct go_runtime *runtime)
+{
+    struct go_layout layout;
+    struct go_cache_key key;
+    bool has_key = go_cache_key_of(image, &key) == 0;
+    runtime->found_by = "debug information, kept from an earlier reading";
+    if (!has_key || go_cache_load(&key, &layout) != 0) {
+        int error = go_dwarf_walk_apart(image->fd, wall_ms, &layout);
+        if (error)
+            return error;
+        runtime->found_by = "debug information";
+        // The cache is a convenience: failing to write it changes nothing.
+        if (has_key)
+            go_cache_save(&key, &layout);
+    }
+    struct go_version_row row = {.minor = (uint16_t)runtime->version.minor,
+                                 .from = "the image's debug information",
+                                 .proven = GO_PROVEN_SOURCE};
+    int error = adopt_classes(&layout, &row);
+    if (error)
+        return error;
+    memcpy(row.fields, layout.fields, sizeof row.fields);
+    runtime->row = row;
+    for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++)
+        runtime->address[i] = layout.address[i] ? layout.address[i] + image->bias : 0;
+    return 0;
+}
