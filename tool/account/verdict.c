@@ -153,6 +153,18 @@ static void headline_of_row(const struct verdict_input *input, enum verdict_code
 #pragma GCC diagnostic pop
 }
 
+// Most of what is in memory is something else: code, stacks, or too little to tell.
+static void headline_of_little(const struct account *account, char *text)
+{
+    char own[UNITS_TEXT_MAX];
+    uint64_t files = account->row_bytes[ROW_CODE_FILES] + account->row_bytes[ROW_SHARED];
+    units_format_bytes(account->rss_bytes - files, own, sizeof own);
+    text_format(text, VERDICT_TEXT_MAX,
+                "in use. Of the %s that are its own, nothing worth taking is lazily freed, kept or "
+                "slack.",
+                own);
+}
+
 static void headline_of_growth(const struct growth *growth, char *text)
 {
     char change[UNITS_TEXT_MAX], seconds[UNITS_TEXT_MAX];
@@ -195,6 +207,11 @@ static void headline_of_files(const struct account *account, char *text)
                 "files, not heap. %s of RSS is code, mapped files and shared memory.", share);
 }
 
+static bool is_mostly_in_use(const struct account *account)
+{
+    return is_share(account->row_bytes[ROW_IN_USE], account->rss_bytes, 25);
+}
+
 static void verdict_write_headline(const struct verdict_input *input, enum verdict_code code,
                                    char *text)
 {
@@ -204,6 +221,8 @@ static void verdict_write_headline(const struct verdict_input *input, enum verdi
         headline_of_unknown(input, text);
     else if (code == VERDICT_FILES)
         headline_of_files(input->account, text);
+    else if (code == VERDICT_IN_USE && !is_mostly_in_use(input->account))
+        headline_of_little(input->account, text);
     else
         headline_of_row(input, code, text);
 }

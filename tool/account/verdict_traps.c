@@ -3,12 +3,13 @@
 #include "account/verdict_text.h"
 #include "base/units.h"
 
-// A trap is named only where it matters: from this share of RSS on, in percent.
+// A trap is named only where it matters: from this share of RSS on, in percent, and from this size.
 static const uint64_t telling_share = 10;
+static const uint64_t telling_bytes = 16 << 20;
 
 static bool is_telling(const struct verdict_input *input, uint64_t bytes)
 {
-    return input->account && bytes * 100 >= input->account->rss_bytes * telling_share && bytes > 0;
+    return bytes >= telling_bytes && bytes * 100 >= input->account->rss_bytes * telling_share;
 }
 
 static void trap_runtimes(const struct verdict_input *input, struct verdict_lines *lines)

@@ -16,6 +16,18 @@ void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_te
         units_format_bytes(bytes, ret_text, size);
 }
 
+// Marks that turn the direction of text, and separators of lines and paragraphs: with them a name
+// can make a line read as another one (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069).
+static bool utf8_misleads(const unsigned char *bytes)
+{
+    if (bytes[0] != 0xE2)
+        return false;
+    unsigned last = bytes[2];
+    if (bytes[1] == 0x80)
+        return last == 0x8E || last == 0x8F || (last >= 0xA8 && last <= 0xAE);
+    return bytes[1] == 0x81 && last >= 0xA6 && last <= 0xA9;
+}
+
 // Length of the well-formed UTF-8 sequence at `bytes`, or 0. Overlong forms and surrogates are
 // malformed.
 static size_t utf8_length(const unsigned char *bytes)
@@ -32,7 +44,7 @@ static size_t utf8_length(const unsigned char *bytes)
     bool beyond = (lead == 0xED && bytes[1] > 0x9F) || (lead == 0xF4 && bytes[1] > 0x8F);
     // C1 control characters move cursors on some terminals.
     bool control = lead == 0xC2 && bytes[1] < 0xA0;
-    return overlong || beyond || control ? 0 : length;
+    return overlong || beyond || control || utf8_misleads(bytes) ? 0 : length;
 }
 
 // Writes one character of a name, escaped where needed. Returns how many bytes of it were used.

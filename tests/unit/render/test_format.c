@@ -78,6 +78,10 @@ static void test_escaping(void **state)
     assert_escaped("\xc2\x9b"
                    "31m",
                    0, "\\xc2\\x9b31m"); // C1 control
+    assert_escaped("a\xe2\x80\xae"
+                   "b",
+                   0, "a\\xe2\\x80\\xaeb"); // right-to-left override
+    assert_escaped("\xe2\x82\xac", 0, "\xe2\x82\xac");
     assert_escaped("\x7f", 0, "\\x7f");
     assert_escaped("abcdef", 3, "abc...");
 }
