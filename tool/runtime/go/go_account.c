@@ -146,17 +146,22 @@ int go_account_report(const struct target *target, const struct go_runtime *runt
 {
     report->rest_row = ROW_UNEXPLAINED;
     int error = account_heap(target, runtime, stats, deadline_ns, report);
-    if (error)
-        return error;
-    uint64_t heap, all, lazy;
-    claimed_bytes(report, &heap, &lazy);
-    error = go_metadata_claim(target, runtime, report);
-    if (error)
-        return error;
-    claimed_bytes(report, &all, &lazy);
-    return report_add_part(report, ROW_METADATA, less(all, heap), 0,
-                           runtime->version.race ? "Go's tables and the race detector's shadow"
-                                                 : "mappings of Go's own tables");
+    uint64_t before, after, lazy;
+    claimed_bytes(report, &before, &lazy);
+    if (!error && runtime->version.race)
+        error = go_metadata_claim_race(target, report);
+    claimed_bytes(report, &after, &lazy);
+    if (!error && after > before)
+        error = report_add_part(report, ROW_METADATA, after - before, 0,
+                                "the race detector's shadow memory and tables");
+    before = after;
+    if (!error)
+        error = go_metadata_claim(target, runtime, report);
+    claimed_bytes(report, &after, &lazy);
+    if (!error)
+        error = report_add_part(report, ROW_METADATA, less(after, before), 0,
+                                "tables outside the heap: spans, bitmaps, profiling buckets");
+    return error;
 }
 
 int go_account_report_opaque(const struct target *target, const struct go_runtime *runtime,

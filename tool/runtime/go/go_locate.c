@@ -17,6 +17,7 @@ enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10 };
 // most programs, whatever these do. At most GO_PCLNTAB_NAMES_MAX.
 static const char *const code_functions[] = {
     "crosscall2",
+    "runtime.racefuncenter",
     "runtime.readmemstats_m",
     "runtime.updatememstats",
     "runtime.ReadMemStats",
@@ -105,8 +106,9 @@ static const char *const code_functions[] = {
     "runtime.startTheWorldWithSema",
     "runtime.stopTheWorldWithSema",
 };
-// C code calls Go through it: it is in every program with cgo and in no other.
-enum { CGO_FUNCTION = 0 };
+// C code calls Go through the first: it is in every program with cgo and in no other. The second is
+// what -race adds.
+enum { CGO_FUNCTION = 0, RACE_FUNCTION = 1, MARK_FUNCTIONS = 2 };
 enum { CODE_FUNCTIONS = sizeof code_functions / sizeof code_functions[0] };
 
 static bool object_is_needed(const struct go_runtime *runtime, enum go_object object)
@@ -153,17 +155,19 @@ const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits 
 // The variables by their symbols. True when the needed ones are there.
 static bool locate_symbols(const struct image *image, struct go_runtime *runtime)
 {
-    const char *names[GO_OBJECT_VARIABLES + 1];
-    struct image_symbol symbols[GO_OBJECT_VARIABLES + 1];
+    enum { NAMES = GO_OBJECT_VARIABLES + MARK_FUNCTIONS };
+    const char *names[NAMES];
+    struct image_symbol symbols[NAMES];
     memcpy(names, go_object_names, GO_OBJECT_VARIABLES * sizeof names[0]);
-    names[GO_OBJECT_VARIABLES] = code_functions[CGO_FUNCTION];
-    if (image_find_symbols(image, names, GO_OBJECT_VARIABLES + 1, symbols) <= 0)
+    memcpy(names + GO_OBJECT_VARIABLES, code_functions, MARK_FUNCTIONS * sizeof names[0]);
+    if (image_find_symbols(image, names, NAMES, symbols) <= 0)
         return false;
     for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++)
         runtime->address[i] = symbols[i].value ? symbols[i].value + image->bias : 0;
     bool found = runtime->address[GO_OBJECT_MEMSTATS] && runtime->address[GO_OBJECT_HEAP];
     if (found && image->is_main)
-        runtime->has_cgo = symbols[GO_OBJECT_VARIABLES].value != 0;
+        runtime->has_cgo = symbols[GO_OBJECT_VARIABLES + CGO_FUNCTION].value != 0;
+    runtime->version.race |= symbols[GO_OBJECT_VARIABLES + RACE_FUNCTION].value != 0;
     return found;
 }
 
@@ -222,6 +226,7 @@ static int locate_by_code(const struct target *target, const struct image *image
         return found;
     if (image->is_main)
         runtime->has_cgo = functions[CGO_FUNCTION].end != 0;
+    runtime->version.race |= functions[RACE_FUNCTION].end != 0;
     struct go_targets targets = {.range_count = 4};
     memcpy(targets.ranges, module.data, sizeof module.data);
     error = collect_targets(image, functions, &targets);

@@ -1,48 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claiming Go's own tables, see go_metadata.h. Tool world; no state.
+//
+// Everything outside the heap comes from sysAlloc (runtime/mem.go): tables that mheap_ points to,
+// with known sizes; and chunks of 256 KiB that persistentalloc cuts up, which form a list.
 #include "runtime/go/go_metadata.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "runtime/go/go_pages.h"
 #include "runtime/target.h"
 
 // ThreadSanitizer's Go layout on Linux, 48 bits (compiler-rt/lib/tsan/rtl/tsan_platform.h): shadow
 // from 0x200000000000, metadata from 0x300000000000, traces up to 0x620000000000.
 static const uint64_t RACE_START = UINT64_C(0x200000000000);
 static const uint64_t RACE_END = UINT64_C(0x620000000000);
+// Its own heap grows by aligned regions of this size.
+static const uint64_t RACE_REGION_BYTES = 1 << 20;
 
-enum { STEP_WORDS = 512, SPAN_SAMPLES = 4096, SPAN_BYTES_MAX = 1024, PROCESSORS_MAX = 65536 };
+enum {
+    STEP_WORDS = 512,
+    SPAN_SAMPLES = 4096,
+    SPAN_BYTES_MAX = 1024,
+    PROCESSORS_MAX = 65536,
+    CHUNK_BYTES = 256 << 10,
+    CHUNKS_MAX = 1 << 16,
+    // malloc maps blocks of its own from 128 KiB on: a smaller gap between two tables hides none.
+    GAP_BYTES = 64 << 10,
+};
+static const uint64_t SLICE_ITEMS_MAX = UINT64_C(1) << 28;
 
-// Claims the mapping that a word of Go's heap structures points into.
-static int claim_pointer(const struct target *target, struct runtime_report *report, uint64_t word)
+struct collection {
+    const struct target *target;
+    const struct go_runtime *runtime;
+    struct go_extents *extents;
+};
+
+static const struct mapping *anonymous_at(const struct target *target, uint64_t address)
 {
-    if (word < 4096 || word % 8 != 0)
-        return 0;
-    const struct mapping *mapping = mappings_find(target->mappings, word);
-    if (!mapping || mapping->kind != MAPPING_ANONYMOUS || (mapping->flags & MAPPING_SHARED) ||
-        mapping->rss_kib == 0)
-        return 0;
-    return target_claim(target, report, mapping->start, mapping->end);
+    const struct mapping *mapping = mappings_find(target->mappings, address);
+    if (!mapping || mapping->kind != MAPPING_ANONYMOUS || (mapping->flags & MAPPING_SHARED))
+        return NULL;
+    return mapping;
 }
 
-// Every word of [start, start + bytes) may be a pointer.
-static int claim_words(const struct target *target, const struct go_runtime *runtime,
-                       struct runtime_report *report, uint64_t start, uint64_t bytes)
+// The page that a word of Go's heap structures points into.
+static int collect_pointer(const struct collection *to, uint64_t word)
 {
-    uint64_t words[STEP_WORDS];
-    for (uint64_t done = 0; done + 8 <= bytes;) {
-        size_t step =
-            bytes - done < sizeof words ? (size_t)(bytes - done) & ~(size_t)7 : sizeof words;
-        if (go_memory_read(&runtime->memory, start + done, words, step) != 0)
-            memset(words, 0, sizeof words);
-        for (size_t i = 0; i < step / 8; i++) {
-            int error = claim_pointer(target, report, words[i]);
-            if (error)
-                return error;
-        }
-        done += step;
+    if (word < 4096 || word % 8 != 0 || !anonymous_at(to->target, word))
+        return 0;
+    return go_extents_add(to->extents, word, 8);
+}
+
+// Every word may be a pointer; three in a row may be a slice of words, such as the levels of the
+// page summary. Slices come from whole mappings and begin on a page.
+static int collect_words(const struct collection *to, const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int error = collect_pointer(to, words[i]);
+        bool is_slice = i + 2 < count && words[i] % 4096 == 0 && words[i + 1] <= words[i + 2] &&
+                        words[i + 2] > 0 && words[i + 2] <= SLICE_ITEMS_MAX &&
+                        anonymous_at(to->target, words[i]);
+        if (!error && is_slice)
+            error = go_extents_add(to->extents, words[i], words[i + 2] * 8);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int collect_object(const struct collection *to, uint64_t start, uint64_t bytes)
+{
+    uint64_t words[STEP_WORDS + 2];
+    for (uint64_t done = 0; done + 8 <= bytes; done += STEP_WORDS * 8) {
+        // Two words more, for a slice that begins at the end of a step.
+        uint64_t left = bytes - done;
+        size_t step = left < sizeof words ? (size_t)left & ~(size_t)7 : sizeof words;
+        if (go_memory_read(&to->runtime->memory, start + done, words, step) != 0)
+            continue;
+        int error = collect_words(to, words, step / 8);
+        if (error)
+            return error;
     }
     return 0;
 }
@@ -61,55 +98,69 @@ static uint64_t heap_struct_bytes(const struct go_runtime *runtime)
     return end;
 }
 
-// Spans lie in chunks of their own and point to mark bits; a sample reaches most chunks, since both
-// are handed out in order.
-static int claim_spans(const struct target *target, const struct go_runtime *runtime,
-                       struct runtime_report *report)
+// Spans, and the mark bits that they point to. A sample is enough: both are handed out in order,
+// and what lies close together is joined.
+static int collect_spans(const struct collection *to)
 {
     struct go_slice spans;
-    if (go_read_slice(runtime, GO_HEAP_ALLSPANS, &spans) != 0)
+    if (go_read_slice(to->runtime, GO_HEAP_ALLSPANS, &spans) != 0)
         return 0;
     uint64_t step = spans.len / SPAN_SAMPLES + 1;
-    uint64_t span_bytes = (uint64_t)runtime->row.fields[GO_SPAN].size;
+    uint64_t span_bytes = (uint64_t)to->runtime->row.fields[GO_SPAN].size;
     for (uint64_t i = 0; i < spans.len; i += step) {
         uint64_t span;
-        if (go_memory_u64(&runtime->memory, spans.data + i * 8, &span) != 0)
+        if (go_memory_u64(&to->runtime->memory, spans.data + i * 8, &span) != 0)
             continue;
-        int error = claim_pointer(target, report, span);
+        int error = collect_pointer(to, span);
         if (!error && span_bytes <= SPAN_BYTES_MAX)
-            error = claim_words(target, runtime, report, span, span_bytes);
+            error = collect_object(to, span, span_bytes);
         if (error)
             return error;
     }
     return 0;
 }
 
-// The heapArena of each arena: reached from the first-level map, whose places are claimed with
-// mheap_.
-static int claim_arenas(const struct target *target, const struct go_runtime *runtime,
-                        struct runtime_report *report)
+// The map of arenas and each arena's own record.
+static int collect_arenas(const struct collection *to)
 {
+    const struct go_runtime *runtime = to->runtime;
     uint64_t field = go_field_address(runtime, GO_HEAP_ARENAS), map;
     struct go_slice arenas;
     if (field == 0 || go_memory_u64(&runtime->memory, field, &map) != 0 || map == 0 ||
         go_read_slice(runtime, GO_HEAP_ALL_ARENAS, &arenas) != 0)
         return 0;
-    for (uint64_t i = 0; i < arenas.len && i < GO_ARENAS_L2_COUNT; i++) {
+    int error = go_extents_add(to->extents, map, (uint64_t)GO_ARENAS_L2_COUNT * 8);
+    uint64_t arena_bytes = (uint64_t)runtime->row.fields[GO_ARENA].size;
+    for (uint64_t i = 0; i < arenas.len && i < GO_ARENAS_L2_COUNT && !error; i++) {
         uint64_t index, arena;
         if (go_memory_u64(&runtime->memory, arenas.data + i * 8, &index) != 0 ||
             index >= GO_ARENAS_L2_COUNT ||
-            go_memory_u64(&runtime->memory, map + index * 8, &arena) != 0)
+            go_memory_u64(&runtime->memory, map + index * 8, &arena) != 0 || arena == 0)
             continue;
-        int error = claim_pointer(target, report, arena);
-        if (error)
-            return error;
+        error = go_extents_add(to->extents, arena, arena_bytes);
     }
-    return 0;
+    return error;
 }
 
-static int claim_caches(const struct target *target, const struct go_runtime *runtime,
-                        struct runtime_report *report)
+// The second level of the page bitmaps.
+static int collect_chunks(const struct collection *to)
 {
+    const struct go_runtime *runtime = to->runtime;
+    uint64_t field = go_field_address(runtime, GO_HEAP_CHUNKS);
+    uint64_t bytes = (uint64_t)runtime->row.fields[GO_CHUNK].size * GO_CHUNKS_L2_COUNT;
+    uint64_t count = field ? (uint64_t)runtime->row.fields[GO_HEAP_CHUNKS].size / 8 : 0;
+    int error = 0;
+    for (uint64_t i = 0; i < count && !error; i++) {
+        uint64_t table;
+        if (go_memory_u64(&runtime->memory, field + i * 8, &table) == 0 && table != 0)
+            error = go_extents_add(to->extents, table, bytes);
+    }
+    return error;
+}
+
+static int collect_caches(const struct collection *to)
+{
+    const struct go_runtime *runtime = to->runtime;
     struct go_slice processors;
     if (!go_has(runtime, GO_P_MCACHE) || go_read_slice(runtime, GO_ALLP, &processors) != 0)
         return 0;
@@ -119,25 +170,127 @@ static int claim_caches(const struct target *target, const struct go_runtime *ru
         if (go_memory_u64(&runtime->memory, processors.data + i * 8, &processor) != 0 ||
             go_memory_u64(&runtime->memory, processor + offset, &cache) != 0)
             continue;
-        int error = claim_pointer(target, report, cache);
+        int error = collect_pointer(to, cache);
         if (error)
             return error;
     }
     return 0;
 }
 
-static int claim_by_structure(const struct target *target, const struct go_runtime *runtime,
-                              struct runtime_report *report)
+// Follows the list of persistentalloc's chunks from `head`: each begins with the address of the one
+// before. It is the list only when a span lies in one of the chunks. Returns its length, 0 if it is
+// not.
+static size_t chunk_list_length(const struct collection *to, uint64_t head, uint64_t span)
 {
-    int error = claim_words(target, runtime, report, runtime->address[GO_OBJECT_HEAP],
-                            heap_struct_bytes(runtime));
-    if (!error)
-        error = claim_spans(target, runtime, report);
-    if (!error)
-        error = claim_arenas(target, runtime, report);
-    if (!error)
-        error = claim_caches(target, runtime, report);
+    size_t length = 0;
+    bool holds_span = false;
+    for (uint64_t chunk = head; chunk != 0; length++) {
+        if (length >= CHUNKS_MAX || chunk % 4096 != 0 || !anonymous_at(to->target, chunk))
+            return 0;
+        holds_span |= span >= chunk && span - chunk < CHUNK_BYTES;
+        if (go_memory_u64(&to->runtime->memory, chunk, &chunk) != 0)
+            return 0;
+    }
+    return holds_span ? length : 0;
+}
+
+static int collect_chunk_list(const struct collection *to, uint64_t head, size_t length)
+{
+    int error = 0;
+    for (uint64_t chunk = head; length > 0 && !error; length--) {
+        error = go_extents_add(to->extents, chunk, CHUNK_BYTES);
+        if (go_memory_u64(&to->runtime->memory, chunk, &chunk) != 0)
+            break;
+    }
     return error;
+}
+
+// Looks for the list's head among the words of the image's data in one mapping.
+static int collect_persistent_in(const struct collection *to, uint64_t start, uint64_t end,
+                                 uint64_t span)
+{
+    uint64_t words[STEP_WORDS];
+    uint64_t best = 0;
+    size_t best_length = 0;
+    for (uint64_t at = start; at + sizeof words <= end; at += sizeof words) {
+        if (process_peek(to->target->process, at, words, sizeof words) != 0)
+            continue;
+        for (size_t i = 0; i < STEP_WORDS; i++) {
+            if (words[i] == 0 || words[i] % 4096 != 0)
+                continue;
+            // Several words may point into the list; its head has the most before it.
+            size_t length = chunk_list_length(to, words[i], span);
+            if (length > best_length) {
+                best = words[i];
+                best_length = length;
+            }
+        }
+    }
+    return collect_chunk_list(to, best, best_length);
+}
+
+static int collect_persistent(const struct collection *to)
+{
+    const struct go_runtime *runtime = to->runtime;
+    const struct mappings *mappings = to->target->mappings;
+    struct go_slice spans;
+    uint64_t span;
+    if (go_read_slice(runtime, GO_HEAP_ALLSPANS, &spans) != 0 || spans.len == 0 ||
+        go_memory_u64(&runtime->memory, spans.data, &span) != 0)
+        return 0;
+    for (size_t i = mappings_lower_bound(mappings, runtime->image_low); i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (mapping->start >= runtime->image_high)
+            break;
+        if (!(mapping->flags & MAPPING_WRITE))
+            continue;
+        uint64_t end = mapping->end < runtime->image_high ? mapping->end : runtime->image_high;
+        int error = collect_persistent_in(to, mapping->start, (end + 4095) & ~UINT64_C(4095), span);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int go_metadata_collect(const struct target *target, const struct go_runtime *runtime,
+                        struct go_extents *extents)
+{
+    const struct collection to = {target, runtime, extents};
+    int error = collect_object(&to, runtime->address[GO_OBJECT_HEAP], heap_struct_bytes(runtime));
+    if (!error)
+        error = collect_spans(&to);
+    if (!error)
+        error = collect_arenas(&to);
+    if (!error)
+        error = collect_chunks(&to);
+    if (!error)
+        error = collect_caches(&to);
+    if (!error)
+        error = collect_persistent(&to);
+    if (!error)
+        go_extents_merge(extents, GAP_BYTES);
+    return error;
+}
+
+// Claims the anonymous mappings' parts of one extent.
+static int claim_extent(const struct target *target, struct runtime_report *report,
+                        const struct page_range *extent)
+{
+    const struct mappings *mappings = target->mappings;
+    for (size_t i = mappings_lower_bound(mappings, extent->start); i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (mapping->start >= extent->end)
+            break;
+        if (mapping->rss_kib == 0 || mapping->kind != MAPPING_ANONYMOUS ||
+            (mapping->flags & MAPPING_SHARED))
+            continue;
+        uint64_t start = mapping->start > extent->start ? mapping->start : extent->start;
+        uint64_t end = mapping->end < extent->end ? mapping->end : extent->end;
+        int error = target_claim(target, report, start, end);
+        if (error)
+            return error;
+    }
+    return 0;
 }
 
 int go_metadata_claim(const struct target *target, const struct go_runtime *runtime,
@@ -145,8 +298,25 @@ int go_metadata_claim(const struct target *target, const struct go_runtime *runt
 {
     if (!runtime->has_cgo)
         return target_claim_rest(target, report, false);
-    int error = claim_by_structure(target, runtime, report);
-    if (!error && runtime->version.race)
-        error = target_claim(target, report, RACE_START, RACE_END);
+    struct go_extents extents = {0};
+    int error = go_metadata_collect(target, runtime, &extents);
+    for (size_t i = 0; i < extents.count && !error; i++)
+        error = claim_extent(target, report, &extents.items[i]);
+    go_extents_free(&extents);
+    return error;
+}
+
+int go_metadata_claim_race(const struct target *target, struct runtime_report *report)
+{
+    const struct page_range shadow = {RACE_START, RACE_END};
+    int error = claim_extent(target, report, &shadow);
+    for (size_t i = 0; i < target->mappings->count && !error; i++) {
+        const struct mapping *mapping = &target->mappings->items[i];
+        if (mapping->start % RACE_REGION_BYTES == 0 && mapping->end % RACE_REGION_BYTES == 0 &&
+            mapping->start > RACE_END) {
+            const struct page_range region = {mapping->start, mapping->end};
+            error = claim_extent(target, report, &region);
+        }
+    }
     return error;
 }

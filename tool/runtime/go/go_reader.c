@@ -107,8 +107,6 @@ static void report_identity(const struct image *image, const struct go_runtime *
     report->facts |= FACT_GO;
     if (runtime->version.minor >= 12 && runtime->version.minor <= 15)
         report->facts |= FACT_GO_1_12_TO_1_15;
-    if (runtime->version.race)
-        report->facts |= FACT_RACE_DETECTOR;
 }
 
 // Nothing is guessed: the memory is claimed as held, and the reason is said.
@@ -185,6 +183,8 @@ static int go_read(const struct target *target, struct runtime_report *ret_repor
     const char *reason = "the version could not be read";
     if (!error)
         error = go_locate(target, image, &limits, deadline_ns, &runtime, &reason);
+    if (runtime.version.race)
+        ret_report->facts |= FACT_RACE_DETECTOR;
     if (error)
         error = report_refusal(target, image, &runtime, reason, ret_report);
     else
