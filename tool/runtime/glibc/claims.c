@@ -10,6 +10,7 @@ enum {
     MAIN_REGIONS_MAX = 64,
     // How many pages are looked at in search of lost blocks: some 50 ms.
     SEARCH_PAGES_MAX = 65536,
+    SMALL_GAP_BYTES = 16 << 20,
 };
 
 static bool is_heap_like(const struct mapping *mapping)
@@ -136,7 +137,8 @@ struct search {
     struct glibc_result *result;
     struct runtime_report *report;
     bool every_page;
-    uint64_t pages; // looked at
+    uint64_t gap_max_bytes; // larger gaps are left out
+    uint64_t pages;         // looked at
 };
 
 static bool search_is_over(const struct search *search)
@@ -189,7 +191,9 @@ static int search_mappings(struct search *search)
         struct page_range gap;
         uint64_t at = mapping->start;
         while (next_gap(search->target, search->report, at, mapping->end, &gap)) {
-            int error = search_gap(search, &gap);
+            int error = 0;
+            if (gap.end - gap.start <= search->gap_max_bytes)
+                error = search_gap(search, &gap);
             if (error)
                 return error;
             at = gap.end;
@@ -203,9 +207,19 @@ int glibc_claim_mapped(const struct target *target, struct glibc_memory *memory,
 {
     if (!result->state.has_par)
         return 0;
-    struct search search = {.target = target, .memory = memory, .result = result, .report = report};
+    struct search search = {.target = target,
+                            .memory = memory,
+                            .result = result,
+                            .report = report,
+                            .gap_max_bytes = UINT64_MAX};
     int error = search_mappings(&search);
+    // Small gaps first: a large one is mostly some other runtime's heap, and would use up all the
+    // looks.
     search.every_page = true;
+    search.gap_max_bytes = SMALL_GAP_BYTES;
+    if (!error)
+        error = search_mappings(&search);
+    search.gap_max_bytes = UINT64_MAX;
     if (!error)
         error = search_mappings(&search);
     return error == -ETIME ? 0 : error;

@@ -89,6 +89,10 @@ struct glibc_par_hint {
 int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,
                      struct glibc_par *ret_par);
 
+// How much a decoded malloc_par looks like one: its heap's start, and the defaults that hardly
+// anybody changes.
+unsigned glibc_par_score(const struct glibc_par *par, const struct glibc_par_hint *hint);
+
 // Looks for the malloc_par in `data`, from `*offset` on, which is moved on for the next call. 0 or
 // -ENOENT.
 int glibc_par_find(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,

@@ -149,6 +149,20 @@ int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hin
     return -EBADMSG;
 }
 
+unsigned glibc_par_score(const struct glibc_par *par, const struct glibc_par_hint *hint)
+{
+    unsigned score = 0;
+    if (par->sbrk_base != 0 && par->sbrk_base == hint->heap_start)
+        score += 4;
+    else if (par->sbrk_base != 0 && par->sbrk_base - hint->heap_start < hint->page_bytes)
+        score += 2;
+    score += par->mmapped_chunks_limit == DEFAULT_MMAPS_MAX;
+    score += par->arena_test == DEFAULT_ARENA_TEST;
+    score += par->top_pad != 0 && par->top_pad % hint->page_bytes == 0;
+    score += par->mmap_threshold >= hint->page_bytes;
+    return score;
+}
+
 int glibc_par_find(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,
                    size_t *offset, struct glibc_par *ret_par)
 {

@@ -144,6 +144,9 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
 {
     const struct glibc_arena_survey *sum = &totals->sum;
     uint64_t rss = 0, lazy = 0;
+    report->rest_row = ROW_IN_USE;
+    if (report->claim_count == 0)
+        return 0;
     for (size_t i = 0; i < report->claim_count; i++) {
         rss += report->claims[i].rss_bytes;
         lazy += report->claims[i].lazy_bytes;
@@ -162,7 +165,6 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
     if (!error)
         error = report_add_part(report, ROW_IN_USE, minus(rss, others), slack_error,
                                 "resident memory of arenas and mapped blocks - free chunks");
-    report->rest_row = ROW_IN_USE;
     return error;
 }
 
