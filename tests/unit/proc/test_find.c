@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,7 +60,7 @@ static void test_by_name(void **state)
     check_found(tree, "sh", "");
     check_found("linux-4.4-cgroup1/proc", "", "");
     check_found(tree, "ap", "");
-    // By argv[0] and by an executable that was deleted, respectively.
+    // By the executable alone, and by all three.
     check_found("linux-6.18-cgroupns/proc", "python3.13", "7");
     check_found("linux-4.18-cgroup1/proc", "skynet", "2207");
     check_found("hostile/proc", "a) S 1 (b\n\x1b[2J", "31");
@@ -77,6 +78,43 @@ static void test_entry_names(void **state)
     assert_string_equal(entries[3].name, "api");
     free(entries);
     free(root);
+}
+
+// Writes one file of a tree below /tmp.
+static void write_file(const char *root, const char *name, const char *content)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+// An executable that was replaced under the process keeps its name, with a mark behind it.
+static void test_deleted_executable(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/ebb-find-XXXXXX", path[64];
+    assert_non_null(mkdtemp(root));
+    snprintf(path, sizeof path, "%s/5", root);
+    assert_int_equal(mkdir(path, 0700), 0);
+    write_file(root, "5/stat",
+               "5 (main) S 1 5 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 4096 1 0 1 1 0 0\n");
+    snprintf(path, sizeof path, "%s/5/exe", root);
+    assert_int_equal(symlink("/opt/ghost (deleted)", path), 0);
+    struct proc_entry *entries = NULL;
+    size_t count = 9;
+    int error = proc_find_by_name(root, "ghost", &entries, &count);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/5/stat", root);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/5", root);
+    rmdir(path);
+    rmdir(root);
+    assert_int_equal(error, 0);
+    assert_int_equal(count, 1);
+    free(entries);
 }
 
 static void test_missing_root(void **state)
@@ -150,9 +188,10 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),        cmocka_unit_test(test_by_name),
-        cmocka_unit_test(test_entry_names), cmocka_unit_test(test_missing_root),
-        cmocka_unit_test(test_live),        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_list),         cmocka_unit_test(test_by_name),
+        cmocka_unit_test(test_entry_names),  cmocka_unit_test(test_deleted_executable),
+        cmocka_unit_test(test_missing_root), cmocka_unit_test(test_live),
+        cmocka_unit_test(test_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
