@@ -58,6 +58,7 @@ static int page_get(struct pages *pages, uint64_t page, const uint8_t **ret_data
 int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len)
 {
     uint8_t *to = ret_data;
+    pages->lookups++;
     if (len > PAGES_SIZE || address > UINT64_MAX - 2 * PAGES_SIZE)
         return -EFAULT;
     while (len > 0) {

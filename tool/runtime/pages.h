@@ -16,10 +16,10 @@ enum { PAGES_SLOTS = 512, PAGES_SIZE = 4096 };
 
 struct pages {
     struct process *process;
-    uint64_t *tags;       // page address + 1 of each slot, 0 empty
-    uint8_t *data;        // PAGES_SLOTS pages
-    uint64_t deadline_ns; // 0: none
-    uint64_t reads;
+    uint64_t *tags;          // page address + 1 of each slot, 0 empty
+    uint8_t *data;           // PAGES_SLOTS pages
+    uint64_t deadline_ns;    // 0: none
+    uint64_t reads, lookups; // pages read, copies handed out
 };
 
 // `budget_ms` 0: no limit. 0 or -ENOMEM. pages_free() frees it, also after a failure.

@@ -18,7 +18,9 @@ enum {
     SIZE_CLASSES = 232,
     TRIES_MAX = 4096, // of child pointers in .bss
     KEYS_MAX = 256,
-    PROBE_PAGES = 32, // of a leaf, each 2 MiB of address space
+    MAPPINGS_TRIED = 64,
+    LOOKUPS_MAX = 4 << 20, // of all tries together, a fraction of a second
+    PROBE_PAGES = 32,      // of a leaf, each 2 MiB of address space
 };
 
 static const uint64_t leaf_bytes = (uint64_t)LEVEL_COUNT * 8;
@@ -133,7 +135,7 @@ static bool leaf_fits(struct pages *pages, uint64_t leaf, const struct mapping *
     for (uint64_t address = first; address < end && probes < PROBE_PAGES;) {
         uint64_t slot = leaf + ((address >> PAGE_SHIFT) & (LEVEL_COUNT - 1)) * 8, element = 0;
         int error = pages_read_u64(pages, slot, &element);
-        if (error == -ETIME)
+        if (error == -ETIME || pages->lookups > LOOKUPS_MAX)
             return false;
         if (error == 0 && element_record(element)) {
             struct jemalloc_extent extent;
@@ -156,10 +158,9 @@ static bool is_heap(const struct mapping *mapping)
            !(mapping->flags & MAPPING_SHARED) && mapping->rss_kib > 0;
 }
 
-// The distinct root indices of the target's anonymous memory, and one mapping for each.
+// The distinct root indices of the target's anonymous memory.
 struct keys {
     uint64_t key[KEYS_MAX];
-    const struct mapping *mapping[KEYS_MAX];
     size_t count;
 };
 
@@ -169,19 +170,30 @@ static void keys_collect(const struct target *target, struct keys *keys)
     for (size_t i = 0; i < target->mappings->count && keys->count < KEYS_MAX; i++) {
         const struct mapping *mapping = &target->mappings->items[i];
         uint64_t key = mapping->start >> LEAF_SHIFT;
-        if (!is_heap(mapping) || mapping->start >> 47)
-            continue;
-        // Of several, the largest is the most likely to hold extents.
-        size_t last = keys->count;
-        bool known = last && keys->key[last - 1] == key;
-        if (!known) {
-            keys->key[last] = key;
-            keys->mapping[last] = mapping;
-            keys->count++;
-        } else if (mapping->rss_kib > keys->mapping[last - 1]->rss_kib) {
-            keys->mapping[last - 1] = mapping;
-        }
+        bool known = keys->count && keys->key[keys->count - 1] == key;
+        if (is_heap(mapping) && mapping->start >> 47 == 0 && !known)
+            keys->key[keys->count++] = key;
     }
+}
+
+// Tries the leaf with the mappings that it would cover: not all of them need be jemalloc's.
+static bool leaf_fits_any(const struct target *target, struct pages *pages, uint64_t leaf,
+                          uint64_t key)
+{
+    const struct mappings *mappings = target->mappings;
+    unsigned tries = 0;
+    for (size_t i = mappings_lower_bound(mappings, key << LEAF_SHIFT);
+         i < mappings->count && tries < MAPPINGS_TRIED; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (mapping->start >> LEAF_SHIFT > key)
+            break;
+        if (!is_heap(mapping))
+            continue;
+        tries++;
+        if (leaf_fits(pages, leaf, mapping, key))
+            return true;
+    }
+    return false;
 }
 
 struct bss {
@@ -200,7 +212,7 @@ static bool try_child(const struct target *target, struct pages *pages, const st
         uint64_t offset = keys->key[i] * 8;
         if (slot - bss->start < offset || bss->end - (slot - offset) < leaf_bytes)
             continue;
-        if (leaf_fits(pages, leaf, keys->mapping[i], keys->key[i])) {
+        if (leaf_fits_any(target, pages, leaf, keys->key[i])) {
             ret_tree->root = slot - offset;
             return true;
         }
@@ -241,6 +253,8 @@ int jemalloc_tree_find(const struct target *target, const struct image *image, s
         if (error == -ETIME || error == -EPERM || error == -EACCES || error == -ESRCH)
             return error;
         for (size_t i = 0; !error && i < len / 8 && tries < TRIES_MAX; i++) {
+            if (pages->lookups > LOOKUPS_MAX)
+                return -ETIME;
             if (words[i] < PAGES_SIZE || words[i] >> 47)
                 continue;
             tries++;

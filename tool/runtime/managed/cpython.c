@@ -3,6 +3,7 @@
 //
 // CPython takes objects of up to 512 bytes from pymalloc; all others come from malloc, which has a
 // reader of its own.
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,7 @@ struct patch_search {
     bool found;
 };
 
-// A string of its own that starts with the known major.minor: "3.8.18", "3.6.15+".
+// The end of a string that starts with the known major.minor: "3.8.18", "Python 3.6.15+".
 static bool visit_patch(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -63,7 +64,8 @@ static bool visit_patch(void *context, const char *data, size_t len, uint64_t li
         const char *number = at;
         at++;
         const char *stop = memchr(number, '\0', (size_t)(end - number));
-        if (!stop || stop - number > 12 || number == data || number[-1] != '\0')
+        if (!stop || stop - number > 12 || number == data || number[-1] == '.' ||
+            isdigit((unsigned char)number[-1]))
             continue;
         struct setting_version version;
         if (setting_version_parse((struct text){number, (size_t)(stop - number)}, &version)) {
