@@ -147,15 +147,19 @@ static int collect_chunks(const struct collection *to)
 {
     const struct go_runtime *runtime = to->runtime;
     uint64_t field = go_field_address(runtime, GO_HEAP_CHUNKS);
-    uint64_t bytes = (uint64_t)runtime->row.fields[GO_CHUNK].size * GO_CHUNKS_L2_COUNT;
-    uint64_t count = field ? (uint64_t)runtime->row.fields[GO_HEAP_CHUNKS].size / 8 : 0;
-    int error = 0;
-    for (uint64_t i = 0; i < count && !error; i++) {
-        uint64_t table;
-        if (go_memory_u64(&runtime->memory, field + i * 8, &table) == 0 && table != 0)
-            error = go_extents_add(to->extents, table, bytes);
+    uint64_t table_bytes = (uint64_t)runtime->row.fields[GO_CHUNK].size * GO_CHUNKS_L2_COUNT;
+    uint64_t bytes = field ? (uint64_t)runtime->row.fields[GO_HEAP_CHUNKS].size : 0;
+    uint64_t tables[STEP_WORDS];
+    for (uint64_t done = 0; done + sizeof tables <= bytes; done += sizeof tables) {
+        if (go_memory_read(&runtime->memory, field + done, tables, sizeof tables) != 0)
+            continue;
+        for (size_t i = 0; i < STEP_WORDS; i++) {
+            int error = tables[i] ? go_extents_add(to->extents, tables[i], table_bytes) : 0;
+            if (error)
+                return error;
+        }
     }
-    return error;
+    return 0;
 }
 
 static int collect_caches(const struct collection *to)
