@@ -37,5 +37,5 @@ func main() {
 	debug.FreeOSMemory()
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
-	fmt.Println(len(sessions))
+	fmt.Println(len(sessions[0]))
 }
