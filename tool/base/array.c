@@ -11,7 +11,9 @@ int array_reserve_one(void *items, size_t *capacity, size_t count, size_t item_s
 {
     if (count < *capacity)
         return 0;
+    // Doubling: appending n elements copies at most 2 n of them.
     size_t wanted = *capacity ? *capacity * 2 : 16;
+    // Sizes stay below PTRDIFF_MAX, so that pointers into the array can be subtracted.
     if (wanted > SIZE_MAX / 2 / item_size)
         return -ENOMEM;
     // The owner's pointer has any object type, so it is moved as bytes.

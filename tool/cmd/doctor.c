@@ -27,9 +27,11 @@ static int print_report(const struct command *command, const struct doctor_repor
         .unicode = command->unicode,
         .width = command->width,
     };
+    // JSON never has colours or a width.
     bool is_json = options_flag(&command->options, "json");
     int error = is_json ? render_doctor_json(report, &output.buffer)
                         : render_doctor_text(report, &style, &output.buffer);
+    // Said by the verb, since renderers do not print.
     if (error == -ENOTSUP) {
         buffer_free(&output.buffer);
         message_error("this ebb was built without JSON (jansson)");
@@ -43,6 +45,7 @@ static int print_report(const struct command *command, const struct doctor_repor
 int doctor_run(const struct command *command)
 {
     const char *proc_root = options_get(&command->options, "proc-root")->string;
+    // Some 50 KiB: well within a stack.
     struct doctor_report report;
     int error = doctor_examine(proc_root, &report);
     if (error)

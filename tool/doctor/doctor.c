@@ -8,9 +8,11 @@
 
 #include "doctor/judge.h"
 
+// Ids and titles are constants of the program, so only pointers are kept.
 struct doctor_item *doctor_add(struct doctor_report *report, enum doctor_section section,
                                enum doctor_status status, const char *id, const char *title)
 {
+    // The number of items is fixed by the code, not by what is read.
     if (report->item_count < DOCTOR_ITEMS_MAX)
         report->item_count++;
     struct doctor_item *item = &report->items[report->item_count - 1];
@@ -18,6 +20,7 @@ struct doctor_item *doctor_add(struct doctor_report *report, enum doctor_section
     return item;
 }
 
+// Cut where it does not fit: a group's path may be long, the figures stand before it.
 void doctor_say(struct doctor_item *item, const char *format, ...)
 {
     va_list args;
@@ -26,6 +29,7 @@ void doctor_say(struct doctor_item *item, const char *format, ...)
     va_end(args);
 }
 
+// What would help is apart, so that programs and people can skip it.
 void doctor_advise(struct doctor_item *item, const char *format, ...)
 {
     va_list args;
@@ -34,21 +38,25 @@ void doctor_advise(struct doctor_item *item, const char *format, ...)
     va_end(args);
 }
 
+// Distributions backport, hence a probe is asked first wherever there is one.
 bool doctor_kernel_has(const struct doctor_readings *readings, unsigned major, unsigned minor)
 {
     return kernel_at_least(readings->host.kernel, major, minor);
 }
 
+// On means that there is any, used or not.
 bool doctor_has_swap(const struct doctor_readings *readings)
 {
     return readings->host.meminfo.swap_total_kib > 0;
 }
 
+// Inside a user namespace the bit is set for processes of that namespace alone.
 bool doctor_can(const struct doctor_readings *readings, enum doctor_capability capability)
 {
     return !readings->in_user_namespace && (readings->self.cap_effective >> capability & 1) != 0;
 }
 
+// The version only counts where nobody could be asked.
 bool doctor_frees_lazily(const struct doctor_readings *readings)
 {
     if (readings->probes.madv_free == DOCTOR_NOT_ASKED)
@@ -59,6 +67,7 @@ bool doctor_frees_lazily(const struct doctor_readings *readings)
 void doctor_judge(const struct doctor_readings *readings, struct doctor_report *ret_report)
 {
     *ret_report = (struct doctor_report){.readings = *readings};
+    // A fake tree may claim more KiB than there are bytes.
     uint64_t bound_kib = meminfo_lazy_bound_kib(&readings->host.meminfo);
     ret_report->lazy_bound_bytes = bound_kib < UINT64_MAX / 1024 ? bound_kib * 1024 : UINT64_MAX;
     // In the order of enum doctor_section, which is the order of reading.
@@ -70,6 +79,7 @@ void doctor_judge(const struct doctor_readings *readings, struct doctor_report *
     doctor_judge_traps(ret_report);
 }
 
+// Reading and judging are apart, so that tests judge kernels that they do not run on.
 int doctor_examine(const char *proc_root, struct doctor_report *ret_report)
 {
     struct doctor_readings readings;
@@ -80,12 +90,14 @@ int doctor_examine(const char *proc_root, struct doctor_report *ret_report)
     return 0;
 }
 
+// Names are part of the JSON: they are added to, never changed.
 const char *doctor_status_name(enum doctor_status status)
 {
     static const char *const names[] = {"ok", "limited", "missing", "info"};
     return names[status];
 }
 
+// In the order of enum doctor_section.
 const char *doctor_section_name(enum doctor_section section)
 {
     static const char *const names[] = {"verbs", "kernel", "memory", "cgroup", "rights", "traps"};

@@ -5,26 +5,31 @@
 #include "base/units.h"
 #include "doctor/judge.h"
 
+// Everything below that has no probe stands on this number.
 static void judge_version(struct doctor_report *report)
 {
     const struct host *host = &report->readings.host;
     struct doctor_item *item = doctor_add(report, DOCTOR_KERNEL, DOCTOR_INFO, "kernel", "Linux");
     doctor_say(item, "%s", host->release[0] ? host->release : "of unknown version");
+    // Unknown is treated as older than all.
     if (host->kernel.major == 0)
         item->status = DOCTOR_LIMITED;
 }
 
+// Two findings that look alike: a kernel without it, and something that keeps it from being used.
 static void judge_madv_free(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
     const struct doctor_probes *probes = &readings->probes;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_KERNEL, DOCTOR_OK, "madv_free", "MADV_FREE");
+    // Another tree: only its version can be told.
     if (probes->madv_free == DOCTOR_NOT_ASKED) {
         item->status = doctor_kernel_has(readings, 4, 5) ? DOCTOR_INFO : DOCTOR_MISSING;
         doctor_say(item, doctor_kernel_has(readings, 4, 5)
                              ? "part of this kernel by its version (4.5 and later); not tried"
                              : "came with 4.5: memory that is given back goes at once here");
+        // A filter makes every allocator fall back to freeing at once.
     } else if (probes->madv_free < 0 && doctor_kernel_has(readings, 4, 5)) {
         item->status = DOCTOR_MISSING;
         doctor_say(item,
@@ -48,6 +53,7 @@ static void judge_lazy_free(struct doctor_report *report)
     const struct doctor_probes *probes = &readings->probes;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_KERNEL, DOCTOR_OK, "lazy_free", "LazyFree in smaps");
+    // The best proof is to see it.
     if (probes->freed_kib > 0 && probes->shown_lazy_kib > 0) {
         char freed[UNITS_TEXT_MAX], shown[UNITS_TEXT_MAX];
         units_format_bytes(probes->freed_kib * 1024, freed, sizeof freed);
@@ -57,6 +63,7 @@ static void judge_lazy_free(struct doctor_report *report)
         item->status = DOCTOR_MISSING;
         doctor_say(item, "came with 4.12: smaps does not tell which pages are lazily freed");
         doctor_advise(item, "a kernel of 4.12 or later");
+        // The kernel prints the line but not these pages.
     } else if (probes->freed_kib > 0) {
         item->status = DOCTOR_LIMITED;
         doctor_say(item,
@@ -67,6 +74,7 @@ static void judge_lazy_free(struct doctor_report *report)
     }
 }
 
+// By version: no filter takes a file away.
 static void judge_rollup(struct doctor_report *report)
 {
     bool has = doctor_kernel_has(&report->readings, 4, 14);
@@ -76,6 +84,7 @@ static void judge_rollup(struct doctor_report *report)
                          : "came with 4.14: sums are made from smaps, which costs the same walk");
 }
 
+// By version: it takes no rights, so nothing but its absence stands in the way.
 static void judge_cold(struct doctor_report *report)
 {
     bool has = doctor_kernel_has(&report->readings, 5, 4);
@@ -85,6 +94,7 @@ static void judge_cold(struct doctor_report *report)
                has ? "advice that makes the kernel reclaim a range now (5.4)" : "came with 5.4");
 }
 
+// On ourselves. For others it takes rights on top, which the verbs speak of.
 static void judge_process_madvise(struct doctor_report *report)
 {
     const struct doctor_probes *probes = &report->readings.probes;
@@ -97,6 +107,7 @@ static void judge_process_madvise(struct doctor_report *report)
                              : "came with 5.10");
     } else if (probes->process_madvise == 0) {
         doctor_say(item, "works on ourselves%s",
+                   // What an allocator's owner may do to its own pages from another thread.
                    probes->process_madvise_any == 0
                        ? ", with any advice (6.13)"
                        : "; MADV_DONTNEED is refused, as it is before 6.13");
@@ -109,9 +120,11 @@ static void judge_process_madvise(struct doctor_report *report)
     }
 }
 
+// Not there is no loss of results, only of time.
 static void judge_pagemap_scan(struct doctor_report *report)
 {
     const struct doctor_probes *probes = &report->readings.probes;
+    // What was asked is ok, what only the version tells is a fact.
     bool asked = probes->pagemap_scan != DOCTOR_NOT_ASKED;
     bool has = asked ? probes->pagemap_scan == 0 : doctor_kernel_has(&report->readings, 6, 7);
     enum doctor_status status = !has ? DOCTOR_MISSING : asked ? DOCTOR_OK : DOCTOR_INFO;
@@ -128,6 +141,7 @@ static void judge_group_reclaim(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
     int probe = readings->probes.group_reclaim;
+    // The two versions call it differently, and only the older one takes page cache along.
     bool is_v1 = readings->cgroup.version == 1;
     struct doctor_item *item = doctor_add(report, DOCTOR_KERNEL, DOCTOR_OK, "group_reclaim",
                                           is_v1 ? "memory.force_empty" : "memory.reclaim");
@@ -145,6 +159,7 @@ static void judge_group_reclaim(struct doctor_report *report)
         doctor_say(item, "our own group's cannot be written: %s", strerror(-probe));
 }
 
+// From the oldest facility to the newest.
 void doctor_judge_kernel(struct doctor_report *report)
 {
     judge_version(report);

@@ -10,6 +10,7 @@
 static void judge_available(struct doctor_report *report)
 {
     const struct meminfo *meminfo = &report->readings.host.meminfo;
+    // Available rather than free: it counts lazily freed pages as what they are.
     char total[UNITS_TEXT_MAX], available[UNITS_TEXT_MAX];
     units_format_bytes(meminfo->total_kib * 1024, total, sizeof total);
     units_format_bytes(meminfo->available_kib * 1024, available, sizeof available);
@@ -17,6 +18,7 @@ static void judge_available(struct doctor_report *report)
     doctor_say(item, "%s of %s available; lazily freed memory is in it", available, total);
 }
 
+// There is no gauge of it anywhere in the kernel: an upper bound is all that can be had.
 static void judge_lazy_bound(struct doctor_report *report)
 {
     const struct vmstat *vmstat = &report->readings.host.vmstat;
@@ -24,6 +26,7 @@ static void judge_lazy_bound(struct doctor_report *report)
     units_format_bytes(report->lazy_bound_bytes, bound, sizeof bound);
     struct doctor_item *item =
         doctor_add(report, DOCTOR_MEMORY, DOCTOR_INFO, "lazy_bound", "lazily freed");
+    // The counters only grow, so they tell of use, not of the present.
     int used = snprintf(item->detail, sizeof item->detail,
                         "at most %s on the whole host (file lists beyond the page cache)", bound);
     if (vmstat->has_lazy && used > 0 && (size_t)used < sizeof item->detail)
@@ -32,6 +35,7 @@ static void judge_lazy_bound(struct doctor_report *report)
                  vmstat->lazily_freed_pages, vmstat->lazily_taken_pages);
 }
 
+// Swap decides what a page-out does to live pages.
 static void judge_swap(struct doctor_report *report)
 {
     const struct meminfo *meminfo = &report->readings.host.meminfo;
@@ -46,6 +50,7 @@ static void judge_swap(struct doctor_report *report)
     doctor_say(item, "on, %s of %s unused", unused, total);
 }
 
+// Huge pages decide how much one object or one write pins.
 static void judge_thp(struct doctor_report *report)
 {
     static const char *const modes[] = {
@@ -58,6 +63,7 @@ static void judge_thp(struct doctor_report *report)
     doctor_say(item, "%s", modes[report->readings.host.thp]);
 }
 
+// Averages of 10 s: older ones are history when somebody looks at this.
 static void judge_pressure(struct doctor_report *report)
 {
     const struct host *host = &report->readings.host;
@@ -70,12 +76,14 @@ static void judge_pressure(struct doctor_report *report)
         return;
     }
     item->status = DOCTOR_MISSING;
+    // A kernel that has it can be told to use it.
     bool has = doctor_kernel_has(&report->readings, 4, 20);
     doctor_say(item, has ? "not readable: compiled out or switched off" : "came with 4.20");
     if (has)
         doctor_advise(item, "boot with psi=1");
 }
 
+// From what everybody knows to what few do.
 void doctor_judge_memory(struct doctor_report *report)
 {
     judge_available(report);
@@ -85,10 +93,12 @@ void doctor_judge_memory(struct doctor_report *report)
     judge_pressure(report);
 }
 
+// The limit that bites may belong to any group above.
 static void judge_limit(struct doctor_report *report)
 {
     const struct cgroup *cgroup = &report->readings.cgroup;
     struct doctor_item *item = doctor_add(report, DOCTOR_GROUP, DOCTOR_INFO, "limit", "limit");
+    // Without its files nothing is known of the group but its name.
     if (!cgroup->directory[0]) {
         doctor_say(item, "unknown");
         return;
@@ -102,12 +112,14 @@ static void judge_limit(struct doctor_report *report)
     }
     char limit[UNITS_TEXT_MAX];
     units_format_bytes(cgroup->limit_bytes, limit, sizeof limit);
+    // The kernel names the limit but not who sets it.
     if (cgroup->limit_path[0] == '.')
         doctor_say(item, "%s, set by a group above what is mounted here", limit);
     else
         doctor_say(item, "%s, set by %.300s", limit, cgroup->limit_path);
 }
 
+// Beside each other, since dashboards show the second and the kernel acts on the first.
 static void judge_usage(struct doctor_report *report)
 {
     const struct cgroup *cgroup = &report->readings.cgroup;
@@ -119,18 +131,21 @@ static void judge_usage(struct doctor_report *report)
                working_set);
 }
 
+// The group of ebb itself; that of a target stands in its own account.
 void doctor_judge_group(struct doctor_report *report)
 {
     const struct cgroup *cgroup = &report->readings.cgroup;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_GROUP, DOCTOR_OK, "cgroup", "memory group");
     if (cgroup->version == 0) {
+        // Not having looked is no finding.
         bool has_self = report->readings.has_self;
         item->status = has_self ? DOCTOR_MISSING : DOCTOR_INFO;
         doctor_say(item, has_self ? "none: no memory controller"
                                   : "not looked at: this tree does not know ebb itself");
         return;
     }
+    // The path may be anything, so it comes last and is cut.
     doctor_say(item, "version %d, %.300s", cgroup->version, cgroup->path);
     if (!cgroup->directory[0]) {
         item->status = DOCTOR_LIMITED;

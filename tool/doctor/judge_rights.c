@@ -21,15 +21,18 @@ static const struct {
     {DOCTOR_CAP_BPF, "CAP_BPF", false},
 };
 
+// Words are constants that fit together; a cut would only shorten a list.
 static void append(char *text, size_t size, const char *word)
 {
     size_t used = strlen(text);
     snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", word);
 }
 
+// Names rather than a mask: they are what one puts into a unit or a manifest.
 static void judge_capabilities(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
+    // Both lists, because the missing one is what has to be asked for.
     char held[160] = "", lacking[160] = "";
     bool lacks_needed = false;
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
@@ -41,6 +44,7 @@ static void judge_capabilities(struct doctor_report *report)
         doctor_add(report, DOCTOR_RIGHTS, DOCTOR_OK, "capabilities", "capabilities");
     doctor_say(item, "uid %u%s%s%s%s", readings->self.euid, held[0] ? ", has " : "", held,
                lacking[0] ? "; without " : "", lacking);
+    // Root of a rootless container: the bits are set and open nothing outside.
     if (readings->in_user_namespace) {
         item->status = DOCTOR_LIMITED;
         append(item->detail, sizeof item->detail,
@@ -62,6 +66,7 @@ static void judge_ptrace_scope(struct doctor_report *report)
         "2: a runtime's own counters may be read with CAP_SYS_PTRACE only",
         "3: a runtime's own counters may not be read at all until the next boot",
     };
+    // A setting of the host: a container cannot change it.
     int scope = report->readings.host.ptrace_scope;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_RIGHTS, DOCTOR_OK, "ptrace_scope", "Yama ptrace_scope");
@@ -69,12 +74,14 @@ static void judge_ptrace_scope(struct doctor_report *report)
         doctor_say(item, "no Yama: processes of the same user may be read");
         return;
     }
+    // Later kernels or a fake tree.
     if (scope > 3) {
         item->status = DOCTOR_INFO;
         doctor_say(item, "%d, which has no known meaning", scope);
         return;
     }
     doctor_say(item, "%s", meanings[scope]);
+    // The capability passes up to 2; 3 stops everybody.
     bool passes = scope == 0 || (scope < 3 && doctor_can(&report->readings, DOCTOR_CAP_SYS_PTRACE));
     if (!passes) {
         item->status = DOCTOR_LIMITED;
@@ -83,9 +90,11 @@ static void judge_ptrace_scope(struct doctor_report *report)
     }
 }
 
+// What is hidden is not counted, so nobody notices without this line.
 static void judge_hide_pid(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
+    // A bind mount or an unknown word: nothing is claimed.
     if (readings->hide_pid < 0)
         return;
     struct doctor_item *item = doctor_add(report, DOCTOR_RIGHTS, DOCTOR_OK, "hidepid", "hidepid");
@@ -105,6 +114,7 @@ static void judge_frames(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
     int probe = readings->probes.frame_numbers;
+    // Only a running kernel can tell.
     if (probe == DOCTOR_NOT_ASKED)
         return;
     struct doctor_item *item =
@@ -119,6 +129,7 @@ static void judge_frames(struct doctor_report *report)
                                          : "root with CAP_SYS_ADMIN, outside of a user namespace");
 }
 
+// Of ebb itself: the filters of others stand in their own status.
 static void judge_seccomp(struct doctor_report *report)
 {
     const struct proc_status *self = &report->readings.self;
@@ -131,6 +142,7 @@ static void judge_seccomp(struct doctor_report *report)
     doctor_say(item, "a filter is on ebb itself: calls may be refused that the kernel has");
 }
 
+// What cannot be seen from inside cannot be explained either.
 static void judge_container(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
@@ -141,6 +153,7 @@ static void judge_container(struct doctor_report *report)
         doctor_say(item, "none that can be seen");
         return;
     }
+    // Sharing the host's PIDs is as good as being there.
     item->status = readings->in_pid_namespace ? DOCTOR_LIMITED : DOCTOR_INFO;
     doctor_say(item, "%s%s%s", mark[0] ? "inside one, by " : "", mark,
                readings->in_pid_namespace
@@ -153,6 +166,7 @@ static void judge_container(struct doctor_report *report)
                       "hostPID or shareProcessNamespace in Kubernetes)");
 }
 
+// Ordered as one runs into them.
 void doctor_judge_rights(struct doctor_report *report)
 {
     // Of a tree that does not know ebb, only the host's setting is there to be judged.

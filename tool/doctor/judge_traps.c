@@ -24,6 +24,7 @@ static void judge_defaults(struct doctor_report *report)
                         "MALLOC_CONF=muzzy_decay_ms:0");
 }
 
+// Only the few releases between the call and the figure.
 static void judge_hidden(struct doctor_report *report)
 {
     struct doctor_item *item =
@@ -34,6 +35,7 @@ static void judge_hidden(struct doctor_report *report)
     doctor_advise(item, "a kernel of 4.12 or later");
 }
 
+// Autoscalers and eviction act on this number.
 static void judge_working_set(struct doctor_report *report)
 {
     struct doctor_item *item =
@@ -48,6 +50,7 @@ static void judge_working_set(struct doctor_report *report)
                   "compare with memory.stat's anon (version 1: total_rss) before trusting it");
 }
 
+// A process may be killed for memory that it does not hold.
 static void judge_oom(struct doctor_report *report)
 {
     struct doctor_item *item =
@@ -57,6 +60,7 @@ static void judge_oom(struct doctor_report *report)
                "kernel takes them before it kills");
 }
 
+// The one trap that loses data; never claimed, since fixes were backported.
 static void judge_o_direct(struct doctor_report *report)
 {
     struct doctor_item *item =
@@ -70,8 +74,10 @@ static void judge_o_direct(struct doctor_report *report)
                   "direct I/O");
 }
 
+// Both ways a huge page defeats lazy freeing.
 static void judge_huge(struct doctor_report *report)
 {
+    // With swap they are swapped whole instead, which is the next trap.
     bool swapless = !doctor_has_swap(&report->readings);
     struct doctor_item *item = add_trap(report, DOCTOR_INFO, "huge_pages", "huge pages");
     doctor_say(item, "one written byte cancels the lazy freeing of 2 MiB%s",
@@ -80,6 +86,7 @@ static void judge_huge(struct doctor_report *report)
                    : "");
 }
 
+// Why a sweep over whole mappings is never done.
 static void judge_swap(struct doctor_report *report)
 {
     struct doctor_item *item =
@@ -87,9 +94,11 @@ static void judge_swap(struct doctor_report *report)
     doctor_say(item, "MADV_PAGEOUT over a whole mapping swaps live pages out as well");
 }
 
+// A kernel that frees at once has none of them.
 void doctor_judge_traps(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
+    // The advice came with 5.4.
     bool has_pageout = doctor_kernel_has(readings, 5, 4);
     if (doctor_kernel_has(readings, 4, 5)) {
         judge_defaults(report);

@@ -10,6 +10,7 @@
 static void judge_explain(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
+    // -1 without Yama, which counts as 0.
     int scope = readings->host.ptrace_scope;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "explain", "ebb explain");
@@ -20,6 +21,7 @@ static void judge_explain(struct doctor_report *report)
         return;
     }
     bool privileged = doctor_can(readings, DOCTOR_CAP_SYS_PTRACE);
+    // CAP_SYS_PTRACE passes every check but Yama's last level.
     if (privileged && scope != 3) {
         doctor_say(item, "every process that is seen here, with the runtimes' own counters");
         return;
@@ -41,10 +43,12 @@ static void judge_explain_lazy(struct doctor_report *report)
     const struct doctor_readings *readings = &report->readings;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "explain_lazy", "the row \"lazily freed\"");
+    // No call to refuse and none made: nothing can be lazily freed.
     if (!doctor_frees_lazily(readings) && readings->probes.madv_free == DOCTOR_NOT_ASKED) {
         doctor_say(item, "always 0: this kernel has no lazily freed memory");
     } else if (doctor_kernel_has(readings, 4, 12)) {
         doctor_say(item, "as the kernel counts it");
+        // The worst case: it happens and does not show.
     } else if (doctor_kernel_has(readings, 4, 5)) {
         item->status = DOCTOR_MISSING;
         doctor_say(item,
@@ -67,16 +71,20 @@ static void judge_reclaim(struct doctor_report *report)
         doctor_say(item, "not from another tree");
         return;
     }
+    // Refused on ourselves for want of rights is still there for others with them.
     bool has_call = probes->process_madvise != DOCTOR_NOT_ASKED &&
                     probes->process_madvise != -ENOSYS && doctor_kernel_has(readings, 5, 10);
+    // Read access to the target comes on top; the same user has it.
     bool may_call = has_call && doctor_can(readings, DOCTOR_CAP_SYS_NICE);
     bool by_group = probes->group_reclaim == 0;
+    // Frame numbers and their flags tell lazy pages from live ones.
     if (may_call && probes->frame_numbers == 0) {
         doctor_say(item, "the kernel would allow it page by page%s",
                    by_group ? ", and by group" : "");
         return;
     }
     item->status = DOCTOR_LIMITED;
+    // Coarse, and only where no live page can be swapped out by it.
     if (may_call && !doctor_has_swap(readings))
         doctor_say(
             item, "the kernel would allow it by whole mappings only, which splits live huge pages");
@@ -93,6 +101,7 @@ static void judge_reclaim(struct doctor_report *report)
         doctor_advise(item, "root with CAP_SYS_NICE, CAP_SYS_PTRACE and CAP_SYS_ADMIN");
 }
 
+// First of all sections: it is what one came for.
 void doctor_judge_verbs(struct doctor_report *report)
 {
     judge_explain(report);

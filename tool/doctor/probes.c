@@ -45,10 +45,12 @@ static uint64_t probe_shown_lazy_kib(struct process *self, const void *pages)
     return shown_kib;
 }
 
+// Pages must have been written, else there is nothing to free.
 static void probe_madv_free(struct process *self, void *pages, struct doctor_probes *probes)
 {
     memset(pages, 1, PROBE_BYTES);
     probes->madv_free = madvise(pages, PROBE_BYTES, PROBE_MADV_FREE) == 0 ? 0 : -errno;
+    // Nothing was freed, so nothing can be shown.
     if (probes->madv_free < 0)
         return;
     probes->freed_kib = PROBE_BYTES / 1024;
@@ -63,9 +65,11 @@ static int probe_advice(int pid_fd, void *pages, int advice)
     return done >= 0 ? 0 : -errno;
 }
 
+// MADV_COLD is harmless and as old as the call; MADV_DONTNEED came later for oneself.
 static void probe_process_madvise(void *pages, struct doctor_probes *probes)
 {
     int pid_fd = (int)syscall(PROBE_SYS_PIDFD_OPEN, getpid(), 0);
+    // Without pidfds (5.3) there is no way to name a process.
     if (pid_fd < 0) {
         probes->process_madvise = probes->process_madvise_any = -errno;
         return;
@@ -79,6 +83,7 @@ static void probe_process_madvise(void *pages, struct doctor_probes *probes)
 // ENOTTY.
 static int probe_pagemap_scan(struct process *self)
 {
+    // Ourselves as the tree shows us, which need not be /proc/self.
     int fd = openat(process_dir_fd(self), "pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
@@ -92,6 +97,7 @@ static int probe_pagemap_scan(struct process *self)
 static int probe_group_reclaim(const struct cgroup *cgroup)
 {
     char path[sizeof cgroup->directory + 32];
+    // A group that cannot be reached cannot be written to.
     if (!cgroup->directory[0])
         return -ENOENT;
     snprintf(path, sizeof path, "%s/%s", cgroup->directory,
@@ -107,6 +113,7 @@ void doctor_probe(struct process *self, const struct cgroup *cgroup,
                                    .process_madvise_any = DOCTOR_NOT_ASKED};
     void *pages =
         mmap(NULL, PROBE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // Without 4 MiB to spare the questions stay open, which is told apart from a refusal.
     if (pages != MAP_FAILED) {
         probe_madv_free(self, pages, &probes);
         probe_process_madvise(pages, &probes);

@@ -22,12 +22,14 @@ static const char *const first_cgroup_namespace = "cgroup:[4026531835]";
 
 int doctor_parse_hide_pid(struct text options)
 {
+    // 3 was never given out.
     static const char *const words[] = {"off", "noaccess", "invisible", "", "ptraceable"};
     struct text option;
     while (text_next_field(&options, ',', &option)) {
         if (!text_take_prefix(&option, "hidepid="))
             continue;
         uint64_t number;
+        // Kernels before 5.8 print the number.
         if (text_take_u64(&option, &number) && number <= 4)
             return (int)number;
         for (int i = 0; i < (int)(sizeof words / sizeof *words); i++) {
@@ -43,6 +45,7 @@ int doctor_parse_hide_pid(struct text options)
 static int read_hide_pid(struct process *self, const char *proc_root)
 {
     struct buffer file = {0};
+    // A bind mount under another name is not found, and stays unknown.
     int hide_pid = -1;
     if (process_read_file(self, "mountinfo", DOCTOR_FILE_MAX_BYTES, &file) == 0) {
         struct text rest = buffer_text(&file);
@@ -70,6 +73,7 @@ static void read_container(struct process *self, char *ret_mark, size_t size)
 {
     static const char *const files[] = {"/.dockerenv", "/run/.containerenv"};
     static const char *const variables[] = {"KUBERNETES_SERVICE_HOST", "container"};
+    // Files come first: an environment is easily inherited by what is no container.
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         if (access(files[i], F_OK) == 0) {
             text_copy(text_of(files[i]), ret_mark, size);
@@ -78,6 +82,7 @@ static void read_container(struct process *self, char *ret_mark, size_t size)
     }
     struct buffer file = {0};
     struct text value;
+    // Read from the tree like everything else, not from our own memory.
     bool readable = process_read_file(self, "environ", DOCTOR_FILE_MAX_BYTES, &file) == 0;
     for (size_t i = 0; readable && i < sizeof variables / sizeof *variables; i++) {
         if (proc_environ_find(buffer_text(&file), variables[i], &value)) {
@@ -95,8 +100,10 @@ static void read_self(struct process *self, const char *proc_root, struct doctor
     if (process_read_file(self, "status", DOCTOR_FILE_MAX_BYTES, &file) == 0)
         readings->has_self = proc_status_parse(buffer_text(&file), &readings->self) == 0;
     buffer_free(&file);
+    // Without a memory controller its version stays 0.
     cgroup_read(self, &readings->cgroup);
     readings->is_kernel = process_is_procfs(self);
+    // Files cannot be asked.
     if (!readings->is_kernel)
         return;
     readings->hide_pid = read_hide_pid(self, proc_root);
@@ -107,11 +114,13 @@ static void read_self(struct process *self, const char *proc_root, struct doctor
     doctor_probe(self, &readings->cgroup, &readings->probes);
 }
 
+// Only a tree without meminfo is refused; all else is a finding.
 int doctor_read(const char *proc_root, struct doctor_readings *ret_readings)
 {
     struct doctor_readings readings = {
         .hide_pid = -1,
         .cgroup = {.limit_bytes = CGROUP_NO_LIMIT},
+        // Until a kernel has been asked.
         .probes = {DOCTOR_NOT_ASKED, 0, 0, DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED,
                    DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED},
     };
@@ -119,6 +128,7 @@ int doctor_read(const char *proc_root, struct doctor_readings *ret_readings)
     if (error)
         return error;
     struct process *self;
+    // A tree of another machine does not know us.
     pid_t pid = proc_self(proc_root);
     if (pid > 0 && process_open(proc_root, pid, &self) == 0) {
         read_self(self, proc_root, &readings);

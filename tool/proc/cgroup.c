@@ -26,6 +26,7 @@ int cgroup_parse_membership(struct text file, int *ret_version, char *ret_path, 
             continue;
         if (text_list_has(controllers, "memory"))
             version = 1;
+        // Hierarchy 0 without controllers is version 2. Named ones ("name=systemd") have no memory.
         else if (version == 0 && text_equals(id, "0") && controllers.len == 0)
             version = 2;
         else
@@ -36,12 +37,14 @@ int cgroup_parse_membership(struct text file, int *ret_version, char *ret_path, 
         return -ENOENT;
     if (found.len >= size)
         return -ENAMETOOLONG;
+    // Only whole paths leave this function.
     text_copy(found, ret_path, size);
     *ret_version = version;
     return 0;
 }
 
 // Takes the next component off an absolute path. False at its end.
+// Doubled slashes count as one.
 static bool cgroup_next_component(struct text *path, struct text *ret_component)
 {
     while (text_take_prefix(path, "/"))
@@ -50,6 +53,7 @@ static bool cgroup_next_component(struct text *path, struct text *ret_component)
 }
 
 // Drops the components of `root` off `path`. False when `path` does not lie below it.
+// Compares whole components: /a is not above /ab.
 static bool cgroup_below(struct text root, struct text *path)
 {
     struct text wanted, component;
@@ -67,6 +71,7 @@ static bool cgroup_below(struct text root, struct text *path)
     return true;
 }
 
+// The path is one of the hierarchy, the result one of the file system.
 int cgroup_join(const char *mount, const char *root, const char *path, char *ret_directory,
                 size_t size)
 {
@@ -76,8 +81,10 @@ int cgroup_join(const char *mount, const char *root, const char *path, char *ret
     while (text_take_prefix(&rest, "/"))
         continue;
     struct text base = text_of(mount);
+    // A mount on "/" itself must not give "//".
     while (text_ends_with(base, "/"))
         base.len--;
+    // A cut path would name another group.
     if (base.len + 1 + rest.len >= size)
         return -ENAMETOOLONG;
     text_copy(base, ret_directory, size);
@@ -88,6 +95,7 @@ int cgroup_join(const char *mount, const char *root, const char *path, char *ret
     return 0;
 }
 
+// Version 1 names the controllers in the options of the file system; version 2 is one tree for all.
 static bool cgroup_mount_is(const struct mount_line *mount, int version)
 {
     if (version == 2)
@@ -95,6 +103,7 @@ static bool cgroup_mount_is(const struct mount_line *mount, int version)
     return text_equals(mount->type, "cgroup") && text_list_has(mount->options, "memory");
 }
 
+// Bind mounts and containers show parts of the hierarchy, so the path decides which mount serves.
 int cgroup_parse_mountinfo(struct text file, int version, const char *path, char *ret_mount,
                            size_t mount_size, char *ret_root, size_t root_size)
 {
@@ -123,17 +132,20 @@ int cgroup_parse_limit(struct text file, uint64_t *ret_limit_bytes)
 {
     // Version 1 prints LONG_MAX rounded down to pages, of 64 KiB at most.
     const uint64_t none_from_bytes = (uint64_t)INT64_MAX - 0xffff;
+    // "max" may come without its newline from a caller that has cut the line.
     uint64_t limit;
     if (text_equals(file, "max\n") || text_equals(file, "max")) {
         *ret_limit_bytes = CGROUP_NO_LIMIT;
         return 0;
     }
+    // Something behind the number means another file.
     if (!text_take_u64(&file, &limit) || (file.len > 0 && file.data[0] != '\n'))
         return -EBADMSG;
     *ret_limit_bytes = limit >= none_from_bytes ? CGROUP_NO_LIMIT : limit;
     return 0;
 }
 
+// The total_ lines of version 1 include the groups below, as all figures of version 2 do.
 #define CGROUP_FIELD(key, member)                                                                  \
     {                                                                                              \
         key, offsetof(struct cgroup, member)                                                       \
@@ -169,6 +181,7 @@ static void cgroup_take_hierarchical_limit(struct text file, struct cgroup *cgro
     }
 }
 
+// The two versions share not one key.
 int cgroup_parse_memory_stat(struct text file, int version, struct cgroup *cgroup)
 {
     if (version == 1) {
@@ -181,6 +194,7 @@ int cgroup_parse_memory_stat(struct text file, int version, struct cgroup *cgrou
     const size_t count = sizeof cgroup_fields_v2 / sizeof *cgroup_fields_v2;
     if (keyed_parse(file, ' ', cgroup_fields_v2, count, cgroup) == 0)
         return -EBADMSG;
+    // Since 4.13; older kernels of version 2 have neither.
     cgroup->has_lazy = keyed_parse(file, ' ', cgroup_fields_lazy, 2, cgroup) == 2;
     return 0;
 }

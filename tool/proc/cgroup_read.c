@@ -59,6 +59,7 @@ static bool cgroup_up(struct cgroup_walk *walk)
     return true;
 }
 
+// Usage is a number as well, so one reader serves for all three files.
 static int cgroup_number(struct cgroup_walk *walk, const char *name, uint64_t *ret_value)
 {
     int error = cgroup_file(walk, name);
@@ -70,6 +71,7 @@ static int cgroup_number(struct cgroup_walk *walk, const char *name, uint64_t *r
 // Usage and statistics, of the nearest level that has the controller.
 static void cgroup_read_usage(struct cgroup_walk *walk, struct cgroup *cgroup)
 {
+    // The walk starts at the group itself.
     text_copy(text_of(cgroup->directory), walk->directory, sizeof walk->directory);
     while (cgroup_number(walk, walk->files->usage, &cgroup->usage_bytes) < 0) {
         if (!cgroup_up(walk))
@@ -78,8 +80,10 @@ static void cgroup_read_usage(struct cgroup_walk *walk, struct cgroup *cgroup)
     cgroup->has_usage = true;
     if (cgroup_file(walk, "memory.stat") == 0)
         cgroup_parse_memory_stat(buffer_text(&walk->scratch), cgroup->version, cgroup);
+    // Only version 2 has a file for it, and only where swap is compiled in.
     if (walk->files->swap)
         cgroup_number(walk, walk->files->swap, &cgroup->swap_bytes);
+    // The two are read one after the other and may disagree.
     if (cgroup->usage_bytes > cgroup->inactive_file_bytes)
         cgroup->working_set_bytes = cgroup->usage_bytes - cgroup->inactive_file_bytes;
 }
@@ -91,6 +95,7 @@ static void cgroup_level_path(const struct cgroup_walk *walk, const struct cgrou
     struct text path = text_of(cgroup->path);
     size_t cut = strlen(cgroup->directory) - strlen(walk->directory);
     path.len = path.len > cut ? path.len - cut : 0;
+    // At the hierarchy's root nothing is left of the path.
     text_copy(path.len > 0 ? path : text_of("/"), ret_path, size);
 }
 
@@ -119,6 +124,7 @@ static void cgroup_read_limit(struct cgroup_walk *walk, struct cgroup *cgroup)
 static int cgroup_locate(struct cgroup_walk *walk, struct cgroup *cgroup)
 {
     char root[512];
+    // The mounts of the caller, not of the target: the files are opened from here.
     walk->scratch.limit = CGROUP_MOUNTINFO_MAX_BYTES;
     buffer_clear(&walk->scratch);
     int error = buffer_read_at(&walk->scratch, process_dir_fd(walk->process), "../self/mountinfo");
@@ -133,6 +139,7 @@ static int cgroup_locate(struct cgroup_walk *walk, struct cgroup *cgroup)
                        sizeof cgroup->directory);
 }
 
+// Every step that fails leaves less to show, but what was found stays.
 int cgroup_read(struct process *process, struct cgroup *ret_cgroup)
 {
     struct cgroup_walk walk = {.process = process};

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+// Words of the reader's size: a 32-bit process on a 64-bit kernel prints 32-bit pairs, which do not
+// match.
 int proc_auxv_find(struct text file, uint64_t key, uint64_t *ret_value)
 {
     // Pairs of native words up to AT_NULL. The view may be unaligned, so words are copied out.
@@ -21,6 +23,7 @@ int proc_auxv_find(struct text file, uint64_t key, uint64_t *ret_value)
     return -ENOENT;
 }
 
+// The name must be followed by "=", else GODEBU would match GODEBUG.
 bool proc_environ_find(struct text file, const char *name, struct text *ret_value)
 {
     struct text entry;
@@ -33,6 +36,7 @@ bool proc_environ_find(struct text file, const char *name, struct text *ret_valu
     return false;
 }
 
+// For one line on a terminal or in a log: no byte of it may move a cursor.
 void proc_cmdline_join(struct text file, char *ret_line, size_t size)
 {
     // A program that rewrites its title leaves a tail of NULs or blanks.

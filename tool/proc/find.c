@@ -35,6 +35,7 @@ struct find_candidate {
 };
 
 // A directory entry's PID, or 0 for anything else.
+// Only plain digits: "12x" and "self" are no processes.
 static pid_t find_pid(struct text name)
 {
     uint64_t pid;
@@ -50,6 +51,7 @@ static struct text find_file(struct buffer *scratch, int root_fd, pid_t pid, con
     snprintf(path, sizeof path, "%d/%s", (int)pid, name);
     buffer_clear(scratch);
     int error = buffer_read_at(scratch, root_fd, path);
+    // The head of a long command line is all that is needed.
     if (error < 0 && error != -EFBIG)
         buffer_clear(scratch);
     return buffer_text(scratch);
@@ -58,6 +60,7 @@ static struct text find_file(struct buffer *scratch, int root_fd, pid_t pid, con
 // The base name of the executable, without the mark of a deleted file; "" where it may not be seen.
 static void find_exe(int root_fd, pid_t pid, char *ret_exe, size_t size)
 {
+    // The link leads through the target's mount namespace, so it is read and never followed.
     char path[64], link[FIND_FILE_MAX_BYTES];
     snprintf(path, sizeof path, "%d/exe", (int)pid);
     ssize_t len = readlinkat(root_fd, path, link, sizeof link);
@@ -72,8 +75,10 @@ static void find_exe(int root_fd, pid_t pid, char *ret_exe, size_t size)
 static bool find_look(struct buffer *scratch, int root_fd, pid_t pid,
                       struct find_candidate *candidate)
 {
+    // It ended, or it is being torn down.
     if (proc_stat_parse(find_file(scratch, root_fd, pid, "stat"), &candidate->stat) < 0)
         return false;
+    // A zombie keeps its name until its parent looks; it must not make a name ambiguous.
     char state = candidate->stat.state;
     if ((candidate->stat.flags & FIND_KERNEL_THREAD) || state == 'Z' || state == 'X')
         return false;
@@ -83,6 +88,7 @@ static bool find_look(struct buffer *scratch, int root_fd, pid_t pid,
     return true;
 }
 
+// In order of cost: what was read already comes first.
 static bool find_matches(const struct find_candidate *candidate, int root_fd, pid_t pid,
                          const char *name, char *scratch_exe, size_t size)
 {
@@ -106,6 +112,7 @@ static void find_name(const struct find_candidate *candidate, struct proc_entry 
     text_copy(is_longer ? argv0 : comm, entry->name, sizeof entry->name);
 }
 
+// readdir() gives them in order on a real proc, but not in a tree of files.
 static int find_compare(const void *left, const void *right)
 {
     pid_t a = ((const struct proc_entry *)left)->pid, b = ((const struct proc_entry *)right)->pid;
@@ -129,6 +136,7 @@ static int find_visit(struct find_list *list, struct buffer *scratch, int root_f
         return 0;
     if (name && !find_matches(&candidate, root_fd, pid, name, candidate.exe, sizeof candidate.exe))
         return 0;
+    // More than there can be PIDs: a hostile file system.
     if (list->count >= FIND_ENTRIES_MAX)
         return -E2BIG;
     int error = array_reserve_one(&list->items, &list->capacity, list->count, sizeof *list->items);
@@ -140,12 +148,14 @@ static int find_visit(struct find_list *list, struct buffer *scratch, int root_f
     return 0;
 }
 
+// The walk itself never fails for one process: it ends early only without memory.
 static int find_walk(DIR *root, const char *name, struct find_list *list)
 {
     struct buffer scratch = {.limit = FIND_FILE_MAX_BYTES};
     int root_fd = dirfd(root), error = 0;
     pid_t self = name ? find_self(root_fd) : 0;
     while (!error) {
+        // readdir() tells its end and its failure apart by errno alone.
         errno = 0;
         struct dirent *entry = readdir(root);
         if (!entry) {
@@ -160,6 +170,7 @@ static int find_walk(DIR *root, const char *name, struct find_list *list)
     return error;
 }
 
+// Nothing is handed out before all of it is there.
 static int find_all(const char *proc_root, const char *name, struct proc_entry **ret_entries,
                     size_t *ret_count)
 {
@@ -173,6 +184,7 @@ static int find_all(const char *proc_root, const char *name, struct proc_entry *
         free(list.items);
         return error;
     }
+    // qsort() must not be given NULL.
     if (list.count > 0)
         qsort(list.items, list.count, sizeof *list.items, find_compare);
     *ret_entries = list.items;
@@ -191,6 +203,7 @@ int proc_find_by_name(const char *proc_root, const char *name, struct proc_entry
     return find_all(proc_root, name, ret_entries, ret_count);
 }
 
+// "self" is answered for who asks, in the numbering of the mount.
 pid_t proc_self(const char *proc_root)
 {
     int root_fd = open(proc_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

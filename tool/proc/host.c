@@ -14,6 +14,7 @@
 // /proc/stat grows with the number of interrupts and processors; the others stay far below.
 enum { HOST_FILE_MAX_BYTES = 4 << 20 };
 
+// Names as fs/proc/meminfo.c prints them; all are older than MADV_FREE but MemAvailable (3.14).
 #define MEMINFO_FIELD(key, member)                                                                 \
     {                                                                                              \
         key, offsetof(struct meminfo, member)                                                      \
@@ -34,6 +35,7 @@ static const struct keyed_field meminfo_fields[] = {
 };
 #undef MEMINFO_FIELD
 
+// MemTotal is in every meminfo and never 0.
 int meminfo_parse(struct text file, struct meminfo *ret_meminfo)
 {
     struct meminfo meminfo = {0};
@@ -45,6 +47,8 @@ int meminfo_parse(struct text file, struct meminfo *ret_meminfo)
     return 0;
 }
 
+// Lazily freed pages move to the inactive file list without being page cache: what the file lists
+// hold beyond the cache is theirs at most. Shmem counts as Cached but lies on the anonymous lists.
 uint64_t meminfo_lazy_bound_kib(const struct meminfo *meminfo)
 {
     // Fake trees may hold any number: every sum saturates in the harmless direction.
@@ -77,11 +81,13 @@ static const struct keyed_field vmstat_lazy = VMSTAT_FIELD("pglazyfree", lazily_
 int vmstat_parse(struct text file, struct vmstat *ret_vmstat)
 {
     struct vmstat_raw raw = {0};
+    // Apart, because its absence tells of a kernel before 4.12.
     bool has_lazy = keyed_parse(file, ' ', &vmstat_lazy, 1, &raw) > 0;
     size_t stored =
         keyed_parse(file, ' ', vmstat_fields, sizeof vmstat_fields / sizeof *vmstat_fields, &raw);
     if (!has_lazy && stored == 0)
         return -EBADMSG;
+    // A fake tree may claim anything; the sum must not wrap to something small.
     uint64_t scanned;
     if (__builtin_add_overflow(raw.scanned_kswapd, raw.scanned_direct, &scanned))
         scanned = UINT64_MAX;
@@ -101,6 +107,7 @@ static bool pressure_take_decimal(struct text *rest, double *ret_value)
     uint64_t whole, part;
     if (!text_take_u64(rest, &whole) || !text_take_prefix(rest, "."))
         return false;
+    // The number of digits is the scale: "05" is 5 hundredths.
     size_t digits = rest->len;
     if (!text_take_u64(rest, &part))
         return false;
@@ -115,6 +122,7 @@ static bool pressure_take_decimal(struct text *rest, double *ret_value)
 static bool pressure_take_line(struct text line, double *ret_avg10, uint64_t *ret_total_us)
 {
     struct text field;
+    // Both must be there: an average without its total is a torn line.
     bool has_average = false, has_total = false;
     while (text_next_field(&line, ' ', &field)) {
         if (text_take_prefix(&field, "avg10="))
@@ -125,6 +133,7 @@ static bool pressure_take_line(struct text line, double *ret_avg10, uint64_t *re
     return has_average && has_total;
 }
 
+// "full" may be missing without harm; "some" is what every reader wants.
 int pressure_parse(struct text file, struct pressure *ret_pressure)
 {
     struct pressure pressure = {0};
@@ -149,8 +158,10 @@ int kernel_version_parse(struct text release, struct kernel_version *ret_version
     if (!text_take_u64(&release, &major) || !text_take_prefix(&release, ".") ||
         !text_take_u64(&release, &minor))
         return -EBADMSG;
+    // A third number that is missing or too large does not spoil the other two.
     if (text_take_prefix(&release, "."))
         text_take_u64(&release, &patch);
+    // Only a hostile tree has such a version.
     if (major > UINT16_MAX || minor > UINT16_MAX)
         return -EBADMSG;
     *ret_version = (struct kernel_version){(unsigned)major, (unsigned)minor,
@@ -158,11 +169,13 @@ int kernel_version_parse(struct text release, struct kernel_version *ret_version
     return 0;
 }
 
+// Patch levels do not matter: facilities come with minor versions.
 bool kernel_at_least(struct kernel_version version, unsigned major, unsigned minor)
 {
     return version.major > major || (version.major == major && version.minor >= minor);
 }
 
+// The mode in force is the one in brackets.
 enum thp_mode thp_mode_parse(struct text file)
 {
     if (text_contains(file, "[always]"))
@@ -176,6 +189,7 @@ enum thp_mode thp_mode_parse(struct text file)
 static struct text host_file(struct buffer *scratch, int root_fd, const char *path)
 {
     buffer_clear(scratch);
+    // A file that broke off in the middle is not used at all.
     if (buffer_read_at(scratch, root_fd, path) < 0)
         buffer_clear(scratch);
     return buffer_text(scratch);
@@ -191,6 +205,7 @@ static int host_number(struct buffer *scratch, int root_fd, const char *path, in
     return (int)value;
 }
 
+// The other clock: start times in /proc count from boot.
 static uint64_t host_boot_time_s(struct text stat)
 {
     struct text key, value;
@@ -207,6 +222,7 @@ static void host_read_release(struct buffer *scratch, int root_fd, struct host *
     struct text file = host_file(scratch, root_fd, "sys/kernel/osrelease"), line = {"", 0};
     text_next_line(&file, &line);
     text_copy(line, host->release, sizeof host->release);
+    // Without a version it stays 0.0, which has none of the facilities.
     kernel_version_parse(text_of(host->release), &host->kernel);
 }
 
@@ -228,6 +244,7 @@ static void host_read_rest(struct buffer *scratch, int root_fd, struct host *hos
 
 int host_read(const char *proc_root, struct host *ret_host)
 {
+    // One descriptor for all: a tree that is unmounted meanwhile does not mix with another.
     int root_fd = open(proc_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0)
         return -errno;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+// Keys never hold the separator; values may (paths, times).
 bool keyed_next(struct text *rest, char separator, struct text *ret_key, struct text *ret_value)
 {
     // Only what ends with '\n' is a line here, so text_next_line() would take too much.
@@ -21,6 +22,8 @@ bool keyed_next(struct text *rest, char separator, struct text *ret_key, struct 
     return false;
 }
 
+// Linear search: the longest table has a dozen rows, and most lines match none by their first
+// bytes.
 bool keyed_store(const struct keyed_field *fields, size_t count, struct text key, struct text value,
                  void *record)
 {
@@ -37,6 +40,7 @@ bool keyed_store(const struct keyed_field *fields, size_t count, struct text key
     return false;
 }
 
+// The count lets a caller tell an empty file from one of another kind.
 size_t keyed_parse(struct text file, char separator, const struct keyed_field *fields, size_t count,
                    void *record)
 {

@@ -9,6 +9,7 @@ static bool mountinfo_split(struct text line, struct mount_line *ret_mount)
 {
     struct text field, source;
     struct mount_line mount;
+    // The mount's ID, its parent's and the device.
     for (int skipped = 0; skipped < 3; skipped++) {
         if (!text_next_field(&line, ' ', &field))
             return false;
@@ -32,6 +33,7 @@ bool mountinfo_next(struct text *rest, struct mount_line *ret_mount)
     struct text line;
     // A last line without its end may have lost options that matter.
     while (memchr(rest->data, '\n', rest->len) && text_next_line(rest, &line)) {
+        // Blanks inside of names are escaped, so that lines split cleanly; others are no mounts.
         if (mountinfo_split(line, ret_mount))
             return true;
     }

@@ -29,6 +29,7 @@ static const struct {
     {47, offsetof(struct proc_stat, start_brk)},
 };
 
+// At most 15 rows for 52 fields: a search is cheaper than a table with holes.
 static void stat_store(struct proc_stat *stat, unsigned field, uint64_t value)
 {
     for (size_t i = 0; i < sizeof stat_fields / sizeof *stat_fields; i++) {
@@ -60,15 +61,18 @@ static bool stat_take_comm(struct text *rest, struct text *ret_comm)
     uint64_t pid;
     if (!text_take_u64(rest, &pid) || !text_take_prefix(rest, " ("))
         return false;
+    // The first ")" may be part of the name.
     const char *end = memrchr(rest->data, ')', rest->len);
     if (!end)
         return false;
     *ret_comm = (struct text){rest->data, (size_t)(end - rest->data)};
     rest->len -= ret_comm->len;
     rest->data = end;
+    // No digit follows directly where the file was cut inside of the name.
     return text_take_prefix(rest, ") ");
 }
 
+// Too few numbers mean a torn reading; more than are known are a newer kernel.
 int proc_stat_parse(struct text file, struct proc_stat *ret_stat)
 {
     struct proc_stat stat = {0};
@@ -82,6 +86,7 @@ int proc_stat_parse(struct text file, struct proc_stat *ret_stat)
         uint64_t value;
         if (!stat_take_number(&file, &value))
             break;
+        // The one signed field that is kept.
         if (field == STAT_PPID)
             stat.ppid = (int32_t)value;
         stat_store(&stat, field, value);
@@ -92,6 +97,7 @@ int proc_stat_parse(struct text file, struct proc_stat *ret_stat)
     return 0;
 }
 
+// All seven numbers are printed in one go, so fewer mean that the view was cut.
 int proc_statm_parse(struct text file, struct proc_statm *ret_statm)
 {
     // size resident shared text lib data dt; lib and dt are always 0.

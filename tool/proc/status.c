@@ -8,6 +8,7 @@
 
 #include "proc/keyed.h"
 
+// The macro only writes down an offset; no function takes a member's name.
 #define STATUS_FIELD(key, member)                                                                  \
     {                                                                                              \
         key, offsetof(struct proc_status, member)                                                  \
@@ -26,6 +27,7 @@ static const struct keyed_field status_fields[] = {
 // raw.
 static void status_unescape_name(struct text value, char *ret_name, size_t size)
 {
+    // A backslash at the very end has lost its partner and is kept as it is.
     size_t used = 0;
     for (size_t i = 0; i < value.len && used + 1 < size; i++) {
         char c = value.data[i];
@@ -60,6 +62,7 @@ static int32_t status_last_pid(struct text value)
         last = pid;
         text_skip_blanks(&value);
     }
+    // A PID beyond that is none.
     return last <= INT32_MAX ? (int32_t)last : 0;
 }
 
@@ -67,6 +70,7 @@ static int32_t status_last_pid(struct text value)
 static void status_take_special(struct text key, struct text value, struct proc_status *status)
 {
     uint64_t number;
+    // The letter is enough; the word behind it has changed over the years.
     if (text_equals(key, "State") && value.len > 0)
         status->state = value.data[0];
     else if (text_equals(key, "Uid"))
@@ -89,11 +93,13 @@ int proc_status_parse(struct text file, struct proc_status *ret_status)
         line.data + line.len == file.data + file.len)
         return -EBADMSG;
     status_unescape_name(line, status.name, sizeof status.name);
+    // Order of lines differs between kernels, so each is looked up.
     const size_t count = sizeof status_fields / sizeof *status_fields;
     while (keyed_next(&rest, ':', &key, &value)) {
         if (!keyed_store(status_fields, count, key, value, &status))
             status_take_special(key, value, &status);
         else if (text_equals(key, "VmRSS"))
+            // Kernel threads and zombies have no Vm lines at all.
             status.has_memory = true;
     }
     *ret_status = status;
@@ -117,6 +123,7 @@ static const struct keyed_field rollup_rss = ROLLUP_FIELD("Rss", rss_kib);
 static const struct keyed_field rollup_lazy = ROLLUP_FIELD("LazyFree", lazy_free_kib);
 #undef ROLLUP_FIELD
 
+// Rss tells a rollup from anything else, LazyFree a kernel that can show it from one that cannot.
 int proc_rollup_parse(struct text file, struct proc_rollup *ret_rollup)
 {
     struct proc_rollup rollup = {0};

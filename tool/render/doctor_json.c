@@ -8,6 +8,7 @@
 
 #ifdef EBB_WITH_JSON
 
+// Texts may hold a group's path or a kernel's release: escaped like names.
 static json_t *json_of_item(const struct doctor_item *item)
 {
     json_t *object = json_object();
@@ -20,6 +21,7 @@ static json_t *json_of_item(const struct doctor_item *item)
     return object;
 }
 
+// A list, not an object by id: the order is that of the text.
 static json_t *json_of_items(const struct doctor_report *report)
 {
     json_t *array = json_array();
@@ -34,6 +36,7 @@ static json_t *json_of_kib(uint64_t kib)
     return json_of_u64(kib < UINT64_MAX / 1024 ? kib * 1024 : UINT64_MAX);
 }
 
+// The figures that alarms want, as numbers; the rest is in the items' texts.
 static json_t *json_of_memory(const struct doctor_report *report)
 {
     const struct meminfo *meminfo = &report->readings.host.meminfo;
@@ -45,10 +48,12 @@ static json_t *json_of_memory(const struct doctor_report *report)
     return object;
 }
 
+// Null where there is no memory controller.
 static json_t *json_of_group(const struct cgroup *cgroup)
 {
     if (cgroup->version == 0)
         return json_null();
+    // No limit is null, as in the account's JSON.
     bool is_limited = cgroup->limit_bytes != CGROUP_NO_LIMIT;
     json_t *object = json_object();
     json_object_set_new(object, "version", json_integer(cgroup->version));
@@ -71,6 +76,7 @@ int render_doctor_json(const struct doctor_report *report, struct buffer *buffer
     return json_append(object, buffer);
 }
 
+// Built without jansson: the verb says so.
 #else
 
 int render_doctor_json(const struct doctor_report *report, struct buffer *buffer)

@@ -15,6 +15,7 @@ static const char *const headings[DOCTOR_SECTIONS] = {
     [DOCTOR_RIGHTS] = "Rights",      [DOCTOR_TRAPS] = "Traps of this host",
 };
 
+// Green, yellow, red as everywhere; a fact has no colour.
 static enum render_color status_color(enum doctor_status status)
 {
     switch (status) {
@@ -41,12 +42,14 @@ static void write_mark(struct writer *writer, enum doctor_status status)
 
 static void write_item(struct writer *writer, const struct doctor_item *item)
 {
+    // Continued lines stand below the text, so that titles can be scanned.
     const size_t column = 2 + MARK_COLUMNS + TITLE_COLUMNS;
     size_t title_columns = strlen(item->title);
     write_mark(writer, item->status);
     write_text(writer, item->title);
     write_blanks(writer, title_columns < TITLE_COLUMNS ? TITLE_COLUMNS - title_columns : 1);
     write_wrapped(writer, item->detail, column, column);
+    // Most items need none.
     if (!item->help[0])
         return;
     write_blanks(writer, column);
@@ -55,12 +58,14 @@ static void write_item(struct writer *writer, const struct doctor_item *item)
     write_wrapped(writer, item->help, column + strlen("helps: "), column);
 }
 
+// Items come by section: a heading stands where the section changes.
 int render_doctor_text(const struct doctor_report *report, const struct render_style *style,
                        struct buffer *buffer)
 {
     struct writer writer = {.buffer = buffer, .style = style};
     for (size_t i = 0; i < report->item_count; i++) {
         const struct doctor_item *item = &report->items[i];
+        // A section without items has no heading either.
         bool begins = i == 0 || item->section != report->items[i - 1].section;
         if (begins) {
             write_text(&writer, i == 0 ? "" : "\n");
