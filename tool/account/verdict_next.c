@@ -12,10 +12,12 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
     const struct runtime_report *owner = verdict_row_owner(input, ROW_LAZY);
     if (!owner)
         return;
-    if (strcmp(owner->name, "Go") == 0)
-        verdict_say(lines,
-                    "To have memory go back at once from the next start on: "
-                    "GODEBUG=madvdontneed=1 in its environment (the default from Go 1.16 on).");
+    if (owner->facts & FACT_GO_1_12_TO_1_15)
+        verdict_say(lines, "To have memory go back at once from the next start on: "
+                           "GODEBUG=madvdontneed=1 in its environment.");
+    else if ((owner->facts & FACT_GO) && (owner->facts & FACT_GIVES_LAZILY))
+        verdict_say(lines, "Its GODEBUG has madvdontneed=0. Without that, memory goes back at once "
+                           "from the next start on, as is the default from Go 1.16 on.");
     if (strcmp(owner->name, "jemalloc") == 0)
         verdict_say(lines, "To have memory go back at once from the next start on: "
                            "MALLOC_CONF=muzzy_decay_ms:0 in its environment.");

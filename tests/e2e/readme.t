@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Every command in the README does what it says there, on a process of this test's own.
+# timeout: 180
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+EBB, SRC, BUILD = os.environ["EBB"], os.environ["SRC"], os.environ["BUILD"]
+NAME = "ebb-readme-api"
+count = 0
+
+
+def report(good, name, detail=""):
+    global count
+    count += 1
+    print(f"{'ok' if good else 'not ok'} {count} - {name}", flush=True)
+    if not good:
+        for line in str(detail).splitlines()[-20:]:
+            print(f"# {line}")
+
+
+def commands():
+    """The lines of all sh blocks, without their comments."""
+    text = open(f"{SRC}/README.md", encoding="utf-8").read()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            command = line.split("#")[0].strip()
+            if command:
+                yield command
+
+
+def run_ebb(command, pid):
+    words = [EBB if word == "ebb" else word for word in command.split()]
+    words = [str(pid) if word == "4121" else NAME if word == "api" else word for word in words]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def check(command, pid):
+    if command == "make demo":
+        run = subprocess.run(["make", "-C", SRC, "demo", f"BUILD={BUILD}"], capture_output=True,
+                             text=True, check=False, env={**os.environ, "EBB_NO_INSTALL": "1"})
+        good = run.returncode == 0 and "lazy, not a leak" in run.stdout
+    elif command == "make test":
+        # It is what runs this: continuous integration types the same words.
+        run = subprocess.run(["grep", "-x", "step make test", f"{SRC}/.ci/run"],
+                             capture_output=True, text=True, check=False)
+        good = run.returncode == 0
+    elif command.startswith("ebb "):
+        run = run_ebb(command, pid)
+        expected = range(11, 18) if "--exit-code" in command else [0]
+        good = run.returncode in expected and len(run.stdout) + ("exit" in command) > 0
+    else:
+        report(False, f"{command}: no test knows this command")
+        return
+    report(good, command, f"exit status {run.returncode}\n{run.stdout}\n{run.stderr}")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        # A process of this name that has an account of its own.
+        program = f"{folder}/{NAME}"
+        shutil.copy(shutil.which("sleep"), program)
+        child = subprocess.Popen([program, "600"])
+        try:
+            found = list(commands())
+            report(len(found) >= 5, "the README has commands", found)
+            for command in found:
+                check(command, child.pid)
+        finally:
+            child.kill()
+            child.wait()
+    print(f"1..{count}")
+
+
+sys.exit(main())
