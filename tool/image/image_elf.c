@@ -14,6 +14,7 @@
 #include "image/image.h"
 
 enum {
+    // Names of sections take a few hundred bytes; notes of a core library some kilobytes.
     NAMES_MAX = 64 << 10,
     NOTES_MAX = 64 << 10,
     NOTE_SEGMENTS_MAX = 8,
@@ -30,6 +31,8 @@ struct elf_header {
     uint32_t program_count, program_size, section_count, section_size, names_index;
 };
 
+// The shorter header is read first: a file that holds no more is still a sound 32-bit one, and the
+// class byte stands at the same place in both.
 static int read_header(struct image *image, struct elf_header *ret)
 {
     union {
@@ -40,6 +43,7 @@ static int read_header(struct image *image, struct elf_header *ret)
     int error = image_read_at(image, 0, &raw, sizeof raw.e32);
     if (error)
         return error == -ENXIO ? -ENOEXEC : error;
+    // Nothing behind the identification may be read before byte order and class are known.
     bool is_elf = memcmp(raw.ident, ELFMAG, SELFMAG) == 0 && raw.ident[EI_DATA] == ELFDATA2LSB;
     if (!is_elf || (raw.ident[EI_CLASS] != ELFCLASS64 && raw.ident[EI_CLASS] != ELFCLASS32))
         return -ENOEXEC;
@@ -52,6 +56,7 @@ static int read_header(struct image *image, struct elf_header *ret)
         };
         return 0;
     }
+    // Both headers begin alike, so the longer one is read over the shorter.
     if (image_read_at(image, 0, &raw, sizeof raw.e64))
         return -ENOEXEC;
     *ret = (struct elf_header){
@@ -77,6 +82,8 @@ static void widen_program_headers(const Elf32_Phdr *narrow, size_t count, Elf64_
         };
 }
 
+// All of them at once, widened where needed. A count or an entry size that no linker writes is
+// refused here, so that nobody behind has to doubt them.
 static int read_program_headers(const struct image *image, const struct elf_header *header,
                                 Elf64_Phdr *ret_headers)
 {
@@ -86,6 +93,7 @@ static int read_program_headers(const struct image *image, const struct elf_head
         return -ENOEXEC;
     if (image->is_64bit)
         return image_read_at(image, header->program_offset, ret_headers, count * size);
+    // The order of the fields differs, not just their width.
     Elf32_Phdr narrow[IMAGE_SEGMENTS_MAX];
     int error = image_read_at(image, header->program_offset, narrow, count * size);
     if (!error)
@@ -93,6 +101,7 @@ static int read_program_headers(const struct image *image, const struct elf_head
     return error;
 }
 
+// gABI wants PT_LOADs ascending, which the kernel does not insist on.
 static int compare_segments(const void *a, const void *b)
 {
     uint64_t left = ((const struct image_segment *)a)->address;
@@ -100,9 +109,13 @@ static int compare_segments(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+// Takes one PT_LOAD in, and widens the span by it. Every sum that is formed later on is proved
+// here not to wrap; whether the contents are in the file shows when they are read, for the kernel
+// accepts that too.
 static int add_segment(struct image *image, const Elf64_Phdr *header)
 {
     uint64_t end, file_end;
+    // An empty one maps nothing; its other fields are often nonsense.
     if (header->p_memsz == 0)
         return 0;
     if (header->p_filesz > header->p_memsz ||
@@ -116,6 +129,7 @@ static int add_segment(struct image *image, const Elf64_Phdr *header)
         .memory_bytes = header->p_memsz,
         .flags = header->p_flags,
     };
+    // The span is of linked addresses here; whoever knows the bias moves it.
     if (image->segment_count == 1 || header->p_vaddr < image->low)
         image->low = header->p_vaddr;
     if (end > image->high)
@@ -123,8 +137,11 @@ static int add_segment(struct image *image, const Elf64_Phdr *header)
     return 0;
 }
 
+// The segments are what the kernel maps, and so the truth about addresses; sections are only what
+// the linker left for tools.
 static int load_segments(struct image *image, const Elf64_Phdr *headers, size_t count)
 {
+    // Room for every program header: fewer than a hundred, and most are PT_LOAD in odd files only.
     image->segments = calloc(count, sizeof *image->segments);
     if (!image->segments)
         return -ENOMEM;
@@ -143,6 +160,7 @@ static int load_segments(struct image *image, const Elf64_Phdr *headers, size_t 
     return image->low < image->high ? 0 : -ENOEXEC;
 }
 
+// `alignment` is a power of two.
 static uint64_t align_up(uint64_t value, uint64_t alignment)
 {
     return (value + alignment - 1) & ~(alignment - 1);
@@ -170,10 +188,13 @@ static void parse_notes(struct image *image, const char *notes, uint64_t len, ui
             image->build_id_address = address + contents;
             return;
         }
+        // Always forward: a note is at least as long as its header.
         at = align_up(end, alignment);
     }
 }
 
+// By program header, since a stripped file keeps these. Notes are small: what exceeds the bounds
+// is not read.
 static int load_build_id(struct image *image, const Elf64_Phdr *headers, size_t count)
 {
     size_t seen = 0;
@@ -186,6 +207,7 @@ static int load_build_id(struct image *image, const Elf64_Phdr *headers, size_t 
         char *notes = malloc(len);
         if (!notes)
             return -ENOMEM;
+        // A note that the file does not hold leaves the image without a build id, no more.
         if (image_read_at(image, header->p_offset, notes, len) == 0)
             parse_notes(image, notes, len, header->p_align == 8 ? 8 : 4, header->p_vaddr);
         free(notes);
@@ -193,6 +215,8 @@ static int load_build_id(struct image *image, const Elf64_Phdr *headers, size_t 
     return 0;
 }
 
+// One pread per entry is dear, but an executable's first entry decides in nearly all cases:
+// linkers put DT_NEEDED first.
 static bool has_needed_library(const struct image *image, const Elf64_Phdr *dynamic)
 {
     size_t size = image->is_64bit ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn);
@@ -206,6 +230,7 @@ static bool has_needed_library(const struct image *image, const Elf64_Phdr *dyna
         if (__builtin_add_overflow(dynamic->p_offset, i * size, &offset) ||
             image_read_at(image, offset, &entry, size))
             return false;
+        // DT_NEEDED is 1 and DT_NULL is 0 in both classes.
         int64_t tag = image->is_64bit ? entry.d64.d_tag : entry.d32.d_tag;
         if (tag == DT_NEEDED)
             return true;
@@ -215,6 +240,7 @@ static bool has_needed_library(const struct image *image, const Elf64_Phdr *dyna
     return false;
 }
 
+// A static PIE has PT_DYNAMIC for its own relocations, so that alone proves nothing.
 static bool find_is_static(const struct image *image, const Elf64_Phdr *headers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -226,6 +252,8 @@ static bool find_is_static(const struct image *image, const Elf64_Phdr *headers,
     return true;
 }
 
+// -ENXIO when the file does not hold it. `index` is below the bound on sections, or comes from a
+// field of 16 or 32 bits, so the product cannot wrap.
 static int read_section_header(const struct image *image, const struct elf_header *header,
                                uint64_t index, Elf64_Shdr *ret)
 {
@@ -257,9 +285,11 @@ static bool section_is_sound(const struct image *image, const Elf64_Shdr *header
     if (__builtin_add_overflow(header->sh_offset, header->sh_size, &end) ||
         __builtin_add_overflow(header->sh_addr, header->sh_size, &address_end))
         return false;
+    // .bss has a size, and nothing in the file for it.
     return header->sh_type == SHT_NOBITS || end <= image->file_size;
 }
 
+// A name that is outside of the table or was not read stays empty, which no look-up asks for.
 static void set_section(struct image_section *section, const Elf64_Shdr *header, struct text names)
 {
     *section = (struct image_section){
@@ -271,6 +301,7 @@ static void set_section(struct image_section *section, const Elf64_Shdr *header,
         .entry_size = header->sh_entsize,
         .link = header->sh_link,
     };
+    // A name must begin in the table, and ends with it if no NUL comes before.
     if (header->sh_name >= names.len)
         return;
     struct text rest = {names.data + header->sh_name, names.len - header->sh_name};
@@ -297,6 +328,8 @@ static char *read_section_names(const struct image *image, const struct elf_head
     return names;
 }
 
+// Keeps a section's place even where it is not believed, because sections name each other by
+// index.
 static int load_section_table(struct image *image, const struct elf_header *header, size_t count,
                               struct text names)
 {
@@ -333,6 +366,7 @@ static int load_sections(struct image *image, const struct elf_header *header)
         count = IMAGE_SECTIONS_MAX;
     if (count == 0)
         return 0;
+    // Without names the table is still of use: symbols are found by type.
     size_t names_len = 0;
     char *names = read_section_names(image, header, names_index, &names_len);
     int error = load_section_table(image, header, (size_t)count, (struct text){names, names_len});
@@ -340,6 +374,7 @@ static int load_sections(struct image *image, const struct elf_header *header)
     return error;
 }
 
+// What the kernel needs to run the file must be sound; what only tools need may be missing.
 static int load_image(struct image *image)
 {
     struct elf_header header;
@@ -349,6 +384,7 @@ static int load_image(struct image *image)
         return error;
     if (header.type != ET_EXEC && header.type != ET_DYN)
         return -ENOEXEC;
+    // The machine need not be ours: it is for those who read code or registers.
     image->machine = header.machine;
     image->entry = header.entry;
     image->is_position_independent = header.type == ET_DYN;
@@ -364,6 +400,8 @@ static int load_image(struct image *image)
     return load_sections(image, &header);
 }
 
+// A pipe or a device would block, or answer differently each time: only regular files are looked
+// into.
 int image_open_fd(int fd, struct image *ret_image)
 {
     struct stat file;
@@ -371,9 +409,11 @@ int image_open_fd(int fd, struct image *ret_image)
         return -errno;
     if (!S_ISREG(file.st_mode))
         return -ENOEXEC;
+    // Built aside, so that the caller sees a whole image or none.
     struct image image = {.fd = fd, .path = "", .file_size = (uint64_t)file.st_size};
     int error = load_image(&image);
     if (error) {
+        // The descriptor was lent until now.
         image.fd = -1;
         image_close(&image);
         return error;
@@ -382,6 +422,7 @@ int image_open_fd(int fd, struct image *ret_image)
     return 0;
 }
 
+// Leaves an image that may be closed again.
 void image_close(struct image *image)
 {
     if (image->fd >= 0)

@@ -13,6 +13,7 @@ enum { WINDOW_BYTES = 256 << 10 };
 // Segments of a hostile file may all cover the same huge hole.
 static const uint64_t search_max_bytes = UINT64_C(1) << 30;
 
+// Few sections: a walk is as quick as any index.
 const struct image_section *image_section(const struct image *image, const char *name)
 {
     for (size_t i = 0; i < image->section_count; i++) {
@@ -22,6 +23,8 @@ const struct image_section *image_section(const struct image *image, const char 
     return NULL;
 }
 
+// pread until all is there: a signal or a file system may cut a read short. The size is the one at
+// opening, so that a file that grows does not change what it holds.
 int image_read_at(const struct image *image, uint64_t offset, void *ret_data, size_t len)
 {
     uint64_t end;
@@ -44,12 +47,15 @@ int image_read_at(const struct image *image, uint64_t offset, void *ret_data, si
     return 0;
 }
 
+// Segments ascend, so those behind the address cannot hold it; they may overlap in a hostile file,
+// where the first one that holds it all counts.
 int image_read(const struct image *image, uint64_t linked_address, void *ret_data, size_t len)
 {
     for (size_t i = 0; i < image->segment_count; i++) {
         const struct image_segment *segment = &image->segments[i];
         if (linked_address < segment->address)
             break;
+        // Compared by what is left, for a sum of address and length might wrap.
         uint64_t skip = linked_address - segment->address;
         if (skip <= segment->file_bytes && len <= segment->file_bytes - skip)
             return image_read_at(image, segment->offset + skip, ret_data, len);
@@ -68,6 +74,7 @@ struct search {
 // Looks through `size` bytes at `offset`. 0 and how far in; -ENOENT; -E2BIG; -errno.
 static int search_range(struct search *search, uint64_t offset, uint64_t size, uint64_t *ret_at)
 {
+    // `kept` bytes of the last window are in front of this one.
     size_t kept = 0;
     uint64_t done = 0;
     while (done < size) {
@@ -76,6 +83,7 @@ static int search_range(struct search *search, uint64_t offset, uint64_t size, u
         uint64_t take = size - done;
         if (take > WINDOW_BYTES - kept)
             take = WINDOW_BYTES - kept;
+        // The budget ends the search in the middle of a window, if need be.
         if (take > search->budget_bytes)
             take = search->budget_bytes;
         int error = image_read_at(search->image, offset + done, search->window + kept, take);
@@ -100,6 +108,7 @@ static int search_range(struct search *search, uint64_t offset, uint64_t size, u
 static int search_linked(struct search *search, uint64_t address, uint64_t offset, uint64_t size,
                          uint64_t from, uint64_t *ret_address)
 {
+    // A start before the contents is a start at their beginning.
     uint64_t skip = from > address ? from - address : 0;
     if (skip >= size)
         return -ENOENT;
@@ -119,6 +128,7 @@ static uint64_t segment_contents(const struct image *image, const struct image_s
     return segment->file_bytes < room ? segment->file_bytes : room;
 }
 
+// In the order of addresses, so that a caller who goes on behind a match sees each one once.
 static int search_segments(struct search *search, uint64_t from, uint64_t *ret_address)
 {
     int error = -ENOENT;
@@ -130,6 +140,8 @@ static int search_segments(struct search *search, uint64_t from, uint64_t *ret_a
     return error;
 }
 
+// One window serves the whole search; the needle is far smaller, so each window brings something
+// new.
 int image_find_bytes(const struct image *image, const char *section, const void *needle, size_t len,
                      uint64_t from, uint64_t *ret_linked_address)
 {

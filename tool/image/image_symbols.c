@@ -40,6 +40,8 @@ struct lookup {
     char *window;
 };
 
+// The bound keeps the table of places small whatever the file says; the names of sound files stand
+// once or twice.
 static int add_place(struct lookup *lookup, uint64_t offset, size_t name)
 {
     // Only a hostile table repeats a name so often.
@@ -61,6 +63,7 @@ static int match_string_end(struct lookup *lookup, size_t end, uint64_t base)
         size_t len = lookup->lengths[i];
         if (len == 0 || len > end || memcmp(lookup->window + end - len, lookup->names[i], len) != 0)
             continue;
+        // The window begins inside the table, and the name may begin before its new part.
         int error = add_place(lookup, base + end - len, i);
         if (error)
             return error;
@@ -68,6 +71,7 @@ static int match_string_end(struct lookup *lookup, size_t end, uint64_t base)
     return 0;
 }
 
+// By offset alone: two of the wanted names cannot begin at one place and both end at the same NUL.
 static int compare_places(const void *a, const void *b)
 {
     uint64_t left = ((const struct place *)a)->offset;
@@ -75,6 +79,9 @@ static int compare_places(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+// Streams the strings and notes where wanted names begin. Only their ends can be seen cheaply (a
+// NUL), so each end is compared backwards; the last `longest` bytes of a window are kept for names
+// across its border.
 static int find_places(struct lookup *lookup, const struct image_section *strings)
 {
     uint64_t size = strings->size < STRINGS_MAX_BYTES ? strings->size : STRINGS_MAX_BYTES;
@@ -102,21 +109,26 @@ static int find_places(struct lookup *lookup, const struct image_section *string
         kept = filled < lookup->longest ? filled : lookup->longest;
         memmove(lookup->window, lookup->window + filled - kept, kept);
     }
-    // Names that share a tail come longest last.
-    qsort(lookup->places, lookup->place_count, sizeof *lookup->places, compare_places);
+    // Names that share a tail are found by their end, which is not the order of their beginnings.
+    if (lookup->place_count > 0)
+        qsort(lookup->places, lookup->place_count, sizeof *lookup->places, compare_places);
     return 0;
 }
 
+// Sections and source files have names as well, and values that are no addresses of theirs.
 static bool type_is_wanted(unsigned type)
 {
     return type != STT_SECTION && type != STT_FILE;
 }
 
+// A static object may share its name with others; a global one is what the dynamic linker would
+// have taken, and the first of several is as good as any.
 static void take_symbol(struct lookup *lookup, const Elf64_Sym *symbol)
 {
     struct place key = {.offset = symbol->st_name};
     const struct place *place =
         bsearch(&key, lookup->places, lookup->place_count, sizeof key, compare_places);
+    // An undefined symbol is a wish, not a place.
     if (!place || symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0 ||
         !type_is_wanted(ELF64_ST_TYPE(symbol->st_info)))
         return;
@@ -132,6 +144,7 @@ static void take_symbol(struct lookup *lookup, const Elf64_Sym *symbol)
     };
 }
 
+// Copied out, since the window is not aligned for it, and widened for 32-bit files.
 static Elf64_Sym symbol_at(const struct lookup *lookup, size_t index)
 {
     Elf64_Sym symbol;
@@ -150,6 +163,7 @@ static Elf64_Sym symbol_at(const struct lookup *lookup, size_t index)
     };
 }
 
+// In whole entries: what is left over at the end of an odd table is no symbol.
 static int walk_symbols(struct lookup *lookup, const struct image_section *table)
 {
     size_t size = lookup->image->is_64bit ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
@@ -171,6 +185,8 @@ static int walk_symbols(struct lookup *lookup, const struct image_section *table
     return 0;
 }
 
+// Looks through the first table of a type; gABI allows one of each. A damaged one is as good as
+// none.
 static int search_table(struct lookup *lookup, uint32_t type)
 {
     const struct image *image = lookup->image;
@@ -180,6 +196,7 @@ static int search_table(struct lookup *lookup, uint32_t type)
             continue;
         if ((table->flags & SHF_COMPRESSED) || table->link >= image->section_count)
             return 0;
+        // A table that is compressed (debug files) or leads nowhere has no names.
         const struct image_section *strings = &image->sections[table->link];
         if (strings->type != SHT_STRTAB || (strings->flags & SHF_COMPRESSED))
             return 0;
@@ -192,8 +209,10 @@ static int search_table(struct lookup *lookup, uint32_t type)
     return 0;
 }
 
+// A name that is empty or absurdly long is never found, and has length 0 from here on.
 static int lookup_init(struct lookup *lookup)
 {
+    // One window for strings and symbols: they are never needed at the same time.
     lookup->window = malloc(WINDOW_BYTES);
     lookup->lengths = calloc(lookup->count, sizeof *lookup->lengths);
     lookup->is_global = calloc(lookup->count, sizeof *lookup->is_global);
@@ -212,6 +231,7 @@ static int lookup_init(struct lookup *lookup)
     return 0;
 }
 
+// How many have a value by now; their lengths become 0, which takes them out of the search.
 static size_t count_found(struct lookup *lookup)
 {
     size_t found = 0;
@@ -225,6 +245,8 @@ static size_t count_found(struct lookup *lookup)
     return found;
 }
 
+// .symtab first, for it has the static objects too; what stripping took away may still be in
+// .dynsym.
 int image_find_symbols(const struct image *image, const char *const *names, size_t count,
                        struct image_symbol *ret_symbols)
 {

@@ -37,11 +37,14 @@ struct opening {
     size_t seen_count, seen_capacity;
 };
 
+// Device and inode in one word. Two files of one target that collide would be taken for one, with
+// odds of one in 2^64 for each pair.
 static uint64_t mapping_key(const struct mapping *mapping)
 {
     return mapping->inode * UINT64_C(0x9e3779b97f4a7c15) ^ mapping->device;
 }
 
+// As mappings keep it; the kernel's own numbers have 12 and 20 bits.
 static uint32_t device_number(dev_t device)
 {
     return (uint32_t)((major(device) & 0xfff) << 20 | (minor(device) & 0xfffff));
@@ -59,6 +62,7 @@ static int reopen(int path_fd, int dir_fd, const char *path)
 {
     char self[64];
     snprintf(self, sizeof self, "/proc/self/fd/%d", path_fd);
+    // By descriptor there is no second walk, and nobody can put another file in between.
     int fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0 || errno != ENOENT)
         return fd >= 0 ? fd : -errno;
@@ -88,6 +92,7 @@ static int open_found(int path_fd, int dir_fd, const char *path, struct stat *re
     return result;
 }
 
+// O_PATH opens nothing by itself: no driver is asked, no FIFO waits for a writer.
 static int open_regular(int dir_fd, const char *path, struct stat *ret_stat)
 {
     return open_found(openat(dir_fd, path, O_PATH | O_CLOEXEC), dir_fd, path, ret_stat);
@@ -100,8 +105,10 @@ static int open_below_root(const struct opening *opening, const char *path, stru
         openat(process_dir_fd(opening->process), "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0)
         return -errno;
+    // A relative path begins at the descriptor.
     while (*path == '/')
         path++;
+    // Absolute links and ".." stay below the target's root, as they do for the target.
     struct open_how how = {
         .flags = O_PATH | O_CLOEXEC,
         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
@@ -121,6 +128,7 @@ static bool segment_address_of(const struct image_segment *segment, uint64_t off
                                uint64_t *ret_address)
 {
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    // The kernel maps whole pages, so the first page may begin before the segment does.
     uint64_t first = segment->offset - segment->offset % page_bytes;
     if (offset < first || offset >= segment->offset + segment->file_bytes)
         return false;
@@ -133,6 +141,7 @@ static bool bias_of_mapping(const struct image *image, const struct mapping *map
                             uint64_t *ret_bias)
 {
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    // The rights tell segments apart, unless the program has changed them since.
     bool mapping_exec = (mapping->flags & MAPPING_EXEC) != 0;
     int best = 0;
     for (size_t i = 0; i < image->segment_count; i++) {
@@ -172,6 +181,7 @@ static const struct mapping *anchor_of(const struct mappings *mappings, uint64_t
     return anchor;
 }
 
+// Moves the span to where the image sits; a bias that wraps it around is no bias.
 static bool place_at(struct image *image, uint64_t bias)
 {
     uint64_t low = image->low + bias;
@@ -188,6 +198,7 @@ static bool place_at(struct image *image, uint64_t bias)
 // be a stranger. Not resident or not there: nothing speaks against the file.
 static bool build_id_may_agree(const struct opening *opening, const struct image *image)
 {
+    // Peeked at like all memory of a target: an absent page stays absent.
     uint8_t mapped[IMAGE_BUILD_ID_MAX];
     return image->build_id_len == 0 ||
            process_peek(opening->process, image->bias + image->build_id_address, mapped,
@@ -195,6 +206,8 @@ static bool build_id_may_agree(const struct opening *opening, const struct image
            memcmp(mapped, image->build_id, image->build_id_len) == 0;
 }
 
+// The list takes the image over. Section tables have a common budget: a thousand files of 256
+// sections each would take more memory than all the rest.
 static int add_image(struct opening *opening, struct image *image, const char *path, uint64_t key)
 {
     struct images *images = &opening->images;
@@ -213,10 +226,12 @@ static int add_image(struct opening *opening, struct image *image, const char *p
     return 0;
 }
 
+// Every one is counted; as many as could be images are named.
 static int add_unread(struct opening *opening, const char *path, int error)
 {
     struct images *images = &opening->images;
     opening->skipped++;
+    // A list of thousands helps nobody; the number says enough.
     if (images->unread_count >= IMAGES_MAX)
         return 0;
     int failed = array_reserve_one(&images->unread, &images->unread_capacity, images->unread_count,
@@ -252,6 +267,7 @@ static int open_mapped_file(const struct opening *opening, const struct mapping 
     int fd = open_regular(process_dir_fd(opening->process), link, &file);
     if (fd >= 0)
         return fd;
+    // Whatever has the name now is another file.
     if (mapping->flags & MAPPING_DELETED)
         return -ENOENT;
     *ret_by_path = true;
@@ -264,9 +280,12 @@ static int open_mapped_file(const struct opening *opening, const struct mapping 
     return fd;
 }
 
+// Opens, reads and places one file. What does not fit its own mapping is not what was mapped,
+// however it was found.
 static int load_mapped(struct opening *opening, const struct mapping *mapping,
                        struct image *ret_image)
 {
+    // The kernel's link needs no further proof than that the file fits.
     bool by_path;
     int fd = open_mapped_file(opening, mapping, &by_path);
     if (fd < 0)
@@ -287,6 +306,7 @@ static int load_mapped(struct opening *opening, const struct mapping *mapping,
     return 0;
 }
 
+// One try for each file, and a bound on all tries: a target can map any number of files.
 static int add_mapped(struct opening *opening, const struct mapping *mapping)
 {
     const char *path = mappings_path(opening->mappings, mapping);
@@ -320,6 +340,7 @@ static const struct mapping *find_main_mapping(const struct opening *opening,
         const struct mapping *mapping = &opening->mappings->items[i];
         if (!mapping_has_file(mapping))
             continue;
+        // The higher the score, the less can go wrong; nothing at all is no match.
         bool same_inode = mapping->inode == exe->st_ino;
         bool same_device = mapping->device == device_number(exe->st_dev);
         bool same_path = strcmp(mappings_path(opening->mappings, mapping), exe_path) == 0;
@@ -356,6 +377,7 @@ static bool bias_of_entry(const struct opening *opening, const struct image *ima
     return true;
 }
 
+// The link says " (deleted)" as mappings do, where it has been cut off.
 static void read_exe_path(const struct opening *opening, char *path, size_t size)
 {
     static const char deleted[] = " (deleted)";
@@ -365,6 +387,7 @@ static void read_exe_path(const struct opening *opening, char *path, size_t size
         path[strlen(path) - (sizeof deleted - 1)] = '\0';
 }
 
+// exe leads to the right file by itself; what is left to find is the place.
 static int load_main(struct opening *opening, int fd, const struct mapping *mapping,
                      struct image *ret_image)
 {
@@ -373,6 +396,7 @@ static int load_main(struct opening *opening, int fd, const struct mapping *mapp
     if (error)
         return error;
     uint64_t bias;
+    // A program that has moved its own code (to huge pages) has no such mapping left.
     bool placed = mapping && bias_of_mapping(&image, mapping, &bias);
     if (!placed)
         placed = bias_of_entry(opening, &image, &bias);
@@ -403,6 +427,7 @@ static int add_main(struct opening *opening)
         close(fd);
         return error == -ENOMEM ? error : 0;
     }
+    // The path is borrowed from the table; a program without a mapping has none.
     const char *mapped_path = mapping ? mappings_path(opening->mappings, mapping) : "";
     uint64_t key = mapping ? mapping_key(mapping) : 0;
     error = add_image(opening, &image, mapped_path, key);
@@ -437,6 +462,7 @@ static size_t images_allowed(void)
     return (size_t)limit.rlim_cur / 2;
 }
 
+// The executable first, since it is certain; then the others in the order of their addresses.
 int images_open(struct process *process, const struct mappings *mappings, struct images *ret_images,
                 size_t *ret_skipped)
 {
@@ -463,6 +489,7 @@ int images_open(struct process *process, const struct mappings *mappings, struct
     return 0;
 }
 
+// Closes every descriptor with its image.
 void images_close(struct images *images)
 {
     for (size_t i = 0; i < images->count; i++)
@@ -472,6 +499,7 @@ void images_close(struct images *images)
     *images = (struct images){0};
 }
 
+// Mostly the first.
 const struct image *images_main(const struct images *images)
 {
     for (size_t i = 0; i < images->count; i++) {
@@ -481,6 +509,7 @@ const struct image *images_main(const struct images *images)
     return NULL;
 }
 
+// By beginning, because versions follow: libc.so.6, libjemalloc.so.2.
 const struct image *images_by_name(const struct images *images, const char *prefix)
 {
     for (size_t i = 0; i < images->count; i++) {
@@ -492,6 +521,7 @@ const struct image *images_by_name(const struct images *images, const char *pref
     return NULL;
 }
 
+// Spans of loaded objects do not overlap, so the first hit is the only one.
 const struct image *images_by_address(const struct images *images, uint64_t address)
 {
     for (size_t i = 0; i < images->count; i++) {

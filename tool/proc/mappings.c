@@ -18,11 +18,13 @@ struct reading {
     char bytes[READ_BYTES];
 };
 
+// An index from elsewhere is answered with no name rather than with other memory.
 const char *mappings_path(const struct mappings *mappings, const struct mapping *mapping)
 {
     return mapping->path < mappings->names_len ? mappings->names + mapping->path : "";
 }
 
+// Mappings ascend and do not overlap, so their ends ascend too.
 size_t mappings_lower_bound(const struct mappings *mappings, uint64_t address)
 {
     size_t low = 0, high = mappings->count;
@@ -36,6 +38,7 @@ size_t mappings_lower_bound(const struct mappings *mappings, uint64_t address)
     return low;
 }
 
+// The first that ends above the address holds it, or nothing does.
 const struct mapping *mappings_find(const struct mappings *mappings, uint64_t address)
 {
     size_t at = mappings_lower_bound(mappings, address);
@@ -44,6 +47,7 @@ const struct mapping *mappings_find(const struct mappings *mappings, uint64_t ad
     return &mappings->items[at];
 }
 
+// Leaves an empty table.
 void mappings_free(struct mappings *mappings)
 {
     free(mappings->items);
@@ -52,6 +56,8 @@ void mappings_free(struct mappings *mappings)
     *mappings = (struct mappings){0};
 }
 
+// Line by line as it comes: 60,000 mappings are 40 MB of text, of which one buffer's worth is ever
+// kept.
 static int parse_fd(struct reading *reading, int fd)
 {
     for (;;) {
@@ -68,6 +74,8 @@ static int parse_fd(struct reading *reading, int fd)
     }
 }
 
+// A table that could not be finished is not handed out: its sums would be wrong without looking
+// wrong.
 static int read_table(struct process *process, const char *name, struct reading *reading,
                       struct mappings *ret_mappings)
 {
@@ -82,6 +90,8 @@ static int read_table(struct process *process, const char *name, struct reading 
     return error;
 }
 
+// maps needs the same right as smaps, but some kernels and containers leave out or hide smaps
+// alone.
 int mappings_read(struct process *process, struct mappings *ret_mappings)
 {
     struct reading *reading = malloc(sizeof *reading);

@@ -12,6 +12,7 @@ enum { PROBES_MAX = 64, INDEX_MIN = 256 };
 
 static const char name_not_kept[] = "(name not kept)";
 
+// FNV-1a; its low bits alone choose the slot, so the high ones are folded in.
 static uint64_t hash_text(struct text text)
 {
     uint64_t hash = 0xcbf29ce484222325;
@@ -20,6 +21,7 @@ static uint64_t hash_text(struct text text)
     return hash ^ hash >> 32;
 }
 
+// A stored name may be longer or shorter than the one looked for; the pool's end is the bound.
 static bool name_is_at(const struct mappings *mappings, size_t at, struct text name)
 {
     // Both sides end in NUL, so a longer stored name cannot match by its beginning.
@@ -28,6 +30,7 @@ static bool name_is_at(const struct mappings *mappings, size_t at, struct text n
            mappings->names[at + name.len] == '\0';
 }
 
+// The pool moves when it grows: names are kept as offsets, never as pointers.
 static int append_name(struct mappings *mappings, struct text name, uint32_t *ret_at)
 {
     size_t need = mappings->names_len + name.len + 1;
@@ -62,6 +65,8 @@ static uint32_t *find_slot(struct mappings *mappings, uint32_t *index, size_t si
     return NULL;
 }
 
+// Names keep their offsets; only the slots are dealt out anew. One that finds no slot is just not
+// found again.
 static int grow_index(struct mappings *mappings)
 {
     size_t size = mappings->name_index_size ? mappings->name_index_size * 2 : INDEX_MIN;
@@ -93,6 +98,7 @@ static int start_pool(struct mappings *mappings)
     return error;
 }
 
+// Most targets have a few hundred names in tens of thousands of mappings.
 static int intern_name(struct mappings *mappings, struct text name, uint32_t *ret_at)
 {
     int error = start_pool(mappings);
@@ -129,6 +135,7 @@ static int intern_name(struct mappings *mappings, struct text name, uint32_t *re
     return error;
 }
 
+// 's' in the permissions.
 static bool is_shared(const struct mapping *mapping)
 {
     return (mapping->flags & MAPPING_SHARED) != 0;
@@ -158,6 +165,8 @@ static bool is_unlinked_memory(struct text name)
            text_equals(name, "/drm mm object");
 }
 
+// What looks like a path. A file somebody named so on purpose is not deleted, or lies in a
+// directory.
 static enum mapping_kind file_kind(const struct mapping *mapping, struct text name)
 {
     bool deleted = (mapping->flags & MAPPING_DELETED) != 0;
@@ -176,6 +185,7 @@ static enum mapping_kind file_kind(const struct mapping *mapping, struct text na
     return special ? MAPPING_DEVICE : MAPPING_FILE;
 }
 
+// A mapping without a name has no file, unless the file system lost it.
 static enum mapping_kind kind_of(const struct mapping *mapping, struct text name)
 {
     if (name.len == 0)

@@ -113,6 +113,7 @@ static int scan_batch(struct counting *counting, size_t first, size_t range_end)
     return 0;
 }
 
+// Bit 63 present, bit 62 swapped (Documentation/admin-guide/mm/pagemap.rst).
 static void add_entries(struct counting *counting, size_t *range, size_t range_end,
                         uint64_t first_page, size_t entries, uint64_t page_bytes)
 {
@@ -128,6 +129,7 @@ static void add_entries(struct counting *counting, size_t *range, size_t range_e
     }
 }
 
+// The way of kernels before 6.7, at an entry of eight bytes for each page, be it there or not.
 static int read_batch(struct counting *counting, size_t first, size_t range_end)
 {
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -150,6 +152,8 @@ static int read_batch(struct counting *counting, size_t first, size_t range_end)
     return 0;
 }
 
+// Batches are independent of each other; what was counted of one that fails is thrown away with
+// all.
 static int count_batches(struct counting *counting,
                          int (*count_batch)(struct counting *, size_t, size_t))
 {
@@ -164,6 +168,7 @@ static int count_batches(struct counting *counting,
     return 0;
 }
 
+// Both ways of counting rely on it, and the overlaps below would be counted twice without it.
 static bool ranges_are_sound(const struct page_range *ranges, size_t count)
 {
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -177,6 +182,7 @@ static bool ranges_are_sound(const struct page_range *ranges, size_t count)
     return true;
 }
 
+// Sums are handed out only when the whole of them belongs to one address space.
 int pagemap_count_with(struct process *process, const struct page_range *ranges, size_t count,
                        enum pagemap_method method, struct page_counts *ret_counts)
 {
@@ -210,12 +216,14 @@ int pagemap_count_with(struct process *process, const struct page_range *ranges,
     return ended ? ended : error;
 }
 
+// The running kernel decides.
 int pagemap_count(struct process *process, const struct page_range *ranges, size_t count,
                   struct page_counts *ret_counts)
 {
     return pagemap_count_with(process, ranges, count, PAGEMAP_BY_ANY, ret_counts);
 }
 
+// Both files are needed to tell what kind a page is: frame numbers here, their flags there.
 int pagemap_probe_frames(struct process *process)
 {
     int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);

@@ -47,6 +47,7 @@ static ssize_t read_small(int dir_fd, const char *name, char *buffer, size_t siz
     return (ssize_t)len;
 }
 
+// A directory that has lost its stat belongs to a process that is gone.
 static int read_stat(int dir_fd, struct proc_stat *ret_stat)
 {
     char file[4096];
@@ -65,6 +66,8 @@ static uint64_t hash_bytes(const char *data, size_t len)
     return hash;
 }
 
+// Each part costs one call and may be refused on its own; together they tell programs apart even
+// where pagemap cannot be opened.
 static struct process_identity read_identity(int dir_fd, const struct proc_stat *stat)
 {
     struct process_identity identity = {0};
@@ -89,6 +92,7 @@ static bool may_equal(uint64_t a, uint64_t b)
     return a == b || a == 0 || b == 0;
 }
 
+// Every part that both sides know must agree.
 static bool identity_may_equal(const struct process_identity *a, const struct process_identity *b)
 {
     return may_equal(a->exe_device, b->exe_device) && may_equal(a->exe_inode, b->exe_inode) &&
@@ -96,6 +100,7 @@ static bool identity_may_equal(const struct process_identity *a, const struct pr
            may_equal(a->auxv_hash, b->auxv_hash);
 }
 
+// Files of a copied tree look alike, but never change and never end.
 static bool is_procfs(int fd)
 {
     struct statfs fs;
@@ -170,6 +175,8 @@ static int missing_error(int root_fd, pid_t pid)
     return exists && faccessat(root_fd, name, F_OK, 0) != 0 ? -EACCES : -ESRCH;
 }
 
+// The descriptor is bound to this very process: after its end it answers ESRCH, whoever has the
+// number then.
 static int open_directory(int root_fd, pid_t pid, int *ret_fd)
 {
     char name[32];
@@ -181,6 +188,7 @@ static int open_directory(int root_fd, pid_t pid, int *ret_fd)
     return 0;
 }
 
+// The right to open it is that to see mappings; any other failure is taken for absence.
 static int open_pagemap(int dir_fd, int *ret_error)
 {
     int fd = openat(dir_fd, "pagemap", O_RDONLY | O_CLOEXEC);
@@ -218,6 +226,7 @@ static int fill_handle(struct process *process, int root_fd)
     return process_has_same_memory(process) ? 0 : -ESTALE;
 }
 
+// One attempt; what it has opened so far goes when it fails.
 static int open_once(int root_fd, pid_t pid, struct process **ret_process)
 {
     struct process *process = calloc(1, sizeof *process);
@@ -242,6 +251,7 @@ static int open_once(int root_fd, pid_t pid, struct process **ret_process)
     return 0;
 }
 
+// A process that calls exec at every attempt is not worth waiting for.
 int process_open(const char *proc_root, pid_t pid, struct process **ret_process)
 {
     int root_fd = open(proc_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -254,12 +264,14 @@ int process_open(const char *proc_root, pid_t pid, struct process **ret_process)
     return error == -ESTALE ? -ESRCH : error;
 }
 
+// Not every handle has every descriptor.
 static void close_if_open(int fd)
 {
     if (fd >= 0)
         close(fd);
 }
 
+// Also for a handle that was only half made.
 void process_close(struct process *process)
 {
     if (!process)
@@ -307,6 +319,7 @@ bool process_is_procfs(const struct process *process)
     return process->is_procfs;
 }
 
+// Entry 0 can be read in every address space: nothing needs to be mapped there.
 bool process_has_same_memory(const struct process *process)
 {
     uint64_t entry;
@@ -314,6 +327,8 @@ bool process_has_same_memory(const struct process *process)
            pread(process->pagemap_fd, &entry, sizeof entry, 0) == sizeof entry;
 }
 
+// Two questions at once: is it alive, and is it the same program? The address space answers both,
+// but not which of them; stat and the identity tell them apart.
 int process_check(const struct process *process)
 {
     // Looked at before stat: a process that loses its memory because it exits is seen exiting
@@ -338,6 +353,7 @@ static int file_error(const struct process *process, int error)
     return error;
 }
 
+// What has been read before the limit stays in the buffer, for those who can use a part.
 int process_read_file(const struct process *process, const char *name, size_t limit_bytes,
                       struct buffer *ret_buffer)
 {
@@ -351,6 +367,7 @@ int process_read_file(const struct process *process, const char *name, size_t li
     return error;
 }
 
+// readlink() does not say how long a link is: it is read into room enough, and then measured.
 int process_read_link(const struct process *process, const char *name, char *ret_path, size_t size)
 {
     char path[4096];

@@ -20,6 +20,8 @@ static const uint64_t entry_swapped = UINT64_C(1) << 62;
 // A page that was present may be taken at any time: old knowledge would fault it in again.
 enum { WINDOW_LIFE_MS = 8 };
 
+// The coarse clock costs a few nanoseconds and is right to a tick (1 to 10 ms), which the life of
+// a window allows for.
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -27,6 +29,8 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+// Guard pages and pages on their way elsewhere have the swap bit, and reading them would wait or
+// fail.
 static bool entry_is_resident(uint64_t entry)
 {
     return (entry & (entry_present | entry_swapped)) == entry_present;
@@ -39,6 +43,7 @@ static int gone_error(const struct process *process)
     return error ? error : -ESTALE;
 }
 
+// The offset has been proved to be positive.
 static ssize_t pread_retry(int fd, void *data, size_t len, uint64_t offset)
 {
     ssize_t got;
@@ -48,6 +53,8 @@ static ssize_t pread_retry(int fd, void *data, size_t len, uint64_t offset)
     return got;
 }
 
+// Opened when first needed: most commands read text files only, and the right to this one is the
+// rarest.
 static int open_memory(struct process *process)
 {
     if (process->mem_fd >= 0)
@@ -135,6 +142,7 @@ static int check_page(struct process *process, uint64_t page)
     return entry_is_resident(window->entries[at]) ? 0 : -ENODATA;
 }
 
+// A short read is a page that went away; the next turn says why.
 static int read_memory(struct process *process, uint64_t address, char *data, size_t len)
 {
     while (len > 0) {
@@ -150,6 +158,7 @@ static int read_memory(struct process *process, uint64_t address, char *data, si
     return 0;
 }
 
+// Looking up and reading alternate, so that a long read does not trust old knowledge.
 int process_peek(struct process *process, uint64_t address, void *ret_data, size_t len)
 {
     // Offsets are signed, and the upper half is the kernel's anyway.
@@ -174,6 +183,7 @@ int process_peek(struct process *process, uint64_t address, void *ret_data, size
     return error;
 }
 
+// The caller's word stays as it was unless all of it was read.
 int process_peek_u64(struct process *process, uint64_t address, uint64_t *ret_value)
 {
     uint64_t value;
@@ -183,6 +193,7 @@ int process_peek_u64(struct process *process, uint64_t address, uint64_t *ret_va
     return error;
 }
 
+// As above.
 int process_peek_u32(struct process *process, uint64_t address, uint32_t *ret_value)
 {
     uint32_t value;
@@ -209,6 +220,7 @@ int process_peek_string(struct process *process, uint64_t address, char *ret_str
     return -E2BIG;
 }
 
+// The entries themselves may stay: a window without an end is never looked into.
 void process_forget_residency(struct process *process)
 {
     for (size_t i = 0; process->windows && i < PEEK_WINDOWS; i++)

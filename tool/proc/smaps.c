@@ -19,11 +19,13 @@ void smaps_parser_init(struct smaps_parser *parser, struct mappings *mappings)
     *mappings = (struct mappings){0};
 }
 
+// 4 TiB and more are shown as just below that, never as little.
 static uint32_t saturate_u32(uint64_t value)
 {
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
+// One expected byte.
 static bool take_char(struct text *rest, char c)
 {
     if (rest->len == 0 || rest->data[0] != c)
@@ -76,6 +78,7 @@ static bool take_mapping(struct text *rest, struct mapping *ret)
     return true;
 }
 
+// Begins the next mapping. The figures that follow belong to it, until another header comes.
 static int parse_header(struct mappings *mappings, struct text line)
 {
     struct mapping mapping = {0};
@@ -181,6 +184,8 @@ static void parse_vm_flags(struct mapping *mapping, struct text line)
     mapping->flags = (uint16_t)(mapping->flags | found);
 }
 
+// A figure needs a mapping before it and a number behind; what is unknown is left to newer
+// versions.
 static int parse_figure(struct mappings *mappings, struct text line)
 {
     if (mappings->count == 0)
@@ -200,6 +205,7 @@ static int parse_figure(struct mappings *mappings, struct text line)
     return 0;
 }
 
+// A blank line says nothing, and is what is left when text ends in a newline.
 static int parse_line(struct mappings *mappings, struct text line)
 {
     if (line.len == 0)
@@ -240,6 +246,8 @@ static int end_carry(struct smaps_parser *parser)
     return parse_line(parser->mappings, (struct text){parser->carry, carried});
 }
 
+// Lines that lie whole in the piece are parsed where they are; only those across a border are
+// copied.
 int smaps_parser_feed(struct smaps_parser *parser, const char *data, size_t len)
 {
     while (len > 0) {
@@ -262,11 +270,13 @@ int smaps_parser_feed(struct smaps_parser *parser, const char *data, size_t len)
     return 0;
 }
 
+// Sums saturate as their parts do.
 static void add_u32(uint32_t *sum, uint32_t value)
 {
     *sum = saturate_u32((uint64_t)*sum + value);
 }
 
+// All of them, so that the total may be used as a mapping like any other.
 static void add_figures(struct mapping *total, const struct mapping *item)
 {
     add_u32(&total->rss_kib, item->rss_kib);
@@ -282,6 +292,7 @@ static void add_figures(struct mapping *total, const struct mapping *item)
     add_u32(&total->locked_kib, item->locked_kib);
 }
 
+// The last line may have come without its newline.
 int smaps_parser_finish(struct smaps_parser *parser)
 {
     int error = end_carry(parser);

@@ -67,6 +67,7 @@ static uint64_t read_stack_pointer(struct listing *listing, pid_t tid)
     return stack_pointer;
 }
 
+// Other names than numbers are none of the kernel's, but a tree of files may have them.
 static int add_thread(struct listing *listing, const char *name)
 {
     struct text text = text_of(name);
@@ -83,6 +84,7 @@ static int add_thread(struct listing *listing, const char *name)
     return 0;
 }
 
+// Threads that begin or end meanwhile may be missed or listed without a stack; neither harms.
 static int list_threads(struct listing *listing, DIR *dir)
 {
     struct dirent *entry;
@@ -92,6 +94,8 @@ static int list_threads(struct listing *listing, DIR *dir)
     return error;
 }
 
+// Relative to the descriptor of task, which saves the kernel from finding the process for each
+// thread.
 int proc_threads_read(struct process *process, struct proc_thread **ret_threads, size_t *ret_count)
 {
     int fd = openat(process_dir_fd(process), "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
