@@ -95,6 +95,7 @@ enum go_field_id {
     GO_CONTROLLER_GC_PERCENT_HEAP_GOAL, // 1.19 on: NextGC where no memory limit bears on it
     GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER,
     GO_CONTROLLER_TRIGGERED,
+    // Always 4 MiB * (uint64)gcPercent / 100, modulo 2^64 before the division: a check of the address.
     GO_CONTROLLER_HEAP_MINIMUM,
     GO_CONTROLLER_MEMORY_LIMIT, // int64, max is off
     GO_CONTROLLER_TOTAL_ALLOC,
@@ -115,7 +116,7 @@ enum go_field_id {
     GO_HEAP_CHUNKS_START,     // pages.start, a chunk index
     GO_HEAP_CHUNKS_END,
     GO_HEAP_ARENAS,     // array [L1] of pointers to [L2]*heapArena; L1 is 1 on Linux
-    GO_HEAP_ALL_ARENAS, // slice of arena index (uint), sorted by when they were made
+    GO_HEAP_ALL_ARENAS, // slice of arena index (uint); 1.11 has none
     GO_HEAP_CUR_ARENA_BASE,
     GO_HEAP_CUR_ARENA_END,
     GO_DEBUG_MADVDONTNEED, // int32
@@ -138,7 +139,9 @@ enum go_field_id {
     GO_SPAN_NEEDZERO,
     GO_P_MCACHE,
     GO_CACHE,
-    GO_CACHE_ALLOC, // array of 136 *mspan
+    // Array of 136 (134 up to 1.15) *mspan. What these spans hold is counted when they leave the cache,
+    // allocCount - allocCountBeforeCache, from 1.19 on; before that all of nelems when they enter.
+    GO_CACHE_ALLOC,
     GO_CACHE_TINY_ALLOCS,
     GO_CACHE_LARGE_FREE,
     GO_CACHE_LARGE_FREE_COUNT,
