@@ -14,9 +14,7 @@
 #include "runtime/go/go_cache.h"
 #include "runtime/go/go_dwarf.h"
 
-// Debug information of the largest programs is some hundred MiB when unpacked.
-enum { CHILD_CPU_SECONDS = 10 };
-static const rlim_t CHILD_MEMORY_BYTES = UINT64_C(2) << 30;
+enum { CHILD_CPU_SECONDS = 10, CHILD_FOUND_NOTHING = 3 };
 enum { OFFSET_MAX = 16 << 20, SIZE_MAX_BYTES = 1 << 28 };
 
 bool go_layout_is_sane(const struct go_layout *layout)
@@ -31,6 +29,26 @@ bool go_layout_is_sane(const struct go_layout *layout)
            layout->fields[GO_MEMSTATS_MSPAN_SYS].size == 8;
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHILD_IS_SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHILD_IS_SANITIZED
+#endif
+
+// Debug information of the largest programs is some hundred MiB when unpacked. Sanitizers reserve
+// terabytes of address space.
+static rlim_t child_memory_bytes(void)
+{
+#ifdef CHILD_IS_SANITIZED
+    return RLIM_INFINITY;
+#else
+    return UINT64_C(2) << 30;
+#endif
+}
+
 static void limit(int resource, rlim_t value)
 {
     const struct rlimit limits = {value, value};
@@ -40,7 +58,7 @@ static void limit(int resource, rlim_t value)
 // Runs in the child and never returns.
 static _Noreturn void child_main(int fd, int pipe_fd)
 {
-    limit(RLIMIT_AS, CHILD_MEMORY_BYTES);
+    limit(RLIMIT_AS, child_memory_bytes());
     limit(RLIMIT_CPU, CHILD_CPU_SECONDS);
     limit(RLIMIT_CORE, 0);
     struct go_layout layout;
@@ -48,10 +66,10 @@ static _Noreturn void child_main(int fd, int pipe_fd)
     // The record is smaller than a pipe's atomic write.
     if (error == 0 && write(pipe_fd, &layout, sizeof layout) != (ssize_t)sizeof layout)
         error = -EIO;
-    _exit(error ? 1 : 0);
+    _exit(error ? CHILD_FOUND_NOTHING : 0);
 }
 
-// Waits for one record. -ETIME when the wall clock ran out, -EBADMSG when the child died without
+// Waits for one record. -ETIME when the wall clock ran out, -ENODATA when the child ended without
 // one.
 static int child_result(int pipe_fd, unsigned wall_ms, struct go_layout *ret_layout)
 {
@@ -65,11 +83,29 @@ static int child_result(int pipe_fd, unsigned wall_ms, struct go_layout *ret_lay
     struct go_layout layout;
     ssize_t got = read(pipe_fd, &layout, sizeof layout);
     if (got == 0)
-        return -ENOENT;
+        return -ENODATA;
     if (got != (ssize_t)sizeof layout || !go_layout_is_sane(&layout))
         return -EBADMSG;
     *ret_layout = layout;
     return 0;
+}
+
+// Collects the child. Without a record it found nothing, or it died of what it read.
+static int child_end(pid_t child, int error)
+{
+    int status = 0;
+    // With a record, or too late, it has nothing more to do.
+    if (error != -ENODATA)
+        kill(child, SIGKILL);
+    pid_t ended;
+    do
+        ended = waitpid(child, &status, 0);
+    while (ended < 0 && errno == EINTR);
+    if (error != -ENODATA)
+        return error;
+    return ended == child && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FOUND_NOTHING
+               ? -ENOENT
+               : -EBADMSG;
 }
 
 int go_dwarf_walk_apart(int fd, unsigned wall_ms, struct go_layout *ret_layout)
@@ -84,10 +120,7 @@ int go_dwarf_walk_apart(int fd, unsigned wall_ms, struct go_layout *ret_layout)
     close(pipe_fds[1]);
     if (!error) {
         error = child_result(pipe_fds[0], wall_ms, ret_layout);
-        // It has nothing more to do, whatever it is at.
-        kill(child, SIGKILL);
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-            ;
+        error = child_end(child, error);
     }
     close(pipe_fds[0]);
     return error;
