@@ -9,16 +9,16 @@
 
 // The capabilities that matter; without the needed ones something that ebb does is out of reach.
 static const struct {
-    enum doctor_capability bit;
     const char *name;
+    enum doctor_capability bit;
     bool is_needed;
 } capabilities[] = {
-    {DOCTOR_CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true},
-    {DOCTOR_CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true},
-    {DOCTOR_CAP_SYS_NICE, "CAP_SYS_NICE", true},
-    {DOCTOR_CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", false},
-    {DOCTOR_CAP_PERFMON, "CAP_PERFMON", false},
-    {DOCTOR_CAP_BPF, "CAP_BPF", false},
+    {"CAP_SYS_PTRACE", DOCTOR_CAP_SYS_PTRACE, true},
+    {"CAP_SYS_ADMIN", DOCTOR_CAP_SYS_ADMIN, true},
+    {"CAP_SYS_NICE", DOCTOR_CAP_SYS_NICE, true},
+    {"CAP_SYS_RESOURCE", DOCTOR_CAP_SYS_RESOURCE, false},
+    {"CAP_PERFMON", DOCTOR_CAP_PERFMON, false},
+    {"CAP_BPF", DOCTOR_CAP_BPF, false},
 };
 
 // Words are constants that fit together; a cut would only shorten a list.

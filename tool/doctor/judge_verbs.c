@@ -43,13 +43,10 @@ static void judge_explain_lazy(struct doctor_report *report)
     const struct doctor_readings *readings = &report->readings;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "explain_lazy", "the row \"lazily freed\"");
-    // No call to refuse and none made: nothing can be lazily freed.
-    if (!doctor_frees_lazily(readings) && readings->probes.madv_free == DOCTOR_NOT_ASKED) {
-        doctor_say(item, "always 0: this kernel has no lazily freed memory");
-    } else if (doctor_kernel_has(readings, 4, 12)) {
+    if (doctor_kernel_has(readings, 4, 12)) {
         doctor_say(item, "as the kernel counts it");
+    } else if (doctor_frees_lazily(readings)) {
         // The worst case: it happens and does not show.
-    } else if (doctor_kernel_has(readings, 4, 5)) {
         item->status = DOCTOR_MISSING;
         doctor_say(item,
                    "not there: lazily freed pages look like pages in use or kept on this kernel");
