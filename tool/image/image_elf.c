@@ -176,6 +176,7 @@ static void parse_notes(struct image *image, const char *notes, uint64_t len, ui
         memcpy(&note, notes + at, sizeof note);
         // 32-bit lengths: their sums cannot overflow.
         uint64_t name = at + sizeof note;
+        // Names and contents are padded, lengths are not.
         uint64_t contents = align_up(name + note.n_namesz, alignment);
         uint64_t end = contents + note.n_descsz;
         if (end > len)
@@ -360,6 +361,7 @@ static int load_sections(struct image *image, const struct elf_header *header)
         read_section_header(image, header, 0, &first))
         return 0;
     // Counts that do not fit their fields are in the first section (gABI, "Section Header").
+    // 64 bits wide, and hostile until it has been bounded below.
     uint64_t count = header->section_count ? header->section_count : first.sh_size;
     uint64_t names_index = header->names_index == SHN_XINDEX ? first.sh_link : header->names_index;
     if (count > IMAGE_SECTIONS_MAX)
@@ -382,6 +384,7 @@ static int load_image(struct image *image)
     int error = read_header(image, &header);
     if (error)
         return error;
+    // A relocatable file or a core has no place in a process.
     if (header.type != ET_EXEC && header.type != ET_DYN)
         return -ENOEXEC;
     // The machine need not be ours: it is for those who read code or registers.

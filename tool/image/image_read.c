@@ -17,6 +17,7 @@ static const uint64_t search_max_bytes = UINT64_C(1) << 30;
 const struct image_section *image_section(const struct image *image, const char *name)
 {
     for (size_t i = 0; i < image->section_count; i++) {
+        // Names that had to be cut are longer than any that is asked for.
         if (strcmp(image->sections[i].name, name) == 0)
             return &image->sections[i];
     }
@@ -145,8 +146,10 @@ static int search_segments(struct search *search, uint64_t from, uint64_t *ret_a
 int image_find_bytes(const struct image *image, const char *section, const void *needle, size_t len,
                      uint64_t from, uint64_t *ret_linked_address)
 {
+    // A longer needle would leave no room for anything new in a window.
     if (len == 0 || len > IMAGE_NEEDLE_MAX)
         return -EINVAL;
+    // Contents that are compressed would have to be unpacked in memory: who needs them uses libdw.
     const struct image_section *in = section ? image_section(image, section) : NULL;
     if (section && (!in || in->type == SHT_NOBITS || (in->flags & SHF_COMPRESSED)))
         return -ENXIO;

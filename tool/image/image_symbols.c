@@ -125,6 +125,7 @@ static bool type_is_wanted(unsigned type)
 // have taken, and the first of several is as good as any.
 static void take_symbol(struct lookup *lookup, const Elf64_Sym *symbol)
 {
+    // Most symbols are nobody's wish: one binary search over a few places dismisses them.
     struct place key = {.offset = symbol->st_name};
     const struct place *place =
         bsearch(&key, lookup->places, lookup->place_count, sizeof key, compare_places);
@@ -179,6 +180,7 @@ static int walk_symbols(struct lookup *lookup, const struct image_section *table
             Elf64_Sym symbol = symbol_at(lookup, i);
             take_symbol(lookup, &symbol);
         }
+        // Both move together, so the walk ends with the table.
         left -= count;
         offset += count * size;
     }
@@ -250,6 +252,7 @@ static size_t count_found(struct lookup *lookup)
 int image_find_symbols(const struct image *image, const char *const *names, size_t count,
                        struct image_symbol *ret_symbols)
 {
+    // No names, no windows.
     if (count == 0)
         return 0;
     struct lookup lookup = {.image = image, .names = names, .count = count, .symbols = ret_symbols};

@@ -32,6 +32,7 @@ struct opening {
     struct process *process;
     const struct mappings *mappings;
     struct images images;
+    // What is left of each budget.
     size_t skipped, attempts, images_max, sections_left;
     uint64_t *seen; // keys of files already tried
     size_t seen_count, seen_capacity;
@@ -466,6 +467,7 @@ static size_t images_allowed(void)
 int images_open(struct process *process, const struct mappings *mappings, struct images *ret_images,
                 size_t *ret_skipped)
 {
+    // Budgets are for one call: two targets are independent of each other.
     struct opening opening = {
         .process = process,
         .mappings = mappings,
@@ -475,6 +477,7 @@ int images_open(struct process *process, const struct mappings *mappings, struct
     int error = add_main(&opening);
     for (size_t i = 0; i < mappings->count && !error; i++) {
         const struct mapping *mapping = &mappings->items[i];
+        // Data files are not looked into; a library's other mappings follow from its headers.
         if (mapping_has_file(mapping) && (mapping->flags & MAPPING_EXEC))
             error = add_mapped(&opening, mapping);
     }
@@ -513,6 +516,7 @@ const struct image *images_main(const struct images *images)
 const struct image *images_by_name(const struct images *images, const char *prefix)
 {
     for (size_t i = 0; i < images->count; i++) {
+        // A memory file's name has no other slash than its first.
         const char *slash = strrchr(images->items[i].path, '/');
         const char *name = slash ? slash + 1 : images->items[i].path;
         if (strncmp(name, prefix, strlen(prefix)) == 0)
@@ -525,6 +529,7 @@ const struct image *images_by_name(const struct images *images, const char *pref
 const struct image *images_by_address(const struct images *images, uint64_t address)
 {
     for (size_t i = 0; i < images->count; i++) {
+        // Gaps between segments count as the image's: the loader keeps them free of others.
         if (images->items[i].low <= address && address < images->items[i].high)
             return &images->items[i];
     }
