@@ -95,7 +95,7 @@ enum go_field_id {
     GO_CONTROLLER_GC_PERCENT_HEAP_GOAL, // 1.19 on: NextGC where no memory limit bears on it
     GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER,
     GO_CONTROLLER_TRIGGERED,
-    // Always 4 MiB * (uint64)gcPercent / 100, modulo 2^64 before the division: a check of the address.
+    // Always 4 MiB * (uint64)gcPercent / 100, modulo 2^64 before the division: tells the address.
     GO_CONTROLLER_HEAP_MINIMUM,
     GO_CONTROLLER_MEMORY_LIMIT, // int64, max is off
     GO_CONTROLLER_TOTAL_ALLOC,
@@ -139,8 +139,8 @@ enum go_field_id {
     GO_SPAN_NEEDZERO,
     GO_P_MCACHE,
     GO_CACHE,
-    // Array of 136 (134 up to 1.15) *mspan. What these spans hold is counted when they leave the cache,
-    // allocCount - allocCountBeforeCache, from 1.19 on; before that all of nelems when they enter.
+    // Array of 136 (134 up to 1.15) *mspan. From 1.19 on what these spans got is counted when they
+    // leave the cache, allocCount - allocCountBeforeCache; before that all of nelems on entry.
     GO_CACHE_ALLOC,
     GO_CACHE_TINY_ALLOCS,
     GO_CACHE_LARGE_FREE,

@@ -7,6 +7,7 @@
 #include "runtime/go/go_table.h"
 
 const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
+    // Offsets in runtime.memstats:
     [GO_MEMSTATS_ALLOC] = {{11, {0, 8}}, {19, {-1, 0}}},
     [GO_MEMSTATS_TOTAL_ALLOC] = {{11, {8, 8}}, {19, {-1, 0}}},
     [GO_MEMSTATS_SYS] = {{11, {16, 8}}, {19, {-1, 0}}},
@@ -76,6 +77,7 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
                                    {17, {6592, 544}},
                                    {19, {632, 544}},
                                    {25, {624, 544}}},
+    // Offsets in runtime.gcController:
     [GO_CONTROLLER_HEAP_IN_USE] = {{19, {304, 8}}, {20, {248, 8}}, {21, {272, 8}}},
     [GO_CONTROLLER_HEAP_FREE] = {{19, {320, 8}}, {20, {264, 8}}, {21, {288, 8}}},
     [GO_CONTROLLER_HEAP_RELEASED] = {{19, {312, 8}}, {20, {256, 8}}, {21, {280, 8}}},
@@ -93,6 +95,7 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
     [GO_CONTROLLER_TOTAL_ALLOC] = {{19, {328, 8}}, {20, {272, 8}}, {21, {296, 8}}},
     [GO_CONTROLLER_TOTAL_FREE] = {{19, {336, 8}}, {20, {280, 8}}, {21, {304, 8}}},
     [GO_CONTROLLER_MAPPED_READY] = {{19, {344, 8}}, {20, {288, 8}}, {21, {312, 8}}},
+    // Offsets in runtime.mheap_:
     [GO_HEAP_SPAN_INUSE] = {{11, {13544, 8}},
                             {12, {9520, 8}},
                             {13, {9576, 8}},
@@ -217,10 +220,14 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
                                {21, {66112, 8}},
                                {22, {66176, 8}},
                                {25, {66200, 8}}},
+    // Offsets in runtime.debug:
     [GO_DEBUG_MADVDONTNEED] = {{12, {40, 4}}, {16, {36, 4}}, {21, {44, 4}}, {25, {52, 4}}},
     [GO_DEBUG_GCTRACE] = {{11, {32, 4}}, {16, {28, 4}}, {21, {36, 4}}, {25, {44, 4}}},
+    // Offsets in runtime.gcpercent:
     [GO_GCPERCENT] = {{11, {0, 4}}, {17, {-1, 0}}},
+    // Offsets in runtime.allp:
     [GO_ALLP] = {{11, {0, 24}}},
+    // Offsets in runtime.mspan:
     [GO_SPAN] = {{11, {0, 152}},
                  {12, {0, 144}},
                  {13, {0, 136}},
@@ -241,7 +248,9 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
     [GO_SPAN_NPRELEASED] = {{11, {120, 8}}, {12, {-1, 0}}},
     [GO_SPAN_SCAVENGED] = {{12, {103, 1}}, {14, {-1, 0}}},
     [GO_SPAN_NEEDZERO] = {{11, {101, 1}}, {12, {100, 1}}, {21, {108, 1}}, {22, {100, 1}}},
+    // Offsets in runtime.p:
     [GO_P_MCACHE] = {{11, {72, 8}}, {13, {64, 8}}, {23, {56, 8}}},
+    // Offsets in runtime.mcache:
     [GO_CACHE] =
         {{11, {0, 1728}}, {12, {0, 1736}}, {16, {0, 1200}}, {24, {0, 1208}}, {26, {0, 2296}}},
     [GO_CACHE_ALLOC] = {{11, {40, 1072}}, {16, {40, 1088}}, {24, {48, 1088}}},
@@ -249,8 +258,10 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
     [GO_CACHE_LARGE_FREE] = {{11, {1176, 8}}, {16, {-1, 0}}},
     [GO_CACHE_LARGE_FREE_COUNT] = {{11, {1184, 8}}, {16, {-1, 0}}},
     [GO_CACHE_SMALL_FREE_COUNT] = {{11, {1192, 536}}, {16, {-1, 0}}},
+    // Offsets in runtime.mheap_.central.[]:
     [GO_CENTRAL] = {{11, {0, 64}}, {15, {0, 256}}, {16, {0, 192}}},
     [GO_CENTRAL_NMALLOC] = {{11, {48, 8}}, {15, {208, 8}}, {16, {-1, 0}}},
+    // Offsets in runtime.heapArena:
     [GO_ARENA] = {{11, {0, 2162688}},
                   {12, {0, 2164736}},
                   {14, {0, 2164744}},
@@ -260,9 +271,11 @@ const struct go_change go_table_changes[GO_FIELD_COUNT][GO_CHANGES_MAX] = {
                   {22, {0, 68624}},
                   {25, {0, 69648}}},
     [GO_ARENA_SPANS] = {{11, {2097152, 65536}}, {20, {1064960, 65536}}, {22, {0, 65536}}},
+    // Offsets in runtime.pallocData:
     [GO_CHUNK] = {{14, {0, 128}}},
     [GO_CHUNK_ALLOC_BITS] = {{14, {0, 64}}},
     [GO_CHUNK_SCAVENGED_BITS] = {{14, {64, 64}}},
+    // Offsets in runtime.addrRange:
     [GO_RANGE] = {{14, {0, 16}}},
     [GO_RANGE_BASE] = {{14, {0, 8}}},
     [GO_RANGE_LIMIT] = {{14, {8, 8}}},
