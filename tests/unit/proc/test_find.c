@@ -172,7 +172,7 @@ static void test_race(void **state)
             waitpid(child, NULL, 0);
         }
     }
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 50; i++) {
         struct proc_entry *entries;
         size_t count;
         assert_int_equal(proc_list("/proc", &entries, &count), 0);
