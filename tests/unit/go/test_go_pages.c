@@ -158,6 +158,13 @@ static const struct go_memstats sample = {
     .work_bufs = 1 * MIB,
 };
 
+static void split(const struct go_page_totals *pages, uint64_t resident, uint64_t lazy,
+                  uint64_t untouched, struct go_heap_split *ret_split)
+{
+    const struct go_heap_measure measure = {resident, lazy, pages, untouched};
+    go_heap_split(&sample, &measure, ret_split);
+}
+
 static void test_split_adds_up(void **state)
 {
     (void)state;
@@ -165,34 +172,41 @@ static void test_split_adds_up(void **state)
     pages.bytes[GO_PAGES_KEPT] = 30 * MIB;
     pages.resident[GO_PAGES_KEPT] = 20 * MIB;
     pages.resident[GO_PAGES_RETURNED] = 50 * MIB;
-    struct go_heap_split split;
+    struct go_heap_split parts;
     // All there: 116 used, 20 kept, of the returned 50 all but 2 lazily freed.
-    go_heap_split(&sample, &pages, 138 * MIB, 48 * MIB, &split);
-    assert_int_equal(split.in_use, 100 * MIB);
-    assert_int_equal(split.slack, 10 * MIB);
-    assert_int_equal(split.kept, 20 * MIB);
-    assert_int_equal(split.repopulated, 2 * MIB);
-    assert_int_equal(split.error, 0);
-    assert_int_equal(split_sum(&split), 138 * MIB);
+    split(&pages, 138 * MIB, 48 * MIB, 0, &parts);
+    assert_int_equal(parts.in_use, 100 * MIB);
+    assert_int_equal(parts.slack, 10 * MIB);
+    assert_int_equal(parts.kept, 20 * MIB);
+    assert_int_equal(parts.repopulated, 2 * MIB);
+    assert_int_equal(parts.error, 0);
+    assert_int_equal(split_sum(&parts), 138 * MIB);
     // 30 MiB of the large objects were never touched.
-    go_heap_split(&sample, &pages, 108 * MIB, 48 * MIB, &split);
-    assert_int_equal(split.kept, 20 * MIB);
-    assert_int_equal(split.error, 30 * MIB);
-    assert_int_equal(split_sum(&split), 108 * MIB);
+    split(&pages, 108 * MIB, 48 * MIB, 0, &parts);
+    assert_int_equal(parts.kept, 20 * MIB);
+    assert_int_equal(parts.error, 30 * MIB);
+    assert_int_equal(split_sum(&parts), 108 * MIB);
+    assert_int_equal(parts.slack, 0);
+    // The same, where they were found to be so.
+    split(&pages, 108 * MIB, 48 * MIB, 30 * MIB, &parts);
+    assert_int_equal(parts.in_use, 70 * MIB);
+    assert_int_equal(parts.slack, 10 * MIB);
+    assert_int_equal(parts.error, 0);
+    assert_int_equal(split_sum(&parts), 108 * MIB);
     // Nonsense from a target in motion never makes more than is resident.
-    go_heap_split(&sample, &pages, 3 * MIB, 0, &split);
-    assert_int_equal(split_sum(&split), 3 * MIB);
+    split(&pages, 3 * MIB, 0, 0, &parts);
+    assert_int_equal(split_sum(&parts), 3 * MIB);
 }
 
 static void test_split_before_1_14(void **state)
 {
     (void)state;
-    struct go_heap_split split;
-    go_heap_split(&sample, NULL, 140 * MIB, 0, &split);
-    assert_int_equal(split.in_use, 100 * MIB);
-    assert_int_equal(split.kept, 24 * MIB);
-    assert_int_equal(split.error, 6 * MIB);
-    assert_int_equal(split_sum(&split), 140 * MIB);
+    struct go_heap_split parts;
+    split(NULL, 140 * MIB, 0, 0, &parts);
+    assert_int_equal(parts.in_use, 100 * MIB);
+    assert_int_equal(parts.kept, 24 * MIB);
+    assert_int_equal(parts.error, 6 * MIB);
+    assert_int_equal(split_sum(&parts), 140 * MIB);
 }
 
 static void test_extents(void **state)

@@ -5,12 +5,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "runtime/go/go_large.h"
 #include "runtime/go/go_metadata.h"
 #include "runtime/target.h"
 
 // Where Go asks for its arenas first (runtime/malloc.go): 0xc000000000 on amd64 and arm64, and up.
 static const uint64_t ARENAS_START = UINT64_C(0xc000000000);
 static const uint64_t ARENAS_END = UINT64_C(0x10000000000);
+
+// Looking for untouched objects is worth it where they are more than both of these.
+static const uint64_t UNTOUCHED_WORTH_BYTES = 4 << 20;
+enum { UNTOUCHED_WORTH_PART = 50 };
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -30,8 +35,8 @@ static void cut(uint64_t *bytes, uint64_t *deficit)
     *deficit -= step;
 }
 
-void go_heap_split(const struct go_memstats *stats, const struct go_page_totals *pages,
-                   uint64_t resident, uint64_t lazy, struct go_heap_split *ret_split)
+void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure *measure,
+                   struct go_heap_split *ret_split)
 {
     struct go_heap_split split = {
         .in_use = least(stats->heap_alloc, stats->heap_inuse),
@@ -41,18 +46,24 @@ void go_heap_split(const struct go_memstats *stats, const struct go_page_totals 
     };
     uint64_t free_bytes = less(stats->heap_idle, stats->heap_released);
     // Measured pages come first; the ledger's sizes share what remains.
-    uint64_t left = resident, measured = 0;
+    const struct go_page_totals *pages = measure->pages;
+    uint64_t left = measure->resident, measured = 0;
     if (pages) {
         measured = least(pages->resident[GO_PAGES_KEPT], left);
         left -= measured;
-        split.repopulated = least(less(pages->resident[GO_PAGES_RETURNED], lazy), left);
+        split.repopulated = least(less(pages->resident[GO_PAGES_RETURNED], measure->lazy), left);
         left -= split.repopulated;
         // Free pages that a P has taken for itself are allocated in the bitmaps.
         free_bytes = less(free_bytes, pages->bytes[GO_PAGES_KEPT]);
     }
     uint64_t used = split.in_use + split.slack + split.stacks + split.work_bufs;
     uint64_t deficit = less(used + free_bytes, left);
-    // What was never touched is not resident: free pages first, then holes, then large objects.
+    uint64_t untouched = least(measure->untouched, deficit);
+    deficit -= untouched;
+    cut(&split.in_use, &untouched);
+    deficit += untouched;
+    // What else was never touched is taken off by guess: free pages first, then holes, then
+    // objects.
     split.error = deficit;
     cut(&free_bytes, &deficit);
     cut(&split.slack, &deficit);
@@ -82,7 +93,7 @@ static int add_heap_parts(struct runtime_report *report, const struct go_heap_sp
         uint64_t bytes, error;
         const char *source;
     } parts[] = {
-        {ROW_IN_USE, split->in_use, split->error, "HeapAlloc"},
+        {ROW_IN_USE, split->in_use, split->error, "HeapAlloc, less what is not in memory"},
         {ROW_SLACK, split->slack, split->error, "HeapInuse - HeapAlloc"},
         {ROW_KEPT, split->kept, by_pages ? 0 : split->error,
          by_pages ? "free pages of mheap_.pages that are resident" : "HeapIdle - HeapReleased"},
@@ -112,6 +123,19 @@ static int claim_ranges(const struct target *target, const struct page_range *ra
     return 0;
 }
 
+// Splits, and looks for untouched objects where much of the ledger is not in memory.
+static void split_heap(const struct target *target, const struct go_runtime *runtime,
+                       const struct go_memstats *stats, uint64_t deadline_ns,
+                       struct go_heap_measure *measure, struct go_heap_split *ret_split)
+{
+    go_heap_split(stats, measure, ret_split);
+    if (ret_split->error <= UNTOUCHED_WORTH_BYTES ||
+        ret_split->error <= measure->resident / UNTOUCHED_WORTH_PART)
+        return;
+    if (go_large_untouched(runtime, target->process, deadline_ns, &measure->untouched) == 0)
+        go_heap_split(stats, measure, ret_split);
+}
+
 // The heap: claims, bitmaps, parts.
 static int account_heap(const struct target *target, const struct go_runtime *runtime,
                         const struct go_memstats *stats, uint64_t deadline_ns,
@@ -122,18 +146,19 @@ static int account_heap(const struct target *target, const struct go_runtime *ru
     int error = go_heap_ranges(runtime, &ranges, &count);
     if (error)
         return error;
-    error = claim_ranges(target, ranges, count, report);
-    uint64_t resident, lazy;
-    claimed_bytes(report, &resident, &lazy);
+    struct go_heap_measure measure = {0};
     struct go_page_totals pages;
     struct go_heap_split split;
+    error = claim_ranges(target, ranges, count, report);
+    claimed_bytes(report, &measure.resident, &measure.lazy);
     int pages_error =
         error ? error
               : go_pages_measure(runtime, target->process, ranges, count, deadline_ns, &pages);
     free(ranges);
     if (error)
         return error;
-    go_heap_split(stats, pages_error ? NULL : &pages, resident, lazy, &split);
+    measure.pages = pages_error ? NULL : &pages;
+    split_heap(target, runtime, stats, deadline_ns, &measure, &split);
     if (pages_error && pages_error != -ENOENT)
         error = report_add_unread(report, "which of Go's free pages are resident",
                                   pages_error == -ETIME ? "more time" : "ptrace read access");

@@ -18,9 +18,16 @@ struct go_heap_split {
     uint64_t error; // bytes of the ledger that are not resident, and were taken off by guess
 };
 
-// Pure. `resident` and `lazy` are the heap ranges' by smaps; `pages` may be NULL (before 1.14).
-void go_heap_split(const struct go_memstats *stats, const struct go_page_totals *pages,
-                   uint64_t resident, uint64_t lazy, struct go_heap_split *ret_split);
+// What was measured of the heap's ranges.
+struct go_heap_measure {
+    uint64_t resident, lazy;            // by smaps; lazy pages are not in `resident`
+    const struct go_page_totals *pages; // NULL before 1.14
+    uint64_t untouched;                 // large objects that are not in memory, as far as known
+};
+
+// Pure.
+void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure *measure,
+                   struct go_heap_split *ret_split);
 
 // Claims Go's heap and metadata and adds the parts of both. 0 or -errno.
 int go_account_report(const struct target *target, const struct go_runtime *runtime,
