@@ -15,6 +15,7 @@ struct job {
 
 static pthread_barrier_t built, finished;
 
+// Keeps the first block of each heap, which is its lowest.
 static void note_heap(struct job *job, const void *block, int is_main)
 {
     uintptr_t heap = (uintptr_t)block & ~(uintptr_t)(SELF_HEAP_BYTES - 1);
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
 {
     static struct job jobs[64];
     static pthread_t threads[64];
-    static const void *blocks[64 * 64];
+    static const void *blocks[64 * 64 + 1];
     if (argc < 6)
         return 2;
     size_t thread_count = strtoul(argv[1], NULL, 10), block_count = 0;
@@ -85,9 +86,17 @@ int main(int argc, char **argv)
     pthread_barrier_wait(&built);
     if (argc > 6 && strcmp(argv[6], "trim") == 0)
         malloc_trim(0);
+    // All that lies in the brk is one heap.
+    const void *lowest_in_brk = NULL;
     for (size_t i = 0; i <= thread_count; i++) {
-        for (size_t k = 0; k < jobs[i].heap_count; k++)
-            blocks[block_count++] = jobs[i].heap_blocks[k];
+        for (size_t k = 0; k < jobs[i].heap_count; k++) {
+            const void *block = jobs[i].heap_blocks[k];
+            if ((uintptr_t)block > (uintptr_t)sbrk(0))
+                blocks[block_count++] = block;
+            else if (!lowest_in_brk || (uintptr_t)block < (uintptr_t)lowest_in_brk)
+                lowest_in_brk = block;
+        }
     }
+    blocks[block_count++] = lowest_in_brk;
     return self_serve(blocks, block_count);
 }

@@ -53,7 +53,8 @@ int glibc_arena_decode(enum glibc_arena_kind kind, uint64_t address, const uint8
 uint64_t glibc_bin_address(const struct glibc_arena *arena, unsigned bin);
 
 // Looks for the bins of an initialised arena in `len` bytes that lie at `address`: the end of a run
-// of empty bins.
+// of empty bins, which in a busy arena may be one. Other lists look like that too, so a find is but
+// a candidate for a ring.
 // `*offset` is where to start and is moved on for the next call. 0 with the address of the bins;
 // -ENOENT.
 int glibc_bins_find(uint64_t address, const uint8_t *data, size_t len, size_t *offset,

@@ -7,8 +7,6 @@
 
 enum {
     BINMAP_BYTES = 16,
-    // A busy arena still has dozens of empty bins; chance has no run of self-pointers.
-    EMPTY_BINS_MIN = 24,
     ATTACHED_THREADS_MAX = 1 << 16,
 };
 
@@ -109,20 +107,15 @@ static bool is_empty_bin(uint64_t address, const uint8_t *data, size_t len, size
 int glibc_bins_find(uint64_t address, const uint8_t *data, size_t len, size_t *offset,
                     uint64_t *ret_bins_address)
 {
-    for (size_t at = *offset; at + 16 <= len; at += 8) {
+    // What follows the last bin must be seen to be none.
+    for (size_t at = *offset; at + 32 <= len; at += 8) {
         // The last bin is always empty, and what follows it never looks like one.
         if (!is_empty_bin(address, data, len, at) || is_empty_bin(address, data, len, at + 16))
             continue;
         if (at < GLIBC_BINS_BYTES - 16)
             continue;
-        size_t start = at - (GLIBC_BINS_BYTES - 16);
-        unsigned empty = 0;
-        for (unsigned bin = 0; bin < GLIBC_BINS; bin++)
-            empty += is_empty_bin(address, data, len, start + (size_t)bin * 16);
-        if (empty < EMPTY_BINS_MIN)
-            continue;
         *offset = at + 16;
-        *ret_bins_address = address + start;
+        *ret_bins_address = address + at - (GLIBC_BINS_BYTES - 16);
         return 0;
     }
     return -ENOENT;

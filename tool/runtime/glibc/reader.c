@@ -91,6 +91,23 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
     return error;
 }
 
+// How much each arena has of all memory that is still to be surveyed decides how much time it gets.
+static uint64_t arena_bytes(struct glibc_memory *memory, const struct glibc_ring *ring,
+                            size_t index)
+{
+    struct glibc_arena arena;
+    int error = glibc_arena_read(memory, ring->kind, ring->addresses[index], &arena);
+    return error ? 0 : arena.system_bytes;
+}
+
+static uint64_t share_of_time(uint64_t deadline_ns, uint64_t bytes, uint64_t all_bytes)
+{
+    uint64_t now = glibc_now_ns();
+    if (deadline_ns <= now || bytes >= all_bytes)
+        return deadline_ns;
+    return now + (uint64_t)((double)(deadline_ns - now) * ((double)bytes / (double)all_bytes));
+}
+
 static int read_arenas(const struct target *target, struct glibc_memory *memory,
                        struct glibc_result *result, struct runtime_report *report)
 {
@@ -99,8 +116,17 @@ static int read_arenas(const struct target *target, struct glibc_memory *memory,
     if (error)
         return error;
     result->state.kind = ring.kind;
-    for (size_t i = 0; i < ring.count && !error; i++)
+    uint64_t deadline_ns = memory->deadline_ns, all_bytes = 0;
+    for (size_t i = 0; deadline_ns && i < ring.count; i++)
+        all_bytes += arena_bytes(memory, &ring, i);
+    for (size_t i = 0; i < ring.count && !error; i++) {
+        uint64_t bytes = deadline_ns ? arena_bytes(memory, &ring, i) : 0;
+        if (deadline_ns)
+            memory->deadline_ns = share_of_time(deadline_ns, bytes, all_bytes);
         error = read_arena(target, memory, result, ring.addresses[i], i == 0, report);
+        memory->deadline_ns = deadline_ns;
+        all_bytes = all_bytes > bytes ? all_bytes - bytes : 0;
+    }
     glibc_ring_free(&ring);
     return error;
 }

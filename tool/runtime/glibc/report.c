@@ -85,8 +85,8 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
         {"arenas", FIGURE_COUNT, result->arena_count, 0},
         {"arenas_with_memory", FIGURE_COUNT, totals->holding, 0},
         {"attached_threads", FIGURE_COUNT, sum->attached_threads, 0},
-        {"free_page_bytes", FIGURE_BYTES, sum->whole_bytes, sum->resident_error_bytes},
-        {"resident_free_page_bytes", FIGURE_BYTES, sum->resident_bytes, sum->resident_error_bytes},
+        {"free_pages_bytes", FIGURE_BYTES, sum->whole_bytes, sum->resident_error_bytes},
+        {"resident_free_pages_bytes", FIGURE_BYTES, sum->resident_bytes, sum->resident_error_bytes},
     };
     int result_code = add_figures(report, figures, sizeof figures / sizeof figures[0]);
     if (result_code || !result->state.has_par)
@@ -94,6 +94,7 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
     const struct named_figure mapped[] = {
         {"hblks", FIGURE_COUNT, par->mmapped_chunks, 0},
         {"hblkhd", FIGURE_BYTES, par->mmapped_bytes, 0},
+        {"mmapped", FIGURE_BYTES, result->mapped_bytes, 0},
         {"max_mmapped", FIGURE_BYTES, par->max_mmapped_bytes, 0},
     };
     return add_figures(report, mapped, sizeof mapped / sizeof mapped[0]);
