@@ -349,10 +349,14 @@ static void test_symbols(void **state)
     struct image image;
     maker_init(&maker);
     // Enough names to cross several windows, one of them right at a border.
+    char border_name[32] = "";
     for (int i = 0; i < 60000; i++) {
         char name[32];
         snprintf(name, sizeof name, "filler_%d", i);
+        size_t at = maker.strings.len;
         add_symbol(&maker, name, 0, BASE + 8, STB_GLOBAL, 1);
+        if (at < 256 << 10 && maker.strings.len > (256 << 10) + 1)
+            strcpy(border_name, name);
     }
     add_symbol(&maker, "prefix_tail", 0, BASE + 16, STB_GLOBAL, 1);
     size_t tail = maker.strings.len - 5;
@@ -377,6 +381,8 @@ static void test_symbols(void **state)
     assert_int_equal(symbols[0].type, STT_FUNC);
     assert_int_equal(symbols[0].size, 16);
     // Every one is found, wherever the windows end.
+    assert_true(border_name[0] != '\0');
+    assert_int_equal(image_find_symbols(&image, (const char *const[]){border_name}, 1, symbols), 1);
     for (int i = 0; i < 60000; i += 331) {
         char name[32];
         snprintf(name, sizeof name, "filler_%d", i);
