@@ -109,6 +109,14 @@ static void report_identity(const struct image *image, const struct go_runtime *
         report->facts |= FACT_GO_1_12_TO_1_15;
 }
 
+// May the target's memory be read? The image's first page is mapped in any case.
+static bool memory_is_denied(const struct target *target, const struct image *image)
+{
+    uint64_t word;
+    int error = process_peek_u64(target->process, image->low, &word);
+    return error == -EPERM || error == -EACCES;
+}
+
 // Nothing is guessed: the memory is claimed as held, and the reason is said.
 static int report_refusal(const struct target *target, const struct image *image,
                           const struct go_runtime *runtime, const char *reason,
@@ -181,6 +189,10 @@ static int go_read(const struct target *target, struct runtime_report *ret_repor
     report_identity(image, &runtime, ret_report);
     struct go_limits limits = limits_of(target);
     const char *reason = "the version could not be read";
+    if (memory_is_denied(target, image)) {
+        reason = "ptrace read access: run as root or as the target's user";
+        error = -EPERM;
+    }
     if (!error)
         error = go_locate(target, image, &limits, deadline_ns, &runtime, &reason);
     if (runtime.version.race)
