@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# glibc's figures as read from outside against the program's own mallinfo2 and pagemap, at rest: each within 1 %,
-# kept within 1 % or 64 KiB.
+# glibc's figures as read from outside against the program's own mallinfo2 and pagemap, at rest:
+# each within 1 %, kept within 1 % or 64 KiB.
 # timeout: 300
 import os
 import sys

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the glibc test and bench share: running a test program at rest, asking it and ebb for the same figures.
+# What the glibc test and bench share: running a test program at rest, asking it and ebb for the
+# same figures.
 import json
 import os
 import re

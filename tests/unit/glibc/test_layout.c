@@ -21,19 +21,21 @@ static void test_finds_the_bins(void **state)
         fake_chunk(&heap, 64);
         struct glibc_arena arena;
         assert_int_equal(fake_seal(&heap, &arena), 0);
-        size_t offset = 0;
+        // Every end of a run is a candidate; the ring of one of them closes.
+        size_t offset = 0, closed = 0;
         uint64_t bins = 0;
-        assert_int_equal(
-            glibc_bins_find(FAKE_DATA, heap.stretches[0].data, FAKE_DATA_BYTES, &offset, &bins), 0);
-        assert_int_equal(bins, FAKE_ARENA + (uint64_t)kinds[i]);
-        assert_int_equal(
-            glibc_bins_find(FAKE_DATA, heap.stretches[0].data, FAKE_DATA_BYTES, &offset, &bins),
-            -ENOENT);
-        struct glibc_ring ring;
-        assert_int_equal(glibc_ring_read(&heap.memory, bins, &ring), 0);
-        assert_int_equal(ring.kind, kinds[i]);
-        assert_int_equal(ring.count, 1);
-        glibc_ring_free(&ring);
+        const uint8_t *data = heap.stretches[0].data;
+        while (glibc_bins_find(FAKE_DATA, data, FAKE_DATA_BYTES, &offset, &bins) == 0) {
+            struct glibc_ring ring;
+            if (glibc_ring_read(&heap.memory, bins, &ring) != 0)
+                continue;
+            assert_int_equal(bins, FAKE_ARENA + (uint64_t)kinds[i]);
+            assert_int_equal(ring.kind, kinds[i]);
+            assert_int_equal(ring.count, 1);
+            glibc_ring_free(&ring);
+            closed++;
+        }
+        assert_int_equal(closed, 1);
         fake_close(&heap);
     }
 }
