@@ -162,7 +162,8 @@ static int print_survey(const struct explain *explain, const struct survey *surv
     return finish(&output, error);
 }
 
-// A partial reading is a result: the survey itself lists what could not be read.
+// A partial reading is a result: the survey itself lists what could not be read. Without an
+// account the question was not answered, for want of rights.
 static int explain_one(struct explain *explain)
 {
     const struct options *options = &explain->command->options;
@@ -183,6 +184,8 @@ static int explain_one(struct explain *explain)
     // A verdict that nobody could read is no result: writing comes first.
     if (status == EXIT_DONE && options_flag(options, "exit-code"))
         status = EXIT_VERDICT + (int)survey.verdict.code;
+    else if (status == EXIT_DONE && !survey.has_account)
+        status = EXIT_NOT_PERMITTED;
     survey_free(&survey);
     return status;
 }
