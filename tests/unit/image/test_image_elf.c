@@ -87,6 +87,8 @@ static int maker_finish(struct maker *maker, struct buffer *ret_file)
     buffer_append(&file, maker->strings.data, maker->strings.len);
     size_t names_at = file.len;
     buffer_append(&file, section_names, sizeof section_names);
+    // Tests write to the table in place, as an array.
+    buffer_append(&file, "\0\0\0\0\0\0\0", (8 - file.len % 8) % 8);
     maker->header.e_shoff = file.len;
     maker->programs[0] =
         (Elf64_Phdr){PT_LOAD, PF_R | PF_X, 0, BASE, 0, file.len, file.len + 4096, 4096};

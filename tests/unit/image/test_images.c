@@ -102,7 +102,11 @@ static void test_this_program(void **state)
     assert_false(libc->is_main);
     struct image_symbol symbol;
     assert_int_equal(image_find_symbols(libc, (const char *const[]){"malloc"}, 1, &symbol), 1);
-    assert_int_equal(libc->bias + symbol.value, address_of(dlsym(RTLD_DEFAULT, "malloc")));
+    // From libc itself: a sanitizer puts its own in front.
+    void *handle = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    assert_non_null(handle);
+    assert_int_equal(libc->bias + symbol.value, address_of(dlsym(handle, "malloc")));
+    dlclose(handle);
     assert_null(images_by_name(&view.images, "ibc.so"));
     assert_null(images_by_address(&view.images, 1));
     view_close(&view);
