@@ -23,8 +23,8 @@ struct page_counts {
 // for ranges that do not ascend, overlap or are no whole pages; -EIO beyond the address space.
 // Reading pagemap cannot tell the zero page, and counts it. Pages of hugetlb count, though they are
 // not in Rss. Ranges less than 256 KiB apart share a walk, so thousands of small ones are cheap.
-// Cost for each GiB: of present small pages 4 ms with PAGEMAP_SCAN, 12 ms by reading; of absent page
-// tables next to nothing, 2 ms by reading.
+// Cost for each GiB: of present small pages 4 ms with PAGEMAP_SCAN, 12 ms by reading; of absent
+// page tables next to nothing, 2 ms by reading.
 int pagemap_count(struct process *process, const struct page_range *ranges, size_t count,
                   struct page_counts *ret_counts);
 
