@@ -45,7 +45,10 @@ def check_start(tree):
         at = 1 if source.lines and source.lines[0].startswith("#!") else 0
         if source.lines[at:at + 1] != [f"{mark} SPDX-License-Identifier: Apache-2.0"]:
             outcome.add(source, at + 1, f"should be '{mark} SPDX-License-Identifier: Apache-2.0'")
-        elif not re.match(re.escape(mark) + r" \S.{15,}", "".join(source.lines[at + 1:at + 2])):
+            continue
+        # A module's docstring says it as well.
+        lead = r'(?:#|""")' if source.language == "python3" else re.escape(mark)
+        if not re.match(lead + r" ?\S.{15,}", "".join(source.lines[at + 1:at + 2])):
             outcome.add(source, at + 2, "should say what the file is for")
     return outcome
 
