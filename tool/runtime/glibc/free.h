@@ -45,10 +45,11 @@ struct glibc_walk {
     const struct glibc_arena *arena;
     const struct glibc_regions *regions;
     bool is_mangled; // fastbin links are protected (2.32 and later)
-    uint64_t
-        give_up_ns; // when a walk of lists ends with -E2BIG, the other way being cheaper; 0: never
-    struct glibc_links
-        *links; // filled by glibc_region_walk(), used by glibc_fastbins_walk(); NULL: none
+    bool is_moving;  // in order, a free chunk that its successor does not confirm is passed over
+    // When a walk of lists ends with -E2BIG, the other way being cheaper; 0: never.
+    uint64_t give_up_ns;
+    // Filled by glibc_region_walk(), used by glibc_fastbins_walk(); NULL: none.
+    struct glibc_links *links;
 };
 
 // Walks bins first .. last (1 .. 127) and adds their chunks. Every link is checked against its

@@ -100,14 +100,15 @@ static int region_walk(struct window *window, const struct glibc_walk *walk,
             return error;
         if (window->start != window_before && glibc_memory_is_late(walk->memory))
             return -ETIME;
-        // Whether a chunk is free is written in its successor.
-        if (before && !(words[1] & PREV_IN_USE)) {
-            if (words[0] != before_bytes)
-                return -EBADMSG;
+        // Whether a chunk is free is written in its successor, and so is its size.
+        bool is_free = before && !(words[1] & PREV_IN_USE);
+        bool is_confirmed = words[0] == before_bytes;
+        if (is_free && !is_confirmed && !walk->is_moving)
+            return -EBADMSG;
+        if (is_free && is_confirmed)
             error = glibc_tally_add(tally, walk->memory, before, before_bytes, FREE_HEADER_BYTES);
-            if (error)
-                return error;
-        }
+        if (error)
+            return error;
         *stop = address;
         before = address;
         before_bytes = words[1] & ~(uint64_t)SIZE_FLAGS;

@@ -153,7 +153,9 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
         lazy += report->claims[i].lazy_bytes;
     }
     uint64_t slack = minus(sum->free_bytes, sum->whole_bytes);
+    // No error is larger than all that is there.
     uint64_t slack_error = sum->free_error_bytes + sum->resident_error_bytes;
+    slack_error = slack_error < rss ? slack_error : rss;
     uint64_t others = lazy + sum->resident_bytes + slack + result->metadata_bytes;
     int error = report_add_part(report, ROW_KEPT, sum->resident_bytes, sum->resident_error_bytes,
                                 "whole pages of free chunks x pagemap");

@@ -47,8 +47,12 @@ static int survey_top(struct survey *survey)
     if (error)
         return error;
     size &= ~(uint64_t)SIZE_FLAGS;
-    if (size > arena->system_bytes || !glibc_regions_find(survey->walk.regions, arena->top, size))
+    const struct glibc_region *region = glibc_regions_find(survey->walk.regions, arena->top, 16);
+    if (!region || size > arena->system_bytes)
         return -EBADMSG;
+    // The heap has grown since its regions were read: the rest belongs to a later moment.
+    if (size > region->end - arena->top)
+        size = region->end - arena->top;
     survey->top_bytes = size;
     uint64_t mask = memory->page_bytes - 1;
     struct page_range range = {(arena->top + TOP_HEADER_BYTES + mask) & ~mask,
@@ -77,8 +81,17 @@ static int survey_lists(struct survey *survey)
     return error ? error : result;
 }
 
-// Every chunk in order of addresses. What the time did not suffice for is estimated from what was
-// seen.
+// What was not seen is taken to be like what was.
+static void survey_estimate(struct survey *survey, uint64_t seen_bytes, uint64_t unseen_bytes)
+{
+    double ratio = seen_bytes ? (double)unseen_bytes / (double)seen_bytes : 0;
+    survey->estimated_bytes = (uint64_t)((double)survey->lists.bytes * ratio);
+    survey->estimated_chunks = (uint64_t)((double)survey->lists.chunks * ratio);
+    survey->unseen_bytes = unseen_bytes;
+}
+
+// Every chunk in order of addresses. In a heap that stands still the first thing that does not fit
+// ends it; in one that moves, each region is followed as far as it goes, and the rest is estimated.
 static int survey_in_order(struct survey *survey)
 {
     const struct glibc_regions *regions = survey->walk.regions;
@@ -89,19 +102,16 @@ static int survey_in_order(struct survey *survey)
         const struct glibc_region *region = &regions->items[i];
         bool has_top = top >= region->start && top < region->end;
         uint64_t end = has_top ? top : region->end, stop = region->start;
-        if (result == 0)
-            result = glibc_region_walk(&survey->walk, region, end, &survey->lists, &stop);
-        if (result && result != -ETIME)
-            return result;
+        int error = result;
+        if (error != -ETIME)
+            error = glibc_region_walk(&survey->walk, region, end, &survey->lists, &stop);
+        if (error && error != -ETIME && (is_fatal(error) || !survey->walk.is_moving))
+            return error;
+        result = error ? error : result;
         seen += stop - region->start;
-        unseen += end - stop;
+        unseen += end > stop ? end - stop : 0;
     }
-    if (result == -ETIME && seen > 0) {
-        double ratio = (double)unseen / (double)seen;
-        survey->estimated_bytes = (uint64_t)((double)survey->lists.bytes * ratio);
-        survey->estimated_chunks = (uint64_t)((double)survey->lists.chunks * ratio);
-    }
-    survey->unseen_bytes = unseen;
+    survey_estimate(survey, seen, unseen);
     return result;
 }
 
@@ -124,14 +134,14 @@ static int survey_cheaply(struct survey *survey)
     return error;
 }
 
-// The heap in order; where it cannot be gone through (the program moved the break itself) the lists
-// at any cost.
+// The heap in order. One that stands still and yet cannot be gone through (the program moved the
+// break itself) is left to the lists, at any cost.
 static int survey_thoroughly(struct survey *survey)
 {
     survey->walk.links = &survey->links;
     survey->links.base = survey->walk.regions->count ? survey->walk.regions->items[0].start : 0;
     int error = survey_in_order(survey);
-    if (error && error != -ETIME && !is_fatal(error))
+    if (error && error != -ETIME && !is_fatal(error) && !survey->walk.is_moving)
         error = survey_lists(survey);
     glibc_tally_reset(&survey->fast);
     int fast_error = is_fatal(error) ? 0 : glibc_fastbins_walk(&survey->walk, &survey->fast);
@@ -140,19 +150,21 @@ static int survey_thoroughly(struct survey *survey)
     return error ? error : fast_error;
 }
 
-// One pass over all free chunks.
+// One pass over all free chunks. The lists of a moving heap lead astray: it is gone through in
+// order.
 static int survey_once(struct survey *survey)
 {
     survey->estimated_bytes = survey->estimated_chunks = survey->unseen_bytes = 0;
     glibc_tally_reset(&survey->fast);
     glibc_tally_reset(&survey->lists);
-    int error = survey_top(survey);
-    if (error)
-        return error;
-    error = survey_cheaply(survey);
+    int top_error = survey_top(survey);
+    if (is_fatal(top_error))
+        return top_error;
+    int error = survey->walk.is_moving ? -E2BIG : survey_cheaply(survey);
     if (error == -E2BIG)
         error = survey_thoroughly(survey);
     int finish_error = glibc_tally_finish(&survey->lists, survey->walk.memory);
+    error = error ? error : top_error;
     return finish_error ? finish_error : error;
 }
 
@@ -176,8 +188,11 @@ static void survey_conclude(const struct survey *survey, int error,
         return;
     uint64_t in_use =
         result->system_bytes > result->free_bytes ? result->system_bytes - result->free_bytes : 0;
-    bool is_estimate = survey->estimated_bytes > 0 && survey->unseen_bytes < in_use;
-    result->free_error_bytes = is_estimate ? survey->unseen_bytes : in_use;
+    // A heap gone through in order is uncertain by what was not seen of it, lists by all that they
+    // may hide.
+    bool in_order = survey->unseen_bytes > 0 || survey->walk.is_moving;
+    result->free_error_bytes =
+        in_order && survey->unseen_bytes < in_use ? survey->unseen_bytes : in_use;
     result->resident_error_bytes = survey->large_done ? 0 : result->free_error_bytes;
 }
 
@@ -186,36 +201,54 @@ static uint64_t distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-// Passes until one finds the arena at rest. What the passes differ by is the error of a moving one.
+// One pass, and whether the arena stood still for it; `*arena` becomes what it is now.
+static int survey_try(struct survey *survey, enum glibc_arena_kind kind, struct glibc_arena *arena,
+                      struct glibc_arena_survey *result, bool *ret_at_rest)
+{
+    struct glibc_memory *memory = survey->walk.memory;
+    *result = (struct glibc_arena_survey){.address = arena->address,
+                                          .attached_threads = arena->attached_threads,
+                                          .system_bytes = arena->system_bytes};
+    survey->walk.is_mangled = glibc_links_are_mangled(&survey->walk);
+    int error = survey_once(survey);
+    if (is_fatal(error))
+        return error;
+    survey_conclude(survey, error, result);
+    glibc_memory_forget(memory);
+    struct glibc_arena after;
+    int after_error = glibc_arena_read(memory, kind, arena->address, &after);
+    *ret_at_rest = !after_error && memcmp(&after, arena, sizeof after) == 0;
+    if (!after_error)
+        *arena = after;
+    return 0;
+}
+
+// Passes until one finds the arena at rest. What two passes over a moving one differ by is a part
+// of its error.
 static int survey_tries(struct survey *survey, enum glibc_arena_kind kind,
                         struct glibc_arena *arena, struct glibc_arena_survey *result)
 {
-    struct glibc_memory *memory = survey->walk.memory;
-    struct glibc_arena_survey before = {0};
+    uint64_t before_bytes = 0, before_resident = 0;
     for (int try = 0; try < TRIES; try++) {
-        *result = (struct glibc_arena_survey){.address = arena->address,
-                                              .attached_threads = arena->attached_threads,
-                                              .system_bytes = arena->system_bytes};
-        survey->walk.is_mangled = glibc_links_are_mangled(&survey->walk);
-        int error = survey_once(survey);
-        if (is_fatal(error))
+        bool at_rest = false;
+        int error = survey_try(survey, kind, arena, result, &at_rest);
+        if (error)
             return error;
-        survey_conclude(survey, error, result);
-        glibc_memory_forget(memory);
-        struct glibc_arena after;
-        int after_error = glibc_arena_read(memory, kind, arena->address, &after);
-        bool at_rest = !after_error && memcmp(&after, arena, sizeof after) == 0;
-        if ((at_rest && !error) || result->is_late)
+        // What was cut short, or is broken at rest, does not get better by trying again.
+        if (at_rest || result->is_late)
             return 0;
         result->approximate = true;
-        uint64_t spread = try > 0 ? distance(result->free_bytes, before.free_bytes) : 0;
-        if (!error || (spread && spread < result->free_error_bytes))
-            result->free_error_bytes = spread;
-        before = *result;
-        if (at_rest || glibc_memory_is_late(memory))
+        // A page that a moving heap has just given back is not swapped out.
+        result->is_absent = false;
+        if (try > 0) {
+            result->free_error_bytes += distance(result->free_bytes, before_bytes);
+            result->resident_error_bytes += distance(result->resident_bytes, before_resident);
+        }
+        if (survey->walk.is_moving && try > 0 && glibc_memory_is_late(survey->walk.memory))
             return 0;
-        if (!after_error)
-            *arena = after;
+        before_bytes = result->free_bytes;
+        before_resident = result->resident_bytes;
+        survey->walk.is_moving = true;
     }
     return 0;
 }
