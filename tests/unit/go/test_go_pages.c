@@ -122,7 +122,7 @@ static int ranges_of(uint64_t (*items)[2], uint64_t count, struct page_range **r
     assert_true(offset > 64 && offset + sizeof slice < sizeof bytes);
     memcpy(bytes, items, 2 * sizeof items[0]);
     memcpy(bytes + offset, slice, sizeof slice);
-    return go_heap_ranges(&runtime, ret_ranges, ret_count);
+    return go_heap_ranges(&runtime, NULL, ret_ranges, ret_count);
 }
 
 static void test_heap_ranges(void **state)

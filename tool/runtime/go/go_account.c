@@ -85,17 +85,20 @@ static void claimed_bytes(const struct runtime_report *report, uint64_t *ret_res
     }
 }
 
-static int add_heap_parts(struct runtime_report *report, const struct go_heap_split *split,
-                          bool by_pages)
+static int add_heap_parts(struct runtime_report *report, const struct go_memstats *stats,
+                          const struct go_heap_split *split, bool by_pages)
 {
+    uint64_t slack = less(stats->heap_inuse, stats->heap_alloc);
+    uint64_t idle = less(stats->heap_idle, stats->heap_released);
     const struct {
         enum account_row row;
         uint64_t bytes, error;
         const char *source;
     } parts[] = {
-        {ROW_IN_USE, split->in_use, split->error, "HeapAlloc, less what is not in memory"},
-        {ROW_SLACK, split->slack, split->error, "HeapInuse - HeapAlloc"},
-        {ROW_KEPT, split->kept, by_pages ? 0 : split->error,
+        {ROW_IN_USE, split->in_use, least(split->error, stats->heap_alloc),
+         "HeapAlloc, less what is not in memory"},
+        {ROW_SLACK, split->slack, least(split->error, slack), "HeapInuse - HeapAlloc"},
+        {ROW_KEPT, split->kept, by_pages ? 0 : least(split->error, idle),
          by_pages ? "free pages of mheap_.pages that are resident" : "HeapIdle - HeapReleased"},
         {ROW_KEPT, split->repopulated, 0, "returned pages that are resident again (huge pages)"},
         {ROW_STACKS, split->stacks, 0, "StackInuse: goroutines' stacks"},
@@ -143,7 +146,7 @@ static int account_heap(const struct target *target, const struct go_runtime *ru
 {
     struct page_range *ranges;
     size_t count;
-    int error = go_heap_ranges(runtime, &ranges, &count);
+    int error = go_heap_ranges(runtime, target->mappings, &ranges, &count);
     if (error)
         return error;
     struct go_heap_measure measure = {0};
@@ -162,7 +165,7 @@ static int account_heap(const struct target *target, const struct go_runtime *ru
     if (pages_error && pages_error != -ENOENT)
         error = report_add_unread(report, "which of Go's free pages are resident",
                                   pages_error == -ETIME ? "more time" : "ptrace read access");
-    return error ? error : add_heap_parts(report, &split, !pages_error);
+    return error ? error : add_heap_parts(report, stats, &split, !pages_error);
 }
 
 int go_account_report(const struct target *target, const struct go_runtime *runtime,

@@ -15,7 +15,9 @@ struct target;
 struct go_heap_split {
     uint64_t in_use, slack, kept, stacks, work_bufs; // resident, they sum to `resident` or less
     uint64_t repopulated;                            // in returned ranges, and in memory again
-    uint64_t error; // bytes of the ledger that are not resident, and were taken off by guess
+    // Bytes of the ledger that are not resident and were taken off by guess: how far in_use, slack
+    // and the part of kept that was not measured may be off together.
+    uint64_t error;
 };
 
 // What was measured of the heap's ranges.

@@ -99,14 +99,12 @@ static bool delta_fits(const struct go_runtime *runtime, const struct go_delta *
         return false;
     if (used > delta->committed && !nearly_equal(used, delta->committed))
         return false;
-    uint64_t allocs = 0;
     for (unsigned i = 0; i < GO_SIZE_CLASSES_MAX; i++) {
         // Frees cannot outnumber allocations but by what the caches hold.
         if (delta->small_frees[i] > delta->small_allocs[i] + (1u << 24))
             return false;
-        allocs += delta->small_allocs[i];
     }
-    return allocs > 0 && delta->large_free <= delta->large_alloc &&
+    return delta->large_free <= delta->large_alloc &&
            delta->large_free_count <= delta->large_alloc_count;
 }
 

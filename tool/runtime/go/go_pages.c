@@ -7,7 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RANGES_MAX = 1 << 16, ARENAS_MAX = 1 << 20, BATCH_RANGES = 1024 };
+#include "runtime/go/go_extents.h"
+
+enum {
+    RANGES_MAX = 1 << 16,
+    ARENAS_MAX = 1 << 20,
+    BATCH_RANGES = 1024,
+    ARENA_LOOKUPS_MAX = 1 << 16
+};
 
 static bool bit_is_set(const uint64_t *bits, unsigned page)
 {
@@ -40,7 +47,8 @@ static int compare_ranges(const void *a, const void *b)
 // Overlapping ranges would be counted twice: the list is read from a foreign memory.
 static int sort_ranges(struct page_range *ranges, size_t count)
 {
-    qsort(ranges, count, sizeof *ranges, compare_ranges);
+    if (count > 0)
+        qsort(ranges, count, sizeof *ranges, compare_ranges);
     for (size_t i = 0; i < count; i++) {
         if (ranges[i].start >= ranges[i].end || (i > 0 && ranges[i].start < ranges[i - 1].end))
             return -EBADMSG;
@@ -85,8 +93,8 @@ static int ranges_of_arenas(const struct go_runtime *runtime, struct page_range 
     return 0;
 }
 
-int go_heap_ranges(const struct go_runtime *runtime, struct page_range **ret_ranges,
-                   size_t *ret_count)
+// The ranges of a list in the target.
+static int ranges_of_list(const struct go_runtime *runtime, struct go_extents *ranges)
 {
     struct go_slice slice;
     bool by_pages = go_has(runtime, GO_HEAP_IN_USE_RANGES);
@@ -96,19 +104,66 @@ int go_heap_ranges(const struct go_runtime *runtime, struct page_range **ret_ran
         return error;
     if (slice.len > (by_pages ? RANGES_MAX : ARENAS_MAX))
         return -EBADMSG;
-    struct page_range *ranges = calloc(slice.len ? (size_t)slice.len : 1, sizeof *ranges);
-    if (!ranges)
+    ranges->items = calloc(slice.len ? (size_t)slice.len : 1, sizeof *ranges->items);
+    if (!ranges->items)
         return -ENOMEM;
-    error = by_pages ? ranges_in_use(runtime, ranges, &slice)
-                     : ranges_of_arenas(runtime, ranges, &slice);
+    ranges->count = (size_t)slice.len;
+    return by_pages ? ranges_in_use(runtime, ranges->items, &slice)
+                    : ranges_of_arenas(runtime, ranges->items, &slice);
+}
+
+// The arenas that the map of arenas has in one mapping.
+static int ranges_in_mapping(const struct go_runtime *runtime, uint64_t map,
+                             const struct mapping *mapping, unsigned *lookups,
+                             struct go_extents *ranges)
+{
+    uint64_t base = go_table_arena_base(runtime->machine);
+    for (uint64_t at = mapping->start - mapping->start % GO_ARENA_BYTES; at < mapping->end;
+         at += GO_ARENA_BYTES) {
+        uint64_t index = (at - base) / GO_ARENA_BYTES, arena;
+        if (index >= GO_ARENAS_L2_COUNT || ++*lookups > ARENA_LOOKUPS_MAX)
+            return 0;
+        if (go_memory_u64(&runtime->memory, map + index * 8, &arena) != 0 || arena == 0)
+            continue;
+        int error = go_extents_add(ranges, at, GO_ARENA_BYTES);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int ranges_of_map(const struct go_runtime *runtime, const struct mappings *mappings,
+                         struct go_extents *ranges)
+{
+    uint64_t field = go_field_address(runtime, GO_HEAP_ARENAS), map;
+    if (field == 0 || !mappings)
+        return -ENOENT;
+    int error = go_memory_u64(&runtime->memory, field, &map);
+    unsigned lookups = 0;
+    for (size_t i = 0; i < mappings->count && !error; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (mapping->kind == MAPPING_ANONYMOUS && mapping->rss_kib > 0)
+            error = ranges_in_mapping(runtime, map, mapping, &lookups, ranges);
+    }
+    go_extents_merge(ranges, 0);
+    return error;
+}
+
+int go_heap_ranges(const struct go_runtime *runtime, const struct mappings *mappings,
+                   struct page_range **ret_ranges, size_t *ret_count)
+{
+    struct go_extents ranges = {0};
+    int error = ranges_of_list(runtime, &ranges);
+    if (error == -ENOENT)
+        error = ranges_of_map(runtime, mappings, &ranges);
     if (!error)
-        error = sort_ranges(ranges, (size_t)slice.len);
+        error = sort_ranges(ranges.items, ranges.count);
     if (error) {
-        free(ranges);
+        go_extents_free(&ranges);
         return error;
     }
-    *ret_ranges = ranges;
-    *ret_count = (size_t)slice.len;
+    *ret_ranges = ranges.items;
+    *ret_count = ranges.count;
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proc/mappings.h"
 #include "proc/pagemap.h"
 #include "runtime/go/go_runtime.h"
 
@@ -23,10 +24,11 @@ struct go_chunk {
 // Length of the run of pages in one state that begins at `page` (< GO_CHUNK_PAGES). Pure.
 unsigned go_chunk_run(const struct go_chunk *chunk, unsigned page, enum go_page_state *ret_state);
 
-// The heap's address ranges, ascending. malloc'ed, free() it. Versions before 1.14: whole arenas.
-// 0; -ENOENT when this version keeps no such list; -EBADMSG; as process_peek().
-int go_heap_ranges(const struct go_runtime *runtime, struct page_range **ret_ranges,
-                   size_t *ret_count);
+// The heap's address ranges, ascending. malloc'ed, free() it. Versions before 1.14: whole
+// arenas; 1.11, which has no list of them, is asked for each of `mappings` (NULL: none). 0; -ENOENT
+// when this version keeps no such list; -EBADMSG; as process_peek().
+int go_heap_ranges(const struct go_runtime *runtime, const struct mappings *mappings,
+                   struct page_range **ret_ranges, size_t *ret_count);
 
 struct go_page_totals {
     uint64_t bytes[GO_PAGE_STATES];    // by the bitmaps

@@ -115,14 +115,16 @@ int go_pclntab_open(const struct go_memory *memory, uint64_t address, uint64_t s
 struct wanted {
     const char *const *names;
     size_t count;
+    size_t lengths[GO_PCLNTAB_NAMES_MAX];
     uint64_t offsets[GO_PCLNTAB_NAMES_MAX]; // 0: not seen
 };
 
 // Notes that the string `name` stands at `offset`.
-static void wanted_note(struct wanted *wanted, const char *name, uint64_t offset)
+static void wanted_note(struct wanted *wanted, const char *name, size_t len, uint64_t offset)
 {
     for (size_t i = 0; i < wanted->count; i++) {
-        if (strcmp(wanted->names[i], name) == 0) {
+        // Most names begin alike: their lengths tell them apart first.
+        if (wanted->lengths[i] == len && memcmp(wanted->names[i], name, len) == 0) {
             wanted->offsets[i] = offset;
             return;
         }
@@ -147,7 +149,7 @@ static void scan_end_string(struct name_scan *scan)
         size_t from = scan->len;
         while (from > 0 && scan->text[from - 1] > ' ' && scan->text[from - 1] < 0x7f)
             from--;
-        wanted_note(scan->wanted, scan->text + from, scan->start + from);
+        wanted_note(scan->wanted, scan->text + from, scan->len - from, scan->start + from);
     }
     scan->len = 0;
     scan->too_long = false;
@@ -286,6 +288,8 @@ int go_pclntab_find(const struct go_memory *memory, const struct go_pclntab *tab
     if (count > GO_PCLNTAB_NAMES_MAX)
         return -E2BIG;
     struct wanted wanted = {.names = names, .count = count};
+    for (size_t i = 0; i < count; i++)
+        wanted.lengths[i] = strlen(names[i]);
     int error = names_locate(memory, table, deadline_ns, &wanted);
     if (error)
         return error;

@@ -151,7 +151,14 @@ static int report_ledger(const struct target *target, const struct image *image,
     if (!error)
         error = go_knobs_report(target, image, runtime, ledger, report);
     free(ledger);
-    return error ? error : go_account_report(target, runtime, &stats, deadline_ns, report);
+    if (error)
+        return error;
+    error = go_account_report(target, runtime, &stats, deadline_ns, report);
+    if (error != -ENOENT && error != -EBADMSG && error != -ENODATA && error != -EFAULT)
+        return error;
+    // The figures stand; where the heap is could not be told.
+    error = report_add_unread(report, "where Go's heap lies", "a version whose heap is known");
+    return error ? error : go_account_report_opaque(target, runtime, report);
 }
 
 // Runtimes beyond the first one are named, not read.
