@@ -53,7 +53,7 @@ fuzz:
 
 # Builds only what is not built, so that `sudo make install` after `make` compiles nothing.
 install:
-	@test -x $(BUILD)/ebb || $(MAKE) all
+	@test -e $(BUILD)/docs/man/stamp || $(MAKE) all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 deps:
