@@ -40,8 +40,9 @@ struct go_memory go_memory_of_process(struct process *process)
 
 // Absent pages of [address, address + len), which lies within one page, are zeros if no page of
 // their mapping can be in swap.
-static int read_page(const struct go_live_memory *live, uint64_t address, uint8_t *data, size_t len)
+static int read_page(void *context, uint64_t address, void *data, size_t len)
 {
+    const struct go_live_memory *live = context;
     int error = process_peek(live->process, address, data, len);
     if (error != -ENODATA)
         return error;
@@ -54,17 +55,17 @@ static int read_page(const struct go_live_memory *live, uint64_t address, uint8_
     return 0;
 }
 
-static int read_live(void *context, uint64_t address, void *ret_data, size_t len)
+// Reads what lies within one page, when the range as a whole could not be read.
+typedef int page_reader(void *context, uint64_t address, void *data, size_t len);
+
+static int read_by_pages(page_reader *read_one, void *context, uint64_t address, void *ret_data,
+                         size_t len)
 {
-    const struct go_live_memory *live = context;
-    int error = process_peek(live->process, address, ret_data, len);
-    if (error != -ENODATA)
-        return error;
     uint8_t *out = ret_data;
     while (len > 0) {
         size_t left = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
         size_t step = left < len ? left : len;
-        error = read_page(live, address, out, step);
+        int error = read_one(context, address, out, step);
         if (error)
             return error;
         out += step;
@@ -74,9 +75,37 @@ static int read_live(void *context, uint64_t address, void *ret_data, size_t len
     return 0;
 }
 
+static int read_live(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    const struct go_live_memory *live = context;
+    int error = process_peek(live->process, address, ret_data, len);
+    return error == -ENODATA ? read_by_pages(read_page, context, address, ret_data, len) : error;
+}
+
 struct go_memory go_memory_of_live(struct go_live_memory *live)
 {
     return (struct go_memory){read_live, live};
+}
+
+static int read_loaded_page(void *context, uint64_t address, void *data, size_t len)
+{
+    const struct go_loaded_memory *loaded = context;
+    int error = process_peek(loaded->process, address, data, len);
+    if (error)
+        error = image_read(loaded->image, address - loaded->image->bias, data, len);
+    return error;
+}
+
+static int read_loaded(void *context, uint64_t address, void *ret_data, size_t len)
+{
+    const struct go_loaded_memory *loaded = context;
+    int error = process_peek(loaded->process, address, ret_data, len);
+    return error ? read_by_pages(read_loaded_page, context, address, ret_data, len) : 0;
+}
+
+struct go_memory go_memory_of_loaded(struct go_loaded_memory *loaded)
+{
+    return (struct go_memory){read_loaded, loaded};
 }
 
 static int read_image(void *context, uint64_t address, void *ret_data, size_t len)

@@ -34,6 +34,14 @@ struct go_live_memory {
 };
 struct go_memory go_memory_of_live(struct go_live_memory *live);
 
+// Constants of an image by run-time address: from memory, where the loader has relocated them;
+// pages that were never touched hold what the file holds. Borrows `loaded`.
+struct go_loaded_memory {
+    struct process *process;
+    const struct image *image;
+};
+struct go_memory go_memory_of_loaded(struct go_loaded_memory *loaded);
+
 // The file's bytes by linked address. Borrows `image`, which is only read.
 struct go_memory go_memory_of_image(const struct image *image);
 

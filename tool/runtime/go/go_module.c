@@ -54,13 +54,13 @@ static int read_file(void *context, uint64_t address, void *ret_data, size_t len
     return image_read(image, address - image->bias, ret_data, len);
 }
 
-static struct go_memory module_memory(const struct target *target, const struct image *image,
+static struct go_memory module_memory(struct go_loaded_memory *loaded,
                                       enum go_pclntab_format format)
 {
     // From 1.18 on the table itself holds no addresses.
-    if (image->bias == 0 || format >= GO_PCLNTAB_1_18)
-        return (struct go_memory){read_file, (void *)(uintptr_t)image};
-    return go_memory_of_process(target->process);
+    if (loaded->image->bias == 0 || format >= GO_PCLNTAB_1_18)
+        return (struct go_memory){read_file, (void *)(uintptr_t)loaded->image};
+    return go_memory_of_loaded(loaded);
 }
 
 // Opens the table at a linked address, its words corrected to run-time addresses.
@@ -73,7 +73,8 @@ static int open_table(const struct target *target, const struct image *image, ui
     if (error)
         return error;
     // The header's offsets are constants, but the entries may need memory: try that it is there.
-    struct go_memory memory = module_memory(target, image, table.format);
+    struct go_loaded_memory loaded = {target->process, image};
+    struct go_memory memory = module_memory(&loaded, table.format);
     uint64_t word;
     error = go_memory_u64(&memory, table.entries, &word);
     if (!error)
@@ -204,7 +205,8 @@ int go_module_functions(const struct target *target, const struct image *image,
                         const struct go_module *module, const char *const *names, size_t count,
                         uint64_t deadline_ns, struct go_function *ret_functions)
 {
-    struct go_memory memory = module_memory(target, image, module->table.format);
+    struct go_loaded_memory loaded = {target->process, image};
+    struct go_memory memory = module_memory(&loaded, module->table.format);
     int found = go_pclntab_find(&memory, &module->table, names, count, deadline_ns, ret_functions);
     if (found < 0 || module->table.format < GO_PCLNTAB_1_18)
         return found;

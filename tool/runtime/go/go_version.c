@@ -152,11 +152,9 @@ bool go_version_is_go(const struct image *image)
 static int read_constant(const struct image *image, struct process *process, uint64_t address,
                          void *ret_data, size_t len)
 {
-    struct go_memory memory = go_memory_of_process(process);
-    int error = process ? go_memory_read(&memory, address, ret_data, len) : -ENODATA;
-    if (error)
-        error = image_read(image, address - image->bias, ret_data, len);
-    return error;
+    struct go_loaded_memory loaded = {process, image};
+    struct go_memory memory = go_memory_of_loaded(&loaded);
+    return go_memory_read(&memory, address, ret_data, len);
 }
 
 // Follows the pointer to a Go string that 1.13-1.17 keep.
