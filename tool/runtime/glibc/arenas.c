@@ -16,6 +16,7 @@ int glibc_arena_read(struct glibc_memory *memory, enum glibc_arena_kind kind, ui
     return error ? error : glibc_arena_decode(kind, address, data, len, ret_arena);
 }
 
+// The ring is bounded by its reader, not here.
 static int ring_add(struct glibc_ring *ring, uint64_t address)
 {
     int error =
@@ -30,6 +31,8 @@ static int ring_add(struct glibc_ring *ring, uint64_t address)
 static int ring_follow(struct glibc_memory *memory, uint64_t start, struct glibc_ring *ring)
 {
     uint64_t address = start;
+    // Coming back to the start is the only good end: a ring that closes elsewhere leaves arenas
+    // out.
     do {
         struct glibc_arena arena;
         int error = ring->count < GLIBC_ARENAS_MAX ? 0 : -EBADMSG;
@@ -49,6 +52,7 @@ int glibc_ring_read(struct glibc_memory *memory, uint64_t bins_address, struct g
     static const enum glibc_arena_kind kinds[] = {GLIBC_ARENA_2_27, GLIBC_ARENA_2_17,
                                                   GLIBC_ARENA_2_43};
     int error = -EBADMSG;
+    // A wrong kind puts the fields elsewhere, so that its ring does not close.
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct glibc_ring ring = {.kind = kinds[i]};
         error = ring_follow(memory, bins_address - (uint64_t)kinds[i], &ring);
@@ -57,6 +61,7 @@ int glibc_ring_read(struct glibc_memory *memory, uint64_t bins_address, struct g
             return 0;
         }
         glibc_ring_free(&ring);
+        // These say nothing of the kind, and the next would meet them too.
         if (error == -ENOMEM || error == -EPERM || error == -ESRCH)
             return error;
     }
@@ -90,6 +95,7 @@ int glibc_regions_add(struct glibc_regions *regions, const struct glibc_region *
     if (error)
         return error;
     size_t index = region_lower_bound(regions, region->start);
+    // Few regions: moving them costs less than a tree would.
     struct glibc_region *place = &regions->items[index];
     memmove(place + 1, place, (regions->count - index) * sizeof *place);
     *place = *region;
@@ -109,6 +115,7 @@ const struct glibc_region *glibc_regions_find(const struct glibc_regions *region
     size_t index = region_lower_bound(regions, address);
     if (index == regions->count)
         return NULL;
+    // Regions do not overlap, so that no other one can hold the address.
     const struct glibc_region *region = &regions->items[index];
     bool is_inside = region->start <= address && len <= region->end - address;
     return is_inside ? region : NULL;
@@ -140,6 +147,7 @@ static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *a
 {
     enum { AR_PTR, PREV, SIZE, WORDS };
     uint64_t oldest = arena->address & ~(uint64_t)(GLIBC_PAGE_BYTES - 1);
+    // The arena itself lies right behind the first heap's header, whose size differs by version.
     uint64_t header_bytes = arena->address - oldest;
     uint64_t heap = arena->top & ~(heap_limit - 1), seen_bytes = 0;
     for (;;) {
@@ -150,6 +158,7 @@ static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *a
         uint64_t size = info[SIZE];
         bool is_sound = info[AR_PTR] == arena->address && size % GLIBC_PAGE_BYTES == 0 &&
                         size > 0 && size <= heap_limit && info[PREV] % heap_limit == 0;
+        // More than the arena says it has: another arena's heap, a loop, or a moving target.
         if (!is_sound || size > arena->system_bytes - seen_bytes)
             return -EBADMSG;
         struct glibc_region region = {heap, heap_first_chunk(arena, kind, heap, header_bytes),
@@ -162,6 +171,7 @@ static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *a
             break;
         heap = info[PREV];
     }
+    // The chain must end at the heap that holds the arena, with nothing missing.
     return heap == oldest && seen_bytes == arena->system_bytes ? 0 : -EBADMSG;
 }
 
@@ -169,6 +179,7 @@ int glibc_heaps_read(struct glibc_memory *memory, const struct glibc_arena *aren
                      enum glibc_arena_kind kind, uint64_t huge_page_bytes,
                      struct glibc_regions *ret_regions)
 {
+    // Without huge pages the second is 0 and left out.
     uint64_t limits[] = {GLIBC_HEAP_BYTES, huge_page_bytes * 4};
     int error = -EBADMSG;
     for (size_t i = 0; i < 2; i++) {

@@ -16,6 +16,7 @@ enum {
     UNSORTED_BIN = 1,
 };
 
+// The head of malloc_chunk; prev_size belongs to the chunk before while that is in use.
 struct free_chunk {
     uint64_t prev_size, size, forward, back;
 };
@@ -37,6 +38,7 @@ static int chunk_read(const struct glibc_walk *walk, uint64_t address, struct fr
     int error = glibc_memory_read(walk->memory, address, chunk, sizeof *chunk);
     if (error)
         return error;
+    // Sizes are multiples of 16, and what is free has room for its links.
     uint64_t bytes = chunk_bytes(chunk);
     if (bytes < GLIBC_CHUNK_MIN_BYTES || bytes % GLIBC_CHUNK_HEADER_BYTES != 0)
         return -EBADMSG;
@@ -70,6 +72,7 @@ static int bin_walk(const struct glibc_walk *walk, unsigned bin, bool backward, 
             error = chunk_read(walk, address, &chunk);
         if (error)
             return error;
+        // At rest each chunk names the one that led here, which rules out every loop.
         uint64_t came_from = backward ? chunk.forward : chunk.back;
         uint64_t bytes = chunk_bytes(&chunk);
         bool in_place = bin == UNSORTED_BIN || glibc_bin_of_size(bytes) == bin;
@@ -78,6 +81,7 @@ static int bin_walk(const struct glibc_walk *walk, unsigned bin, bool backward, 
         error = glibc_tally_add(tally, walk->memory, address, bytes, FREE_HEADER_BYTES);
         if (error)
             return error;
+        // Where a broken list was left: walking back ends there, so that nothing counts twice.
         if (!backward)
             *stop = address;
         previous = address;
@@ -90,6 +94,7 @@ int glibc_bins_walk(const struct glibc_walk *walk, unsigned first, unsigned last
                     struct glibc_tally *tally)
 {
     int result = 0;
+    // Large sizes first: should the time run out, what is left out is small.
     for (unsigned bin = last; bin >= first && bin > 0; bin--) {
         uint64_t last_seen = 0;
         int error = bin_walk(walk, bin, false, &last_seen, tally);
@@ -142,12 +147,14 @@ bool glibc_links_are_mangled(const struct glibc_walk *walk)
 // One step along a fastbin: from the links that were collected, or from the target's memory.
 static int fast_step(const struct glibc_walk *walk, uint64_t expected_bytes, uint64_t *address)
 {
+    // Collected links were checked for their region when they were noted.
     if (walk->links && glibc_links_find(walk->links, *address, address))
         return 0;
     struct free_chunk chunk;
     int error = chunk_read(walk, *address, &chunk);
     if (error)
         return error;
+    // Each fastbin holds one size; anything else is not one of its chunks, or not any more.
     if (chunk_bytes(&chunk) != expected_bytes)
         return -EBADMSG;
     *address = glibc_fast_next(walk, *address, chunk.forward);
@@ -177,6 +184,7 @@ static int fastbin_walk(const struct glibc_walk *walk, unsigned index, struct gl
 int glibc_fastbins_walk(const struct glibc_walk *walk, struct glibc_tally *tally)
 {
     int result = 0;
+    // One broken chain does not spoil the others.
     for (unsigned index = 0; index < GLIBC_FASTBINS; index++) {
         int error = fastbin_walk(walk, index, tally);
         if (error == -ETIME || error == -E2BIG)

@@ -13,6 +13,7 @@ enum {
     SMALL_GAP_BYTES = 16 << 20,
 };
 
+// Memory as malloc gets it: private, anonymous, writable.
 static bool is_heap_like(const struct mapping *mapping)
 {
     return (mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK) &&
@@ -29,6 +30,7 @@ static int add_mapping_of(const struct target *target, uint64_t address, uint64_
         mapping->end - mapping->start > limit_bytes ||
         target_is_claimed(target, mapping->start, mapping->end))
         return 0;
+    // Where its first chunk lies is not known, so it can be looked into by lists alone.
     struct glibc_region region = {mapping->start, 0, mapping->end};
     return glibc_regions_add(regions, &region);
 }
@@ -58,6 +60,7 @@ int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
     struct glibc_regions regions = {0};
     uint64_t start = 0, end = 0, size = 0;
     int error = 0;
+    // A main arena without memory: threads came first, or another malloc serves the program.
     if (arena->system_bytes == 0) {
         *ret_regions = regions;
         *ret_outside_bytes = 0;
@@ -71,6 +74,7 @@ int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
             if (size <= end - arena->top)
                 end = arena->top + size;
         }
+        // Without malloc_par the start follows from the end, if the heap is in one piece.
         uint64_t contiguous_start = end - arena->system_bytes;
         if (par && par->sbrk_base >= start && par->sbrk_base < end)
             start = par->sbrk_base;
@@ -96,6 +100,7 @@ int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
 static void next_claim(const struct runtime_report *report, uint64_t at, uint64_t *from,
                        uint64_t *upto)
 {
+    // Claims are sorted by address, see claim.c.
     size_t low = 0, high = report->claim_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -131,6 +136,7 @@ static bool next_gap(const struct target *target, const struct runtime_report *r
     return false;
 }
 
+// What the passes of the search share.
 struct search {
     const struct target *target;
     struct glibc_memory *memory;
@@ -144,6 +150,7 @@ struct search {
 static bool search_is_over(const struct search *search)
 {
     const struct glibc_par *par = &search->result->state.par;
+    // malloc_par says how much there is to find; it may have changed since, but only a little.
     return search->result->mapped_chunks >= par->mmapped_chunks ||
            search->result->mapped_bytes >= par->mmapped_bytes ||
            (search->every_page && search->pages >= SEARCH_PAGES_MAX);
@@ -159,16 +166,20 @@ static int search_gap(struct search *search, const struct page_range *gap)
         if (search->pages++ % 256 == 0 && glibc_memory_is_late(memory))
             return -ETIME;
         uint64_t bytes = 0;
+        // An absent page is no error: whatever lies there is no block's first page.
         int error = glibc_mmapped_at(memory, at, gap->end, &bytes);
         if (error == -EPERM || error == -ESRCH || error == -ENOMEM)
             return error;
         bool fits = !error && bytes <= result->state.par.mmapped_bytes - result->mapped_bytes;
         if (!fits) {
+            // Blocks lie end to end; a gap that does not go on with one is somebody else's from
+            // here.
             if (!search->every_page)
                 return 0;
             at += memory->page_bytes;
             continue;
         }
+        // The whole block is in use: free() unmaps it.
         error = target_claim(search->target, search->report, at, at + bytes);
         if (error)
             return error;

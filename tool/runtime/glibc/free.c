@@ -8,6 +8,7 @@
 int glibc_tally_open(struct glibc_tally *tally)
 {
     *tally = (struct glibc_tally){0};
+    // One batch for all bins: measuring costs a call each, and neighbours share it.
     tally->ranges = calloc(GLIBC_RANGES_BATCH, sizeof *tally->ranges);
     return tally->ranges ? 0 : -ENOMEM;
 }
@@ -33,6 +34,7 @@ int glibc_tally_finish(struct glibc_tally *tally, struct glibc_memory *memory)
 {
     if (tally->range_count == 0)
         return 0;
+    // Lists come in any order; measuring wants ascending ranges.
     qsort(tally->ranges, tally->range_count, sizeof *tally->ranges, range_compare);
     // Chunks of a list that was read while it moved may overlap; no page is counted twice within a
     // batch.
@@ -55,6 +57,7 @@ int glibc_tally_add(struct glibc_tally *tally, struct glibc_memory *memory, uint
                     uint64_t size, uint64_t header_bytes)
 {
     uint64_t mask = memory->page_bytes - 1;
+    // As mtrim() of malloc.c: the page with the header stays, and so does the one with the end.
     uint64_t start = (address + header_bytes + mask) & ~mask;
     uint64_t end = (address + size) & ~mask;
     tally->chunks++;

@@ -35,14 +35,14 @@ size_t glibc_arena_size(enum glibc_arena_kind kind);
 
 struct glibc_arena {
     uint64_t address;
-    uint64_t bins_address;
+    uint64_t bins_address; // of the first bin's fd
     uint32_t flags;
-    uint64_t top;
-    uint64_t fastbins[GLIBC_FASTBINS]; // zeros where there are none
-    uint64_t bins[GLIBC_BINS * 2];     // fd, bk of each
-    uint64_t next;
-    uint64_t attached_threads;
-    uint64_t system_bytes, max_system_bytes;
+    uint64_t top;                            // the chunk at the end of the memory, in no bin
+    uint64_t fastbins[GLIBC_FASTBINS];       // zeros where there are none
+    uint64_t bins[GLIBC_BINS * 2];           // fd, bk of each
+    uint64_t next;                           // the next arena of the ring
+    uint64_t attached_threads;               // 0 too where the version has no such field
+    uint64_t system_bytes, max_system_bytes; // system_mem, max_system_mem
 };
 
 // Decodes an arena of this kind at `address` from its bytes. 0; -EBADMSG when it cannot be one.
@@ -69,13 +69,16 @@ int glibc_unused_arena_find(uint64_t address, const uint8_t *data, size_t len,
 unsigned glibc_bin_of_size(uint64_t chunk_bytes);
 
 struct glibc_par {
+    // As mallopt() and the tunables name them; arena_max 0: by the number of processors.
     uint64_t trim_threshold, top_pad, mmap_threshold, arena_test, arena_max;
+    // 0: huge pages are not asked for.
     uint64_t thp_page_bytes, huge_page_bytes;
+    // n_mmaps, n_mmaps_max, max_n_mmaps.
     uint64_t mmapped_chunks, mmapped_chunks_limit, max_mmapped_chunks;
     bool is_threshold_fixed; // set by the user, no longer moved by free()
     uint64_t mmapped_bytes, max_mmapped_bytes;
-    uint64_t sbrk_base;
-    bool has_tcache;
+    uint64_t sbrk_base; // where the main arena began; 0 before it has any memory
+    bool has_tcache;    // 2.26 and later; the counts are settings, not what is cached now
     uint64_t tcache_bins, tcache_max_bytes, tcache_count;
 };
 

@@ -10,6 +10,7 @@ enum {
     ATTACHED_THREADS_MAX = 1 << 16,
 };
 
+// Bytes need not be aligned.
 static uint64_t word_at(const uint8_t *data, size_t offset)
 {
     uint64_t word;
@@ -35,6 +36,8 @@ uint64_t glibc_bin_address(const struct glibc_arena *arena, unsigned bin)
 
 unsigned glibc_bin_of_size(uint64_t bytes)
 {
+    // Source: smallbin_index() and largebin_index_64() of malloc.c. Steps of 16, 64, 512, 4096 ...
+    // bytes.
     if (bytes < 1024)
         return (unsigned)(bytes >> 4);
     if (bytes >> 6 <= 48)
@@ -66,6 +69,7 @@ static int arena_decode_counters(const uint8_t *words, struct glibc_arena *arena
     }
     if (arena->system_bytes > arena->max_system_bytes || arena->system_bytes % 16 != 0)
         return -EBADMSG;
+    // No address space holds more.
     return arena->system_bytes >> 48 ? -EBADMSG : 0;
 }
 
@@ -76,6 +80,7 @@ int glibc_arena_decode(enum glibc_arena_kind kind, uint64_t address, const uint8
         return -EBADMSG;
     struct glibc_arena arena = {.address = address, .bins_address = address + (uint64_t)kind};
     memcpy(&arena.flags, data + 4, sizeof arena.flags);
+    // have_fastchunks, where it is, lies between the flags and them.
     if (kind != GLIBC_ARENA_2_43)
         memcpy(arena.fastbins, data + (kind == GLIBC_ARENA_2_27 ? 16 : 8), sizeof arena.fastbins);
     arena.top = word_at(data, (size_t)kind - 16);
@@ -96,6 +101,7 @@ int glibc_arena_decode(enum glibc_arena_kind kind, uint64_t address, const uint8
     return 0;
 }
 
+// A bin whose fd and bk lead to itself.
 static bool is_empty_bin(uint64_t address, const uint8_t *data, size_t len, size_t offset)
 {
     if (offset + 16 > len)
@@ -112,6 +118,7 @@ int glibc_bins_find(uint64_t address, const uint8_t *data, size_t len, size_t *o
         // The last bin is always empty, and what follows it never looks like one.
         if (!is_empty_bin(address, data, len, at) || is_empty_bin(address, data, len, at + 16))
             continue;
+        // There must be room for all the others before it.
         if (at < GLIBC_BINS_BYTES - 16)
             continue;
         *offset = at + 16;
@@ -121,6 +128,7 @@ int glibc_bins_find(uint64_t address, const uint8_t *data, size_t len, size_t *o
     return -ENOENT;
 }
 
+// An arena that was never used is all zeros up to `next`.
 static bool is_zero(const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -139,6 +147,7 @@ int glibc_unused_arena_find(uint64_t address, const uint8_t *data, size_t len,
         uint64_t value = word_at(data, at);
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
             size_t before = glibc_arena_next_offset(kinds[i]);
+            // `next` must point at the arena that it ends, if it is of this kind.
             if (at < before || value != address + at - before || word_at(data, at + 8) != 0)
                 continue;
             if (word_at(data, at + 16) > 1 || !is_zero(data + at - before, before))

@@ -40,6 +40,7 @@ enum {
 
 static const uint64_t address_limit = (uint64_t)1 << 48;
 
+// Bytes need not be aligned.
 static uint64_t word_at(const uint8_t *data, size_t offset)
 {
     uint64_t word;
@@ -54,6 +55,7 @@ static uint32_t int_at(const uint8_t *data, size_t offset)
     return value;
 }
 
+// No checks here: what the words are worth is told afterwards.
 static void par_decode_layout(const struct par_layout *layout, const uint8_t *data,
                               struct glibc_par *par)
 {
@@ -81,11 +83,13 @@ static void par_decode_layout(const struct par_layout *layout, const uint8_t *da
     }
 }
 
+// 0, or a power of two that can be one.
 static bool is_page_size(uint64_t bytes)
 {
     return (bytes & (bytes - 1)) == 0 && (bytes == 0 || bytes >= GLIBC_PAR_BYTES_MAX);
 }
 
+// Settings may be anything that a user could want, but no addresses.
 static bool par_has_sound_settings(const struct glibc_par *par)
 {
     return par->top_pad < address_limit && par->arena_test <= ARENA_TEST_MAX &&
@@ -108,6 +112,7 @@ static bool par_has_sound_counters(const struct glibc_par *par, uint64_t page_by
            (par->max_mmapped_chunks == 0) == (par->max_mmapped_bytes == 0);
 }
 
+// Bins and counts are small numbers, whatever a tunable says.
 static bool par_has_sound_tcache(const struct glibc_par *par)
 {
     return !par->has_tcache ||
@@ -152,6 +157,7 @@ int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hin
 unsigned glibc_par_score(const struct glibc_par *par, const struct glibc_par_hint *hint)
 {
     unsigned score = 0;
+    // Nothing else in libc's data holds the very start of the heap behind such words.
     if (par->sbrk_base != 0 && par->sbrk_base == hint->heap_start)
         score += 4;
     else if (par->sbrk_base != 0 && par->sbrk_base - hint->heap_start < hint->page_bytes)

@@ -27,6 +27,7 @@ struct window {
 // Moves the window so that it begins at the page of `address`. 0 or -errno.
 static int window_move(struct window *window, uint64_t address, uint64_t end)
 {
+    // Reads that follow each other grow; a jump says that chunks are large here.
     uint64_t start = address & ~(uint64_t)(GLIBC_PAGE_BYTES - 1);
     bool follows = start >= window->read_upto && start - window->read_upto <= window->span / 2;
     if (follows && window->span < WINDOW_BYTES)
@@ -40,6 +41,7 @@ static int window_move(struct window *window, uint64_t address, uint64_t end)
     window->len = 0;
     if (len > GLIBC_PAGE_BYTES)
         error = window->memory->peek(window->memory->context, start, window->data, len);
+    // Some page of it is not in memory; the one that is asked for must be.
     if (error) {
         window->span = len = GLIBC_PAGE_BYTES;
         error = window->memory->peek(window->memory->context, start, window->data, len);
@@ -91,6 +93,7 @@ static int region_walk(struct window *window, const struct glibc_walk *walk,
                        const struct glibc_region *region, uint64_t end, struct glibc_tally *tally,
                        uint64_t *stop)
 {
+    // `before` is the chunk that led here: free or not is known only now.
     uint64_t address = region->first_chunk, before = 0, before_bytes = 0;
     while (address + GLIBC_CHUNK_HEADER_BYTES <= end) {
         uint64_t words[2];
@@ -98,6 +101,7 @@ static int region_walk(struct window *window, const struct glibc_walk *walk,
         int error = window_header(window, address, end, words);
         if (error)
             return error;
+        // One look at the clock per window.
         if (window->start != window_before && glibc_memory_is_late(walk->memory))
             return -ETIME;
         // Whether a chunk is free is written in its successor, and so is its size.
@@ -117,6 +121,8 @@ static int region_walk(struct window *window, const struct glibc_walk *walk,
         if (before_bytes < GLIBC_CHUNK_MIN_BYTES || before_bytes % GLIBC_CHUNK_HEADER_BYTES != 0 ||
             before_bytes > region->end - address)
             return -EBADMSG;
+        // Only chunks that count as in use can be in a fastbin, but to check is dearer than to
+        // note.
         error = note_link(window, walk, address, before_bytes);
         if (error)
             return error;
@@ -134,6 +140,7 @@ int glibc_region_walk(const struct glibc_walk *walk, const struct glibc_region *
     if (region->first_chunk == 0 || region->first_chunk % GLIBC_CHUNK_HEADER_BYTES != 0)
         return -EBADMSG;
     struct window window = {.memory = walk->memory, .span = GLIBC_PAGE_BYTES};
+    // Not on the stack: a quarter of a megabyte.
     window.data = malloc(WINDOW_BYTES);
     if (!window.data)
         return -ENOMEM;

@@ -5,6 +5,7 @@
 
 #include "runtime/glibc/links.h"
 
+// A unit is what chunk addresses are multiples of.
 enum { SLOTS_MIN = 1024, UNIT_BYTES = 16 };
 
 // False where the address lies too far from the base to be kept in 32 bits.
@@ -20,6 +21,7 @@ static bool index_of(const struct glibc_links *links, uint64_t address, uint32_t
 // The slot that holds `from`, or the empty one where it belongs. There is always an empty one.
 static struct glibc_link *slot_of(struct glibc_link *slots, size_t slot_count, uint32_t from)
 {
+    // Knuth's multiplicative hash; neighbours in the heap spread over the table.
     size_t at = (from * UINT32_C(2654435761)) & (slot_count - 1);
     while (slots[at].from != 0 && slots[at].from != from)
         at = (at + 1) & (slot_count - 1);
@@ -29,6 +31,7 @@ static struct glibc_link *slot_of(struct glibc_link *slots, size_t slot_count, u
 static int links_grow(struct glibc_links *links)
 {
     size_t slot_count = links->slot_count ? links->slot_count * 2 : SLOTS_MIN;
+    // Both tables live for a moment: 6 MiB at the most.
     struct glibc_link *slots = calloc(slot_count, sizeof *slots);
     if (!slots)
         return -ENOMEM;
@@ -56,6 +59,7 @@ int glibc_links_add(struct glibc_links *links, uint64_t from, uint64_t to)
             return error;
     }
     struct glibc_link *slot = slot_of(links->slots, links->slot_count, link.from);
+    // A chunk that is met twice, as in a second pass, replaces itself.
     links->count += slot->from == 0;
     *slot = link;
     return 0;

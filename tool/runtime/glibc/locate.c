@@ -32,6 +32,7 @@ const struct image *glibc_image(const struct target *target)
         image = images_by_name(target->images, "libc-2.");
     if (image)
         return image->is_64bit ? image : NULL;
+    // No libc.so: a static program, or one that is not glibc's.
     image = images_main(target->images);
     bool is_candidate = image && image->is_static && image->is_64bit;
     return is_candidate && has_static_malloc(image) ? image : NULL;
@@ -54,6 +55,7 @@ unsigned glibc_version(const struct image *image, char *ret_version, size_t size
     static const char *const banners[] = {"stable release version ", "development release version ",
                                           "release version "};
     ret_version[0] = '\0';
+    // The banner that libc.so prints when it is run; static programs lack it.
     for (size_t i = 0; i < sizeof banners / sizeof banners[0]; i++) {
         uint64_t address;
         size_t banner_len = strlen(banners[i]), len = 0;
@@ -70,6 +72,7 @@ unsigned glibc_version(const struct image *image, char *ret_version, size_t size
     return 0;
 }
 
+// What the passes over the data share.
 struct scan {
     struct glibc_memory *memory;
     const struct target *target;
@@ -112,12 +115,14 @@ static int visit_arena(struct scan *scan, uint64_t address, size_t len)
         int error = glibc_ring_read(scan->memory, bins_address, &ring);
         if (error == -ENOMEM || error == -EPERM || error == -ESRCH)
             return error;
+        // Another list of libc's that looks like bins.
         if (error)
             continue;
         state->bins_address = bins_address;
         state->kind = ring.kind;
         glibc_ring_free(&ring);
     }
+    // Only as long as nothing better was seen: an arena in use may come in a later window.
     uint64_t unused;
     enum glibc_arena_kind kind;
     if (state->bins_address == 0 && !scan->has_unused &&
@@ -158,6 +163,7 @@ static int scan_mapping(struct scan *scan, uint64_t start, uint64_t end, scan_vi
             error = visit(scan, at, len);
         if (error)
             return error;
+        // The last window; another step back would never end.
         if (len == left)
             break;
         at += len - OVERLAP_BYTES;
@@ -179,6 +185,7 @@ static int scan_image(struct scan *scan, scan_visit *visit)
                        (mapping->kind == MAPPING_FILE || mapping->kind == MAPPING_ANONYMOUS);
         if (!is_data)
             continue;
+        // The kernel may have merged what follows the image's data to it.
         uint64_t end = mapping->end < scan->image->high ? mapping->end : scan->image->high;
         end = (end + GLIBC_PAGE_BYTES - 1) & ~(uint64_t)(GLIBC_PAGE_BYTES - 1);
         if (end - mapping->start > budget)
@@ -206,6 +213,7 @@ static int scan_par(struct scan *scan, struct glibc_par_hint *hint, unsigned ver
     int error = version ? scan_image(scan, visit_par) : 0;
     if (error || scan->par_count == 1)
         return error;
+    // Several or none: any layout that arenas of this kind ever went with.
     hint_from_kind(hint, scan->state->kind);
     scan->par_count = 0;
     return scan_image(scan, visit_par);
@@ -229,6 +237,7 @@ int glibc_locate(const struct target *target, struct glibc_memory *memory,
     free(scan.data);
     if (error)
         return error;
+    // Two places that look alike are as good as none.
     state.has_par = scan.par_count == 1;
     *ret_state = state;
     return 0;

@@ -7,6 +7,7 @@
 
 #include "runtime/glibc/memory.h"
 
+// Direct-mapped; a megabyte suits the caches of processors and the limit on own memory.
 enum { CACHE_PAGES = 256 };
 
 int glibc_memory_open(struct glibc_memory *memory)
@@ -36,6 +37,7 @@ static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8
     if (address == 0)
         return -EFAULT;
     if (slot->address != address) {
+        // Empty until the copy is whole.
         slot->address = 0;
         int error = memory->peek(memory->context, address, slot->data, sizeof slot->data);
         if (error)
@@ -48,11 +50,13 @@ static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8
 
 int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_data, size_t len)
 {
+    // Nothing is given out before all of it was read.
     uint8_t copy[GLIBC_PAGE_BYTES];
     size_t done = 0;
     if (len > sizeof copy || address + len < address)
         return -EFAULT;
     while (done < len) {
+        // A structure may lie across a page border, and the second page may be absent.
         uint64_t at = address + done;
         size_t offset = at % GLIBC_PAGE_BYTES;
         size_t piece =

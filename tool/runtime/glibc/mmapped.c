@@ -4,6 +4,7 @@
 
 #include "runtime/glibc/mmapped.h"
 
+// Flags in the low bits of a size (IS_MMAPPED) and of an offset (IS_HUGE, 2.43 and later).
 enum { SIZE_FLAGS = 7, IS_MMAPPED = 2, HEADER_BYTES = 16, IS_HUGE = 1 };
 
 int glibc_mmapped_at(struct glibc_memory *memory, uint64_t address, uint64_t end,
@@ -17,10 +18,12 @@ int glibc_mmapped_at(struct glibc_memory *memory, uint64_t address, uint64_t end
     if (error)
         return error;
     uint64_t skipped = words[0] & ~(uint64_t)IS_HUGE, size = words[1] & ~(uint64_t)SIZE_FLAGS;
+    // Neither PREV_INUSE nor NON_MAIN_ARENA is ever set on such a block.
     if ((words[1] & SIZE_FLAGS) != IS_MMAPPED || skipped >= memory->page_bytes ||
         size > end - address)
         return -ENOENT;
     uint64_t bytes = skipped + size;
+    // Which of the two formulas holds is told by which gives whole pages.
     if (bytes % memory->page_bytes != 0)
         bytes += HEADER_BYTES;
     if (bytes == 0 || bytes % memory->page_bytes != 0 || bytes > end - address)

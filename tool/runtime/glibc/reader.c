@@ -19,6 +19,7 @@ static bool glibc_find(const struct target *target)
     return glibc_image(target) != NULL;
 }
 
+// The two ways into the target, behind the types of memory.h.
 static int peek_process(void *context, uint64_t address, void *ret_data, size_t len)
 {
     return process_peek(context, address, ret_data, len);
@@ -34,6 +35,7 @@ static int count_process(void *context, const struct page_range *ranges, size_t 
     return error;
 }
 
+// Errors after which nothing more of this target can be read.
 static bool is_fatal(int error)
 {
     return error == -EPERM || error == -EACCES || error == -ESRCH || error == -ENOMEM;
@@ -47,6 +49,7 @@ static int arena_regions(const struct target *target, struct glibc_memory *memor
     const struct glibc_par *par = result->state.has_par ? &result->state.par : NULL;
     int error = -EBADMSG;
     for (int try = 0; try < ARENA_TRIES && error && !is_fatal(error); try++) {
+        // Each try sees one moment, not the pages of the last try.
         glibc_memory_forget(memory);
         error = glibc_arena_read(memory, result->state.kind, address, arena);
         if (!error && is_main)
@@ -68,6 +71,7 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
     int error = arena_regions(target, memory, result, address, is_main, &arena, &regions);
     if (is_fatal(error))
         return error;
+    // Its memory stays unclaimed and is said to be unread; the other arenas are none the worse.
     if (error) {
         result->unread_arenas++;
         return 0;
@@ -76,6 +80,7 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
         // The first chunk may begin within a page, behind what a static program took for itself.
         uint64_t start = regions.items[i].start & ~(memory->page_bytes - 1);
         error = target_claim(target, report, start, regions.items[i].end);
+        // The main arena's own structure lies in libc's data.
         if (!is_main)
             result->metadata_bytes += regions.items[i].first_chunk - regions.items[i].start;
     }
@@ -131,12 +136,15 @@ static int read_arenas(const struct target *target, struct glibc_memory *memory,
     return error;
 }
 
+// From the image to the report. What fails in between leaves an unread entry where that says more
+// than an error.
 static int read_all(const struct target *target, struct glibc_memory *memory,
                     const struct image *image, struct runtime_report *report)
 {
     struct glibc_result result = {
         .version = glibc_version(image, report->version, sizeof report->version)};
     int error = glibc_locate(target, memory, image, result.version, &result.state);
+    // Refuse rather than guess: without a main arena nothing is claimed.
     if (error == -ENOENT)
         error = report_add_unread(report, "glibc's arenas: no main arena in its data",
                                   "a layout of malloc_state that this version of ebb knows");
@@ -157,6 +165,7 @@ static int glibc_read(const struct target *target, struct runtime_report *ret_re
         return -ENOENT;
     text_copy(text_of("glibc"), ret_report->name, sizeof ret_report->name);
     text_copy(text_of(image->path ? image->path : ""), ret_report->place, sizeof ret_report->place);
+    // The target runs on this kernel, so that its pages are ours.
     long page_bytes = sysconf(_SC_PAGESIZE);
     uint64_t budget_ns = (uint64_t)target->budget_ms * 1000000;
     struct glibc_memory memory = {.peek = peek_process,

@@ -43,11 +43,13 @@ static struct totals totals_of(const struct glibc_result *result)
     return totals;
 }
 
+// Figures of different moments may cross; none goes below 0.
 static uint64_t minus(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
 
+// One line of the ledger.
 struct named_figure {
     const char *name;
     enum figure_unit unit;
@@ -72,6 +74,7 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
     const struct glibc_par *par = &result->state.par;
     uint64_t error = sum->free_error_bytes;
     uint64_t in_use = minus(sum->system_bytes, sum->free_bytes);
+    // What malloc_trim() could give back from the main arena's end, as mallinfo2 has it.
     uint64_t keepcost = result->arena_count ? result->arenas[0].top_bytes : 0;
     const struct named_figure figures[] = {
         {"arena", FIGURE_BYTES, sum->system_bytes, 0},
@@ -89,6 +92,7 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
         {"resident_free_pages_bytes", FIGURE_BYTES, sum->resident_bytes, sum->resident_error_bytes},
     };
     int result_code = add_figures(report, figures, sizeof figures / sizeof figures[0]);
+    // Without malloc_par no figure for mapped blocks is made up.
     if (result_code || !result->state.has_par)
         return result_code;
     const struct named_figure mapped[] = {
@@ -100,6 +104,7 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
     return add_figures(report, mapped, sizeof mapped / sizeof mapped[0]);
 }
 
+// One arena, in few words.
 static int add_arena(const char *prefix, const struct glibc_arena_survey *arena,
                      struct runtime_report *report)
 {
@@ -121,6 +126,7 @@ static int add_arena(const char *prefix, const struct glibc_arena_survey *arena,
 // The first arenas one by one, the others as one.
 static int add_arenas(const struct glibc_result *result, struct runtime_report *report)
 {
+    // A single arena is the totals once more.
     if (result->arena_count < 2)
         return 0;
     struct glibc_result rest = *result;
@@ -152,6 +158,7 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
         rss += report->claims[i].rss_bytes;
         lazy += report->claims[i].lazy_bytes;
     }
+    // The ends of free chunks hold headers and are resident with them.
     uint64_t slack = minus(sum->free_bytes, sum->whole_bytes);
     // No error is larger than all that is there.
     uint64_t slack_error = sum->free_error_bytes + sum->resident_error_bytes;
@@ -171,6 +178,7 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
     return error;
 }
 
+// What the figures leave out, each with what would help.
 static int add_unread(const struct glibc_result *result, const struct totals *totals,
                       struct runtime_report *report)
 {
@@ -209,6 +217,7 @@ int glibc_report_fill(const struct target *target, const struct glibc_result *re
                       struct runtime_report *report)
 {
     struct totals totals = totals_of(result);
+    // Arenas that were made and never used cost nothing.
     if (totals.holding > MANY_ARENAS)
         report->facts |= FACT_MANY_ARENAS;
     report->approximate = totals.approximate > 0 || result->unread_arenas > 0;

@@ -7,8 +7,8 @@
 #include "runtime/glibc/survey.h"
 
 struct glibc_result {
-    unsigned version; // 236 for 2.36, 0 unknown
-    struct glibc_state state;
+    unsigned version;                  // 236 for 2.36, 0 unknown
+    struct glibc_state state;          // where it was found
     struct glibc_arena_survey *arenas; // the main arena first
     size_t arena_count, arena_capacity;
     uint64_t unread_arenas;               // of the ring, whose memory could not be found

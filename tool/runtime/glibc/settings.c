@@ -6,6 +6,7 @@
 #include "proc/status.h"
 #include "runtime/glibc/result.h"
 
+// The environment at the start of the process, which is when glibc reads it.
 static int add_environment(const struct target *target, struct runtime_report *report)
 {
     static const char *const names[] = {
@@ -26,6 +27,7 @@ static int add_environment(const struct target *target, struct runtime_report *r
     return 0;
 }
 
+// Bytes and counts as they lie in memory, whoever has set them.
 static int add_value(struct runtime_report *report, const char *name, uint64_t value,
                      const char *note)
 {
@@ -39,6 +41,7 @@ int glibc_report_settings(const struct target *target, const struct glibc_result
 {
     int error = add_environment(target, report);
     const struct glibc_par *par = &result->state.par;
+    // Defaults differ by version: what was not read is not said.
     if (error || !result->state.has_par)
         return error;
     // free() of a mapped block raises both thresholds unless the user has set one.

@@ -39,6 +39,7 @@ static int survey_top(struct survey *survey)
     const struct glibc_arena *arena = survey->walk.arena;
     struct glibc_memory *memory = survey->walk.memory;
     uint64_t size;
+    // What an earlier pass has left.
     survey->top_bytes = survey->top_whole_bytes = survey->top_resident_bytes = 0;
     // Before its first chunk, an arena's top is a part of the arena itself.
     if (arena->system_bytes == 0 || arena->top == arena->bins_address - 16)
@@ -57,6 +58,7 @@ static int survey_top(struct survey *survey)
     uint64_t mask = memory->page_bytes - 1;
     struct page_range range = {(arena->top + TOP_HEADER_BYTES + mask) & ~mask,
                                (arena->top + size) & ~mask};
+    // A small top has no whole page to give.
     if (range.start >= range.end)
         return 0;
     survey->top_whole_bytes = range.end - range.start;
@@ -74,6 +76,7 @@ static int survey_lists(struct survey *survey)
     int error = glibc_bins_walk(&survey->walk, UNSORTED_BIN, UNSORTED_BIN, &survey->lists);
     if (error == -ETIME || error == -E2BIG)
         return error;
+    // A broken list is remembered, but the others are still counted.
     result = result ? result : error;
     survey->large_done = result == 0;
     error =
@@ -123,6 +126,7 @@ static int survey_cheaply(struct survey *survey)
     struct glibc_memory *memory = survey->walk.memory;
     uint64_t pages = glibc_regions_bytes(survey->walk.regions) / GLIBC_PAGE_BYTES;
     uint64_t now = glibc_now_ns(), in_order_ns = pages * PAGE_IN_ROW_NS;
+    // Room for both, or the second would have no time left.
     if (memory->deadline_ns == 0 || now + 2 * in_order_ns < memory->deadline_ns)
         survey->walk.give_up_ns = now + CHEAP_MIN_NS + in_order_ns / 2;
     int error = survey_lists(survey);
@@ -174,6 +178,7 @@ static void survey_conclude(const struct survey *survey, int error,
 {
     const struct glibc_tally *lists = &survey->lists;
     result->top_bytes = survey->top_bytes;
+    // mallinfo2 counts top as one chunk, whatever its size.
     result->free_chunks = lists->chunks + survey->estimated_chunks + 1;
     result->fast_chunks = survey->fast.chunks;
     result->fast_bytes = survey->fast.bytes;
