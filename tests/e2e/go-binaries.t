@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Real programs built with the Go versions that no distribution ships a toolchain of. They come from npm
-# packages and cannot be asked for their ReadMemStats, so their ledgers are held against themselves,
-# against the kernel's view of the heap, and against the lines that GODEBUG=gctrace=1 prints.
+# Real programs built with the Go versions that no distribution ships a toolchain of. They come from
+# npm packages and cannot be asked for their ReadMemStats, so their ledgers are held against
+# themselves, against the kernel's view of the heap, and against the lines of GODEBUG=gctrace=1.
 # timeout: 300
 import json
 import os

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Go program that holds live objects, garbage that was freed, and deep stacks, then stands still.
 //
-// It compiles with Go 1.11 and later. Arguments are key=value; see settings below. When it is at rest
-// it prints "ready"; then each byte on stdin is an order: 'm' prints runtime.ReadMemStats as one line
-// of JSON, 'g' collects, 'f' returns free memory, 'c' churns, 'q' ends it. Until the first 'm' the
-// program never calls ReadMemStats: several of the runtime's figures are stale before that.
+// It compiles with Go 1.15 and later. Arguments are key=value; see settings below. When it is at
+// rest it prints "ready"; then each byte on stdin is an order: 'm' prints runtime.ReadMemStats as
+// one line of JSON, 'g' collects, 'f' returns free memory, 'c' churns, 'q' ends it. Until the first
+// 'm' it never calls ReadMemStats: several of the runtime's figures are stale before that.
 package main
 
 import (

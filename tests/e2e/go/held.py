@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the Go tests and benches share: building held.go with each Go version, running it, asking ebb.
+# What the Go tests and benches share: building held.go with each Go version, running it, and
+# asking ebb.
 #
 # EBB_GO_VERSIONS ("1.19 1.24") limits the versions; the default is all that get-go can provide.
 import concurrent.futures
@@ -67,7 +68,7 @@ def go_command(version):
 
 
 def go_environment(cgo):
-    """No module, no other toolchain, no flags of the user's: what is built depends on this alone."""
+    """No module, no other toolchain, no flags of the user's: nothing else decides what is built."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GO")}
     env.update(GO111MODULE="off", GOTOOLCHAIN="local", GOFLAGS="", CGO_ENABLED="1" if cgo else "0",
                GOENV="off", GOPROXY="off", GOTELEMETRY="off")
@@ -164,8 +165,8 @@ def explain(pid):
 
 
 def difference(name, read, own):
-    """ebb's figure minus the program's. JSON's integers end at INT64_MAX: a NextGC of all ones (up to
-    Go 1.18, the collector off) is shown as that."""
+    """ebb's figure minus the program's. JSON's integers end at INT64_MAX: a NextGC of all ones (the
+    collector off, up to Go 1.18) is shown as that."""
     return read - (own if name in RATIOS else min(own, INT64_MAX))
 
 
