@@ -42,6 +42,13 @@ int opaque_claim_malloc(const struct target *target, const struct image *image, 
     return target_claim_rest(target, report, with_brk);
 }
 
+bool opaque_environment_is_lost(const struct target *target)
+{
+    struct text rest = target->environ_text, entry;
+    // What is written over it, a title or NULs, has no NAME=VALUE in the first entry.
+    return !text_next_field(&rest, '\0', &entry) || !text_contains(entry, "=");
+}
+
 int opaque_add_environment(const struct target *target, struct runtime_report *report,
                            const char *variable)
 {

@@ -22,6 +22,11 @@ int opaque_claim_malloc(const struct target *target, const struct image *image, 
 // True when the JVM, V8 or .NET is in the target: they map most memory themselves.
 bool opaque_has_managed(const struct target *target);
 
+// True when the target's environment at its start cannot be seen: no right to, or the program has
+// written its title over it, as redis, nginx and PostgreSQL do. Then a variable that is not found
+// proves nothing.
+bool opaque_environment_is_lost(const struct target *target);
+
 // Adds the variable as a setting when the target's environment has it. 0 or -ENOMEM.
 int opaque_add_environment(const struct target *target, struct runtime_report *report,
                            const char *variable);

@@ -127,7 +127,12 @@ static int add_settings(const struct target *target, const struct image *image,
     if (known && setting_version_from(&version, 5, 3) && read_linked(target, image, symbol, harder))
         sources[count++] =
             (struct jemalloc_source){text_of(harder), "linked malloc_conf_2_conf_harder"};
-    return jemalloc_settings_add(report, known ? &version : NULL, sources, count);
+    int error = jemalloc_settings_add(report, known ? &version : NULL, sources, count);
+    if (!error && opaque_environment_is_lost(target))
+        error = report_add_unread(report,
+                                  "jemalloc's settings in the environment: defaults may not hold",
+                                  "/proc/PID/environ, which this program has overwritten or hides");
+    return error;
 }
 
 static int jemalloc_read(const struct target *target, struct runtime_report *ret_report)

@@ -7,7 +7,7 @@
 
 #include "runtime/allocators/jemalloc_tree.h"
 
-enum { BLOCK_ALIGN = 2 << 20, BLOCKS_MAX = 65536, BACK_STEPS = 512 };
+enum { BLOCKS_MAX = 65536, BACK_STEPS = 512 };
 
 // What the walk gathers.
 struct walk {
@@ -32,23 +32,6 @@ static void walk_free(struct walk *walk)
         ranges_free(lists[i]);
 }
 
-// base_block_t: size, next, then the edata_t of the block itself, whose address lies inside the
-// block.
-static bool read_block(struct walk *walk, uint64_t block, uint64_t *ret_size, uint64_t *ret_next)
-{
-    uint64_t words[5]; // size, next, e_bits, e_addr, e_bsize
-    if (pages_read(&walk->pages, block, words, sizeof words))
-        return false;
-    uint64_t size = words[0], next = words[1], address = words[3];
-    if (size == 0 || size % BLOCK_ALIGN != 0 || size >> 40 || next % BLOCK_ALIGN != 0 || next >> 47)
-        return false;
-    if (address <= block || address > block + size || words[4] > size)
-        return false;
-    *ret_size = size;
-    *ret_next = next;
-    return true;
-}
-
 static bool block_known(const struct walk *walk, uint64_t address)
 {
     for (size_t i = walk->blocks.count; i-- > 0;)
@@ -62,10 +45,11 @@ static int add_blocks(struct walk *walk, uint64_t record)
 {
     if (block_known(walk, record))
         return 0;
-    uint64_t block = record & ~(uint64_t)(BLOCK_ALIGN - 1), size = 0, next = 0;
+    uint64_t block = record & ~(uint64_t)(JEMALLOC_BLOCK_ALIGN - 1), size = 0, next = 0;
     bool found = false;
-    for (int step = 0; step < BACK_STEPS && block >= BLOCK_ALIGN; step++, block -= BLOCK_ALIGN) {
-        found = read_block(walk, block, &size, &next) && record - block < size;
+    for (int step = 0; step < BACK_STEPS && block >= JEMALLOC_BLOCK_ALIGN;
+         step++, block -= JEMALLOC_BLOCK_ALIGN) {
+        found = jemalloc_block_read(&walk->pages, block, &size, &next) && record - block < size;
         if (found || !mappings_find(walk->target->mappings, block))
             break;
     }
@@ -74,7 +58,8 @@ static int add_blocks(struct walk *walk, uint64_t record)
         if (error)
             return error;
         block = next;
-        found = block != 0 && !block_known(walk, block) && read_block(walk, block, &size, &next);
+        found = block != 0 && !block_known(walk, block) &&
+                jemalloc_block_read(&walk->pages, block, &size, &next);
     }
     return 0;
 }
@@ -272,6 +257,9 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
     if (!error)
         error = add_figures(walk, report);
     report->approximate |= walk->bad_count > 0;
+    // Whatever the settings say: muzzy extents come from a lazy purge alone.
+    if (walk->state_bytes[EXTENT_MUZZY] > 0)
+        report->facts |= FACT_JEMALLOC_MUZZY | FACT_GIVES_LAZILY;
     return error;
 }
 

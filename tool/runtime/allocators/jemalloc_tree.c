@@ -16,8 +16,8 @@ enum {
     LEAF_SHIFT = PAGE_SHIFT + LEVEL_BITS, // a leaf covers 1 GiB
     SLAB_CLASSES = 36,
     SIZE_CLASSES = 232,
-    TRIES_MAX = 4096, // of child pointers in .bss
     KEYS_MAX = 256,
+    BLOCK_STEPS = 4,
     MAPPINGS_TRIED = 64,
     LOOKUPS_MAX = 4 << 20, // of all tries together, a fraction of a second
     PROBE_PAGES = 32,      // of a leaf, each 2 MiB of address space
@@ -200,13 +200,43 @@ struct bss {
     uint64_t start, end;
 };
 
+bool jemalloc_block_read(struct pages *pages, uint64_t block, uint64_t *ret_size,
+                         uint64_t *ret_next)
+{
+    // Size, next, then the block's own edata_t, whose address lies inside the block.
+    uint64_t words[5]; // size, next, e_bits, e_addr, e_bsize
+    if (pages_read(pages, block, words, sizeof words))
+        return false;
+    uint64_t size = words[0], next = words[1], address = words[3];
+    if (size == 0 || size % JEMALLOC_BLOCK_ALIGN != 0 || size >> 40 ||
+        next % JEMALLOC_BLOCK_ALIGN != 0 || next >> 47)
+        return false;
+    if (address <= block || address > block + size || words[4] > size)
+        return false;
+    *ret_size = size;
+    *ret_next = next;
+    return true;
+}
+
+// Leaves lie in blocks of jemalloc's tables: few other words of .bss point into one.
+static bool is_in_block(struct pages *pages, uint64_t leaf)
+{
+    uint64_t block = leaf & ~(uint64_t)(JEMALLOC_BLOCK_ALIGN - 1), size, next;
+    for (int step = 0; step < BLOCK_STEPS && block >= JEMALLOC_BLOCK_ALIGN;
+         step++, block -= JEMALLOC_BLOCK_ALIGN)
+        if (jemalloc_block_read(pages, block, &size, &next))
+            return leaf - block < size;
+    return false;
+}
+
 // Tries a word of .bss as the root's pointer to the leaf of each key.
 static bool try_child(const struct target *target, struct pages *pages, const struct keys *keys,
                       const struct bss *bss, uint64_t slot, uint64_t leaf,
                       struct jemalloc_tree *ret_tree)
 {
     const struct mapping *home = mappings_find(target->mappings, leaf);
-    if (!home || leaf % 64 != 0 || home->kind != MAPPING_ANONYMOUS || home->end - leaf < leaf_bytes)
+    if (!home || leaf % 64 != 0 || home->kind != MAPPING_ANONYMOUS ||
+        home->end - leaf < leaf_bytes || !is_in_block(pages, leaf))
         return false;
     for (size_t i = 0; i < keys->count; i++) {
         uint64_t offset = keys->key[i] * 8;
@@ -242,8 +272,7 @@ int jemalloc_tree_find(const struct target *target, const struct image *image, s
     struct keys keys;
     keys_collect(target, &keys);
     uint64_t words[PAGES_SIZE / 8];
-    unsigned tries = 0;
-    for (uint64_t at = bss.start; at < bss.end && tries < TRIES_MAX;) {
+    for (uint64_t at = bss.start; at < bss.end;) {
         size_t len = PAGES_SIZE - (size_t)(at % PAGES_SIZE);
         if (len > bss.end - at)
             len = (size_t)(bss.end - at) & ~(size_t)7;
@@ -252,12 +281,11 @@ int jemalloc_tree_find(const struct target *target, const struct image *image, s
         int error = pages_read(pages, at, words, len);
         if (error == -ETIME || error == -EPERM || error == -EACCES || error == -ESRCH)
             return error;
-        for (size_t i = 0; !error && i < len / 8 && tries < TRIES_MAX; i++) {
+        for (size_t i = 0; !error && i < len / 8; i++) {
             if (pages->lookups > LOOKUPS_MAX)
                 return -ETIME;
             if (words[i] < PAGES_SIZE || words[i] >> 47)
                 continue;
-            tries++;
             if (try_child(target, pages, &keys, &bss, at + i * 8, words[i], ret_tree))
                 return 0;
         }

@@ -47,6 +47,12 @@ int jemalloc_tree_at(const struct jemalloc_tree *tree, struct pages *pages, uint
 int jemalloc_tree_leaf(const struct jemalloc_tree *tree, struct pages *pages, uint64_t address,
                        uint64_t *ret_leaf);
 
+// A block of jemalloc's own tables (base_block_t) that begins at `block`: its size and the next
+// one, or 0. False when there is none. Blocks are aligned to JEMALLOC_BLOCK_ALIGN.
+enum { JEMALLOC_BLOCK_ALIGN = 2 << 20 };
+bool jemalloc_block_read(struct pages *pages, uint64_t block, uint64_t *ret_size,
+                         uint64_t *ret_next);
+
 // Bytes of a size class index, as sz_index2size() gives them; 0 beyond the classes. Pure.
 uint64_t jemalloc_class_bytes(unsigned index);
 

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Mallocs preloaded under one program: each is found and named with its version, its settings and
+# where they come from; glibc beside it keeps its own row.
+# timeout: 240
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "allocators"))
+import running as at  # noqa: E402
+from running import check, examine, library, running, runtime, setting, skip  # noqa: E402
+
+# library, name of the runtime, environment, then settings as (name, value, start of the source).
+CASES = [
+    ("libjemalloc.so.2", "jemalloc", {"MALLOC_CONF": "muzzy_decay_ms:1234,narenas:2"},
+     [("muzzy_decay_ms", "1234", "environment MALLOC_CONF"), ("narenas", "2",
+                                                              "environment MALLOC_CONF"),
+      ("dirty_decay_ms", "10000", "default of 5."), ("background_thread", "false",
+                                                     "default of 5.")]),
+    ("libtcmalloc_minimal.so.4", "tcmalloc", {"TCMALLOC_RELEASE_RATE": "7"},
+     [("release_rate", "7", "environment TCMALLOC_RELEASE_RATE"),
+      ("max_total_thread_cache_bytes", "33554432", "default of")]),
+    ("libtcmalloc.so.4", "tcmalloc", {}, [("release_rate", "1.0", "default of")]),
+    # The name is looked up in small letters, too, and the library's own table says what is in
+    # force.
+    ("libmimalloc.so.2", "mimalloc", {"mimalloc_page_reset": "1"},
+     [("page_reset", "1", "environment mimalloc_page_reset"), ("eager_commit_delay", "1",
+                                                               "default of 2.")]),
+]
+
+program = os.path.join(at.BUILD, "tests/programs/prog_alloc_mixed")
+for file, name, env, settings in CASES:
+    path = library(file)
+    if not path:
+        skip(file, f"{file} is not installed")
+        continue
+    with running([program], {"LD_PRELOAD": path, **env}) as (pid, _):
+        report, found = examine(file, pid, name)
+        if not report:
+            continue
+        check(found["version"] != "", f"{file}: the version is known", found)
+        for key, value, source in settings:
+            said = setting(found, key)
+            good = said[0] == value and said[1].startswith(source)
+            check(good, f"{file}: {key} is {value} by {source}", said)
+
+with running([program]) as (pid, _):
+    report, found = examine("no preload", pid, "glibc")
+    if report:
+        others = [each["name"] for each in report["runtimes"] if each["name"] != "glibc"]
+        check(not others, "no preload: nothing else is taken for a malloc", others)
+
+# A program that only speaks of jemalloc is not jemalloc: this very interpreter, holding its
+# strings.
+SPEAKS = ("text = ['<jemalloc>: Malformed conf string', 'mimalloc: error: ',"
+          " 'TCMALLOC_RELEASE_RATE']\n"
+          "import time; print('ready', flush=True); time.sleep(1000)")
+with running([sys.executable, "-c", SPEAKS]) as (pid, _):
+    report, found = examine("a program that speaks of mallocs", pid, "CPython")
+    for name in ("jemalloc", "tcmalloc"):
+        check(report and runtime(report, name) is None,
+              f"a program that speaks of {name} does not have it")
+sys.exit(at.finish())
