@@ -3,7 +3,7 @@
 # Every figure that ebb reads from outside against the program's own runtime.ReadMemStats, at rest,
 # for every Go version that can be had: plain, stripped, PIE, cgo, -race. Bytes within 64 KiB,
 # counts exact.
-# timeout: 900
+# timeout: 1200
 import os
 import sys
 import time

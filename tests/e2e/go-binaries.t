@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -99,6 +100,17 @@ def wait_for_rest(child):
     raise held.Failure("it does not come to rest")
 
 
+def children_of(pid):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as children:
+                found += map(int, children.read().split())
+        except OSError:
+            pass
+    return found
+
+
 def resident_heap(pid):
     """Bytes of Go's heap that are resident and not lazily freed."""
     total, inside = 0, False
@@ -159,16 +171,19 @@ def check(version, package, program, kind, folder):
     env = dict(os.environ, GODEBUG="gctrace=1", GOGC="75")
     with open(trace, "w", encoding="ascii") as stderr:
         child = subprocess.Popen(command_of(path, kind, folder), cwd=folder, stderr=stderr, env=env,
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                 start_new_session=True)
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         wait_for_rest(child)
         document, runtime = held.explain(child.pid)
         wrong = [] if runtime["version"] == version else [f"version {runtime['version']}"]
         return wrong + inconsistencies(document, runtime, child.pid) + check_trace(runtime, trace)
     finally:
-        os.killpg(child.pid, 9)
+        # A build tool's own child sits in a process group of its own.
+        left = children_of(child.pid)
+        child.kill()
         child.wait()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
 
 
 def main():
