@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plain glibc heap of one thread: small, fastbin-sized and large blocks, half of them freed; the
-// program takes some of the brk itself if told so. glibc_plain [sbrk]: then serves its figures on
-// stdin.
+// program takes some of the brk itself, or keeps it from growing, if told so.
+// glibc_plain [sbrk|blocked]: then serves its figures on stdin.
+#include <sys/mman.h>
+
 #include "glibc_self.h"
 
 enum { LARGE = 2000, SMALL = 10, TAKEN_EVERY = 500 };
@@ -18,6 +20,14 @@ static const void *lowest_above(void *const *blocks, int count, const void *addr
     return lowest;
 }
 
+// A page in the way of the brk: malloc goes on in mappings, and its heap is no longer in one piece.
+static int block_brk(void)
+{
+    uintptr_t page = ((uintptr_t)sbrk(0) + (2 << 20)) & ~(uintptr_t)(SELF_PAGE - 1);
+    return mmap((void *)page, SELF_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == MAP_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     static void *blocks[LARGE * (SMALL + 1)];
@@ -26,6 +36,8 @@ int main(int argc, char **argv)
     int takes = argc > 1 && strcmp(argv[1], "sbrk") == 0;
     int block_count = 0, start_count = 1;
     starts[0] = malloc(24);
+    if (argc > 1 && strcmp(argv[1], "blocked") == 0 && block_brk())
+        return 1;
     for (int i = 0; i < LARGE; i++) {
         blocks[block_count] = malloc(8000 + (size_t)i * 7);
         memset(blocks[block_count++], 1, 8000);

@@ -11,6 +11,8 @@ enum {
     // How many pages are looked at in search of lost blocks: some 50 ms.
     SEARCH_PAGES_MAX = 65536,
     SMALL_GAP_BYTES = 16 << 20,
+    // Small mappings of others that the kernel may have merged to the arena's.
+    MERGED_BYTES_MAX = 256 << 10,
 };
 
 // Memory as malloc gets it: private, anonymous, writable.
@@ -18,81 +20,6 @@ static bool is_heap_like(const struct mapping *mapping)
 {
     return (mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK) &&
            (mapping->flags & MAPPING_WRITE) && !(mapping->flags & MAPPING_SHARED);
-}
-
-// Takes the mapping that holds `address` for the arena's, unless that is known to be another's.
-static int add_mapping_of(const struct target *target, uint64_t address, uint64_t limit_bytes,
-                          struct glibc_regions *regions)
-{
-    const struct mapping *mapping = mappings_find(target->mappings, address);
-    if (!mapping || !is_heap_like(mapping) || mapping->kind == MAPPING_BRK ||
-        regions->count >= MAIN_REGIONS_MAX || glibc_regions_find(regions, address, 1) ||
-        mapping->end - mapping->start > limit_bytes ||
-        target_is_claimed(target, mapping->start, mapping->end))
-        return 0;
-    // Where its first chunk lies is not known, so it can be looked into by lists alone.
-    struct glibc_region region = {mapping->start, 0, mapping->end};
-    return glibc_regions_add(regions, &region);
-}
-
-// Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name
-// them.
-static int add_outside(const struct target *target, const struct glibc_arena *arena,
-                       struct glibc_regions *regions)
-{
-    uint64_t known = glibc_regions_bytes(regions);
-    int error = 0;
-    if (known < arena->system_bytes)
-        error = add_mapping_of(target, arena->top, arena->system_bytes - known, regions);
-    for (size_t i = 0; i < GLIBC_BINS * 2 && !error; i++) {
-        known = glibc_regions_bytes(regions);
-        if (known >= arena->system_bytes)
-            break;
-        error = add_mapping_of(target, arena->bins[i], arena->system_bytes - known, regions);
-    }
-    return error;
-}
-
-int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
-                       const struct glibc_arena *arena, const struct glibc_par *par,
-                       struct glibc_regions *ret_regions, uint64_t *ret_outside_bytes)
-{
-    struct glibc_regions regions = {0};
-    uint64_t start = 0, end = 0, size = 0;
-    int error = 0;
-    // A main arena without memory: threads came first, or another malloc serves the program.
-    if (arena->system_bytes == 0) {
-        *ret_regions = regions;
-        *ret_outside_bytes = 0;
-        return 0;
-    }
-    if (glibc_brk(target, &start, &end)) {
-        bool top_inside = arena->top >= start && arena->top < end;
-        if (top_inside && glibc_memory_read(memory, arena->top + 8, &size, sizeof size) == 0) {
-            size &= ~(uint64_t)SIZE_FLAGS;
-            // Behind top is what the program took with sbrk() itself.
-            if (size <= end - arena->top)
-                end = arena->top + size;
-        }
-        // Without malloc_par the start follows from the end, if the heap is in one piece.
-        uint64_t contiguous_start = end - arena->system_bytes;
-        if (par && par->sbrk_base >= start && par->sbrk_base < end)
-            start = par->sbrk_base;
-        else if (top_inside && contiguous_start >= start && contiguous_start < end)
-            start = contiguous_start;
-        struct glibc_region region = {start, (start + 15) & ~(uint64_t)15, end};
-        error = glibc_regions_add(&regions, &region);
-    }
-    if (!error)
-        error = add_outside(target, arena, &regions);
-    if (error) {
-        glibc_regions_free(&regions);
-        return error;
-    }
-    uint64_t known = glibc_regions_bytes(&regions);
-    *ret_outside_bytes = known < arena->system_bytes ? arena->system_bytes - known : 0;
-    *ret_regions = regions;
-    return 0;
 }
 
 // The end of the claim of `report` that holds `at` (ret_from = at), or the start of the first one
@@ -134,6 +61,88 @@ static bool next_gap(const struct target *target, const struct runtime_report *r
         at = upto;
     }
     return false;
+}
+
+// Takes the unclaimed memory around `address` for the arena's, if it is hardly more than what is
+// missing.
+static int add_memory_of(const struct target *target, const struct runtime_report *report,
+                         uint64_t address, uint64_t missing_bytes, struct glibc_regions *regions)
+{
+    const struct mapping *mapping = mappings_find(target->mappings, address);
+    if (!mapping || !is_heap_like(mapping) || mapping->kind == MAPPING_BRK ||
+        regions->count >= MAIN_REGIONS_MAX || glibc_regions_find(regions, address, 1))
+        return 0;
+    struct page_range gap = {0, mapping->start};
+    while (gap.end <= address) {
+        if (!next_gap(target, report, gap.end, mapping->end, &gap))
+            return 0;
+    }
+    if (gap.start > address || gap.end - gap.start > missing_bytes + MERGED_BYTES_MAX)
+        return 0;
+    // Where its first chunk lies is not known, so it can be looked into by lists alone.
+    struct glibc_region region = {gap.start, 0, gap.end};
+    return glibc_regions_add(regions, &region);
+}
+
+// Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name
+// them.
+static int add_outside(const struct target *target, const struct runtime_report *report,
+                       const struct glibc_arena *arena, struct glibc_regions *regions)
+{
+    uint64_t known = glibc_regions_bytes(regions);
+    int error = 0;
+    if (known < arena->system_bytes)
+        error = add_memory_of(target, report, arena->top, arena->system_bytes - known, regions);
+    for (size_t i = 0; i < GLIBC_BINS * 2 && !error; i++) {
+        known = glibc_regions_bytes(regions);
+        if (known >= arena->system_bytes)
+            break;
+        error = add_memory_of(target, report, arena->bins[i], arena->system_bytes - known, regions);
+    }
+    return error;
+}
+
+int glibc_main_regions(const struct target *target, const struct runtime_report *report,
+                       struct glibc_memory *memory, const struct glibc_arena *arena,
+                       const struct glibc_par *par, struct glibc_regions *ret_regions,
+                       uint64_t *ret_outside_bytes)
+{
+    struct glibc_regions regions = {0};
+    uint64_t start = 0, end = 0, size = 0;
+    int error = 0;
+    // A main arena without memory: threads came first, or another malloc serves the program.
+    if (arena->system_bytes == 0) {
+        *ret_regions = regions;
+        *ret_outside_bytes = 0;
+        return 0;
+    }
+    if (glibc_brk(target, &start, &end)) {
+        bool top_inside = arena->top >= start && arena->top < end;
+        if (top_inside && glibc_memory_read(memory, arena->top + 8, &size, sizeof size) == 0) {
+            size &= ~(uint64_t)SIZE_FLAGS;
+            // Behind top is what the program took with sbrk() itself.
+            if (size <= end - arena->top)
+                end = arena->top + size;
+        }
+        // Without malloc_par the start follows from the end, if the heap is in one piece.
+        uint64_t contiguous_start = end - arena->system_bytes;
+        if (par && par->sbrk_base >= start && par->sbrk_base < end)
+            start = par->sbrk_base;
+        else if (top_inside && contiguous_start >= start && contiguous_start < end)
+            start = contiguous_start;
+        struct glibc_region region = {start, (start + 15) & ~(uint64_t)15, end};
+        error = glibc_regions_add(&regions, &region);
+    }
+    if (!error)
+        error = add_outside(target, report, arena, &regions);
+    if (error) {
+        glibc_regions_free(&regions);
+        return error;
+    }
+    uint64_t known = glibc_regions_bytes(&regions);
+    *ret_outside_bytes = known < arena->system_bytes ? arena->system_bytes - known : 0;
+    *ret_regions = regions;
+    return 0;
 }
 
 // What the passes of the search share.

@@ -9,9 +9,10 @@
 // The stretches of the main arena: the brk from its first chunk to the end of its top chunk, and,
 // where the arena could not grow there, mappings that its lists lead to. `*ret_outside_bytes` is
 // what of its memory lies in none. 0 or -ENOMEM, -errno of the peek.
-int glibc_main_regions(const struct target *target, struct glibc_memory *memory,
-                       const struct glibc_arena *arena, const struct glibc_par *par,
-                       struct glibc_regions *ret_regions, uint64_t *ret_outside_bytes);
+int glibc_main_regions(const struct target *target, const struct runtime_report *report,
+                       struct glibc_memory *memory, const struct glibc_arena *arena,
+                       const struct glibc_par *par, struct glibc_regions *ret_regions,
+                       uint64_t *ret_outside_bytes);
 
 // Claims the blocks that malloc has mapped one by one, until they sum to what malloc_par says:
 // first those at the start of unclaimed anonymous memory and those that follow them, then, if some

@@ -42,9 +42,9 @@ static bool is_fatal(int error)
 }
 
 // Arena and its memory, both from the same moment. 0 or -errno.
-static int arena_regions(const struct target *target, struct glibc_memory *memory,
-                         struct glibc_result *result, uint64_t address, bool is_main,
-                         struct glibc_arena *arena, struct glibc_regions *ret_regions)
+static int arena_regions(const struct target *target, const struct runtime_report *report,
+                         struct glibc_memory *memory, struct glibc_result *result, uint64_t address,
+                         bool is_main, struct glibc_arena *arena, struct glibc_regions *ret_regions)
 {
     const struct glibc_par *par = result->state.has_par ? &result->state.par : NULL;
     int error = -EBADMSG;
@@ -53,8 +53,8 @@ static int arena_regions(const struct target *target, struct glibc_memory *memor
         glibc_memory_forget(memory);
         error = glibc_arena_read(memory, result->state.kind, address, arena);
         if (!error && is_main)
-            error =
-                glibc_main_regions(target, memory, arena, par, ret_regions, &result->outside_bytes);
+            error = glibc_main_regions(target, report, memory, arena, par, ret_regions,
+                                       &result->outside_bytes);
         else if (!error)
             error = glibc_heaps_read(memory, arena, result->state.kind,
                                      par ? par->huge_page_bytes : 0, ret_regions);
@@ -68,7 +68,7 @@ static int read_arena(const struct target *target, struct glibc_memory *memory,
 {
     struct glibc_arena arena;
     struct glibc_regions regions = {0};
-    int error = arena_regions(target, memory, result, address, is_main, &arena, &regions);
+    int error = arena_regions(target, report, memory, result, address, is_main, &arena, &regions);
     if (is_fatal(error))
         return error;
     // Its memory stays unclaimed and is said to be unread; the other arenas are none the worse.
