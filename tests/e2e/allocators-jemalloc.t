@@ -35,7 +35,7 @@ def against_mallctl(label, command, env):
 def static_programs(folder):
     """Yields (label, program) for the copies that can be built here."""
     source = os.path.join(at.SRC, "tests/programs/alloc_mixed.c")
-    archive, cc = at.library("libjemalloc.a"), at.compiler()
+    archive, cc = at.installed("libjemalloc.a"), at.compiler()
     if not archive or not cc:
         skip("static jemalloc", "no C compiler" if archive else "libjemalloc.a is not installed")
         return
@@ -89,15 +89,15 @@ def redis_muzzy(folder):
         check(muzzy and muzzy >= report["lazy_bytes"] - (1 << 20),
               "redis: jemalloc's muzzy covers the lazy pages",
               (muzzy, report["lazy_bytes"]))
-        allocated = [line for line in ask("info",
-                                          "memory").splitlines() if line.startswith("allocator_allocated:")]
+        memory = ask("info", "memory").splitlines()
+        allocated = [line for line in memory if line.startswith("allocator_allocated:")]
         inside = int(allocated[0].split(":")[1]) if allocated else None
         check(is_near(inside, ledger(found, "allocated"), 256 << 10),
               "redis: allocated is what redis says",
               (inside, ledger(found, "allocated")))
 
 
-shared = at.library("libjemalloc.so.2")
+shared = at.installed("libjemalloc.so.2")
 if shared:
     mixed = os.path.join(at.BUILD, "tests/programs/prog_alloc_mixed")
     against_mallctl("shared", [mixed], {"LD_PRELOAD": shared})

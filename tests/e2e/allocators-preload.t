@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "allocators"))
 import running as at  # noqa: E402
-from running import check, examine, library, running, runtime, setting, skip  # noqa: E402
+from running import check, examine, installed, running, runtime, setting, skip  # noqa: E402
 
 # library, name of the runtime, environment, then settings as (name, value, start of the source).
 CASES = [
@@ -30,7 +30,7 @@ CASES = [
 
 program = os.path.join(at.BUILD, "tests/programs/prog_alloc_mixed")
 for file, name, env, settings in CASES:
-    path = library(file)
+    path = installed(file)
     if not path:
         skip(file, f"{file} is not installed")
         continue

@@ -9,6 +9,7 @@
 
 enum { WINDOW_BYTES = 256 << 10 };
 
+// Rules name files, wherever a distribution puts them.
 const char *locate_file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -21,6 +22,8 @@ static const struct image_section *find_section(const struct image *image, const
     return section && section->size > 0 ? section : NULL;
 }
 
+// Windows overlap, so that a text across a border is found; nothing is mapped, so that a file that
+// shrinks meanwhile cannot end this program.
 bool locate_scan(const struct image *image, const char *section_name, size_t overlap,
                  locate_visit *visit, void *context)
 {
@@ -113,6 +116,7 @@ bool locate_has_markers(const struct image *image, const struct locate_marker *m
     return count > 0;
 }
 
+// Byte by byte: such strings are short, and the section may end right behind them.
 int locate_read_string(const struct image *image, uint64_t linked_address, char *ret_string,
                        size_t size)
 {
@@ -150,6 +154,7 @@ const struct image *locate_by_name(const struct target *target, const struct loc
     return NULL;
 }
 
+// Names come first: with them most processes are answered without a read.
 const struct image *locate_image(const struct target *target, const struct locate_rule *rule)
 {
     const struct image *named = locate_by_name(target, rule);

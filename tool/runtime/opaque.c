@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "runtime/locate.h"
 
+// Whatever a reader cannot take apart later is held by the runtime, never hidden.
 void opaque_name(struct runtime_report *report, const char *name, const struct image *image,
                  const char *version)
 {
@@ -17,11 +18,13 @@ void opaque_name(struct runtime_report *report, const char *name, const struct i
     report->rest_row = ROW_HELD;
 }
 
+// They come later in the table of readers, so their reports cannot be asked.
 bool opaque_has_managed(const struct target *target)
 {
     return jvm_reader.find(target) || v8_reader.find(target) || dotnet_reader.find(target);
 }
 
+// A claim on everything left is a strong one: it needs a malloc that serves the whole program.
 int opaque_claim_malloc(const struct target *target, const struct image *image, const char *library,
                         struct runtime_report *report, bool with_brk)
 {

@@ -17,6 +17,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+// The cache is 2 MiB, so that tables of a large heap are read once and this program stays small.
 int pages_init(struct pages *pages, struct process *process, unsigned budget_ms)
 {
     *pages = (struct pages){.process = process};
@@ -55,6 +56,7 @@ static int page_get(struct pages *pages, uint64_t page, const uint8_t **ret_data
     return 0;
 }
 
+// Reads may cross a page border; each half must be in memory.
 int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len)
 {
     uint8_t *to = ret_data;
@@ -82,6 +84,7 @@ int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value)
     return pages_read(pages, address, ret_value, sizeof *ret_value);
 }
 
+// Walks go upwards mostly, so that joining with the last one keeps lists short.
 int ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
 {
     struct page_range *last = ranges->count ? &ranges->items[ranges->count - 1] : NULL;
@@ -119,6 +122,7 @@ void ranges_sort(struct ranges *ranges)
     ranges->count = kept;
 }
 
+// One call for all: the kernel walks page tables once.
 int ranges_resident(struct process *process, const struct ranges *ranges, uint64_t *ret_bytes)
 {
     struct page_counts counts = {0};

@@ -11,6 +11,7 @@ static bool is_key_byte(char byte)
     return isalnum((unsigned char)byte) || byte == '_';
 }
 
+// As conf_next() does it: no blank is skipped, no quote is known.
 bool conf_next_pair(struct text *rest, struct text *ret_key, struct text *ret_value,
                     bool *ret_malformed)
 {
@@ -59,6 +60,7 @@ static bool take_magnitude(struct text *rest, uint64_t *ret_value)
     return true;
 }
 
+// Half a number is no number: jemalloc rejects a value with anything behind it.
 bool setting_number(struct text text, int64_t *ret_value)
 {
     bool negative = text_take_prefix(&text, "-");
@@ -86,6 +88,7 @@ static bool is_one_of(struct text text, const char *const *words)
     return false;
 }
 
+// Words are compared without regard to case, as mi_option_init() does.
 bool setting_mimalloc_value(struct text text, int64_t *ret_value)
 {
     static const char *const yes[] = {"1", "TRUE", "YES", "ON", NULL};
@@ -126,6 +129,7 @@ static bool take_component(struct text *rest, unsigned *ret_value)
     return true;
 }
 
+// A missing minor or patch is 0: "2.10" is a whole version.
 bool setting_version_parse(struct text text, struct setting_version *ret_version)
 {
     struct setting_version version = {0};

@@ -46,7 +46,7 @@ def find(*patterns):
     return None
 
 
-def library(name):
+def installed(name):
     return find(f"/usr/lib/*/{name}", f"/usr/lib/{name}", f"/usr/lib64/{name}")
 
 

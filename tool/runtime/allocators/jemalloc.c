@@ -19,6 +19,7 @@ static const struct locate_rule jemalloc_rule = {
     .markers = {{"<jemalloc>: Malformed", " conf string"}, {"<jemalloc>: Error in", " munmap(): "}},
 };
 
+// A name or two messages: no symbol table is walked, since a static copy may sit among millions.
 static bool jemalloc_find(const struct target *target)
 {
     return locate_image(target, &jemalloc_rule) != NULL;
@@ -34,6 +35,7 @@ struct jemalloc_names {
     char prefix[PREFIX_MAX];        // "", "je_"
 };
 
+// The version tells which defaults hold and whether the extents can be read.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -68,6 +70,8 @@ static bool visit_link(void *context, const char *data, size_t len, uint64_t lin
     return false;
 }
 
+// Everything that a prefix given to configure changes follows from the one string that the code
+// itself uses, so that a stripped copy under any prefix is read by its own names.
 static void read_names(const struct image *image, struct jemalloc_names *ret_names)
 {
     *ret_names = (struct jemalloc_names){0};
@@ -104,6 +108,8 @@ static bool read_linked(const struct target *target, const struct image *library
     return false;
 }
 
+// Gathers the option strings in the order in which jemalloc reads them: the last one wins. Where a
+// program hides its environment, the defaults below it are said to be doubtful.
 static int add_settings(const struct target *target, const struct image *image,
                         const struct jemalloc_names *names, struct runtime_report *report)
 {
@@ -135,6 +141,7 @@ static int add_settings(const struct target *target, const struct image *image,
     return error;
 }
 
+// Extents first: only where they cannot be read is the memory claimed as a whole.
 static int jemalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &jemalloc_rule);

@@ -32,6 +32,7 @@ static void walk_free(struct walk *walk)
         ranges_free(lists[i]);
 }
 
+// There are few blocks, and the last one found is the likeliest: no index is worth its code.
 static bool block_known(const struct walk *walk, uint64_t address)
 {
     for (size_t i = walk->blocks.count; i-- > 0;)
@@ -64,6 +65,7 @@ static int add_blocks(struct walk *walk, uint64_t record)
     return 0;
 }
 
+// Sorts an extent by state. Only its range and its counts are kept: a heap of ten GiB has millions.
 static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
 {
     uint64_t end = extent->address + extent->bytes;
@@ -128,6 +130,7 @@ static int walk_mapping(struct walk *walk, const struct mapping *mapping, uint64
     return 0;
 }
 
+// Mappings without resident pages are skipped: what is there cannot be in the account.
 static int walk_all(struct walk *walk)
 {
     uint64_t address = 0;
@@ -150,6 +153,7 @@ static int walk_all(struct walk *walk)
     return walk->bad_count > 16 + walk->extent_count / 50 ? -EBADMSG : 0;
 }
 
+// Precise ranges, not whole mappings: the kernel may have merged a neighbour's memory to them.
 static int claim_ranges(const struct target *target, struct runtime_report *report,
                         const struct ranges *ranges)
 {
@@ -166,6 +170,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+// Lazily freed bytes in the claims, which the parts must leave out.
 static uint64_t sum_lazy(const struct runtime_report *report)
 {
     uint64_t bytes = 0;
@@ -178,6 +183,7 @@ struct resident {
     uint64_t slabs, large, dirty, returned, blocks;
 };
 
+// What an extent counts need not be resident, so each list is measured by pagemap.
 static int measure(struct walk *walk, struct resident *ret_resident)
 {
     struct ranges *const lists[] = {&walk->slabs, &walk->large, &walk->dirty, &walk->returned,
@@ -193,6 +199,8 @@ static int measure(struct walk *walk, struct resident *ret_resident)
     return 0;
 }
 
+// Turns what is resident of each list into rows. An active extent holds objects and holes: counts
+// say how much is objects, and no more than is resident can be.
 static int add_parts(struct walk *walk, struct runtime_report *report,
                      const struct resident *resident)
 {
@@ -218,6 +226,7 @@ static int add_parts(struct walk *walk, struct runtime_report *report,
     return error;
 }
 
+// The ledger under the names that mallctl() has for it, so that the two can be compared.
 static int add_figures(const struct walk *walk, struct runtime_report *report)
 {
     uint64_t arenas = 0;
@@ -239,6 +248,7 @@ static int add_figures(const struct walk *walk, struct runtime_report *report)
     return error ? error : report_add_count(report, "extents", walk->extent_count);
 }
 
+// Claims and parts are added after the walk, so that a refused walk leaves nothing behind.
 static int fill_report(struct walk *walk, struct runtime_report *report)
 {
     ranges_sort(&walk->blocks);
@@ -263,6 +273,7 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
     return error;
 }
 
+// A walk that failed half way must not leave half a claim: the caller falls back to the whole.
 int jemalloc_extents_read(const struct target *target, const struct image *image,
                           struct runtime_report *report)
 {

@@ -98,6 +98,7 @@ static const char *default_value(const struct option *option, const struct setti
     return strcmp(option->name, "retain") == 0 ? "true" : NULL;
 }
 
+// What is set stands before the version's default; an unknown default is left out, not guessed.
 static int add_option(struct runtime_report *report, const struct option *option,
                       const struct setting_version *version, const struct found_value *found)
 {
@@ -129,6 +130,7 @@ static int add_malformed(struct runtime_report *report, const struct jemalloc_so
     return report_add_setting(report, "not read by jemalloc", what, source->name);
 }
 
+// Before 5.0 there was no muzzy state: pages were given back at once.
 static void set_facts(struct runtime_report *report, const struct setting_version *version,
                       const struct found_value *found)
 {
@@ -140,6 +142,7 @@ static void set_facts(struct runtime_report *report, const struct setting_versio
         report->facts |= FACT_JEMALLOC_MUZZY | FACT_GIVES_LAZILY;
 }
 
+// The order of the report is that of the tables, whatever the order in the strings.
 int jemalloc_settings_add(struct runtime_report *report, const struct setting_version *version,
                           const struct jemalloc_source *sources, size_t count)
 {

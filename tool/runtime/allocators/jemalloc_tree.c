@@ -39,6 +39,7 @@ uint64_t jemalloc_class_bytes(unsigned index)
     return base + base / 4 * (step + 1);
 }
 
+// A field of a packed word; widths are below 32.
 static unsigned bits(uint64_t word, unsigned shift, unsigned width)
 {
     return (unsigned)((word >> shift) & ((1u << width) - 1));
@@ -82,6 +83,7 @@ static uint64_t element_record(uint64_t element)
     return element & 0x00007fffffffff80u;
 }
 
+// The proof that all trust rests on: the record that a page leads to names that very page.
 static int extent_at(struct pages *pages, uint64_t element, uint64_t address,
                      struct jemalloc_extent *ret_extent)
 {
@@ -152,6 +154,7 @@ static bool leaf_fits(struct pages *pages, uint64_t leaf, const struct mapping *
     return false;
 }
 
+// Where extents can be: writable private memory of which something is resident.
 static bool is_heap(const struct mapping *mapping)
 {
     return mapping->kind == MAPPING_ANONYMOUS && (mapping->flags & MAPPING_WRITE) &&
@@ -164,6 +167,7 @@ struct keys {
     size_t count;
 };
 
+// Mappings are in order, so equal indices are neighbours.
 static void keys_collect(const struct target *target, struct keys *keys)
 {
     keys->count = 0;
@@ -250,6 +254,7 @@ static bool try_child(const struct target *target, struct pages *pages, const st
     return false;
 }
 
+// The root is 2 MiB of .bss: a smaller section cannot have it.
 static bool bss_of(const struct image *image, struct bss *ret_bss)
 {
     const struct image_section *section = image_section(image, ".bss");
@@ -263,6 +268,8 @@ static bool bss_of(const struct image *image, struct bss *ret_bss)
     return true;
 }
 
+// Absent pages of .bss were never written and hold no pointer; they are passed over, not faulted
+// in.
 int jemalloc_tree_find(const struct target *target, const struct image *image, struct pages *pages,
                        struct jemalloc_tree *ret_tree)
 {

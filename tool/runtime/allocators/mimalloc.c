@@ -7,7 +7,6 @@
 
 #include "runtime/locate.h"
 #include "runtime/allocators/mimalloc_options.h"
-#include "runtime/allocators/mimalloc_segments.h"
 #include "runtime/opaque.h"
 
 static const struct locate_rule mimalloc_rule = {
@@ -16,6 +15,7 @@ static const struct locate_rule mimalloc_rule = {
                 {"environment option mimalloc_%s has", " an invalid value"}},
 };
 
+// The two messages are in every build, also where statistics and checks are compiled out.
 static bool mimalloc_find(const struct target *target)
 {
     return locate_image(target, &mimalloc_rule) != NULL;
@@ -55,6 +55,7 @@ static void version_text(unsigned number, const struct mimalloc_options *options
         snprintf(ret_text, size, "3");
 }
 
+// The options come from the library's own table, since programs set them by calls as well.
 static int mimalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &mimalloc_rule);
@@ -69,9 +70,6 @@ static int mimalloc_read(const struct target *target, struct runtime_report *ret
         report_add_unread(ret_report, "mimalloc's options in force", "ptrace read access");
     error = mimalloc_options_add(target, &options, ret_report);
     if (error)
-        return error;
-    error = mimalloc_segments_read(target, version, ret_report);
-    if (error == 0 || error == -ENOMEM)
         return error;
     return opaque_claim_malloc(target, image, "libmimalloc", ret_report, false);
 }

@@ -20,6 +20,7 @@ enum {
     DATA_MAX = 8 << 20
 };
 
+// An entry is believed when its index is the expected one and its name is a name in the same image.
 static bool read_entry(const struct target *target, const struct image *image, uint64_t entry,
                        uint32_t index, struct mimalloc_option *ret_option)
 {
@@ -57,6 +58,7 @@ static bool read_table(const struct target *target, const struct image *image, u
     return false;
 }
 
+// .data is small; each word of it that points to the first option's name may be the table's start.
 int mimalloc_options_read(const struct target *target, const struct image *image,
                           struct mimalloc_options *ret_options)
 {
@@ -130,6 +132,8 @@ static bool find_variable(const struct target *target, const char *name, char *r
     return proc_environ_find(target->environ_text, ret_variable, ret_value);
 }
 
+// The value in force stands before what the environment says; the environment is named as its
+// source only where the two agree.
 static int add_one(const struct target *target, const char *name,
                    const struct mimalloc_option *option, struct runtime_report *report,
                    int64_t *ret_value)
@@ -155,6 +159,7 @@ static int add_one(const struct target *target, const char *name,
     return report_add_setting(report, name, value, source);
 }
 
+// Options of all versions are asked for: those that this one lacks are not in its table.
 int mimalloc_options_add(const struct target *target, const struct mimalloc_options *options,
                          struct runtime_report *report)
 {

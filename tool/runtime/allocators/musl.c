@@ -21,6 +21,7 @@ static const uint16_t size_classes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 
 static const struct locate_marker static_markers[] = {{"No error", " information"},
                                                       {"Not a", " tty"}};
 
+// The table of size classes is data that malloc itself reads: it is there whenever malloc is.
 static bool is_static_musl(const struct image *image)
 {
     uint64_t at;
@@ -28,6 +29,8 @@ static bool is_static_musl(const struct image *image)
            locate_has_markers(image, static_markers, 2);
 }
 
+// The loader and the C library are one file, which distributions name differently: its banner
+// decides.
 static const struct image *musl_image(const struct target *target)
 {
     for (size_t i = 0; target->images && i < target->images->count; i++) {
@@ -53,6 +56,7 @@ struct version_search {
     char version[24];
 };
 
+// A short string of digits and two dots, beginning with 0 or 1, alone between two NULs.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -75,6 +79,7 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
     return false;
 }
 
+// Where another malloc is in the program, musl's own has nothing to hold.
 static int musl_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = musl_image(target);

@@ -23,6 +23,8 @@ static const struct locate_rule google_rule = {
     .markers = {{"tcmalloc.per_cpu_", "caches_active"}, {"tcmalloc.pageheap_unmapped", "_bytes"}},
 };
 
+// The two share names and ancestry, but no option: gperftools speaks through its variables,
+// Google's through its properties.
 static const struct image *tcmalloc_image(const struct target *target, bool *ret_is_google)
 {
     const struct image *image = locate_image(target, &gperftools_rule);
@@ -70,6 +72,7 @@ static const char *const other_variables[] = {
     "TCMALLOC_TRANSFER_NUM_OBJ",
 };
 
+// Read once when the library is loaded, so the environment at the start is what holds.
 static int add_variable(const struct target *target, const struct variable *variable,
                         struct runtime_report *report)
 {
@@ -86,6 +89,7 @@ static int add_variable(const struct target *target, const struct variable *vari
     return report_add_setting(report, variable->setting, value, source);
 }
 
+// release_rate decides how soon free spans go back; the cache limit how much threads may keep.
 static int add_gperftools_settings(const struct target *target, struct runtime_report *report)
 {
     int error = report_add_setting(report, "implementation", "gperftools", "its strings");
@@ -96,6 +100,7 @@ static int add_gperftools_settings(const struct target *target, struct runtime_r
     return error;
 }
 
+// Its parameters are set by calls in the program, which leave no trace outside.
 static int add_google_settings(const struct target *target, struct runtime_report *report)
 {
     int error = report_add_setting(report, "implementation", "Google's TCMalloc", "its strings");
@@ -105,6 +110,7 @@ static int add_google_settings(const struct target *target, struct runtime_repor
     return error ? error : opaque_add_environment(target, report, "TCMALLOC_PERCPU_CACHES");
 }
 
+// Its page heap has no form that can be proved from outside: the memory is held, until it is asked.
 static int tcmalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     bool is_google;

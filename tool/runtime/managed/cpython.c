@@ -27,6 +27,8 @@ static const struct image *cpython_image(const struct target *target)
     return image_find_symbols(main_image, names, 2, symbols) == 2 ? main_image : NULL;
 }
 
+// Interpreters that embed Python link the library; the program itself counts only when it is
+// python.
 static bool cpython_find(const struct target *target)
 {
     return cpython_image(target) != NULL;
@@ -77,6 +79,7 @@ static bool visit_patch(void *context, const char *data, size_t len, uint64_t li
     return false;
 }
 
+// Major and minor decide the shapes of arenas; the patch level is for people.
 static bool read_version(const struct image *image, struct setting_version *ret_version,
                          bool *ret_has_patch)
 {
@@ -94,6 +97,7 @@ static bool read_version(const struct image *image, struct setting_version *ret_
     return true;
 }
 
+// These three change where objects come from or what each one costs.
 static int add_settings(const struct target *target, struct runtime_report *report)
 {
     static const char *const variables[] = {"PYTHONMALLOC", "PYTHONTRACEMALLOC", "PYTHONDEVMODE"};
@@ -121,6 +125,7 @@ static int add_unread(const struct target *target, struct runtime_report *report
                                     : "nothing that helps is known: no table of arenas was found");
 }
 
+// Only arenas are claimed: what CPython takes from malloc stands under malloc's name.
 static int cpython_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = cpython_image(target);

@@ -15,6 +15,7 @@ enum {
     DATA_MAX = 16 << 20
 };
 
+// The radix tree of 3.10 brought larger arenas and pools.
 bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *ret_shape)
 {
     bool is_three = major == 3;
@@ -90,6 +91,7 @@ static void walk_free(struct walk *walk)
     ranges_free(&walk->idle);
 }
 
+// An arena lies in writable private memory, in one mapping.
 static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
 {
     const struct mapping *mapping = mappings_find(target->mappings, start);
@@ -119,6 +121,7 @@ static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
     return ranges_add(&walk->used, pool, pool + walk->shape->pool_bytes);
 }
 
+// Pools below pool_address were carved off and have headers; above it memory was never touched.
 static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
 {
     const struct pymalloc_shape *shape = walk->shape;
@@ -208,6 +211,7 @@ static bool is_array(struct walk *walk, uint64_t array)
     return agreeing > 0;
 }
 
+// The first word that proves to be the array ends the search: there is one main interpreter.
 static int find_in_section(struct walk *walk, const struct image *image, const char *name)
 {
     const struct image_section *section = image_section(image, name);
@@ -233,6 +237,7 @@ static int find_in_section(struct walk *walk, const struct image *image, const c
     return -ENOENT;
 }
 
+// Counts say what is in use, pagemap says what is resident; the smaller one is in the account.
 static int fill_report(struct walk *walk, struct runtime_report *report)
 {
     uint64_t used = 0, idle = 0;
@@ -265,6 +270,8 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
     return error;
 }
 
+// Pools that do not know their arena are a few in a running program. More of them mean a wrong
+// shape.
 int pymalloc_read(const struct target *target, const struct image *image,
                   const struct pymalloc_shape *shape, struct runtime_report *report)
 {

@@ -34,6 +34,7 @@ static void read_version(const struct image *image, char *ret_version, size_t si
     }
 }
 
+// Settings of runtimeconfig.json are not read: the environment stands before them.
 static int dotnet_read(const struct target *target, struct runtime_report *ret_report)
 {
     static const char *const settings[] = {

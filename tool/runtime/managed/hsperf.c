@@ -20,6 +20,7 @@ enum {
     ENTRY_BYTES = 20,
 };
 
+// Words may lie unaligned and in the other byte order.
 static uint32_t word_at(const struct hsperf *hsperf, size_t offset)
 {
     uint32_t word;
@@ -27,6 +28,7 @@ static uint32_t word_at(const struct hsperf *hsperf, size_t offset)
     return hsperf->swapped ? __builtin_bswap32(word) : word;
 }
 
+// Every offset is checked against the bytes that are there: the JVM may be anybody's.
 int hsperf_open(struct text file, struct hsperf *ret_hsperf)
 {
     static const unsigned char magic[4] = {0xca, 0xfe, 0xc0, 0xc0};
@@ -86,6 +88,7 @@ static int entry_at(const struct hsperf *hsperf, size_t offset, struct entry *re
     return 0;
 }
 
+// Entries follow each other by their lengths, which are at least an entry's head: the walk ends.
 static int find_entry(const struct hsperf *hsperf, const char *name, struct entry *ret_entry)
 {
     size_t offset = hsperf->first_entry;
@@ -104,6 +107,7 @@ static int find_entry(const struct hsperf *hsperf, const char *name, struct entr
     return -ENOENT;
 }
 
+// The value may be unaligned in a damaged file: it is copied out.
 int hsperf_find_long(const struct hsperf *hsperf, const char *name, int64_t *ret_value)
 {
     struct entry entry;

@@ -17,6 +17,7 @@
 
 static const struct locate_rule jvm_rule = {.names = {"libjvm.so"}};
 
+// Every launcher and every program that embeds the JVM loads this library.
 static bool jvm_find(const struct target *target)
 {
     return locate_by_name(target, &jvm_rule) != NULL;
@@ -87,6 +88,7 @@ static bool sum_spaces(const struct hsperf *hsperf, const char *what, uint64_t *
     return found;
 }
 
+// Counters that this collector does not have are left out.
 static int add_heap_figures(struct runtime_report *report, const struct hsperf *hsperf)
 {
     uint64_t bytes;
@@ -104,6 +106,7 @@ static int add_heap_figures(struct runtime_report *report, const struct hsperf *
     return error;
 }
 
+// Without the data (it can be switched off) version and settings still come from elsewhere.
 static int add_hsperf(const struct target *target, struct runtime_report *report)
 {
     size_t len = 0;
@@ -130,6 +133,7 @@ static int add_hsperf(const struct target *target, struct runtime_report *report
     return error;
 }
 
+// The JVM reads JAVA_TOOL_OPTIONS first and _JAVA_OPTIONS last; the source stands beside each.
 static int add_texts(const struct target *target, struct runtime_report *report)
 {
     static const char *const variables[] = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS",
@@ -162,6 +166,7 @@ static void read_release(const struct image *image, char *ret_version, size_t si
     ret_version[strcspn(ret_version, ")")] = '\0';
 }
 
+// Which part of the heap is garbage only the collector knows: its memory is held.
 static int jvm_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_by_name(target, &jvm_rule);

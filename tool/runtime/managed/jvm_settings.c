@@ -13,6 +13,7 @@ static const char *const memory_words[] = {
     "StackSize", "ZUncommit", "Periodic",     "NativeMemoryTracking",
 };
 
+// There are a thousand -XX options: those with such a word decide what stays resident.
 static bool is_about_memory(struct text option)
 {
     for (size_t i = 0; i < sizeof memory_words / sizeof memory_words[0]; i++)
@@ -73,6 +74,7 @@ static bool takes_value(struct text argument)
     return false;
 }
 
+// What follows the main class is the program's own, even where it looks like an option.
 int jvm_settings_from_arguments(struct runtime_report *report, struct text cmdline)
 {
     struct text argument;
@@ -94,6 +96,7 @@ int jvm_settings_from_arguments(struct runtime_report *report, struct text cmdli
     return 0;
 }
 
+// Splits as the JVM does: quotes join, and vanish.
 int jvm_settings_from_variable(struct runtime_report *report, struct text value, const char *source)
 {
     char word[256];

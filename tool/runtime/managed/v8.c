@@ -14,6 +14,8 @@ static const struct locate_rule v8_rule = {
     .markers = {{"max size of the old", " space (in Mbytes)"}, {"semi_space_growth", "_factor"}},
 };
 
+// node and chromium have hundreds of MiB: one section of one file is searched, and the texts come
+// early.
 static const struct image *v8_image(const struct target *target)
 {
     const struct image *named = locate_by_name(target, &v8_rule);
@@ -44,6 +46,7 @@ static bool is_version(struct text text)
            text_starts_with(text, "-electron.") || text_starts_with(text, " (candidate)");
 }
 
+// The version is a literal of its own; the first one that has its form is V8's.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -83,6 +86,7 @@ static int add_argument(struct runtime_report *report, struct text arguments, ch
     return 0;
 }
 
+// NODE_OPTIONS stands for node; other hosts pass flags on the command line.
 static int add_settings(const struct target *target, struct runtime_report *report)
 {
     enum { CMDLINE_MAX = 256 << 10 };
@@ -97,6 +101,7 @@ static int add_settings(const struct target *target, struct runtime_report *repo
     return error;
 }
 
+// Pages of the heap have no header that can be proved from outside: the memory is held.
 static int v8_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = v8_image(target);
