@@ -17,11 +17,13 @@ static const uint64_t ARENAS_END = UINT64_C(0x10000000000);
 static const uint64_t UNTOUCHED_WORTH_BYTES = 4 << 20;
 enum { UNTOUCHED_WORTH_PART = 50 };
 
+// Sizes come from readings at different moments: every sum and difference is kept in bounds.
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
+// A difference that a target in motion cannot make negative.
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -35,6 +37,9 @@ static void cut(uint64_t *bytes, uint64_t *deficit)
     *deficit -= step;
 }
 
+// The measured rows are fixed first. What the ledger says of the rest is then cut to what is
+// there, from
+// the rows that are most likely to be untouched.
 void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure *measure,
                    struct go_heap_split *ret_split)
 {
@@ -85,6 +90,9 @@ static void claimed_bytes(const struct runtime_report *report, uint64_t *ret_res
     }
 }
 
+// Empty rows are left out. Each error is bounded by the ledger's own figure: a row of a few KiB
+// is not
+// uncertain by megabytes.
 static int add_heap_parts(struct runtime_report *report, const struct go_memstats *stats,
                           const struct go_heap_split *split, bool by_pages)
 {
@@ -115,6 +123,7 @@ static int add_heap_parts(struct runtime_report *report, const struct go_memstat
     return 0;
 }
 
+// Ranges may span several mappings, and mappings may hold parts that are only reserved.
 static int claim_ranges(const struct target *target, const struct page_range *ranges, size_t count,
                         struct runtime_report *report)
 {
@@ -168,6 +177,7 @@ static int account_heap(const struct target *target, const struct go_runtime *ru
     return error ? error : add_heap_parts(report, stats, &split, !pages_error);
 }
 
+// The order matters: a claim takes only what is left, so the most exact ones come first.
 int go_account_report(const struct target *target, const struct go_runtime *runtime,
                       const struct go_memstats *stats, uint64_t deadline_ns,
                       struct runtime_report *report)
@@ -192,6 +202,7 @@ int go_account_report(const struct target *target, const struct go_runtime *runt
     return error;
 }
 
+// Beside C code only the addresses where Go puts its arenas are certain to be Go's.
 int go_account_report_opaque(const struct target *target, const struct go_runtime *runtime,
                              struct runtime_report *report)
 {

@@ -36,6 +36,7 @@ static uint64_t add_sum(uint64_t sum, const void *data, size_t len)
 }
 static const uint64_t SUM_START = UINT64_C(0xcbf29ce484222325);
 
+// An ebb with other fields, or other names for them, must not read this one's entries.
 static uint64_t names_sum(void)
 {
     uint64_t sum = SUM_START;
@@ -47,6 +48,7 @@ static uint64_t names_sum(void)
     return sum;
 }
 
+// Hexadecimal, so that no byte of a hostile build id can become a path.
 static void set_key(struct go_cache_key *key, const uint8_t *id, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
@@ -57,6 +59,7 @@ static void set_key(struct go_cache_key *key, const uint8_t *id, size_t len)
     }
 }
 
+// Go linked without an external linker has no ELF build id before 1.24.
 int go_cache_key_of(const struct image *image, struct go_cache_key *ret_key)
 {
     if (image->build_id_len > 0) {
@@ -75,6 +78,7 @@ int go_cache_key_of(const struct image *image, struct go_cache_key *ret_key)
     return 0;
 }
 
+// Relative paths are ignored, as the XDG base directory specification says.
 int go_cache_directory(char *ret_path, size_t size)
 {
     const char *base = getenv("XDG_CACHE_HOME");
@@ -123,6 +127,7 @@ static int open_directory(bool make)
     return fd;
 }
 
+// Size and sums catch truncation and damage, the key a file that was renamed.
 static bool entry_is_ours(const struct entry *entry, const struct go_cache_key *key)
 {
     return memcmp(entry->magic, ENTRY_MAGIC, sizeof entry->magic) == 0 &&
@@ -133,6 +138,7 @@ static bool entry_is_ours(const struct entry *entry, const struct go_cache_key *
            go_layout_is_sane(&entry->layout);
 }
 
+// O_NONBLOCK: somebody may have put a pipe there.
 int go_cache_load(const struct go_cache_key *key, struct go_layout *ret_layout)
 {
     int directory = open_directory(false);
@@ -151,6 +157,7 @@ int go_cache_load(const struct go_cache_key *key, struct go_layout *ret_layout)
     return 0;
 }
 
+// O_EXCL: a temporary file is never shared with another ebb.
 static int write_entry(int directory, const char *name, const struct entry *entry)
 {
     int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -160,6 +167,7 @@ static int write_entry(int directory, const char *name, const struct entry *entr
     return close(fd) != 0 || written != (ssize_t)sizeof *entry ? -EIO : 0;
 }
 
+// A reader sees the old entry or the new one, never half of one.
 int go_cache_save(const struct go_cache_key *key, const struct go_layout *layout)
 {
     int directory = open_directory(true);

@@ -16,18 +16,14 @@ static const uint64_t LAST_GC_MIN_NS = 1400000000000000000u;
 static const uint64_t CLOCK_SLACK_NS = 3600u * 1000000000u;
 static const uint64_t CYCLES_MAX = 1000000000;
 
-static bool at_most(uint64_t value, uint64_t limit)
-{
-    return value <= limit;
-}
-
 // A field that the version does not have fits everything.
 static bool field_at_most(const struct go_runtime *runtime, const struct go_ledger *ledger,
                           enum go_field_id id, uint64_t limit)
 {
-    return !go_has(runtime, id) || at_most(ledger->values[id], limit);
+    return !go_has(runtime, id) || ledger->values[id] <= limit;
 }
 
+// The marks of the last collection agree with each other and with the clock.
 static bool collections_fit(const struct go_ledger *ledger, const struct go_limits *limits)
 {
     uint64_t last = ledger->values[GO_MEMSTATS_LAST_GC_UNIX];
@@ -44,6 +40,7 @@ static bool collections_fit(const struct go_ledger *ledger, const struct go_limi
     return fraction >= 0 && fraction <= 1 && (fraction == 0 || fraction > 1e-12);
 }
 
+// No table of Go's is larger than the whole address space, and some are never empty.
 static bool sizes_fit(const struct go_runtime *runtime, const struct go_ledger *ledger,
                       const struct go_limits *limits)
 {
@@ -85,15 +82,16 @@ static bool old_heap_fits(const struct go_runtime *runtime, const struct go_ledg
     return nearly_equal(sys, inuse + ledger->values[GO_MEMSTATS_HEAP_IDLE]);
 }
 
+// The shards' sums. A program that has barely started has counted no small object yet: its
+// caches have.
 static bool delta_fits(const struct go_runtime *runtime, const struct go_delta *delta,
                        const struct go_limits *limits)
 {
     if (!go_has(runtime, GO_DELTA))
         return true;
     uint64_t used = delta->in_heap + delta->in_stacks + delta->in_work_bufs;
-    if (!at_most(delta->committed, limits->vm_size_bytes) ||
-        !at_most(delta->released, limits->vm_size_bytes) || !at_most(used, limits->vm_size_bytes) ||
-        delta->in_heap == 0)
+    if (delta->committed > limits->vm_size_bytes || delta->released > limits->vm_size_bytes ||
+        used > limits->vm_size_bytes || delta->in_heap == 0)
         return false;
     if (delta->in_heap % GO_PAGE_BYTES != 0 || delta->in_stacks % 2048 != 0)
         return false;
@@ -118,6 +116,7 @@ static int read_object(const struct go_runtime *runtime, enum go_object object,
     return go_ledger_read_once(&only, ledger);
 }
 
+// Values, then what they say of each other.
 static bool check_memstats(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     struct go_ledger ledger;
@@ -126,12 +125,14 @@ static bool check_memstats(const struct go_runtime *runtime, const struct go_lim
            old_heap_fits(runtime, &ledger) && delta_fits(runtime, &ledger.delta, limits);
 }
 
+// GOGC; -1 is off.
 static bool percent_fits(uint64_t word)
 {
     int32_t percent = (int32_t)(uint32_t)word;
     return percent >= -1 && percent <= 100000000;
 }
 
+// The pacer's figures (1.17 on); from 1.19 on it keeps the sizes of the heap, in whole pages.
 static bool check_controller(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     struct go_ledger ledger;
@@ -181,6 +182,7 @@ static bool span_fits(const struct go_runtime *runtime, uint64_t address,
            (state != 1 || used <= elements) && limits->is_mapped(limits->context, start);
 }
 
+// A sample over the whole list: the first spans of a wrong list may well look right.
 static bool spans_fit(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     struct go_slice spans;
@@ -218,6 +220,7 @@ static bool ranges_fit(const struct go_runtime *runtime, const struct go_limits 
     return true;
 }
 
+// mheap_ is mostly pointers and a few sums, so its lists are followed.
 static bool check_heap(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     uint64_t spans, caches;
@@ -255,6 +258,7 @@ static bool processor_fits(const struct go_runtime *runtime, uint64_t processor,
     return true;
 }
 
+// A slice of processors is only believed when each leads to a cache full of spans.
 static bool check_allp(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     struct go_slice processors;
@@ -271,6 +275,7 @@ static bool check_allp(const struct go_runtime *runtime, const struct go_limits 
     return true;
 }
 
+// One way to check for each variable; types have no address.
 bool go_check_object(const struct go_runtime *runtime, enum go_object object,
                      const struct go_limits *limits)
 {
@@ -310,6 +315,7 @@ static const char *check_identities(const struct go_runtime *runtime,
     return NULL;
 }
 
+// What cannot be seen from one variable alone: the sums across them.
 const char *go_check_ledger(const struct go_runtime *runtime, const struct go_ledger *ledger,
                             const struct go_limits *limits)
 {

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 
+// Few ranges: a search would cost more than it saves.
 int go_targets_in_range(const struct go_targets *targets, uint64_t address)
 {
     for (size_t i = 0; i < targets->range_count; i++) {
@@ -17,6 +18,7 @@ int go_targets_in_range(const struct go_targets *targets, uint64_t address)
     return 0;
 }
 
+// Only addresses in data are kept, which drops almost every false operand.
 static int target_add(struct go_targets *targets, uint64_t address)
 {
     if (targets->count >= GO_TARGETS_MAX || !go_targets_in_range(targets, address))
@@ -53,6 +55,7 @@ static unsigned immediate_bytes(uint8_t opcode, uint8_t modrm)
     }
 }
 
+// Every byte is tried as a ModRM: finding where instructions begin would need a disassembler.
 static int add_amd64(struct go_targets *targets, uint64_t address, const uint8_t *code, size_t len)
 {
     for (size_t i = 1; i + 5 <= len; i++) {
@@ -111,6 +114,7 @@ static int add_arm64(struct go_targets *targets, uint64_t address, const uint8_t
     return 0;
 }
 
+// Unknown machines add nothing, and the vote then finds nothing.
 int go_targets_add_code(struct go_targets *targets, uint16_t machine, uint64_t address,
                         const uint8_t *code, size_t len)
 {
@@ -121,12 +125,14 @@ int go_targets_add_code(struct go_targets *targets, uint16_t machine, uint64_t a
     return 0;
 }
 
+// For qsort and bsearch.
 static int compare_u64(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
+// Code mentions a field many times; it has one vote.
 void go_targets_sort(struct go_targets *targets)
 {
     if (targets->count == 0)
@@ -140,12 +146,14 @@ void go_targets_sort(struct go_targets *targets)
     targets->count = kept;
 }
 
+// The vote and its tests ask for exact addresses.
 int go_targets_has(const struct go_targets *targets, uint64_t address)
 {
     return targets->count > 0 && bsearch(&address, targets->items, targets->count,
                                          sizeof *targets->items, compare_u64) != NULL;
 }
 
+// The ranges stay: they are the caller's.
 void go_targets_free(struct go_targets *targets)
 {
     free(targets->items);

@@ -21,12 +21,14 @@ struct walk {
     struct go_layout *layout;
 };
 
+// Both members and variables name their type this way.
 static bool type_of(Dwarf_Die *die, Dwarf_Die *ret_type)
 {
     Dwarf_Attribute attribute;
     return dwarf_attr(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, ret_type);
 }
 
+// Bounded: a hostile file may let a typedef name itself.
 static bool skip_typedefs(Dwarf_Die *type)
 {
     for (unsigned i = 0; i < TYPE_DEPTH_MAX; i++) {
@@ -41,6 +43,7 @@ static bool skip_typedefs(Dwarf_Die *type)
     return false;
 }
 
+// A constant in most versions of DWARF, an expression of one operation in the oldest.
 static bool member_offset(Dwarf_Die *member, uint64_t *ret_offset)
 {
     Dwarf_Attribute attribute;
@@ -125,6 +128,7 @@ static bool variable_address(Dwarf_Die *variable, uint64_t *ret_address)
     return true;
 }
 
+// Some objects were renamed between versions.
 static bool name_is_listed(const char *list, const char *name)
 {
     struct text rest = text_of(list), item;
@@ -158,6 +162,7 @@ static void note_die(struct walk *walk, Dwarf_Die *die)
     }
 }
 
+// Types and variables of a package are direct children of its unit.
 static void walk_unit(struct walk *walk, Dwarf_Die *unit)
 {
     Dwarf_Die die;
@@ -170,6 +175,7 @@ static void walk_unit(struct walk *walk, Dwarf_Die *unit)
     }
 }
 
+// There may be several units named runtime: one per compiler run.
 static void walk_units(struct walk *walk)
 {
     Dwarf_Off offset = 0, next;
@@ -230,6 +236,7 @@ static struct go_field find_field(struct walk *walk, enum go_field_id id)
     return none;
 }
 
+// Everything is looked up in one pass over the units; the fields follow from the types found.
 int go_dwarf_walk(int fd, struct go_layout *ret_layout)
 {
     struct go_layout layout = {0};

@@ -17,6 +17,7 @@
 enum { CHILD_CPU_SECONDS = 10, CHILD_FOUND_NOTHING = 3 };
 enum { OFFSET_MAX = 16 << 20, SIZE_MAX_BYTES = 1 << 28 };
 
+// The child, and a cache, may hand over anything: offsets are used for reading memory later.
 bool go_layout_is_sane(const struct go_layout *layout)
 {
     for (unsigned i = 0; i < GO_FIELD_COUNT; i++) {
@@ -49,18 +50,16 @@ static rlim_t child_memory_bytes(void)
 #endif
 }
 
-static void limit(int resource, rlim_t value)
-{
-    const struct rlimit limits = {value, value};
-    setrlimit(resource, &limits);
-}
-
 // Runs in the child and never returns.
 static _Noreturn void child_main(int fd, int pipe_fd)
 {
-    limit(RLIMIT_AS, child_memory_bytes());
-    limit(RLIMIT_CPU, CHILD_CPU_SECONDS);
-    limit(RLIMIT_CORE, 0);
+    const struct rlimit memory = {child_memory_bytes(), child_memory_bytes()};
+    const struct rlimit seconds = {CHILD_CPU_SECONDS, CHILD_CPU_SECONDS};
+    const struct rlimit none = {0, 0};
+    // A limit that cannot be set leaves the wall clock, which the parent holds.
+    setrlimit(RLIMIT_AS, &memory);
+    setrlimit(RLIMIT_CPU, &seconds);
+    setrlimit(RLIMIT_CORE, &none);
     struct go_layout layout;
     int error = go_dwarf_walk(fd, &layout);
     // The record is smaller than a pipe's atomic write.
@@ -108,6 +107,7 @@ static int child_end(pid_t child, int error)
                : -EBADMSG;
 }
 
+// ebb has one thread, so the child may allocate after fork.
 int go_dwarf_walk_apart(int fd, unsigned wall_ms, struct go_layout *ret_layout)
 {
     int pipe_fds[2];
@@ -142,6 +142,7 @@ static int adopt_classes(const struct go_layout *layout, struct go_version_row *
     return 0;
 }
 
+// The cache first: the walk is the slowest part of the whole reader.
 int go_dwarf_locate(const struct image *image, unsigned wall_ms, struct go_runtime *runtime)
 {
     struct go_layout layout;

@@ -9,6 +9,7 @@
 
 enum { PAGE_BYTES = 4096 };
 
+// Addresses are words from a foreign memory: anything may be in them.
 int go_extents_add(struct go_extents *extents, uint64_t start, uint64_t bytes)
 {
     uint64_t end;
@@ -28,12 +29,14 @@ int go_extents_add(struct go_extents *extents, uint64_t start, uint64_t bytes)
     return error;
 }
 
+// For qsort.
 static int compare_ranges(const void *a, const void *b)
 {
     const struct page_range *x = a, *y = b;
     return (x->start > y->start) - (x->start < y->start);
 }
 
+// In place: the kept ranges never overtake the ones to come.
 void go_extents_merge(struct go_extents *extents, uint64_t gap_bytes)
 {
     if (extents->count == 0)
@@ -52,6 +55,7 @@ void go_extents_merge(struct go_extents *extents, uint64_t gap_bytes)
     extents->count = last + 1;
 }
 
+// Leaves an empty set that can be used again.
 void go_extents_free(struct go_extents *extents)
 {
     free(extents->items);

@@ -58,6 +58,7 @@ static uint64_t computed_goal(const struct go_runtime *runtime, const struct go_
     return goal;
 }
 
+// The goal is a field up to 1.18, and computed when it is asked for since.
 static uint64_t next_gc(const struct go_runtime *runtime, const struct go_ledger *ledger)
 {
     if (go_has(runtime, GO_CONTROLLER_GC_PERCENT_HEAP_GOAL))
@@ -119,6 +120,9 @@ static void compute_objects(const struct go_runtime *runtime, const struct go_le
     stats->frees = frees + tiny;
 }
 
+// What Go took from the system, by purpose. Stacks and work buffers lie in pages of the heap,
+// and are
+// counted apart from it.
 static void compute_system(const struct go_runtime *runtime, const struct go_ledger *ledger,
                            struct go_memstats *stats)
 {
@@ -138,6 +142,7 @@ static void compute_system(const struct go_runtime *runtime, const struct go_led
                  stats->buckhash_sys + stats->gc_sys + stats->other_sys;
 }
 
+// In the order of readmemstats_m, so that the two can be laid side by side.
 void go_ledger_compute(const struct go_runtime *runtime, const struct go_ledger *ledger,
                        struct go_memstats *ret_stats)
 {

@@ -53,6 +53,7 @@ static int pair_in_memory(const struct target *target, const struct image *image
     return -ENOENT;
 }
 
+// The name may stand in other texts too; only dbgvars points to it together with its length.
 int go_knob_find(const struct target *target, const struct image *image, const char *name,
                  uint64_t *ret_address)
 {
@@ -117,6 +118,7 @@ static bool knob_in_environment(const struct target *target, const char *name, i
     return found;
 }
 
+// Values are text in a report, as users write them in the environment.
 static int add_number(struct runtime_report *report, const char *name, int64_t value,
                       const char *source)
 {
@@ -125,6 +127,8 @@ static int add_number(struct runtime_report *report, const char *name, int64_t v
     return report_add_setting(report, name, text, source);
 }
 
+// As it is in force: it may have been changed since the start, which the environment does not
+// show.
 static int report_madvdontneed(const struct target *target, const struct image *image,
                                const struct go_runtime *runtime, struct runtime_report *report)
 {
@@ -158,6 +162,8 @@ static int report_harddecommit(const struct target *target, const struct image *
     return add_number(report, "GODEBUG harddecommit", value, "runtime.debug");
 }
 
+// From the pacer, or from the variable of 1.16 and older; the environment has only the start
+// value.
 static int report_percent(const struct target *target, const struct go_runtime *runtime,
                           const struct go_ledger *ledger, struct runtime_report *report)
 {
@@ -190,6 +196,7 @@ static int report_percent(const struct target *target, const struct go_runtime *
                                      : "default (may have been changed since)");
 }
 
+// GOMEMLIMIT came with 1.19; the largest number stands for no limit.
 static int report_limit(const struct go_runtime *runtime, const struct go_ledger *ledger,
                         struct runtime_report *report)
 {
@@ -202,6 +209,7 @@ static int report_limit(const struct go_runtime *runtime, const struct go_ledger
     return add_number(report, "GOMEMLIMIT", (int64_t)limit, source);
 }
 
+// Settings are told even when the ledger is refused.
 int go_knobs_report(const struct target *target, const struct image *image,
                     const struct go_runtime *runtime, const struct go_ledger *ledger,
                     struct runtime_report *report)

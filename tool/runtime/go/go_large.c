@@ -15,12 +15,14 @@ struct large {
     size_t count, capacity;
 };
 
+// For qsort.
 static int compare_u64(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
+// For qsort.
 static int compare_ranges(const void *a, const void *b)
 {
     const struct page_range *x = a, *y = b;
@@ -51,6 +53,7 @@ static int read_spans(const struct go_runtime *runtime, uint64_t **ret_spans, si
     return 0;
 }
 
+// State and size decide; a span of stacks or a small one is of no interest.
 static int note_span(const struct go_runtime *runtime, const uint8_t *span, size_t len,
                      struct large *large)
 {
@@ -69,6 +72,7 @@ static int note_span(const struct go_runtime *runtime, const uint8_t *span, size
     return error;
 }
 
+// Many records lie in one window, since the addresses ascend.
 static int collect_large(const struct go_runtime *runtime, const uint64_t *spans, size_t count,
                          uint64_t deadline_ns, struct large *large)
 {
@@ -89,6 +93,8 @@ static int collect_large(const struct go_runtime *runtime, const uint64_t *spans
     return error;
 }
 
+// What is swapped out is not in memory either, and not untouched: it counts as absent here,
+// like in Rss.
 int go_large_untouched(const struct go_runtime *runtime, struct process *process,
                        uint64_t deadline_ns, uint64_t *ret_bytes)
 {

@@ -22,6 +22,7 @@ static bool is_scalar(const struct go_runtime *runtime, enum go_field_id id)
     return go_field_names[id].object < GO_OBJECT_VARIABLES && (size == 4 || size == 8);
 }
 
+// A variable that was not found leaves zeros; one that cannot be read fails the reading.
 static int read_values(const struct go_runtime *runtime, struct go_ledger *ledger)
 {
     for (unsigned i = 0; i < GO_FIELD_COUNT; i++) {
@@ -51,6 +52,7 @@ static uint64_t delta_word(const struct go_runtime *runtime, enum go_field_id id
     return value;
 }
 
+// Generations are only shards of one sum: which one is current does not matter.
 static void delta_add(const struct go_runtime *runtime, struct go_delta *delta, const uint8_t *data,
                       size_t len)
 {
@@ -79,6 +81,8 @@ static void delta_add(const struct go_runtime *runtime, struct go_delta *delta, 
     }
 }
 
+// Three pieces rather than one: a reader inside the target may rotate them between two
+// readings.
 static int read_delta(const struct go_runtime *runtime, struct go_delta *delta)
 {
     uint64_t address = go_field_address(runtime, GO_DELTA);
@@ -160,6 +164,7 @@ static uint64_t cache_word(const struct go_runtime *runtime, enum go_field_id id
     return value;
 }
 
+// A copy of the whole cache, so that its fields belong to one moment.
 static int read_cache(const struct go_runtime *runtime, struct go_caches *caches, uint64_t address)
 {
     uint8_t cache[CACHE_BYTES_MAX];
@@ -186,6 +191,7 @@ static int read_cache(const struct go_runtime *runtime, struct go_caches *caches
     return 0;
 }
 
+// ReadMemStats empties the caches of allp, and of nobody else.
 static int read_caches(const struct go_runtime *runtime, struct go_caches *caches)
 {
     struct go_slice processors;
@@ -211,6 +217,8 @@ static int read_caches(const struct go_runtime *runtime, struct go_caches *cache
     return 0;
 }
 
+// Counters first, caches last: what moves from a cache to a counter in between is missed, not
+// doubled.
 int go_ledger_read_once(const struct go_runtime *runtime, struct go_ledger *ret_ledger)
 {
     memset(ret_ledger, 0, sizeof *ret_ledger);
@@ -224,6 +232,7 @@ int go_ledger_read_once(const struct go_runtime *runtime, struct go_ledger *ret_
     return error;
 }
 
+// Two readings that agree are as good as a stopped world.
 int go_ledger_read(const struct go_runtime *runtime, unsigned tries, struct go_ledger *ret_ledger,
                    bool *ret_steady)
 {

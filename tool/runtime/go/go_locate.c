@@ -111,6 +111,7 @@ static const char *const code_functions[] = {
 enum { CGO_FUNCTION = 0, RACE_FUNCTION = 1, MARK_FUNCTIONS = 2 };
 enum { CODE_FUNCTIONS = sizeof code_functions / sizeof code_functions[0] };
 
+// Without the others figures get less exact; without these there are none.
 static bool object_is_needed(const struct go_runtime *runtime, enum go_object object)
 {
     switch (object) {
@@ -124,6 +125,7 @@ static bool object_is_needed(const struct go_runtime *runtime, enum go_object ob
     }
 }
 
+// However the addresses were found, nothing is believed before this.
 const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits *limits)
 {
     static const char *const wrong[] = {
@@ -211,6 +213,7 @@ static int elect(const struct go_targets *targets, enum go_object object,
     return count < 0 ? count : 0;
 }
 
+// For stripped images. The deadline holds for the table of functions, which may be huge.
 static int locate_by_code(const struct target *target, const struct image *image,
                           const struct go_limits *limits, uint64_t deadline_ns,
                           struct go_runtime *runtime)
@@ -271,6 +274,7 @@ static unsigned dwarf_wall_ms(uint64_t deadline_ns)
     return left_ms < WALL_MAX_MS ? (unsigned)left_ms : WALL_MAX_MS;
 }
 
+// The table is tried first since it is ten times faster and smaller than debug information.
 int go_locate(const struct target *target, const struct image *image,
               const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime,
               const char **ret_reason)

@@ -14,11 +14,13 @@
 // The smallest page of any kernel that ebb runs on: steps of it never straddle two pages.
 enum { PAGE_BYTES = 4096 };
 
+// One name for all sources.
 int go_memory_read(const struct go_memory *memory, uint64_t address, void *ret_data, size_t len)
 {
     return memory->read(memory->context, address, ret_data, len);
 }
 
+// Little endian, like every machine that is read here.
 int go_memory_u64(const struct go_memory *memory, uint64_t address, uint64_t *ret_value)
 {
     uint64_t value;
@@ -28,6 +30,7 @@ int go_memory_u64(const struct go_memory *memory, uint64_t address, uint64_t *re
     return error;
 }
 
+// Never faults a page in.
 static int read_process(void *context, uint64_t address, void *ret_data, size_t len)
 {
     return process_peek(context, address, ret_data, len);
@@ -58,6 +61,7 @@ static int read_page(void *context, uint64_t address, void *data, size_t len)
 // Reads what lies within one page, when the range as a whole could not be read.
 typedef int page_reader(void *context, uint64_t address, void *data, size_t len);
 
+// Stops at the first page that has no answer.
 static int read_by_pages(page_reader *read_one, void *context, uint64_t address, void *ret_data,
                          size_t len)
 {
@@ -75,6 +79,7 @@ static int read_by_pages(page_reader *read_one, void *context, uint64_t address,
     return 0;
 }
 
+// Pages one by one only after the whole was refused: mostly all of it is there.
 static int read_live(void *context, uint64_t address, void *ret_data, size_t len)
 {
     const struct go_live_memory *live = context;
@@ -87,6 +92,7 @@ struct go_memory go_memory_of_live(struct go_live_memory *live)
     return (struct go_memory){read_live, live};
 }
 
+// A page of the image that was never touched cannot have been relocated.
 static int read_loaded_page(void *context, uint64_t address, void *data, size_t len)
 {
     const struct go_loaded_memory *loaded = context;
@@ -96,6 +102,7 @@ static int read_loaded_page(void *context, uint64_t address, void *data, size_t 
     return error;
 }
 
+// As read_live(), with the file behind it.
 static int read_loaded(void *context, uint64_t address, void *ret_data, size_t len)
 {
     const struct go_loaded_memory *loaded = context;
@@ -119,6 +126,7 @@ struct go_memory go_memory_of_image(const struct image *image)
     return (struct go_memory){read_image, (void *)(uintptr_t)image};
 }
 
+// Checked like memory of a process: nothing partial.
 static int read_buffer(void *context, uint64_t address, void *ret_data, size_t len)
 {
     const struct go_buffer_memory *buffer = context;
@@ -136,6 +144,7 @@ struct go_memory go_memory_of_buffer(struct go_buffer_memory *buffer)
     return (struct go_memory){read_buffer, buffer};
 }
 
+// Too large for the stack of a reader that nests two of them.
 struct go_window *go_window_new(const struct go_memory *memory, uint64_t limit)
 {
     struct go_window *window = malloc(sizeof *window);
@@ -168,6 +177,7 @@ static int window_fill(struct go_window *window, uint64_t address)
     return error;
 }
 
+// The view lasts until the window moves.
 int go_window_view(struct go_window *window, uint64_t address, const uint8_t **ret_data,
                    size_t *ret_len)
 {
@@ -182,6 +192,7 @@ int go_window_view(struct go_window *window, uint64_t address, const uint8_t **r
     return 0;
 }
 
+// Reads across the window's end move it on.
 int go_window_read(struct go_window *window, uint64_t address, void *ret_data, size_t len)
 {
     uint8_t *out = ret_data;
@@ -200,6 +211,7 @@ int go_window_read(struct go_window *window, uint64_t address, void *ret_data, s
     return 0;
 }
 
+// Not the clock of the day, which may be set.
 uint64_t go_now_ns(void)
 {
     struct timespec now;
@@ -207,6 +219,7 @@ uint64_t go_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+// Cheap enough for every window, not for every entry.
 bool go_deadline_passed(uint64_t deadline_ns)
 {
     return deadline_ns != 0 && go_now_ns() > deadline_ns;

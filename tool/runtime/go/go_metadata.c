@@ -35,6 +35,7 @@ struct collection {
     struct go_extents *extents;
 };
 
+// Tables are never in files or shared memory.
 static const struct mapping *anonymous_at(const struct target *target, uint64_t address)
 {
     const struct mapping *mapping = mappings_find(target->mappings, address);
@@ -68,6 +69,7 @@ static int collect_words(const struct collection *to, const uint64_t *words, siz
     return 0;
 }
 
+// What cannot be read is left out: less is claimed then, never too much.
 static int collect_object(const struct collection *to, uint64_t start, uint64_t bytes)
 {
     uint64_t words[STEP_WORDS + 2];
@@ -162,6 +164,7 @@ static int collect_chunks(const struct collection *to)
     return 0;
 }
 
+// Caches are cut from the persistent chunks, but a P may be the only one to know.
 static int collect_caches(const struct collection *to)
 {
     const struct go_runtime *runtime = to->runtime;
@@ -198,6 +201,7 @@ static size_t chunk_list_length(const struct collection *to, uint64_t head, uint
     return holds_span ? length : 0;
 }
 
+// The length was counted before: a list that grows meanwhile does not run away.
 static int collect_chunk_list(const struct collection *to, uint64_t head, size_t length)
 {
     int error = 0;
@@ -233,6 +237,8 @@ static int collect_persistent_in(const struct collection *to, uint64_t start, ui
     return collect_chunk_list(to, best, best_length);
 }
 
+// The head is a variable without a type that could be checked; the list that hangs on it can
+// be.
 static int collect_persistent(const struct collection *to)
 {
     const struct go_runtime *runtime = to->runtime;
@@ -256,6 +262,7 @@ static int collect_persistent(const struct collection *to)
     return 0;
 }
 
+// From the most certain to the least; all of it is merged in the end.
 int go_metadata_collect(const struct target *target, const struct go_runtime *runtime,
                         struct go_extents *extents)
 {
@@ -297,6 +304,7 @@ static int claim_extent(const struct target *target, struct runtime_report *repo
     return 0;
 }
 
+// Merged extents still cross mappings of others: each mapping is looked at again.
 int go_metadata_claim(const struct target *target, const struct go_runtime *runtime,
                       struct runtime_report *report)
 {
@@ -310,6 +318,7 @@ int go_metadata_claim(const struct target *target, const struct go_runtime *runt
     return error;
 }
 
+// Its addresses are fixed by the sanitizer's layout, and no allocator asks for them.
 int go_metadata_claim_race(const struct target *target, struct runtime_report *report)
 {
     const struct page_range shadow = {RACE_START, RACE_END};

@@ -19,11 +19,13 @@ enum { MATCHES_MAX = 256, SCAN_MAX_BYTES = 256 << 20 };
 // minpc, maxpc, then text and the data borders.
 enum { SLICES_1_2 = 3, SLICES_1_16 = 6, WORDS_BEFORE_TEXT = 3 };
 
+// Borders that leave the image belong to something else.
 static bool range_is_inside(uint64_t start, uint64_t end, uint64_t low, uint64_t high)
 {
     return start <= end && start >= low && end <= high;
 }
 
+// Two pointers into the table, at the right distance, happen nowhere else.
 int go_module_parse(const struct go_pclntab *table, const uint64_t words[GO_MODULE_WORDS],
                     uint64_t low, uint64_t high, struct go_module *ret_module)
 {
@@ -54,6 +56,7 @@ static int read_file(void *context, uint64_t address, void *ret_data, size_t len
     return image_read(image, address - image->bias, ret_data, len);
 }
 
+// Which source has the true bytes of a table.
 static struct go_memory module_memory(struct go_loaded_memory *loaded,
                                       enum go_pclntab_format format)
 {
@@ -105,6 +108,7 @@ static int search_table(const struct target *target, const struct image *image,
     return -ENOENT;
 }
 
+// A section may be there by name and hold nonsense: the search is the second chance.
 static int find_table(const struct target *target, const struct image *image,
                       struct go_pclntab *ret_table)
 {
@@ -117,6 +121,7 @@ static int find_table(const struct target *target, const struct image *image,
     return search_table(target, image, ret_table);
 }
 
+// Reads as much as is looked at.
 static int try_module(const struct go_memory *memory, const struct image *image,
                       const struct go_pclntab *table, uint64_t address,
                       struct go_module *ret_module)
@@ -164,6 +169,7 @@ static int module_in_mapping(const struct target *target, const struct image *im
     return -ENOENT;
 }
 
+// Two passes over few mappings; the budget holds for each.
 static int module_in_memory(const struct target *target, const struct image *image,
                             const struct go_pclntab *table, uint64_t deadline_ns,
                             struct go_module *ret_module)
@@ -189,6 +195,7 @@ static int module_in_memory(const struct target *target, const struct image *ima
     return -ENOENT;
 }
 
+// The table first, then the data that points to it.
 int go_module_find(const struct target *target, const struct image *image, uint64_t deadline_ns,
                    struct go_module *ret_module)
 {
@@ -201,6 +208,7 @@ int go_module_find(const struct target *target, const struct image *image, uint6
     return module_in_memory(target, image, &table, deadline_ns, ret_module);
 }
 
+// From 1.18 on functions count from the start of the text, which only the module data has.
 int go_module_functions(const struct target *target, const struct image *image,
                         const struct go_module *module, const char *const *names, size_t count,
                         uint64_t deadline_ns, struct go_function *ret_functions)

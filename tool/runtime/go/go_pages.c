@@ -16,11 +16,13 @@ enum {
     ARENA_LOOKUPS_MAX = 1 << 16
 };
 
+// Bit n of the array is page n, on every little-endian machine.
 static bool bit_is_set(const uint64_t *bits, unsigned page)
 {
     return bits[page / 64] >> (page % 64) & 1;
 }
 
+// Go leaves a page marked as scavenged while it is allocated: allocation decides.
 static enum go_page_state page_state(const struct go_chunk *chunk, unsigned page)
 {
     if (bit_is_set(chunk->allocated, page))
@@ -28,6 +30,7 @@ static enum go_page_state page_state(const struct go_chunk *chunk, unsigned page
     return bit_is_set(chunk->scavenged, page) ? GO_PAGES_RETURNED : GO_PAGES_KEPT;
 }
 
+// Runs rather than pages: a chunk mostly has a handful of them.
 unsigned go_chunk_run(const struct go_chunk *chunk, unsigned page, enum go_page_state *ret_state)
 {
     enum go_page_state state = page_state(chunk, page);
@@ -38,6 +41,7 @@ unsigned go_chunk_run(const struct go_chunk *chunk, unsigned page, enum go_page_
     return end - page;
 }
 
+// For qsort.
 static int compare_ranges(const void *a, const void *b)
 {
     const struct page_range *x = a, *y = b;
@@ -132,6 +136,7 @@ static int ranges_in_mapping(const struct go_runtime *runtime, uint64_t map,
     return 0;
 }
 
+// 1.11 knows its arenas only by the map from addresses.
 static int ranges_of_map(const struct go_runtime *runtime, const struct mappings *mappings,
                          struct go_extents *ranges)
 {
@@ -149,6 +154,7 @@ static int ranges_of_map(const struct go_runtime *runtime, const struct mappings
     return error;
 }
 
+// Checked as a whole, since every later step relies on the order.
 int go_heap_ranges(const struct go_runtime *runtime, const struct mappings *mappings,
                    struct page_range **ret_ranges, size_t *ret_count)
 {
@@ -182,6 +188,7 @@ struct walk {
     struct batch batches[GO_PAGE_STATES];
 };
 
+// One call for many runs; near ones share a walk of the kernel.
 static int batch_flush(struct walk *walk, enum go_page_state state)
 {
     struct batch *batch = &walk->batches[state];
@@ -194,6 +201,7 @@ static int batch_flush(struct walk *walk, enum go_page_state state)
     return error;
 }
 
+// Neighbouring runs of two chunks become one.
 static int batch_add(struct walk *walk, enum go_page_state state, uint64_t start, uint64_t end)
 {
     walk->totals->bytes[state] += end - start;
@@ -269,6 +277,7 @@ static int chunk_walk(struct walk *walk, uint64_t start, uint64_t end)
     return 0;
 }
 
+// The clock is looked at once per chunk.
 static int ranges_walk(struct walk *walk, const struct page_range *ranges, size_t count,
                        uint64_t deadline_ns)
 {
@@ -286,6 +295,7 @@ static int ranges_walk(struct walk *walk, const struct page_range *ranges, size_
     return error ? error : batch_flush(walk, GO_PAGES_RETURNED);
 }
 
+// The batches are too large for the stack.
 int go_pages_measure(const struct go_runtime *runtime, struct process *process,
                      const struct page_range *ranges, size_t count, uint64_t deadline_ns,
                      struct go_page_totals *ret_totals)

@@ -24,6 +24,7 @@ enum {
 };
 static const uint64_t NAMES_MAX_BYTES = 256u << 20;
 
+// Four bytes alone are common in code; eight are not.
 void go_pclntab_magic(enum go_pclntab_format format, uint8_t instruction_bytes,
                       uint8_t ret_magic[8])
 {
@@ -32,6 +33,7 @@ void go_pclntab_magic(enum go_pclntab_format format, uint8_t instruction_bytes,
     memcpy(ret_magic + 4, rest, sizeof rest);
 }
 
+// Everything that all formats share.
 static bool header_is_sane(const uint8_t *header, enum go_pclntab_format *ret_format)
 {
     uint32_t magic;
@@ -50,11 +52,13 @@ static bool header_is_sane(const uint8_t *header, enum go_pclntab_format *ret_fo
     return false;
 }
 
+// Since 1.18 rows are half as large and need no relocation.
 static bool format_is_relative(enum go_pclntab_format format)
 {
     return format >= GO_PCLNTAB_1_18;
 }
 
+// A row of the table: where the function begins, and where its record is.
 static uint64_t entry_bytes(const struct go_pclntab *table)
 {
     return format_is_relative(table->format) ? 8 : 16;
@@ -89,6 +93,7 @@ static int header_place_parts(const uint64_t *words, uint64_t size, struct go_pc
     return 0;
 }
 
+// Offsets are checked here once, and addresses made of them.
 int go_pclntab_open(const struct go_memory *memory, uint64_t address, uint64_t size,
                     struct go_pclntab *ret_table)
 {
@@ -141,6 +146,7 @@ struct name_scan {
     uint64_t start; // offset of text[0]
 };
 
+// Strings that are too long for any wanted name are passed over.
 static void scan_end_string(struct name_scan *scan)
 {
     if (scan->len > 0 && !scan->too_long) {
@@ -155,6 +161,7 @@ static void scan_end_string(struct name_scan *scan)
     scan->too_long = false;
 }
 
+// A string may lie across two windows, so it is gathered.
 static void scan_bytes(struct name_scan *scan, const uint8_t *data, size_t len, uint64_t offset)
 {
     for (size_t i = 0; i < len; i++) {
@@ -235,6 +242,7 @@ static int record_name(const struct go_pclntab *table, struct go_window *window,
     return go_window_read(window, record + skip, ret_offset, sizeof *ret_offset);
 }
 
+// Zero stands for "not seen", and is no offset of a wanted name.
 static int match_function(const struct wanted *wanted, uint32_t name_offset)
 {
     for (size_t i = 0; i < wanted->count; i++) {
@@ -252,6 +260,7 @@ struct function_walk {
     struct go_function *functions;
 };
 
+// Comparing offsets costs no reading of names.
 static int walk_one(struct function_walk *walk, uint64_t index)
 {
     uint64_t pc, record, next_pc, next_record;
@@ -274,6 +283,8 @@ static int walk_one(struct function_walk *walk, uint64_t index)
     return 0;
 }
 
+// The clock is looked at now and then: the table of a large program has a hundred thousand
+// rows.
 static int functions_locate(struct function_walk *walk, uint64_t deadline_ns)
 {
     for (uint64_t i = 0; i < walk->table->function_count; i++) {
@@ -286,6 +297,7 @@ static int functions_locate(struct function_walk *walk, uint64_t deadline_ns)
     return 0;
 }
 
+// All names in one go: a pass costs the same for one as for a hundred.
 int go_pclntab_find(const struct go_memory *memory, const struct go_pclntab *table,
                     const char *const *names, size_t count, uint64_t deadline_ns,
                     struct go_function *ret_functions)

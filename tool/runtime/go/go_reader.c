@@ -18,6 +18,7 @@
 
 enum { LEDGER_TRIES = 5 };
 
+// A process may hold several Go runtimes: the executable's and those of shared libraries.
 static const struct image *next_image(const struct target *target, size_t *index)
 {
     while (*index < target->images->count) {
@@ -28,12 +29,14 @@ static const struct image *next_image(const struct target *target, size_t *index
     return NULL;
 }
 
+// By sections, so this costs nothing for images that have them.
 static bool go_find(const struct target *target)
 {
     size_t index = 0;
     return next_image(target, &index) != NULL;
 }
 
+// Reserved address space is not enough.
 static bool address_is_mapped(const void *context, uint64_t address)
 {
     const struct target *target = context;
@@ -41,6 +44,7 @@ static bool address_is_mapped(const void *context, uint64_t address)
     return mapping && (mapping->flags & MAPPING_READ);
 }
 
+// What the target cannot exceed, whatever its memory says.
 static struct go_limits limits_of(const struct target *target)
 {
     struct timespec now;
@@ -53,6 +57,7 @@ static struct go_limits limits_of(const struct target *target)
     };
 }
 
+// Under the names of runtime.MemStats.
 static int report_figures(const struct go_memstats *stats, bool has_caches,
                           struct runtime_report *report)
 {
@@ -128,6 +133,7 @@ static int report_refusal(const struct target *target, const struct image *image
     return error ? error : go_account_report_opaque(target, runtime, report);
 }
 
+// Figures, settings, then memory: each is kept when a later one fails.
 static int report_ledger(const struct target *target, const struct image *image,
                          const struct go_runtime *runtime, uint64_t deadline_ns,
                          struct runtime_report *report)
@@ -175,6 +181,7 @@ static int report_others(const struct target *target, size_t index, struct runti
     return 0;
 }
 
+// A refusal is a result: version, settings and the size of what is held are told all the same.
 static int go_read(const struct target *target, struct runtime_report *ret_report)
 {
     size_t index = 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+// Types have no address of their own: their fields are taken from copies.
 uint64_t go_field_address(const struct go_runtime *runtime, enum go_field_id id)
 {
     enum go_object object = go_field_names[id].object;
@@ -13,12 +14,14 @@ uint64_t go_field_address(const struct go_runtime *runtime, enum go_field_id id)
     return runtime->address[object] + (uint64_t)runtime->row.fields[id].offset;
 }
 
+// Of an array the first word.
 static size_t field_bytes(const struct go_runtime *runtime, enum go_field_id id)
 {
     size_t size = (size_t)runtime->row.fields[id].size;
     return size < 8 ? size : 8;
 }
 
+// Fields are read one by one: the page between two of them may never have been touched.
 int go_read_field(const struct go_runtime *runtime, enum go_field_id id, uint64_t *ret_value)
 {
     uint64_t address = go_field_address(runtime, id);
@@ -32,6 +35,7 @@ int go_read_field(const struct go_runtime *runtime, enum go_field_id id, uint64_
     return error;
 }
 
+// Only its shape is checked here; the elements are the caller's.
 int go_read_slice(const struct go_runtime *runtime, enum go_field_id id, struct go_slice *ret_slice)
 {
     uint64_t address = go_field_address(runtime, id);
@@ -47,6 +51,7 @@ int go_read_slice(const struct go_runtime *runtime, enum go_field_id id, struct 
     return 0;
 }
 
+// Bounds are checked here, since the offsets may come from debug information.
 uint64_t go_take_field(const struct go_runtime *runtime, enum go_field_id id, const uint8_t *object,
                        size_t len)
 {

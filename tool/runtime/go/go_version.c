@@ -39,6 +39,7 @@ static int take_string(const uint8_t *data, size_t len, size_t *offset, const ch
     return 0;
 }
 
+// Version and settings of an inline record are optional: what is cut off is left out.
 int go_buildinfo_parse(const uint8_t *data, size_t len, struct go_buildinfo *ret_info)
 {
     if (len < GO_BUILDINFO_HEADER_BYTES ||
@@ -69,6 +70,7 @@ int go_buildinfo_parse(const uint8_t *data, size_t len, struct go_buildinfo *ret
     return 0;
 }
 
+// Bytes that a terminal would act on are replaced at once.
 int go_version_parse(const char *text, size_t len, struct go_version *ret_version)
 {
     struct text rest = {text, len};
@@ -96,6 +98,7 @@ int go_version_parse(const char *text, size_t len, struct go_version *ret_versio
     return 0;
 }
 
+// One line each, in any order; unknown ones are skipped.
 void go_version_add_settings(struct go_version *version, const char *settings, size_t len)
 {
     struct text rest = {settings, len}, line;
@@ -133,6 +136,7 @@ static int buildinfo_find(const struct image *image, uint64_t *ret_address)
     return -ENOENT;
 }
 
+// gccgo has none of these, and another runtime.
 bool go_version_is_go(const struct image *image)
 {
     if (!image->is_64bit)
@@ -192,6 +196,7 @@ static int read_old_version(const struct image *image, struct process *process,
     return -ENOENT;
 }
 
+// Settings list every module of the program, and matter less the longer they are.
 static int read_inline(const struct image *image, uint64_t address, struct go_version *ret_version)
 {
     const struct image_section *section = image_section(image, ".go.buildinfo");
@@ -218,6 +223,7 @@ static int read_inline(const struct image *image, uint64_t address, struct go_ve
     return error;
 }
 
+// The file is the first choice: its pages are there whether or not the target has touched them.
 int go_version_read(const struct image *image, struct process *process,
                     struct go_version *ret_version)
 {

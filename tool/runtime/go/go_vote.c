@@ -7,12 +7,14 @@
 
 enum { ALIGNMENT = 8 };
 
+// Equal bases come together to be counted.
 static int compare_bases(const void *a, const void *b)
 {
     const struct go_candidate *x = a, *y = b;
     return (x->base > y->base) - (x->base < y->base);
 }
 
+// Ties in order of address, so that a vote always ends alike.
 static int compare_votes(const void *a, const void *b)
 {
     const struct go_candidate *x = a, *y = b;
@@ -47,6 +49,7 @@ static int object_fits(const struct go_targets *targets, uint64_t base, uint32_t
            go_targets_in_range(targets, base + last_offset);
 }
 
+// Sorting all votes is cheaper than asking for every base who votes for it.
 int go_vote(const struct go_targets *targets, const struct go_version_row *row,
             enum go_object object, struct go_candidate *ret_candidates, size_t capacity)
 {
