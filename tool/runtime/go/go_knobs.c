@@ -11,13 +11,21 @@
 
 enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000 };
 
-// The pair (pointer, length) in the file, for images whose words need no relocation.
+// The pair (pointer, length) in the file, for images whose words need no relocation. Only without
+// sections is more than the data searched.
 static int pair_in_file(const struct image *image, uint64_t string, uint64_t len,
                         uint64_t *ret_address)
 {
+    static const char *const sections[] = {".data", ".noptrdata"};
     const uint64_t pair[2] = {string, len};
     uint64_t linked;
-    int error = image_find_bytes(image, NULL, pair, sizeof pair, 0, &linked);
+    int error = -ENOENT;
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0] && error; i++) {
+        if (image_section(image, sections[i]))
+            error = image_find_bytes(image, sections[i], pair, sizeof pair, 0, &linked);
+    }
+    if (error && image->section_count == 0)
+        error = image_find_bytes(image, NULL, pair, sizeof pair, 0, &linked);
     if (!error)
         error = image_read(image, linked + sizeof pair, ret_address, sizeof *ret_address);
     return error;

@@ -131,17 +131,31 @@ static int try_module(const struct go_memory *memory, const struct image *image,
     return error ? error : go_module_parse(table, words, image->low, image->high, ret_module);
 }
 
-// Not position-independent: the file has the address.
-static int module_in_file(const struct image *image, const struct go_pclntab *table,
-                          struct go_module *ret_module)
+static int module_in_section(const struct image *image, const char *section,
+                             const struct go_pclntab *table, struct go_module *ret_module)
 {
     struct go_memory file = {read_file, (void *)(uintptr_t)image};
     uint64_t from = 0, linked;
     for (unsigned i = 0; i < MATCHES_MAX; i++) {
-        if (image_find_bytes(image, NULL, &table->address, 8, from, &linked) != 0)
+        if (image_find_bytes(image, section, &table->address, 8, from, &linked) != 0)
             return -ENOENT;
         from = linked + 1;
         if (linked % 8 == 0 && try_module(&file, image, table, linked, ret_module) == 0)
+            return 0;
+    }
+    return -ENOENT;
+}
+
+// Not position-independent: the file has the address. The sections where linkers put it come first:
+// text and tables of a large program take long to search.
+static int module_in_file(const struct image *image, const struct go_pclntab *table,
+                          struct go_module *ret_module)
+{
+    static const char *const sections[] = {".go.module", ".noptrdata", ".data", NULL};
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        if (sections[i] && !image_section(image, sections[i]))
+            continue;
+        if (module_in_section(image, sections[i], table, ret_module) == 0)
             return 0;
     }
     return -ENOENT;
