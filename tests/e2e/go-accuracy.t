@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Every figure that ebb reads from outside against the program's own runtime.ReadMemStats, at rest,
-# for every Go version that can be had: plain, stripped, PIE, cgo, -race. Bytes within 64 KiB,
-# counts exact.
-# timeout: 1200
+# for several Go versions (EBB_GO_VERSIONS=all: each that can be had): plain, stripped, PIE, cgo,
+# -race. Bytes within 64 KiB, counts exact.
+# timeout: 900
 import os
 import sys
 import time

@@ -104,8 +104,9 @@ def main():
     else:
         with tempfile.TemporaryDirectory() as folder:
             binary = f"{folder}/api"
-            subprocess.run(["go", "build", "-o", binary, f"{SRC}/tests/e2e/go/burst.go"], check=True,
-                           env={**os.environ, "GOCACHE": f"{folder}/cache", "GO111MODULE": "off"})
+            subprocess.run(["go", "build", "-o", binary, f"{SRC}/tests/e2e/go/burst.go"],
+                           check=True, env={"GOCACHE": f"{folder}/cache", **os.environ,
+                                            "GO111MODULE": "off"})
             go_gives_back_lazily(binary)
             go_gives_back_at_once(binary)
     print(f"1..{count}")

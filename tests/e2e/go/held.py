@@ -2,7 +2,8 @@
 # What the Go tests and benches share: building held.go with each Go version, running it, and
 # asking ebb.
 #
-# EBB_GO_VERSIONS ("1.19 1.24") limits the versions; the default is all that get-go can provide.
+# EBB_GO_VERSIONS ("1.19 1.24", or "all" that get-go can provide) chooses the versions. The default
+# is one of each layout of the runtime's figures, so that it stays a matter of minutes.
 import concurrent.futures
 import json
 import os
@@ -15,15 +16,19 @@ EBB = os.environ.get("EBB", os.path.join(HERE, "..", "..", "..", "build", "ebb")
 SKIP_STATUS = 77
 INT64_MAX = (1 << 63) - 1
 
+# Figures live in memstats (1.15), in memstats and gcController (1.19); 1.27 is the newest.
+DEFAULT_VERSIONS = ["1.15", "1.19", "1.24", "1.27"]
+
 # How programs are built: build mode, linker flags, cgo, further flags.
 VARIANTS = {
     "plain": ("exe", "", False, ()),
     "stripped": ("exe", "-s -w", False, ()),
+}
+# Only for the oldest, the newest and one in between: addresses, and what lies beside Go's own
+# figures.
+END_VARIANTS = {
     "pie": ("pie", "", False, ()),
     "pie stripped": ("pie", "-s -w", False, ()),
-}
-# Only for the oldest and the newest version: what they change lies beside Go's own figures.
-CGO_VARIANTS = {
     "cgo": ("exe", "", True, ()),
     "race": ("exe", "", True, ("-race",)),
 }
@@ -45,8 +50,8 @@ class Failure(Exception):
 
 
 def versions():
-    chosen = os.environ.get("EBB_GO_VERSIONS", "").replace(",", " ").split()
-    if chosen:
+    chosen = os.environ.get("EBB_GO_VERSIONS", "").replace(",", " ").split() or DEFAULT_VERSIONS
+    if chosen != ["all"]:
         return chosen
     listed = subprocess.run([os.path.join(HERE, "get-go"), "--list"], capture_output=True,
                             text=True, check=True)
@@ -92,7 +97,7 @@ def build(go, output, mode="exe", ldflags="", cgo=False, flags=()):
 def variants_of(version):
     wanted = versions()
     ends = version in (wanted[0], wanted[-1]) or version == "1.19"
-    return {**VARIANTS, **(CGO_VARIANTS if ends else {})}
+    return {**VARIANTS, **(END_VARIANTS if ends else {})}
 
 
 def build_variant(version, variant, folder):

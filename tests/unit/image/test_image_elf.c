@@ -41,6 +41,7 @@ static void add_symbol(struct maker *maker, const char *name, size_t name_at, ui
         .st_value = value,
         .st_size = 16,
     };
+    assert_non_null(name);
     buffer_append(&maker->symbols, &symbol, sizeof symbol);
     if (!name_at)
         buffer_append(&maker->strings, name, strlen(name) + 1);
