@@ -101,9 +101,9 @@ def main():
                               text=True) as child:
             try:
                 child.stdout.readline()
-                check_calls(child.pid, folder)
                 check_target(child.pid)
                 check_killed_reader(child.pid)
+                check_calls(child.pid, folder)
             finally:
                 child.kill()
     print(f"1..{count}")
