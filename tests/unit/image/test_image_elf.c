@@ -41,9 +41,9 @@ static void add_symbol(struct maker *maker, const char *name, size_t name_at, ui
         .st_value = value,
         .st_size = 16,
     };
-    assert_non_null(name);
     buffer_append(&maker->symbols, &symbol, sizeof symbol);
-    if (!name_at)
+    // A name that is not given lies at `name_at`, which may be anywhere.
+    if (name)
         buffer_append(&maker->strings, name, strlen(name) + 1);
 }
 

@@ -68,7 +68,7 @@ static void test_every_truncation(void **state)
     fixture_text_prefixes(text_of("-1 0x7ffd0000aa08 0x7f0011223344\n"), parse_only);
 }
 
-enum { THREADS = 20, STACK_BYTES = 256 << 10 };
+enum { THREADS = 20, STACK_BYTES = 2 << 20 };
 
 static char stacks[THREADS][STACK_BYTES] __attribute__((aligned(4096)));
 
