@@ -4,6 +4,9 @@
 // The way of a byte: each mapping's Rss is first shared out to the claims that lie in it; what
 // nobody claims is named by the mapping's kind. Then each runtime's claimed bytes are split by its
 // parts. Every step takes from what is left, so that the rows cannot sum to anything but Rss.
+//
+// Cost: mappings times reports, and each new sum is looked up among the entries, of which there are
+// at most rows times sources: a few dozen, however large the target is.
 #include "account/account.h"
 
 #include <errno.h>
@@ -14,9 +17,7 @@
 #include "base/array.h"
 #include "base/text.h"
 
-// Per-CPU batches hold back up to 31 pages before LazyFree shows them (mm/swap.c, PAGEVEC_SIZE).
-static const uint64_t lazy_lag_bytes = 31 * 4096;
-
+// Keys are part of the JSON schema and never change; titles are for people and may.
 static const struct {
     const char *key, *title;
 } row_names[ROW_COUNT] = {
@@ -47,20 +48,25 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-// Adds bytes to the entry of this row, runtime and source, or begins one. Nothing for 0 bytes.
+// Adds bytes to the entry of this row, runtime and source, or begins one. Nothing for 0 bytes: an
+// entry without bytes would only be noise in the table.
+//
+// No figure can be off by more than Rss, so errors are cut there: a ledger read from hostile memory
+// may claim any error, and sums of such would wrap round to small ones. Callers that have an error
+// to give call after all mappings are summed up, when rss_bytes is complete.
 static int account_add(struct account *account, enum account_row row, const char *runtime,
                        const char *source, uint64_t bytes, uint64_t error_bytes)
 {
     if (bytes == 0)
         return 0;
+    error_bytes = least(error_bytes, account->rss_bytes);
     account->row_bytes[row] += bytes;
-    account->row_error_bytes[row] += error_bytes;
     for (size_t i = 0; i < account->entry_count; i++) {
         struct account_entry *entry = &account->entries[i];
         if (entry->row == row && strcmp(entry->runtime, runtime) == 0 &&
             strncmp(entry->source, source, sizeof entry->source - 1) == 0) {
             entry->bytes += bytes;
-            entry->error_bytes += error_bytes;
+            entry->error_bytes = least(entry->error_bytes + error_bytes, account->rss_bytes);
             return 0;
         }
     }
@@ -75,7 +81,9 @@ static int account_add(struct account *account, enum account_row row, const char
     return 0;
 }
 
-// The row and the source for memory that no claim covers.
+// The row and the source for memory that no claim covers. Pages of a private file mapping that were
+// written (.data, relocations) stay with their file: they are as much a part of the image as its
+// code. What nobody recognises is said to be so, never called in use.
 static enum account_row account_row_of(const struct mapping *mapping, const char **ret_source)
 {
     switch ((enum mapping_kind)mapping->kind) {
@@ -108,18 +116,20 @@ static enum account_row account_row_of(const struct mapping *mapping, const char
     return ROW_UNEXPLAINED;
 }
 
-// Remembers where the most unexplained memory is.
+// Remembers where the most unexplained memory is: whoever wants to know what it is looks there
+// first. The copy's rss_kib is what is unexplained of the mapping, not all of it.
 static void account_note_unexplained(struct account *account, const struct mapping *mapping,
                                      uint64_t bytes)
 {
     account->unexplained_mappings++;
+    account->unexplained_mapped_bytes += bytes;
     if (bytes / 1024 > account->largest_unexplained.rss_kib) {
         account->largest_unexplained = *mapping;
         account->largest_unexplained.rss_kib = (uint32_t)(bytes / 1024);
     }
 }
 
-// Names what is left of a mapping after the claims.
+// Names what is left of a mapping after the claims. Precondition: lazy_bytes <= rss_bytes.
 static int account_add_rest(struct account *account, const struct mapping *mapping,
                             uint64_t rss_bytes, uint64_t lazy_bytes)
 {
@@ -134,7 +144,8 @@ static int account_add_rest(struct account *account, const struct mapping *mappi
     return account_add(account, row, "", source, bytes, 0);
 }
 
-// Sums of a mapping that tell how the target's memory may be taken or is shared.
+// Sums of a mapping that tell how the target's memory may be taken or is shared. A sum of 32-bit
+// KiB figures over at most MAPPINGS_MAX mappings stays below 2^62 bytes.
 static void account_add_totals(struct account *account, const struct mapping *mapping)
 {
     account->rss_bytes += (uint64_t)mapping->rss_kib * 1024;
@@ -142,6 +153,8 @@ static void account_add_totals(struct account *account, const struct mapping *ma
     account->swap_bytes += (uint64_t)mapping->swap_kib * 1024;
     account->huge_bytes += (uint64_t)mapping->anon_huge_kib * 1024;
     account->locked_bytes += (uint64_t)mapping->locked_kib * 1024;
+    // fs/proc/task_mmu.c smaps_account() calls a page shared when it is mapped more than
+    // once. Anonymous ones are so after fork, until either side writes, and by KSM.
     bool private_anon = mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK;
     if (private_anon && !(mapping->flags & MAPPING_SHARED)) {
         uint64_t shared_kib = (uint64_t)mapping->shared_clean_kib + mapping->shared_dirty_kib;
@@ -156,8 +169,8 @@ static int account_add_mappings(struct account *account, const struct account_in
         const struct mapping *mapping = &input->mappings->items[i];
         account_add_totals(account, mapping);
         uint64_t rss = (uint64_t)mapping->rss_kib * 1024;
-        // LazyFree is read page by page with Rss, but a batch may be late: never more lazy than
-        // resident.
+        // The kernel counts LazyFree among Rss, but a tree of files may say anything: never more
+        // lazy than resident.
         uint64_t lazy = least((uint64_t)mapping->lazy_free_kib * 1024, rss);
         for (size_t k = 0; k < input->report_count; k++)
             split_take(&splits[k], &input->reports[k], mapping, &rss, &lazy);
@@ -168,7 +181,9 @@ static int account_add_mappings(struct account *account, const struct account_in
     return 0;
 }
 
-// Adds one runtime's rows from what its claims got.
+// Adds one runtime's rows from what its claims got. The rest, which no part explains, is named
+// after the reason: ground (.bss, stacks) says where it looked, an opaque runtime that nobody could
+// look inside, and a runtime with a ledger that the ledger does not know it.
 static int account_add_runtime(struct account *account, const struct runtime_report *report,
                                struct split *split)
 {
@@ -196,7 +211,24 @@ static int entry_compare(const void *left, const void *right)
         return a->row < b->row ? -1 : 1;
     if (a->bytes != b->bytes)
         return a->bytes > b->bytes ? -1 : 1;
-    return strcmp(a->runtime, b->runtime);
+    // The same reading always prints in the same order: qsort() alone does not promise that.
+    int order = strcmp(a->runtime, b->runtime);
+    return order ? order : strcmp(a->source, b->source);
+}
+
+// Sums up the errors of each row. How lazily freed pages are shared out between owners may be
+// wrong, but it moves bytes from one entry to another: of the row, smaps tells the sum, late by the
+// pages that processors still hold in their batches.
+static void account_sum_errors(struct account *account, uint64_t lazy_lag_bytes)
+{
+    for (size_t i = 0; i < account->entry_count; i++) {
+        const struct account_entry *entry = &account->entries[i];
+        uint64_t *sum = &account->row_error_bytes[entry->row];
+        if (entry->row != ROW_LAZY)
+            *sum = least(*sum + entry->error_bytes, account->rss_bytes);
+    }
+    if (account->lazy_bytes > 0)
+        account->row_error_bytes[ROW_LAZY] = least(lazy_lag_bytes, account->effective_bytes);
 }
 
 static int account_fill(struct account *account, const struct account_input *input,
@@ -207,10 +239,10 @@ static int account_fill(struct account *account, const struct account_input *inp
         error = account_add_runtime(account, &input->reports[i], &splits[i]);
     if (error)
         return error;
+    // From the row, not from the mappings' sum: what was cut to fit into Rss must not count.
     account->effective_bytes = account->rss_bytes - account->row_bytes[ROW_LAZY];
     account->lazy_bytes = account->row_bytes[ROW_LAZY];
-    if (account->lazy_bytes > 0)
-        account->row_error_bytes[ROW_LAZY] += least(lazy_lag_bytes, account->effective_bytes);
+    account_sum_errors(account, input->lazy_lag_bytes);
     if (account->entry_count > 0)
         qsort(account->entries, account->entry_count, sizeof *account->entries, entry_compare);
     return 0;
@@ -223,6 +255,7 @@ int account_build(const struct account_input *input, struct account *ret_account
     struct split *splits = splits_new(input->reports, input->report_count);
     if (!splits)
         return -ENOMEM;
+    // Built aside, so that a failure leaves the caller's account as it was.
     struct account account = {0};
     int error = account_fill(&account, input, splits);
     splits_free(splits, input->report_count);
@@ -232,6 +265,16 @@ int account_build(const struct account_input *input, struct account *ret_account
     }
     *ret_account = account;
     return 0;
+}
+
+uint64_t account_runtime_bytes(const struct account *account, const char *runtime,
+                               enum account_row row)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < account->entry_count; i++)
+        if (account->entries[i].row == row && strcmp(account->entries[i].runtime, runtime) == 0)
+            bytes += account->entries[i].bytes;
+    return bytes;
 }
 
 void account_free(struct account *account)

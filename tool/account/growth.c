@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Least squares over the samples of an observation, see growth.h. Tool world; pure.
+//
+// A line, and not last minus first: one sample that falls into a garbage collection must not
+// decide. Values are doubles, which hold sizes up to 8 PiB to the byte.
 #include "account/growth.h"
 
 #include <errno.h>
 #include <math.h>
 
-enum growth_figure { GROWTH_EFFECTIVE, GROWTH_RSS, GROWTH_IN_USE };
+enum growth_figure { GROWTH_EFFECTIVE, GROWTH_RSS, GROWTH_IN_USE, GROWTH_BUSY };
+
+// Of the rise in effective RSS at least this share must be memory that can be leaked; where it is
+// less, the runtime fills up its reserves, or files are read in.
+static const double busy_share = 0.25;
+// The least rise that matters, in bytes and as a share of the figure.
+static const double least_rise_bytes = 1048576;
+static const double least_rise_share = 0.01;
 
 static double growth_value(const struct growth_sample *sample, enum growth_figure figure)
 {
@@ -15,12 +25,16 @@ static double growth_value(const struct growth_sample *sample, enum growth_figur
     case GROWTH_RSS:
         return (double)sample->rss_bytes;
     case GROWTH_IN_USE:
+        return (double)sample->in_use_bytes;
+    case GROWTH_BUSY:
         break;
     }
-    return (double)sample->in_use_bytes;
+    return (double)sample->busy_bytes;
 }
 
-// Slope and its standard error of an ordinary least-squares line.
+// Slope and its standard error of an ordinary least-squares line. Precondition: at least two
+// samples, not all at one time. Times are taken from their mean first, which keeps the sums of
+// squares small and the differences exact.
 static struct growth_line growth_line_fit(const struct growth_sample *samples, size_t count,
                                           enum growth_figure figure)
 {
@@ -43,34 +57,45 @@ static struct growth_line growth_line_fit(const struct growth_sample *samples, s
         residual_square += residual * residual;
     }
     struct growth_line line = {.slope_bytes_per_s = slope};
-    if (count > 2)
+    // n - 2 degrees of freedom: through two samples any line is perfect, so they tell no spread.
+    line.has_error = count > 2;
+    if (line.has_error)
         line.slope_error_bytes_per_s = sqrt(residual_square / (double)(count - 2) / time_square);
     line.change_bytes = (int64_t)growth_value(&samples[count - 1], figure) -
                         (int64_t)growth_value(&samples[0], figure);
     return line;
 }
 
-// A rise counts when it is beyond twice its error, and large enough to matter: a percent of the
-// figure or a megabyte over the observed time, whichever is less likely to be chance.
+// A rise counts when it is beyond twice its error (of a line through noise about one in forty is),
+// and large enough to matter: a percent of the figure or a mebibyte over the observed time,
+// whichever is more.
 static bool growth_line_rises(const struct growth_line *line, double first_bytes)
 {
-    double least_change = first_bytes / 100 > 1048576 ? first_bytes / 100 : 1048576;
+    double least_change = first_bytes * least_rise_share;
+    least_change = least_change > least_rise_bytes ? least_change : least_rise_bytes;
     return line->slope_bytes_per_s > 2 * line->slope_error_bytes_per_s &&
            (double)line->change_bytes >= least_change;
 }
 
-// In use is known only where a full account was made: at both ends at least.
-static bool growth_fit_in_use(const struct growth_sample *samples, size_t count,
-                              struct growth_line *ret_line)
+// Lines through the figures that only a full account has: of the first and of the last one. There
+// are no accounts in between, since each costs a walk of smaps. False with less than two.
+static bool growth_fit_rows(const struct growth_sample *samples, size_t count,
+                            struct growth *growth)
 {
-    struct growth_sample known[GROWTH_ACCOUNTS_MAX];
+    struct growth_sample known[2];
     size_t known_count = 0;
-    for (size_t i = 0; i < count && known_count < GROWTH_ACCOUNTS_MAX; i++)
-        if (samples[i].has_in_use)
-            known[known_count++] = samples[i];
-    if (known_count < 2 || !(known[known_count - 1].time_s > known[0].time_s))
+    for (size_t i = 0; i < count; i++) {
+        if (!samples[i].has_rows)
+            continue;
+        // The second place is taken again and again, so that it ends up with the last one.
+        known[known_count > 0] = samples[i];
+        known_count++;
+    }
+    if (known_count < 2 || !(known[1].time_s > known[0].time_s))
         return false;
-    *ret_line = growth_line_fit(known, known_count, GROWTH_IN_USE);
+    growth->busy = growth_line_fit(known, 2, GROWTH_BUSY);
+    growth->in_use = growth_line_fit(known, 2, GROWTH_IN_USE);
+    growth->has_in_use = known[0].in_use_bytes > 0 || known[1].in_use_bytes > 0;
     return true;
 }
 
@@ -84,9 +109,10 @@ int growth_fit(const struct growth_sample *samples, size_t count, struct growth 
         .effective = growth_line_fit(samples, count, GROWTH_EFFECTIVE),
         .rss = growth_line_fit(samples, count, GROWTH_RSS),
     };
-    growth.has_in_use = growth_fit_in_use(samples, count, &growth.in_use);
+    growth.has_busy = growth_fit_rows(samples, count, &growth);
+    double wanted = busy_share * (double)growth.effective.change_bytes;
     growth.is_growing = growth_line_rises(&growth.effective, (double)samples[0].effective_bytes) &&
-                        (!growth.has_in_use || growth.in_use.slope_bytes_per_s > 0);
+                        (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
     *ret_growth = growth;
     return 0;
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Growth over an observed time: slope and spread of a figure. Tool world; pure.
+//
+// Effective RSS is sampled often; what the rows say of it is known at both ends only, where full
+// accounts were made. Both must rise: effective RSS alone also rises when a runtime fills up its
+// reserves, and in-use bytes alone say nothing of the runtimes whose inside cannot be read.
 #ifndef EBB_ACCOUNT_GROWTH_H
 #define EBB_ACCOUNT_GROWTH_H
 
@@ -7,35 +11,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GROWTH_ACCOUNTS_MAX = 64 }; // samples with has_in_use that are looked at
-
 struct growth_sample {
     double time_s;            // since the first sample
     uint64_t effective_bytes; // RSS - lazy
     uint64_t rss_bytes;
+    bool has_rows;         // a full account was made: the two below are known
     uint64_t in_use_bytes; // of the ledgers; 0 when none could be read
-    bool has_in_use;
+    // What can be leaked: effective RSS without what is kept, slack, mapped from files or shared.
+    // It counts stacks (threads that never end) and what is held or unexplained.
+    uint64_t busy_bytes;
 };
 
 // A straight line through one figure.
 struct growth_line {
     double slope_bytes_per_s;
-    double slope_error_bytes_per_s; // standard error of the slope
+    double slope_error_bytes_per_s; // standard error of the slope; 0 without has_error
     int64_t change_bytes;           // last - first
+    bool has_error;                 // more than two samples: two tell no spread
 };
 
 struct growth {
     double seconds;
     size_t sample_count;
-    struct growth_line effective, rss, in_use;
-    bool has_in_use; // at least two samples with it
-    uint64_t minor_faults,
-        major_faults; // of the process during the observation; filled in by who observes
-    bool is_growing;  // the effective slope is positive beyond twice its error, and in use rises
-                      // with it where known
+    struct growth_line effective, rss, in_use, busy;
+    bool has_in_use, has_busy; // at least two accounts were made, and a ledger was read
+    // Of the process during the observation; filled in by who observes.
+    uint64_t minor_faults, major_faults;
+    // Effective RSS rises beyond twice its error and by an amount that matters, and a quarter of
+    // the rise or more is in busy_bytes where these are known.
+    bool is_growing;
 };
 
-// 0; -EINVAL with fewer than two samples or no time between them.
+// Samples ascend by time. 0; -EINVAL with fewer than two samples or no time between them.
 int growth_fit(const struct growth_sample *samples, size_t count, struct growth *ret_growth);
 
 #endif

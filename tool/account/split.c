@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fitting a runtime's parts into its claims, see split.h. Tool world; pure.
+//
+// Everything here cuts; nothing is ever scaled or made up. A cut says by how much ledger and kernel
+// disagree, which is why it becomes the error of what was cut.
 #include "account/split.h"
 
 #include <stdbool.h>
@@ -33,6 +36,13 @@ struct split *splits_new(const struct runtime_report *reports, size_t count)
     return splits;
 }
 
+// Errors come from readers of hostile memory: their sum stays at the largest value.
+static void split_add_error(uint64_t *error_bytes, uint64_t more)
+{
+    if (__builtin_add_overflow(*error_bytes, more, error_bytes))
+        *error_bytes = UINT64_MAX;
+}
+
 void split_take(struct split *split, const struct runtime_report *report,
                 const struct mapping *mapping, uint64_t *rss_bytes, uint64_t *lazy_bytes)
 {
@@ -40,6 +50,8 @@ void split_take(struct split *split, const struct runtime_report *report,
         const struct runtime_claim *claim = &report->claims[split->next_claim];
         if (claim->start >= mapping->end)
             return;
+        // A claim that begins in a hole between mappings: its mapping has gone since, or the reader
+        // broke the rule. Its memory is not in this reading of smaps, so it gets nothing.
         if (claim->start < mapping->start)
             continue;
         uint64_t lazy = least(claim->lazy_bytes, *lazy_bytes);
@@ -50,7 +62,10 @@ void split_take(struct split *split, const struct runtime_report *report,
             lazy = *lazy_bytes - (*rss_bytes - rss);
         split->rss_bytes += rss;
         split->lazy_bytes += lazy;
-        split->lazy_error_bytes += lazy ? claim->error_bytes : 0;
+        // Pages that are lazy here instead of there were counted as something else: the error of
+        // the one is that of the other.
+        split_add_error(&split->lazy_error_bytes, claim->error_bytes);
+        split_add_error(&split->rest_error_bytes, claim->error_bytes);
         *rss_bytes -= rss;
         *lazy_bytes -= lazy;
     }
@@ -65,7 +80,7 @@ static uint64_t split_cut_row(struct split *split, const struct runtime_report *
             continue;
         uint64_t cut = least(split->part_bytes[i], excess);
         split->part_bytes[i] -= cut;
-        split->part_error_bytes[i] += cut;
+        split_add_error(&split->part_error_bytes[i], cut);
         excess -= cut;
     }
     return excess;
@@ -94,6 +109,8 @@ void split_fit_parts(struct split *split, const struct runtime_report *report)
     if (!split_copy_parts(split, report, &wanted)) {
         for (size_t i = 0; i < report->part_count; i++)
             split->part_bytes[i] = 0;
+        // Nothing is known of how the claims are used then, so all of the rest may be wrong.
+        split_add_error(&split->rest_error_bytes, available);
         wanted = 0;
     }
     if (wanted <= available) {

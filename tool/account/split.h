@@ -17,8 +17,8 @@
 struct split {
     size_t next_claim;  // claims are ascending, and so are the mappings: a cursor is enough
     uint64_t rss_bytes; // what the claims got, lazily freed pages included
-    uint64_t lazy_bytes, lazy_error_bytes;
-    uint64_t *part_bytes, *part_error_bytes; // one per part of the report
+    uint64_t lazy_bytes, lazy_error_bytes;   // of rss_bytes; the rest of it is for the parts
+    uint64_t *part_bytes, *part_error_bytes; // one per part of the report, in one block
     uint64_t rest_bytes, rest_error_bytes;   // what the parts leave
 };
 
@@ -27,11 +27,13 @@ struct split *splits_new(const struct runtime_report *reports, size_t count);
 void splits_free(struct split *splits, size_t count);
 
 // Takes the claims of `report` in `mapping` out of what is left of it. Call with ascending
-// mappings.
+// mappings, each once. Afterwards *lazy_bytes <= *rss_bytes holds if it held before. Cost: all
+// calls together look at each claim once.
 void split_take(struct split *split, const struct runtime_report *report,
                 const struct mapping *mapping, uint64_t *rss_bytes, uint64_t *lazy_bytes);
 
-// Fits the parts into what the claims got: rest, or cuts, are filled in.
+// Fits the parts into what the claims got: rest, or cuts, are filled in. Call once, after the last
+// mapping. Then lazy_bytes + all part_bytes + rest_bytes == rss_bytes.
 void split_fit_parts(struct split *split, const struct runtime_report *report);
 
 #endif

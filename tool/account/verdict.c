@@ -13,6 +13,9 @@
 #include "base/text.h"
 #include "base/units.h"
 
+// Where the lines between verdicts run is a judgement, not a law of nature: docs/account.md says
+// the same to users, and the tests of verdicts hold both in place.
+//
 // Shares of a process's own memory (RSS without files and shared memory) from which a row decides,
 // in percent.
 static const uint64_t idle_share = 30;
@@ -44,6 +47,7 @@ const char *verdict_name(enum verdict_code code)
 
 void verdict_say(struct verdict_lines *lines, const char *format, ...)
 {
+    // Sixteen is more than all rules of a section together can say.
     if (lines->count == VERDICT_LINES_MAX)
         return;
     va_list args;
@@ -72,21 +76,21 @@ const struct runtime_report *verdict_find_runtime(const struct verdict_input *in
 const struct runtime_report *verdict_row_owner(const struct verdict_input *input,
                                                enum account_row row)
 {
-    // Entries are sorted by size inside a row, so the first with a runtime is its largest owner.
-    for (size_t i = 0; input->account && i < input->account->entry_count; i++) {
-        const struct account_entry *entry = &input->account->entries[i];
-        if (entry->row == row && entry->runtime[0])
-            return verdict_find_runtime(input, entry->runtime);
+    for (size_t i = 0; input->account && i < input->report_count; i++) {
+        uint64_t bytes = account_runtime_bytes(input->account, input->reports[i].name, row);
+        if (bytes > input->account->row_bytes[row] / 2)
+            return &input->reports[i];
     }
     return NULL;
 }
 
+// In doubles: a hundred times a size could overflow.
 static bool is_share(uint64_t part, uint64_t whole, uint64_t percent)
 {
     return (double)part * 100 >= (double)whole * (double)percent && part > 0;
 }
 
-// The largest of what is resident and not in use.
+// The largest of what is resident and not in use. Of equals the one that is easier to get back.
 static enum verdict_code verdict_of_idle(const uint64_t *rows)
 {
     if (rows[ROW_LAZY] >= rows[ROW_KEPT] && rows[ROW_LAZY] >= rows[ROW_SLACK])
@@ -94,6 +98,9 @@ static enum verdict_code verdict_of_idle(const uint64_t *rows)
     return rows[ROW_KEPT] >= rows[ROW_SLACK] ? VERDICT_KEPT : VERDICT_FRAGMENTED;
 }
 
+// In this order: growth is the only question that cannot wait; memory that is not in use answers
+// "is it a leak" with no, even where much else could not be read; files come before what nobody can
+// look into, because they are known.
 static enum verdict_code verdict_choose(const struct verdict_input *input)
 {
     const struct account *account = input->account;
@@ -125,9 +132,13 @@ static enum account_row verdict_row(enum verdict_code code)
         return ROW_KEPT;
     case VERDICT_FRAGMENTED:
         return ROW_SLACK;
-    default:
-        return ROW_IN_USE;
+    case VERDICT_GROWING:
+    case VERDICT_IN_USE:
+    case VERDICT_FILES:
+    case VERDICT_UNKNOWN:
+        break;
     }
+    return ROW_IN_USE;
 }
 
 static void headline_of_row(const struct verdict_input *input, enum verdict_code code, char *text)
@@ -138,14 +149,14 @@ static void headline_of_row(const struct verdict_input *input, enum verdict_code
         [VERDICT_KEPT] = "kept, not a leak. %s of RSS is free memory that %s holds for reuse.",
         [VERDICT_FRAGMENTED] = "fragmented. %s of RSS lies unused between the live objects of %s, "
                                "so it cannot go back.",
-        [VERDICT_IN_USE] = "in use. %s of RSS is in objects that the program has allocated from "
-                           "%s and not freed.",
+        [VERDICT_IN_USE] = "in use. %s of RSS is in objects that %s has allocated and not freed.",
     };
     enum account_row row = verdict_row(code);
     const struct runtime_report *owner = verdict_row_owner(input, row);
     char share[UNITS_TEXT_MAX];
     units_format_percent(input->account->row_bytes[row], input->account->rss_bytes, share,
                          sizeof share);
+    // With several runtimes and none of them in front it is simply the program's.
     // The formats above each take the two strings given here.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -153,27 +164,40 @@ static void headline_of_row(const struct verdict_input *input, enum verdict_code
 #pragma GCC diagnostic pop
 }
 
-// Most of what is in memory is something else: code, stacks, or too little to tell.
+// Most of what is in memory is something else: code, stacks, or too little to tell. The figures
+// stand in the sentence because they may be large all the same, each below its own line.
 static void headline_of_little(const struct account *account, char *text)
 {
-    char own[UNITS_TEXT_MAX];
-    uint64_t files = account->row_bytes[ROW_CODE_FILES] + account->row_bytes[ROW_SHARED];
-    units_format_bytes(account->rss_bytes - files, own, sizeof own);
-    text_format(text, VERDICT_TEXT_MAX,
-                "in use. Of the %s that are its own, nothing worth taking is lazily freed, kept or "
-                "slack.",
-                own);
-}
-
-static void headline_of_growth(const struct growth *growth, char *text)
-{
-    char change[UNITS_TEXT_MAX], seconds[UNITS_TEXT_MAX];
-    units_format_change(growth->effective.change_bytes, change, sizeof change);
-    units_format_seconds(growth->seconds, seconds, sizeof seconds);
+    char own[UNITS_TEXT_MAX], idle[UNITS_TEXT_MAX], blind[UNITS_TEXT_MAX];
+    const uint64_t *rows = account->row_bytes;
+    units_format_bytes(account->rss_bytes - rows[ROW_CODE_FILES] - rows[ROW_SHARED], own,
+                       sizeof own);
+    units_format_bytes(rows[ROW_LAZY] + rows[ROW_KEPT] + rows[ROW_SLACK], idle, sizeof idle);
+    units_format_bytes(rows[ROW_HELD] + rows[ROW_UNEXPLAINED], blind, sizeof blind);
     text_format(
         text, VERDICT_TEXT_MAX,
-        "growing: suspect a leak. Effective RSS changed by %s in %s, and what is in use %s.",
-        change, seconds, growth->has_in_use ? "rises with it" : "could not be read to compare");
+        "in use, as far as can be told. Of the %s that are its own, %s could be free (lazily "
+        "freed, kept or slack), and %s cannot be looked into.",
+        own, idle, blind);
+}
+
+// It says how sure this is: a warm-up looks the same, and only a longer observation tells.
+static void headline_of_growth(const struct growth *growth, char *text)
+{
+    char change[UNITS_TEXT_MAX], seconds[UNITS_TEXT_MAX], busy[UNITS_TEXT_MAX];
+    units_format_change(growth->effective.change_bytes, change, sizeof change);
+    units_format_seconds(growth->seconds, seconds, sizeof seconds);
+    units_format_change(growth->busy.change_bytes, busy, sizeof busy);
+    if (growth->has_busy)
+        text_format(text, VERDICT_TEXT_MAX,
+                    "growing: suspect a leak. Effective RSS changed by %s in %s, and what can be "
+                    "leaked (all but kept, slack, files and shared) by %s.",
+                    change, seconds, busy);
+    else
+        text_format(text, VERDICT_TEXT_MAX,
+                    "growing: suspect a leak. Effective RSS changed by %s in %s; what of it is in "
+                    "use could not be compared.",
+                    change, seconds);
 }
 
 static void headline_of_unknown(const struct verdict_input *input, char *text)
@@ -207,6 +231,7 @@ static void headline_of_files(const struct account *account, char *text)
                 "files, not heap. %s of RSS is code, mapped files and shared memory.", share);
 }
 
+// From a quarter on the sentence about objects is about the process; below, about a sideline of it.
 static bool is_mostly_in_use(const struct account *account)
 {
     return is_share(account->row_bytes[ROW_IN_USE], account->rss_bytes, 25);

@@ -11,6 +11,7 @@
 #include "proc/cgroup.h"
 #include "proc/host.h"
 
+// Codes are public: --exit-code adds them to 10, and the JSON has them.
 enum verdict_code {
     VERDICT_LAZY = 1,
     VERDICT_KEPT = 2,
@@ -23,7 +24,7 @@ enum verdict_code {
 
 enum { VERDICT_TEXT_MAX = 400, VERDICT_LINES_MAX = 16 };
 
-// A fixed-size list of sentences.
+// A fixed-size list of sentences: 6 KiB each, so that a verdict needs no memory and cannot fail.
 struct verdict_lines {
     char text[VERDICT_LINES_MAX][VERDICT_TEXT_MAX];
     size_t count;
@@ -38,17 +39,19 @@ struct verdict {
 };
 
 struct verdict_input {
-    const struct account *account;
-    const struct runtime_report *reports;
+    const struct account *account;        // NULL where smaps could not be read
+    const struct runtime_report *reports; // without those that are FACT_GROUND
     size_t report_count;
     const struct growth *growth; // NULL when nothing was observed over time
     const struct cgroup *cgroup; // version 0 when there is none
     const struct host *host;
     int pid;
     size_t thread_count;
-    bool incomplete; // something needed could not be read
+    bool incomplete; // something could not be read
 };
 
+// Cannot fail: with little to go by the verdict is unknown, and says what is missing. What is
+// printed depends on the input alone.
 void verdict_reach(const struct verdict_input *input, struct verdict *ret_verdict);
 
 const char *verdict_name(enum verdict_code code); // "lazy", "in-use", ...

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to do next, by verdict and runtime: only commands and settings that exist. Tool world; pure.
+//
+// What works on the running process comes before what needs a restart, which is said. Nothing here
+// may lose data or stop the target without saying so.
 #include <string.h>
 
 #include "account/verdict_text.h"
 #include "base/units.h"
 
+// Advice is for the runtime that owns the row: a setting of another one would change nothing.
 static void next_lazy(const struct verdict_input *input, struct verdict_lines *lines)
 {
     verdict_say(lines,
@@ -23,6 +27,7 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
                            "MALLOC_CONF=muzzy_decay_ms:0 in its environment.");
 }
 
+// Go's scavenger: runtime/mgcscavenge.go, retainExtraPercent. glibc: mallopt(3).
 static void next_kept(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct runtime_report *owner = verdict_row_owner(input, ROW_KEPT);
@@ -88,6 +93,7 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
                     input->pid);
 }
 
+// Only the right to look, or the runtime itself, can tell more.
 static void next_unknown(const struct verdict_input *input, struct verdict_lines *lines)
 {
     if (input->incomplete)
@@ -115,6 +121,9 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
         next_fragmented(input, lines);
         break;
     case VERDICT_GROWING:
+        verdict_say(lines,
+                    "A warm-up or a cache that fills up looks the same: ebb explain --for 600s %d",
+                    input->pid);
         next_profile(input, lines);
         break;
     case VERDICT_IN_USE:
@@ -130,6 +139,7 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
         next_unknown(input, lines);
         break;
     }
+    // One reading cannot tell: the most useful next step after every verdict but growth itself.
     if (!input->growth && input->account)
         verdict_say(lines, "Does it grow? ebb explain --for 60s %d", input->pid);
 }

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The numbers behind a verdict: what the runtime says beside what the kernel says. Tool world;
 // pure.
+//
+// Two sources that agree are a proof, and where they do not, the reader sees by how much. No
+// sentence claims that one number is a part of another unless both come from one reading.
 #include <string.h>
 
 #include "account/verdict_text.h"
 #include "base/text.h"
 #include "base/units.h"
 
-// Bytes that the account gives one runtime in one row.
-static uint64_t runtime_row_bytes(const struct account *account, const char *runtime,
-                                  enum account_row row)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < account->entry_count; i++)
-        if (account->entries[i].row == row && strcmp(account->entries[i].runtime, runtime) == 0)
-            bytes += account->entries[i].bytes;
-    return bytes;
-}
-
-// "Go: HeapReleased 2.03 GiB; resident and lazily freed: 2.02 GiB". Nothing where the ledger lacks
-// the figure.
+// "Go says HeapReleased 2.03 GiB; the account has 2.02 GiB of Go as lazily freed." Nothing where
+// the ledger lacks the figure. Neither of the two is a part of the other: a ledger counts memory
+// that is not resident, and the kernel's pages may hold what the ledger books elsewhere.
 static void reason_compare(const struct verdict_input *input, const struct runtime_report *report,
                            const char *figure_name, enum account_row row,
                            struct verdict_lines *lines)
@@ -29,13 +22,14 @@ static void reason_compare(const struct verdict_input *input, const struct runti
         return;
     char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
     units_format_bytes(figure->value, claimed, sizeof claimed);
-    units_format_bytes(runtime_row_bytes(input->account, report->name, row), measured,
+    units_format_bytes(account_runtime_bytes(input->account, report->name, row), measured,
                        sizeof measured);
-    verdict_say(lines, "%s says %s %s; of it %s is resident and counted as %s.", report->name,
-                figure_name, claimed, measured, account_row_title(row));
+    verdict_say(lines, "%s says %s %s; the account has %s of %s in memory as %s.", report->name,
+                figure_name, claimed, measured, report->name, account_row_title(row));
 }
 
-// Go's words for the rows that a runtime gives back or holds.
+// The figure that people know from their dashboards, beside the row that it becomes here. Only
+// runtimes with a ledger that is read from outside have one.
 static void reason_ledgers(const struct verdict_input *input, enum verdict_code code,
                            struct verdict_lines *lines)
 {
@@ -56,23 +50,39 @@ static void reason_ledgers(const struct verdict_input *input, enum verdict_code 
         reason_compare(input, glibc, "uordblks", ROW_IN_USE, lines);
 }
 
+// The nearest whole number that the type holds: a change of gigabytes within nanoseconds, as only a
+// damaged reading has it, would be beyond it.
+static int64_t whole_bytes(double bytes)
+{
+    if (!(bytes < 9e18))
+        return INT64_MAX;
+    return bytes > -9e18 ? (int64_t)bytes : INT64_MIN;
+}
+
 static void reason_line(const char *what, const struct growth_line *line,
                         struct verdict_lines *lines)
 {
     char change[UNITS_TEXT_MAX], slope[UNITS_TEXT_MAX], error[UNITS_TEXT_MAX];
     units_format_change(line->change_bytes, change, sizeof change);
-    units_format_change((int64_t)line->slope_bytes_per_s, slope, sizeof slope);
-    units_format_bytes((uint64_t)line->slope_error_bytes_per_s, error, sizeof error);
+    units_format_change(whole_bytes(line->slope_bytes_per_s), slope, sizeof slope);
+    if (!line->has_error) {
+        verdict_say(lines, "%s: %s, slope %s/s (two readings tell no spread).", what, change,
+                    slope);
+        return;
+    }
+    units_format_bytes((uint64_t)whole_bytes(line->slope_error_bytes_per_s), error, sizeof error);
     verdict_say(lines, "%s: %s, slope %s/s, standard error %s/s.", what, change, slope, error);
 }
 
+// Page faults tell idle from busy: a process that does nothing has none.
 static void reason_growth(const struct growth *growth, struct verdict_lines *lines)
 {
     char seconds[UNITS_TEXT_MAX];
     units_format_seconds(growth->seconds, seconds, sizeof seconds);
-    verdict_say(lines, "Observed for %s with %zu samples; %llu minor and %llu major page faults.",
-                seconds, growth->sample_count, (unsigned long long)growth->minor_faults,
-                (unsigned long long)growth->major_faults);
+    verdict_say(
+        lines, "Observed for %s with %zu samples: %s; %llu minor and %llu major page faults.",
+        seconds, growth->sample_count, growth->is_growing ? "it grows" : "no growth beyond chance",
+        (unsigned long long)growth->minor_faults, (unsigned long long)growth->major_faults);
     reason_line("Effective RSS", &growth->effective, lines);
     if (growth->rss.change_bytes != growth->effective.change_bytes)
         reason_line("RSS", &growth->rss, lines);
@@ -80,19 +90,37 @@ static void reason_growth(const struct growth *growth, struct verdict_lines *lin
         reason_line("In use", &growth->in_use, lines);
 }
 
+// Below this nobody looks for unexplained memory: ebb's own goal for it.
+static const uint64_t unexplained_bytes = 4 << 20;
+
 static void reason_unexplained(const struct account *account, struct verdict_lines *lines)
 {
     const struct mapping *largest = &account->largest_unexplained;
-    if (account->row_bytes[ROW_UNEXPLAINED] < 4 << 20 || largest->rss_kib == 0)
+    if (account->unexplained_mapped_bytes < unexplained_bytes)
         return;
-    char bytes[UNITS_TEXT_MAX];
+    char all[UNITS_TEXT_MAX], bytes[UNITS_TEXT_MAX];
+    units_format_bytes(account->unexplained_mapped_bytes, all, sizeof all);
     units_format_bytes((uint64_t)largest->rss_kib * 1024, bytes, sizeof bytes);
-    verdict_say(
-        lines,
-        "Unexplained memory lies in %zu anonymous mappings; most, %s, in %llx-%llx: mapped by "
-        "the program itself or by an allocator that ebb does not know.",
-        account->unexplained_mappings, bytes, (unsigned long long)largest->start,
-        (unsigned long long)largest->end);
+    verdict_say(lines,
+                "Unexplained: %s in anonymous mappings (%zu of them; the largest part, %s, in "
+                "%llx-%llx), mapped by the program itself or by an allocator that ebb does not "
+                "know.",
+                all, account->unexplained_mappings, bytes, (unsigned long long)largest->start,
+                (unsigned long long)largest->end);
+}
+
+// Memory that is a runtime's own and yet in none of its figures: what the reader failed to see.
+static void reason_unexplained_claims(const struct account *account, struct verdict_lines *lines)
+{
+    for (size_t i = 0; i < account->entry_count; i++) {
+        const struct account_entry *entry = &account->entries[i];
+        if (entry->row != ROW_UNEXPLAINED || !entry->runtime[0] || entry->bytes < unexplained_bytes)
+            continue;
+        char bytes[UNITS_TEXT_MAX];
+        units_format_bytes(entry->bytes, bytes, sizeof bytes);
+        verdict_say(lines, "Unexplained: %s that belong to %s and are in none of its figures.",
+                    bytes, entry->runtime);
+    }
 }
 
 // How close the cgroup's limit is, by the number that counts.
@@ -124,5 +152,6 @@ void verdict_give_reasons(const struct verdict_input *input, enum verdict_code c
     if (input->growth)
         reason_growth(input->growth, lines);
     reason_unexplained(input->account, lines);
+    reason_unexplained_claims(input->account, lines);
     reason_limit(input, lines);
 }

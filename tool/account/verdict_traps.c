@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Known traps that apply to a process: what misleads people about its memory. Tool world; pure.
+//
+// Each has cost somebody a night: a trap is a fact that makes a true number read wrongly. Where the
+// facts come from is said with each.
 #include "account/verdict_text.h"
 #include "base/units.h"
 
@@ -12,6 +15,8 @@ static bool is_telling(const struct verdict_input *input, uint64_t bytes)
     return bytes >= telling_bytes && bytes * 100 >= input->account->rss_bytes * telling_share;
 }
 
+// Go: runtime/mem_linux.go, sysUnused(), picks the advice. jemalloc's statistics count muzzy pages
+// as given back.
 static void trap_runtimes(const struct verdict_input *input, struct verdict_lines *lines)
 {
     if (verdict_find_fact(input, FACT_GO_1_12_TO_1_15 | FACT_GIVES_LAZILY))
@@ -28,6 +33,8 @@ static void trap_runtimes(const struct verdict_input *input, struct verdict_line
                     "program's own and is never given back. Do not judge memory by this build.");
 }
 
+// A thread allocates from its own arena (malloc/arena.c, arena_get2(): up to eight for each
+// processor), and nothing moves free memory from one to another.
 static void trap_arenas(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct runtime_report *glibc = verdict_find_fact(input, FACT_MANY_ARENAS);
@@ -40,6 +47,18 @@ static void trap_arenas(const struct verdict_input *input, struct verdict_lines 
             (unsigned long long)arenas->value, input->thread_count);
 }
 
+// A reading that changed underfoot is shown, but never as if it were exact.
+static void trap_approximate(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    for (size_t i = 0; i < input->report_count; i++)
+        if (input->reports[i].approximate)
+            verdict_say(
+                lines, "%s was busy while its figures were read: they are approximate. Look again.",
+                input->reports[i].name);
+}
+
+// Reclaim puts a lazily freed page back that was written or is mapped elsewhere (mm/rmap.c,
+// try_to_unmap_one()), and a huge page is one page to it.
 static void trap_kernel(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct account *account = input->account;
@@ -71,6 +90,8 @@ static void trap_kernel(const struct verdict_input *input, struct verdict_lines 
     }
 }
 
+// MADV_FREE moves pages to the inactive file list (mm/swap.c, lru_lazyfree_fn()), which working_set
+// leaves out; writing to them again moves none back before the kernel scans the list.
 static void trap_cgroup(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct account *account = input->account;
@@ -84,6 +105,7 @@ static void trap_cgroup(const struct verdict_input *input, struct verdict_lines 
 void verdict_name_traps(const struct verdict_input *input, struct verdict_lines *lines)
 {
     trap_runtimes(input, lines);
+    trap_approximate(input, lines);
     if (!input->account)
         return;
     trap_arenas(input, lines);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parser of /proc/PID/limits, see limits.h. Tool world; pure.
+//
+// Lines are "NAME, padded to 25 columns", soft limit, hard limit, unit (fs/proc/base.c,
+// proc_pid_limits()). Names hold blanks, so a line is known by its whole beginning.
 #include "proc/limits.h"
 
 #include <errno.h>

@@ -17,9 +17,12 @@ void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_te
 }
 
 // Marks that turn the direction of text, and separators of lines and paragraphs: with them a name
-// can make a line read as another one (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069).
+// can make a line read as another one (U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069).
+// Precondition: a well-formed sequence.
 static bool utf8_misleads(const unsigned char *bytes)
 {
+    if (bytes[0] == 0xD8 && bytes[1] == 0x9C)
+        return true;
     if (bytes[0] != 0xE2)
         return false;
     unsigned last = bytes[2];
@@ -29,7 +32,7 @@ static bool utf8_misleads(const unsigned char *bytes)
 }
 
 // Length of the well-formed UTF-8 sequence at `bytes`, or 0. Overlong forms and surrogates are
-// malformed.
+// malformed (Unicode, table 3-7). Never looks behind the terminating NUL, which continues nothing.
 static size_t utf8_length(const unsigned char *bytes)
 {
     unsigned lead = bytes[0];
@@ -47,7 +50,8 @@ static size_t utf8_length(const unsigned char *bytes)
     return overlong || beyond || control || utf8_misleads(bytes) ? 0 : length;
 }
 
-// Writes one character of a name, escaped where needed. Returns how many bytes of it were used.
+// Writes one character of a name, escaped where needed: four bytes at most, with the NUL five.
+// Returns how many bytes of it were used.
 static size_t format_character(const unsigned char *name, char piece[8])
 {
     unsigned char c = name[0];
@@ -65,6 +69,8 @@ static size_t format_character(const unsigned char *name, char piece[8])
     return length;
 }
 
+// Pieces are never cut in the middle: what is shown stays valid UTF-8 and shows no half of an
+// escape.
 int format_escaped(struct buffer *buffer, const char *name, size_t limit)
 {
     size_t written = 0;
@@ -83,6 +89,7 @@ int format_escaped(struct buffer *buffer, const char *name, size_t limit)
     return 0;
 }
 
+// The eight colours that every terminal has, which its owner has made readable there.
 static const char *color_code(enum render_color color)
 {
     switch (color) {
@@ -125,10 +132,12 @@ int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, 
                struct buffer *buffer)
 {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    // A share of nothing is nothing; a part beyond the whole fills the bar and no more.
     double share = whole ? (double)part / (double)whole : 0;
     if (share > 1)
         share = 1;
     unsigned units = (unsigned)(share * columns * 8 + 0.5);
+    // What is there is seen, however little.
     if (part > 0 && units == 0)
         units = 1;
     int error = 0;

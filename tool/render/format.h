@@ -22,9 +22,11 @@ enum render_color {
 void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size);
 
 // Appends a name from a target: control bytes, DEL and broken UTF-8 become \xNN, a backslash is
-// doubled. Cut at `limit` bytes of output with "..." (0: no limit).
+// doubled, and so are marks that turn the direction of text. Cut at `limit` bytes of output with
+// "..." behind them (0: no limit). 0 or -ENOMEM.
 int format_escaped(struct buffer *buffer, const char *name, size_t limit);
 
+// Colours have roles, so that all reports agree; COLOR_LAZY is for lazily freed memory alone.
 // Appends the escape sequence that begins or ends a colour; nothing in a style without colour.
 int format_color_begin(const struct render_style *style, enum render_color color,
                        struct buffer *buffer);

@@ -5,12 +5,18 @@
 #ifdef EBB_WITH_JSON
 
 #include <errno.h>
+#include <math.h>
 
 #include "render/format.h"
 
 json_t *json_of_u64(uint64_t value)
 {
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+json_t *json_of_double(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 json_t *json_of_name(const char *name)
@@ -21,6 +27,35 @@ json_t *json_of_name(const char *name)
         string = json_string(buffer_text(&escaped).data);
     buffer_free(&escaped);
     return string;
+}
+
+// Gives a broken tree up as soon as a value is missing, so that its owner is handed NULL as well.
+static void json_check(json_t **tree, int failed)
+{
+    if (!failed)
+        return;
+    json_decref(*tree);
+    *tree = NULL;
+}
+
+void json_put(json_t **object, const char *key, json_t *value)
+{
+    struct buffer escaped = {0};
+    if (!*object || format_escaped(&escaped, key, 0) != 0) {
+        json_decref(value);
+        json_check(object, *object != NULL);
+    } else {
+        json_check(object, json_object_set_new(*object, buffer_text(&escaped).data, value));
+    }
+    buffer_free(&escaped);
+}
+
+void json_push(json_t **array, json_t *value)
+{
+    if (*array)
+        json_check(array, json_array_append_new(*array, value));
+    else
+        json_decref(value);
 }
 
 static int json_append_piece(const char *piece, size_t len, void *context)
@@ -34,9 +69,8 @@ int json_append(json_t *tree, struct buffer *buffer)
         return -ENOMEM;
     int error = json_dump_callback(tree, json_append_piece, buffer, JSON_INDENT(2));
     json_decref(tree);
-    if (error)
-        return -ENOMEM;
-    return buffer_append(buffer, "\n", 1);
+    // The only way for a dump of a sound tree to fail is the buffer's.
+    return error ? -ENOMEM : buffer_append(buffer, "\n", 1);
 }
 
 #else

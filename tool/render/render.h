@@ -21,15 +21,17 @@ struct render_style {
     unsigned width;   // columns to fill; 0: 80
 };
 
-// Appends the whole report. 0 or -ENOMEM.
+// Appends the whole report. 0; -ENOMEM or -EFBIG as buffer_append(), with a part of it in the
+// buffer.
 int render_survey_text(const struct survey *survey, const struct render_style *style,
                        struct buffer *buffer);
 
 // Appends one JSON object and a newline, as docs/json.md describes. 0, -ENOMEM; -ENOTSUP in a build
-// without JSON.
+// without JSON. A failure may leave a part of it in the buffer, never a success.
 int render_survey_json(const struct survey *survey, struct buffer *buffer);
 
-// One process in the table of `explain --all`.
+// One process in the table of `explain --all`: what it keeps of a survey, which is then freed, so
+// that a host with thousands of processes costs a few hundred bytes each.
 struct table_row {
     int pid;
     char name[64];
@@ -51,6 +53,7 @@ int table_add(struct table *table, const struct survey *survey);
 void table_sort(struct table *table);
 void table_free(struct table *table);
 
+// As the two above, for a table in the order that it has.
 int render_table_text(const struct table *table, const struct render_style *style,
                       struct buffer *buffer);
 int render_table_json(const struct table *table, struct buffer *buffer);

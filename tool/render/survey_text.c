@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A survey as text for people. Tool world; pure.
+//
+// Read at night, so it goes from the whole to the detail: who, how much, where, what it means, what
+// to do, and last what could not be read. Every text of the target goes through write_name() or
+// write_wrapped(), which escape it.
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "render/render.h"
 #include "render/text.h"
 
+// Titles, sizes and bars take 50 columns, which leaves 30 of a terminal for the owners.
 enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20 };
 
 static void write_runtime_names(struct writer *writer, const struct survey *survey)
@@ -22,6 +28,7 @@ static void write_runtime_names(struct writer *writer, const struct survey *surv
     }
 }
 
+// The path is cut: container runtimes make them of three hashes.
 static void write_cgroup(struct writer *writer, const struct cgroup *cgroup)
 {
     if (cgroup->version == 0)
@@ -56,6 +63,7 @@ static void write_head(struct writer *writer, const struct survey *survey)
     write_text(writer, "\n");
 }
 
+// Colour says what to do with a row: cyan is free already, yellow could be, red nobody knows.
 static enum render_color row_color(enum account_row row)
 {
     switch (row) {
@@ -71,6 +79,7 @@ static enum render_color row_color(enum account_row row)
     }
 }
 
+// The bars of all rows together are as long as the whole, give or take the rounding.
 static void write_bar(struct writer *writer, enum account_row row, uint64_t part, uint64_t whole)
 {
     struct buffer bar = {0};
@@ -83,38 +92,50 @@ static void write_bar(struct writer *writer, enum account_row row, uint64_t part
     buffer_free(&bar);
 }
 
-// Who owns the row: "Go 400 MiB, glibc 12 MiB", or a single name alone.
+// Bytes that a row has from the runtime of the entry at `index`, or 0 where an entry before it has
+// told them: a runtime may have several sources in one row.
+static uint64_t owner_bytes(const struct account *account, size_t index)
+{
+    const struct account_entry *first = &account->entries[index];
+    for (size_t i = 0; i < index; i++)
+        if (account->entries[i].row == first->row &&
+            strcmp(account->entries[i].runtime, first->runtime) == 0)
+            return 0;
+    return account_runtime_bytes(account, first->runtime, first->row);
+}
+
+// Who owns the row: "Go 400 MiB, glibc 12 MiB", or a name alone where it owns all of it. What is of
+// no runtime is not named: the row's title says what it is.
 static void write_owners(struct writer *writer, const struct account *account, enum account_row row)
 {
-    size_t owners = 0;
-    for (size_t i = 0; i < account->entry_count; i++)
-        owners += account->entries[i].row == row;
-    const char *previous = NULL;
+    bool is_first = true;
     for (size_t i = 0; i < account->entry_count; i++) {
         const struct account_entry *entry = &account->entries[i];
         if (entry->row != row || !entry->runtime[0])
             continue;
-        if (previous && strcmp(previous, entry->runtime) == 0)
+        uint64_t bytes = owner_bytes(account, i);
+        if (bytes == 0)
             continue;
-        write_text(writer, previous ? ", " : "  ");
+        write_text(writer, is_first ? "  " : ", ");
         write_name(writer, entry->runtime, 0);
-        if (owners > 1) {
-            char bytes[UNITS_TEXT_MAX];
-            format_bytes(writer->style, entry->bytes, bytes, sizeof bytes);
-            write_format(writer, " %s", bytes);
-        }
-        previous = entry->runtime;
+        is_first = false;
+        if (bytes == account->row_bytes[row])
+            continue;
+        char size[UNITS_TEXT_MAX];
+        format_bytes(writer->style, bytes, size, sizeof size);
+        write_format(writer, " %s", size);
     }
 }
 
-// An error is shown where it could change what one reads out of the row.
+// An error is shown where it could change what one reads out of the row: from two percent on.
 static void write_row_error(struct writer *writer, uint64_t bytes, uint64_t error_bytes)
 {
     if (error_bytes == 0 || error_bytes < bytes / 50)
         return;
     char error[UNITS_TEXT_MAX];
     format_bytes(writer->style, error_bytes, error, sizeof error);
-    write_format(writer, "  ± %s", error);
+    write_text(writer, writer->style->unicode ? "  ± " : "  +/- ");
+    write_text(writer, error);
 }
 
 static void write_row(struct writer *writer, const struct account *account, enum account_row row)
@@ -140,6 +161,7 @@ static void write_account(struct writer *writer, const struct account *account)
     write_text(writer, "  effective ");
     write_colored(writer, COLOR_BOLD, effective);
     write_text(writer, "\n");
+    // Empty rows are noise, but that nothing is lazily freed is an answer.
     for (int row = 0; row < ROW_COUNT; row++)
         if (account->row_bytes[row] > 0 || row == ROW_LAZY)
             write_row(writer, account, (enum account_row)row);
@@ -164,6 +186,7 @@ static void write_lines(struct writer *writer, const char *heading, enum render_
     }
 }
 
+// Red is for what gets worse by waiting.
 static enum render_color verdict_color(enum verdict_code code)
 {
     if (code == VERDICT_GROWING)
@@ -187,19 +210,41 @@ static void write_verdict(struct writer *writer, const struct verdict *verdict)
     write_lines(writer, "Next:", COLOR_BOLD, &verdict->next);
 }
 
+// A sentence whatever the reader wrote: "WHAT. What would help: NEEDS.", and where nothing helps,
+// "WHAT. Nothing that helps is known.".
+static void write_unread_line(struct writer *writer, const struct survey_unread *unread)
+{
+    char line[VERDICT_TEXT_MAX];
+    bool is_hopeless = strncmp(unread->needs, "nothing", 7) == 0;
+    if (!unread->needs[0])
+        text_format(line, sizeof line, "%s.", unread->what);
+    else if (is_hopeless)
+        text_format(line, sizeof line, "%s. N%s.", unread->what, unread->needs + 1);
+    else
+        text_format(line, sizeof line, "%s. What would help: %s.", unread->what, unread->needs);
+    write_text(writer, "  ");
+    write_wrapped(writer, line, 2, 4);
+}
+
+// Several runtimes may lack the same thing, and say so in the same words: once is enough.
+static bool unread_is_new(const struct survey *survey, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(survey->unread[i].what, survey->unread[index].what) == 0 &&
+            strcmp(survey->unread[i].needs, survey->unread[index].needs) == 0)
+            return false;
+    return true;
+}
+
 static void write_unread(struct writer *writer, const struct survey *survey)
 {
     if (survey->unread_count == 0)
         return;
     write_colored(writer, COLOR_WARN, "Could not read:");
     write_text(writer, "\n");
-    for (size_t i = 0; i < survey->unread_count; i++) {
-        char line[320];
-        snprintf(line, sizeof line, "%s; it takes %s.", survey->unread[i].what,
-                 survey->unread[i].needs);
-        write_text(writer, "  ");
-        write_wrapped(writer, line, 2, 4);
-    }
+    for (size_t i = 0; i < survey->unread_count; i++)
+        if (unread_is_new(survey, i))
+            write_unread_line(writer, &survey->unread[i]);
 }
 
 int render_survey_text(const struct survey *survey, const struct render_style *style,

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building text reports, see text.h. Tool world; pure.
+//
+// Blanks are put off until something follows them, so no line ends in any: reports are pasted into
+// tickets and compared as goldens.
 #include "render/text.h"
 
 #include <stdarg.h>
 #include <string.h>
 
+// Below forty columns nothing can be broken sensibly: such a terminal gets lines that are too long.
 unsigned writer_width(const struct writer *writer)
 {
     unsigned width = writer->style->width ? writer->style->width : 80;
@@ -20,6 +24,7 @@ static void write_pending(struct writer *writer)
 
 void write_text(struct writer *writer, const char *text)
 {
+    // Callers write a newline at the end of a text or alone, never blanks before it.
     if (text[0] == '\n')
         writer->pending_blanks = 0;
     else if (text[0])
@@ -71,6 +76,7 @@ void write_right(struct writer *writer, const char *text, size_t columns)
 
 void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent)
 {
+    // Escaped first: an escaped byte takes four columns, and an escaped newline breaks no line.
     struct buffer escaped = {0};
     if (!writer->error)
         writer->error = format_escaped(&escaped, text, 0);

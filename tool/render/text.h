@@ -15,13 +15,15 @@ struct writer {
     size_t pending_blanks; // written before the next text, dropped at the end of a line
 };
 
+// Columns that paragraphs may fill: the style's, 80 where it has none, at least 40.
 unsigned writer_width(const struct writer *writer);
 
+// Our own words. Never for a text of the target.
 void write_text(struct writer *writer, const char *text);
 void write_format(struct writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void write_colored(struct writer *writer, enum render_color color, const char *text);
-// A name from a target, escaped.
+// A name from a target, escaped; `limit` as in format_escaped().
 void write_name(struct writer *writer, const char *name, size_t limit);
 // `columns` blanks; none are left at the end of a line.
 void write_blanks(struct writer *writer, size_t columns);

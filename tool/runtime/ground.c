@@ -4,7 +4,7 @@
 //
 // The kernel merges neighbouring anonymous mappings, so .bss may share a mapping with a heap, and a
 // stack with the block that was mapped before it. Both are cut out here first; the readers of
-// runtimes get the rest.
+// runtimes get the rest. Images come before stacks: program headers are exact, a stack is guessed.
 #include <errno.h>
 
 #include "runtime/target.h"
@@ -22,7 +22,9 @@ static void ground_begin(struct runtime_report *report, enum account_row row, co
     text_copy(text_of(source), report->place, sizeof report->place);
 }
 
-// Claims the anonymous part of every image's span.
+// Claims the anonymous part of every image's span: .bss, and what RELRO or a written .data has
+// turned anonymous. Of hostile files that claim to span everything the first gets it; all together
+// they cost images (IMAGES_MAX) times mappings.
 static int image_read_claims(const struct target *target, struct runtime_report *report)
 {
     ground_begin(report, ROW_CODE_FILES, "smaps: .bss of mapped images");
@@ -59,7 +61,8 @@ static bool stack_is_guarded(const struct target *target, size_t index)
 
 // Where the stack inside a guarded mapping ends. It has the default size unless the program chose
 // another; what the mapping holds beyond that was merged to it. glibc counts the guard in the
-// stack's size.
+// stack's size (nptl/allocatestack.c). Where a program chose smaller stacks, up to the default size
+// of what was merged to one counts as stack.
 static uint64_t stack_end(const struct target *target, size_t index)
 {
     const struct mapping *mapping = &target->mappings->items[index];
@@ -70,7 +73,9 @@ static uint64_t stack_end(const struct target *target, size_t index)
     return end < mapping->end ? end : mapping->end;
 }
 
-// Claims the stack of one sleeping thread.
+// Claims the stack of one sleeping thread. Nothing without a guard mapping below it (a stack that
+// the program made, or glibc from 2.42 on, which marks guards inside the mapping): no border of it
+// is known then, and it is left to the readers of runtimes, or unexplained.
 static int stack_claim(const struct target *target, struct runtime_report *report, uint64_t pointer)
 {
     const struct mapping *mapping = mappings_find(target->mappings, pointer);
@@ -93,6 +98,7 @@ static int stack_read_claims(const struct target *target, struct runtime_report 
         if (error)
             return error;
     }
+    // The first thread's stack has a name of its own; the kernel grows it, so it is never merged.
     for (size_t i = 0; i < mappings->count; i++) {
         const struct mapping *mapping = &mappings->items[i];
         if (mapping->kind != MAPPING_STACK)

@@ -29,14 +29,15 @@ int opaque_claim_malloc(const struct target *target, const struct image *image, 
                         struct runtime_report *report, bool with_brk)
 {
     report->facts |= FACT_OPAQUE | FACT_ASK;
+    // Either says what helps, or begins with "nothing" and says why.
     const char *needs = "a call in the target (ebb explain --ask)";
     bool is_malloc =
         image->is_main || strncmp(locate_file_name(image->path), library, strlen(library)) == 0;
     bool has_managed = is_malloc && opaque_has_managed(target);
     if (!is_malloc)
-        needs = "nothing that helps is known: this copy serves the library that it is in";
+        needs = "nothing that is known: this copy serves the library that it is in";
     else if (has_managed)
-        needs = "a managed runtime is in this process too: what both hold stands under its name";
+        needs = "nothing: what both hold stands under the managed runtime in this process";
     char what[96];
     snprintf(what, sizeof what, "the inside of %s's memory", report->name);
     int error = report_add_unread(report, what, needs);

@@ -22,24 +22,27 @@ const struct runtime_reader *const runtime_readers[] = {
 };
 const size_t runtime_reader_count = sizeof runtime_readers / sizeof runtime_readers[0];
 
-// What a reader that failed leaves behind: its name and the reason.
+// What a reader that failed leaves behind: its name, its claims so far (which fall to the row of
+// its rest), and the reason. Ground has no name, since renderers would take it for a runtime.
 static int report_failure(struct runtime_report *report, const struct runtime_reader *reader,
                           int error)
 {
-    if (!report->name[0])
+    if (!report->name[0] && !(report->facts & FACT_GROUND))
         text_copy(text_of(reader->name), report->name, sizeof report->name);
     report->facts |= FACT_OPAQUE;
+    // The reader knows better what it lacks.
     if (report->unread_count > 0)
         return 0;
     char what[96];
-    snprintf(what, sizeof what, "%s's memory: %s", reader->name, strerror(-error));
+    snprintf(what, sizeof what, "memory of %s (%s)", reader->name, strerror(-error));
     bool denied = error == -EPERM || error == -EACCES;
     return report_add_unread(report, what,
                              denied ? "ptrace read access: run as root or as the target's user"
-                                    : "nothing that helps is known");
+                                    : "nothing that is known");
 }
 
-// Runs one reader into `report`. -ENOENT: the runtime is not there after all.
+// Runs one reader into `report`. -ENOENT: the runtime is not there after all. Every other failure
+// but of memory is one runtime's own: the rest of the account is still worth having.
 static int reader_run(const struct target *target, const struct runtime_reader *reader,
                       struct runtime_report *report)
 {
@@ -51,6 +54,7 @@ static int reader_run(const struct target *target, const struct runtime_reader *
 
 int runtimes_read(struct target *target, struct runtime_report **ret_reports, size_t *ret_count)
 {
+    // One array that grows: readers see those before them, so `earlier` follows it when it moves.
     struct runtime_report *reports = NULL;
     size_t count = 0, capacity = 0;
     int error = 0;

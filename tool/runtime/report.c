@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building a runtime's report, see report.h. Tool world; the report's owner guards it.
+//
+// Texts are copied into fixed arrays: they come from a target's memory, and a report that is cut is
+// better than one that is as long as somebody likes. A failed call leaves the report as it was.
 #include "runtime/report.h"
 
 #include <stdlib.h>
@@ -44,6 +47,8 @@ int report_add_setting(struct runtime_report *report, const char *name, const ch
     return 0;
 }
 
+// Figures of one name may come twice (two arenas' reports merged, say); report_figure() finds the
+// first.
 static int report_add(struct runtime_report *report, const char *name, struct runtime_figure figure)
 {
     int error = array_reserve_one(&report->figures, &report->figure_capacity, report->figure_count,

@@ -30,9 +30,9 @@ enum account_row {
 // that owns part of a mapping claims that part. Sizes come from runtime_add_claim().
 struct runtime_claim {
     uint64_t start, end;
-    uint64_t rss_bytes;  // resident in [start, end)
-    uint64_t lazy_bytes; // of which lazily freed
-    uint64_t error_bytes;
+    uint64_t rss_bytes;   // resident in [start, end)
+    uint64_t lazy_bytes;  // of which lazily freed
+    uint64_t error_bytes; // of lazy_bytes, and so of what is not lazy
 };
 
 // Resident, not lazily freed bytes inside the claims, by row. What the parts leave of a runtime's
@@ -62,7 +62,9 @@ struct runtime_figure {
     uint64_t error; // how far it may be off, same unit; 0 exact
 };
 
-// Something that could not be read, and what would help.
+// Something that could not be read, and what would help. Renderers make a sentence of the two,
+// "WHAT. What would help: NEEDS." or, where nothing helps, "WHAT. NEEDS.": so `needs` is a noun, or
+// begins with "nothing" and may say why behind a colon.
 struct runtime_unread {
     char what[96];   // "arena 3 of glibc"
     char needs[160]; // "ptrace read access: run as root or the target's user"
@@ -78,8 +80,8 @@ enum runtime_fact {
     FACT_MANY_ARENAS = 1 << 5,    // glibc: more than two arenas hold memory
     FACT_OPAQUE = 1 << 6,         // found and named, its inside cannot be read
     FACT_MANAGED = 1 << 7,        // JVM, V8, CPython, .NET
-    FACT_GROUND = 1 << 9,         // no runtime: what kernel and ELF files tell (.bss, stacks)
     FACT_ASK = 1 << 8,            // a call in the target could tell more (--ask)
+    FACT_GROUND = 1 << 9,         // no runtime: what kernel and ELF files tell (.bss, stacks)
 };
 
 struct runtime_report {
@@ -117,7 +119,7 @@ int report_add_figure(struct runtime_report *report, const char *name, enum figu
 int report_add_ratio(struct runtime_report *report, const char *name, double ratio);
 int report_add_unread(struct runtime_report *report, const char *what, const char *needs);
 
-// The figure with this name, or NULL.
+// The figure with this name, or NULL. Borrowed: the next figure added may move it.
 const struct runtime_figure *report_figure(const struct runtime_report *report, const char *name);
 
 #endif

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who a process is, see reading.h. Tool world; one thread.
+//
+// Only stat and status are required: they tell what the process is and may be read by everybody.
+// Whatever else is missing leaves a gap in the report, never no report.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +11,11 @@
 #include "base/array.h"
 #include "survey/reading.h"
 
-enum { SMALL_FILE_BYTES = 1 << 16, KERNEL_THREAD_FLAG = 0x00200000 };
+enum {
+    // stat and status take some 2 KiB; a command line may have megabytes and is cut here.
+    SMALL_FILE_BYTES = 1 << 16,
+    KERNEL_THREAD_FLAG = 0x00200000, // PF_KTHREAD, include/linux/sched.h
+};
 
 int survey_add_unread(struct survey *survey, const char *what, const char *needs)
 {
@@ -28,7 +35,9 @@ const char *survey_needs(int error)
         return "the right to read it: run ebb as root, or as the process's user";
     if (error == -ENOENT || error == -ENOSYS)
         return "a kernel that has it";
-    return strerror(-error);
+    // The error alone would read as if it helped; EFBIG, EIO and the like are seen nowhere but in
+    // damaged trees.
+    return "nothing that is known: reading it failed";
 }
 
 // The state of the process, and whether it can hold memory at all.
@@ -40,6 +49,7 @@ static int identity_read_stat(struct process *process, struct buffer *file, stru
         error = proc_stat_parse(buffer_text(file), &stat);
     if (error)
         return error;
+    // Both have stat and status like everybody, but no address space to give an account of.
     if (stat.flags & KERNEL_THREAD_FLAG)
         return -ENOEXEC;
     if (stat.state == 'Z' || stat.state == 'X')
@@ -49,6 +59,8 @@ static int identity_read_stat(struct process *process, struct buffer *file, stru
     error = process_read_file(process, "status", SMALL_FILE_BYTES, file);
     if (!error)
         error = proc_status_parse(buffer_text(file), &survey->status);
+    // Stands in until, and unless, an account is made. It is less exact than smaps: split over
+    // per-thread or per-CPU counters that are added up late (mm/memory.c, SPLIT_RSS_COUNTING).
     survey->rss_bytes = survey->status.vm_rss_kib * 1024;
     return error;
 }
@@ -63,6 +75,7 @@ static void identity_read_names(struct process *process, struct buffer *file, st
         survey->exe[0] = '\0';
 }
 
+// Ticks are USER_HZ, which sysconf() tells; 100 on every architecture that ebb is built for.
 static void identity_read_times(struct survey *survey)
 {
     long ticks_per_second = sysconf(_SC_CLK_TCK);

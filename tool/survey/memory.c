@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a process's memory is: readings of kernel and runtimes, and the account of them. Tool
 // world; one thread.
+//
+// smaps comes first and is walked once; everything after it is read within the next milliseconds,
+// and the account fits it to smaps.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proc/limits.h"
@@ -15,7 +19,23 @@ enum {
     LIMITS_LIMIT_BYTES = 1 << 16,
     THREAD_PASSES = 5,
     THREAD_PAUSE_US = 500,
+    // What glibc gives a thread where RLIMIT_STACK is unlimited (ARCH_STACK_DEFAULT_SIZE, x86-64
+    // and aarch64).
+    UNLIMITED_STACK_BYTES = 2 << 20,
+    // mm/swap.c: a batch of each processor holds pages back from the lazily freed (PAGEVEC_SIZE; 15
+    // in older kernels).
+    LAZY_BATCH_PAGES = 31,
 };
+
+// No pass over the threads begins that would end later than this: ten thousand threads take 150 ms.
+static const double thread_passes_s = 0.1;
+
+double survey_now_s(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
 
 // Everything that readers look at; freed when the account is made.
 struct memory_reading {
@@ -55,25 +75,42 @@ static size_t threads_keep_asleep(struct memory_reading *reading, const struct p
     return running;
 }
 
-// Stack pointers show only while a thread sleeps, so those that run are asked a few times more.
+// One pass over all threads.
+static int threads_read_pass(struct process *process, struct memory_reading *reading,
+                             size_t *ret_running)
+{
+    struct proc_thread *threads;
+    size_t count;
+    int error = proc_threads_read(process, &threads, &count);
+    if (error)
+        return error;
+    // At most PROC_THREADS_MAX for each of few passes: no overflow.
+    size_t total = reading->thread_count + count;
+    struct proc_thread *grown = realloc(reading->threads, (total ? total : 1) * sizeof *grown);
+    if (!grown) {
+        free(threads);
+        return -ENOMEM;
+    }
+    reading->threads = grown;
+    *ret_running = threads_keep_asleep(reading, threads, count);
+    free(threads);
+    return 0;
+}
+
+// Stack pointers show only while a thread sleeps, so those that run are asked a few times more. A
+// thread that sleeps again and again is listed once for each pass: its pointers lie in one stack,
+// and a stack is claimed once. One that never sleeps is not found; its stack stays unnamed.
 static int threads_read(struct process *process, struct memory_reading *reading)
 {
+    size_t running = 0;
+    double begin_s = survey_now_s();
     for (int pass = 0; pass < THREAD_PASSES; pass++) {
-        struct proc_thread *threads;
-        size_t count;
-        int error = proc_threads_read(process, &threads, &count);
+        double pass_s = survey_now_s();
+        int error = threads_read_pass(process, reading, &running);
         if (error)
             return error;
-        size_t total = reading->thread_count + count;
-        struct proc_thread *grown = realloc(reading->threads, (total ? total : 1) * sizeof *grown);
-        if (!grown) {
-            free(threads);
-            return -ENOMEM;
-        }
-        reading->threads = grown;
-        size_t running = threads_keep_asleep(reading, threads, count);
-        free(threads);
-        if (running == 0)
+        double now_s = survey_now_s();
+        if (running == 0 || now_s - begin_s + (now_s - pass_s) > thread_passes_s)
             break;
         usleep(THREAD_PAUSE_US);
     }
@@ -82,14 +119,15 @@ static int threads_read(struct process *process, struct memory_reading *reading)
     return 0;
 }
 
+// The size of a stack is a hint for where one ends: without it the mapping's end is taken.
 static void limits_read(struct process *process, struct memory_reading *reading)
 {
     struct buffer file = {0};
     struct proc_limits limits;
     if (process_read_file(process, "limits", LIMITS_LIMIT_BYTES, &file) == 0 &&
-        proc_limits_parse(buffer_text(&file), &limits) == 0 &&
-        limits.stack_bytes != LIMIT_UNLIMITED)
-        reading->stack_limit_bytes = limits.stack_bytes;
+        proc_limits_parse(buffer_text(&file), &limits) == 0)
+        reading->stack_limit_bytes =
+            limits.stack_bytes == LIMIT_UNLIMITED ? UNLIMITED_STACK_BYTES : limits.stack_bytes;
     buffer_free(&file);
 }
 
@@ -103,9 +141,10 @@ static int reading_take_helpers(struct process *process, struct survey *survey,
         return error;
     if (skipped > 0)
         error = survey_add_unread(survey, "some of the mapped ELF files",
-                                  "read access to them as mapped: run ebb as root");
+                                  "the right to read them as they are mapped: run ebb as root");
     if (error)
         return error;
+    // An environment that is too long is taken as far as it was read.
     error = process_read_file(process, "environ", ENVIRON_LIMIT_BYTES, &reading->environ_file);
     if (error && error != -EFBIG)
         error = survey_add_unread(survey, "its environment", survey_needs(error));
@@ -133,6 +172,7 @@ static void survey_drop_ground(struct survey *survey)
     survey->report_count = kept;
 }
 
+// Renderers have one list. Before ground is dropped: what it could not read counts too.
 static int survey_add_runtime_unread(struct survey *survey)
 {
     int error = 0;
@@ -142,6 +182,16 @@ static int survey_add_runtime_unread(struct survey *survey)
             error = survey_add_unread(survey, report->unread[k].what, report->unread[k].needs);
     }
     return error;
+}
+
+// How far LazyFree may lag: every processor may hold one batch back. In a tree of files nothing is
+// known of the processors.
+static uint64_t lazy_lag_bytes(const struct process *process)
+{
+    long processors = process_is_live(process) ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    return (uint64_t)(processors > 0 ? processors : 1) * LAZY_BATCH_PAGES *
+           (uint64_t)(page_bytes > 0 ? page_bytes : 4096);
 }
 
 static int survey_account(const struct survey_options *options, struct process *process,
@@ -161,16 +211,22 @@ static int survey_account(const struct survey_options *options, struct process *
     int error = runtimes_read(&target, &survey->reports, &survey->report_count);
     if (error)
         return error;
-    struct account_input input = {&reading->mappings, survey->reports, survey->report_count};
+    struct account_input input = {.mappings = &reading->mappings,
+                                  .reports = survey->reports,
+                                  .report_count = survey->report_count,
+                                  .lazy_lag_bytes = lazy_lag_bytes(process)};
     error = account_build(&input, &survey->account);
     survey->has_account = error == 0;
     if (survey->has_account)
         survey->rss_bytes = survey->account.rss_bytes;
+    // Without sizes the mappings came from maps: runtimes are named all the same.
     if (error == -ENODATA)
         error =
             survey_add_unread(survey, "smaps, which the account is made of", survey_needs(-EACCES));
+    if (!error)
+        error = survey_add_runtime_unread(survey);
     survey_drop_ground(survey);
-    return error ? error : survey_add_runtime_unread(survey);
+    return error;
 }
 
 int survey_read_memory(const struct survey_options *options, struct process *process,
@@ -182,6 +238,7 @@ int survey_read_memory(const struct survey_options *options, struct process *pro
         return survey_add_unread(survey, "its mappings (smaps and maps)", survey_needs(error));
     if (error)
         return error;
+    survey->taken_s = survey_now_s();
     survey->mapping_count = reading.mappings.count;
     error = reading_take_helpers(process, survey, &reading);
     if (!error)

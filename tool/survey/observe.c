@@ -3,7 +3,8 @@
 //
 // Full accounts are made at both ends only. In between smaps_rollup is read, about once a second
 // and never for more than a hundredth of the time, because its walk holds up the target's own mmap
-// and munmap.
+// and munmap. An exec in the middle ends the observation with -ESTALE, an exit with -ESRCH: growth
+// across them would compare two programs.
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -13,6 +14,9 @@
 
 enum { ROLLUP_LIMIT_BYTES = 1 << 16 };
 
+// Twenty samples where time and cost allow: enough for a slope with a spread. Closer ones would see
+// each other's noise; sparser ones would miss the sawtooth of a garbage collector.
+static const double wanted_samples = 20;
 static const double shortest_interval_s = 0.2;
 static const double longest_interval_s = 1.0;
 static const double most_of_time = 0.01;
@@ -22,20 +26,14 @@ struct samples {
     size_t count, capacity;
 };
 
-static double now_s(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
+// A handler may cut a sleep short: the rest is slept then.
 static void sleep_until(double time_s)
 {
-    double left = time_s - now_s();
-    if (left <= 0)
-        return;
-    struct timespec pause = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
-    nanosleep(&pause, NULL);
+    for (double left; (left = time_s - survey_now_s()) > 0;) {
+        struct timespec pause = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+        if (nanosleep(&pause, NULL) != 0 && errno != EINTR)
+            return;
+    }
 }
 
 static int samples_add(struct samples *samples, struct growth_sample sample)
@@ -47,18 +45,32 @@ static int samples_add(struct samples *samples, struct growth_sample sample)
     return error;
 }
 
-static struct growth_sample sample_of_account(const struct survey *survey, double time_s)
+// What can be leaked is what is left when all that cannot be is taken off, so that memory in a
+// runtime that ebb cannot look into counts, and threads that never end do.
+static struct growth_sample sample_of_account(const struct survey *survey, double start_s)
 {
+    const struct account *account = &survey->account;
+    const uint64_t *rows = account->row_bytes;
     return (struct growth_sample){
-        .time_s = time_s,
-        .effective_bytes = survey->account.effective_bytes,
-        .rss_bytes = survey->account.rss_bytes,
-        .in_use_bytes = survey->account.row_bytes[ROW_IN_USE],
-        .has_in_use = survey->account.row_bytes[ROW_IN_USE] > 0,
+        .time_s = survey->taken_s - start_s,
+        .effective_bytes = account->effective_bytes,
+        .rss_bytes = account->rss_bytes,
+        .has_rows = true,
+        .in_use_bytes = rows[ROW_IN_USE],
+        .busy_bytes = account->effective_bytes - rows[ROW_KEPT] - rows[ROW_SLACK] -
+                      rows[ROW_CODE_FILES] - rows[ROW_SHARED],
     };
 }
 
-// One cheap sample. Kernels before 4.14 have no rollup: then the two ends have to do.
+// A tree of files may hold any number: more than a petabyte is none that a kernel printed.
+static uint64_t rollup_bytes(uint64_t kib)
+{
+    const uint64_t most_kib = (uint64_t)1 << 40;
+    return (kib < most_kib ? kib : most_kib) * 1024;
+}
+
+// One cheap sample. Where there is no rollup (kernels before 4.14), or where it may no longer be
+// read, the two ends have to do.
 static int sample_rollup(struct process *process, struct buffer *file, double time_s,
                          struct samples *samples)
 {
@@ -66,38 +78,48 @@ static int sample_rollup(struct process *process, struct buffer *file, double ti
     struct proc_rollup rollup;
     if (!error)
         error = proc_rollup_parse(buffer_text(file), &rollup);
-    if (error == -ENOENT)
+    if (error == -ENOENT || error == -EACCES || error == -EPERM || error == -EBADMSG)
         return 0;
     if (error)
         return error;
-    return samples_add(samples,
-                       (struct growth_sample){
-                           .time_s = time_s,
-                           .rss_bytes = rollup.rss_kib * 1024,
-                           .effective_bytes = (rollup.rss_kib - rollup.lazy_free_kib) * 1024,
-                       });
+    uint64_t rss = rollup_bytes(rollup.rss_kib), lazy = rollup_bytes(rollup.lazy_free_kib);
+    return samples_add(samples, (struct growth_sample){
+                                    .time_s = time_s,
+                                    .rss_bytes = rss,
+                                    .effective_bytes = lazy < rss ? rss - lazy : 0,
+                                });
 }
 
-// Samples until the end of the observation.
+static double interval_of(double observe_s)
+{
+    double interval = observe_s / wanted_samples;
+    interval = interval < shortest_interval_s ? shortest_interval_s : interval;
+    return interval > longest_interval_s ? longest_interval_s : interval;
+}
+
+// Samples until the end of the observation. Progress is reported every interval, samples are taken
+// less often where reading one is slow: 100 ms of walk are followed by 10 s of rest.
 static int samples_watch(const struct survey_options *options, struct process *process,
                          double start_s, struct samples *samples)
 {
     struct buffer file = {0};
-    double end_s = start_s + options->observe_s;
-    double interval = options->observe_s / 20;
-    interval = interval < shortest_interval_s ? shortest_interval_s : interval;
-    interval = interval > longest_interval_s ? longest_interval_s : interval;
+    double now_s = survey_now_s(), end_s = now_s + options->observe_s;
+    double interval = interval_of(options->observe_s), begin_s = now_s, sample_s = now_s;
     int error = 0;
-    for (double next_s = start_s + interval; next_s < end_s && !error;) {
-        sleep_until(next_s);
-        double before_s = now_s();
-        error = sample_rollup(process, &file, before_s - start_s, samples);
-        double pause_s = (now_s() - before_s) / most_of_time;
-        next_s = now_s() + (pause_s > interval ? pause_s : interval);
+    while (!error && now_s + interval < end_s) {
+        sleep_until(now_s + interval);
+        now_s = survey_now_s();
+        if (now_s >= sample_s) {
+            error = sample_rollup(process, &file, now_s - start_s, samples);
+            sample_s = survey_now_s() + (survey_now_s() - now_s) / most_of_time;
+        } else {
+            error = process_check(process);
+        }
         if (options->progress)
-            options->progress(options->progress_context, before_s - start_s, options->observe_s);
+            options->progress(options->progress_context, now_s - begin_s, options->observe_s);
     }
-    sleep_until(end_s);
+    if (!error)
+        sleep_until(end_s);
     buffer_free(&file);
     return error;
 }
@@ -117,24 +139,24 @@ static int faults_read(struct process *process, uint64_t *ret_minor, uint64_t *r
     return 0;
 }
 
+// Residency known from the first survey must not answer for the last one.
 static int observe(const struct survey_options *options, struct process *process,
                    const struct survey *first, struct survey *last, struct samples *samples)
 {
     uint64_t minor[2] = {0}, major[2] = {0};
-    double start_s = now_s();
-    int error = samples_add(samples, sample_of_account(first, 0));
+    int error = samples_add(samples, sample_of_account(first, first->taken_s));
     if (!error)
         error = faults_read(process, &minor[0], &major[0]);
     if (!error)
-        error = samples_watch(options, process, start_s, samples);
+        error = samples_watch(options, process, first->taken_s, samples);
     if (!error)
         error = faults_read(process, &minor[1], &major[1]);
-    double end_s = now_s() - start_s;
+    if (error)
+        return error;
     process_forget_residency(process);
-    if (!error)
-        error = survey_read_memory(options, process, last);
+    error = survey_read_memory(options, process, last);
     if (!error && last->has_account)
-        error = samples_add(samples, sample_of_account(last, end_s));
+        error = samples_add(samples, sample_of_account(last, first->taken_s));
     if (error)
         return error;
     last->has_growth = growth_fit(samples->items, samples->count, &last->growth) == 0;

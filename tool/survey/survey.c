@@ -7,12 +7,14 @@
 
 #include "survey/reading.h"
 
+// Without a first account there is nothing to compare the last one with: no use in waiting.
 static bool survey_observes(const struct survey_options *options, const struct survey *survey)
 {
     return options->observe_s > 0 && survey->has_account;
 }
 
-// A first survey is made only to compare the second one with it.
+// A first survey is made only to compare the second one with it: what is shown is the state at the
+// end, so identity (threads, status, cgroup) is read again as well.
 static int survey_read_growth(const struct survey_options *options, struct process *process,
                               struct survey *survey)
 {
@@ -45,7 +47,8 @@ static void survey_reach_verdict(struct survey *survey)
     verdict_reach(&input, &survey->verdict);
 }
 
-// All readings of one held process.
+// All readings of one held process. The check comes last: figures from before and after an exec
+// never stand in one account.
 static int survey_read(const struct survey_options *options, struct process *process,
                        struct survey *survey)
 {
@@ -57,6 +60,7 @@ static int survey_read(const struct survey_options *options, struct process *pro
     return error ? error : process_check(process);
 }
 
+// The verdict needs no process any more, so the handle is closed before it is reached.
 static int survey_try(const struct survey_options *options, int pid, struct survey *ret_survey)
 {
     struct process *process;

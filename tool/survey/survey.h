@@ -22,11 +22,12 @@ struct survey_options {
     const char *proc_root; // "/proc"
     double observe_s;      // 0: no growth
     unsigned budget_ms;    // for each runtime reader; 0: no limit
-    // Called about once a second while observing, with the seconds done; may be NULL.
+    // Called at least once a second while observing, with the seconds done; may be NULL.
     void (*progress)(void *context, double done_s, double total_s);
     void *progress_context;
 };
 
+// As struct runtime_unread, of the whole process.
 struct survey_unread {
     char what[96];
     char needs[160];
@@ -34,18 +35,19 @@ struct survey_unread {
 
 struct survey {
     int pid;
-    char name[64];      // comm
-    char cmdline[1024]; // one line
+    char name[64];      // comm; raw bytes, like every text here: renderers escape them
+    char cmdline[1024]; // one line, cut
     char exe[1024];     // "" if unreadable
     uint64_t start_ticks;
     double start_time_s; // seconds since the epoch
     double uptime_s;     // of the process
     struct proc_status status;
     size_t mapping_count;
+    double taken_s; // CLOCK_MONOTONIC when smaps had been read: the moment that the account is of
     struct account account;
-    bool has_account;   // false when smaps was not readable
-    uint64_t rss_bytes; // of the account, or of status without one
-    struct runtime_report *reports;
+    bool has_account;               // false when smaps was not readable
+    uint64_t rss_bytes;             // of the account, or of status without one
+    struct runtime_report *reports; // of runtimes; what images and stacks told is in the account
     size_t report_count;
     struct growth growth;
     bool has_growth;
@@ -58,8 +60,10 @@ struct survey {
 
 // 0 with a survey that survey_free() frees; -ESRCH; -ESTALE when the process called exec meanwhile
 // (twice in a row); -ENOEXEC for kernel threads, -ECHILD for zombies (they have no memory);
-// -EACCES/-EPERM when not even status could be read; -ENOMEM. Missing rights are no failure: what
-// could not be read is listed in `unread`.
+// -EACCES/-EPERM when not even status could be read; -ENOENT without a proc tree; -EBADMSG for a
+// tree whose files are damaged; -ENOMEM. Missing rights are no failure: what could not be read is
+// listed in `unread`. Takes observe_s longer where growth is asked for, and reads memory twice; a
+// process that may not be read is not waited for.
 int survey_take(const struct survey_options *options, int pid, struct survey *ret_survey);
 void survey_free(struct survey *survey);
 

@@ -59,22 +59,61 @@ static void test_falling_is_not_growth(void **state)
     assert_false(growth.is_growing);
 }
 
-// RSS that rises while in use stands still is a runtime filling up its heap, not a leak.
-static void test_in_use_must_rise_too(void **state)
+static void rows_at_ends(struct growth_sample *samples, size_t count, uint64_t busy_change)
+{
+    samples[0].has_rows = samples[count - 1].has_rows = true;
+    samples[0].busy_bytes = samples[0].in_use_bytes = 50 << 20;
+    samples[count - 1].busy_bytes = samples[count - 1].in_use_bytes = (50 << 20) + busy_change;
+}
+
+// RSS that rises while nothing that can be leaked does is a runtime filling up its heap.
+static void test_busy_memory_must_rise_too(void **state)
 {
     (void)state;
     struct growth_sample samples[5];
     struct growth growth;
     fill(samples, 5, 100 * mib, 2 * mib, 0);
-    samples[0].has_in_use = samples[4].has_in_use = true;
-    samples[0].in_use_bytes = samples[4].in_use_bytes = 50 << 20;
+    rows_at_ends(samples, 5, 0);
     assert_int_equal(growth_fit(samples, 5, &growth), 0);
-    assert_true(growth.has_in_use);
+    assert_true(growth.has_busy);
     assert_false(growth.is_growing);
-    samples[4].in_use_bytes = 58 << 20;
+    // A page more of 8 MiB is not "with it".
+    rows_at_ends(samples, 5, 4096);
     assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_false(growth.is_growing);
+    rows_at_ends(samples, 5, 8 << 20);
+    assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_int_equal(growth.busy.change_bytes, 8 << 20);
     assert_int_equal(growth.in_use.change_bytes, 8 << 20);
     assert_true(growth.is_growing);
+}
+
+// A runtime whose inside nobody can read leaks too: what is in use elsewhere stands still.
+static void test_growth_of_what_cannot_be_read(void **state)
+{
+    (void)state;
+    struct growth_sample samples[5];
+    struct growth growth;
+    fill(samples, 5, 100 * mib, 2 * mib, 0);
+    rows_at_ends(samples, 5, 8 << 20);
+    samples[4].in_use_bytes = samples[0].in_use_bytes;
+    assert_int_equal(growth_fit(samples, 5, &growth), 0);
+    assert_true(growth.is_growing);
+}
+
+static void test_two_samples_tell_no_spread(void **state)
+{
+    (void)state;
+    struct growth_sample samples[3];
+    struct growth growth;
+    fill(samples, 3, 100 * mib, 2 * mib, 0);
+    rows_at_ends(samples, 3, 4 << 20);
+    assert_int_equal(growth_fit(samples, 2, &growth), 0);
+    assert_false(growth.effective.has_error);
+    assert_false(growth.has_busy);
+    assert_int_equal(growth_fit(samples, 3, &growth), 0);
+    assert_true(growth.effective.has_error);
+    assert_false(growth.busy.has_error);
 }
 
 static void test_too_little_to_judge(void **state)
@@ -90,8 +129,12 @@ static void test_too_little_to_judge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_straight_line),       cmocka_unit_test(test_noise_is_not_growth),
-        cmocka_unit_test(test_falling_is_not_growth), cmocka_unit_test(test_in_use_must_rise_too),
+        cmocka_unit_test(test_a_straight_line),
+        cmocka_unit_test(test_noise_is_not_growth),
+        cmocka_unit_test(test_falling_is_not_growth),
+        cmocka_unit_test(test_busy_memory_must_rise_too),
+        cmocka_unit_test(test_growth_of_what_cannot_be_read),
+        cmocka_unit_test(test_two_samples_tell_no_spread),
         cmocka_unit_test(test_too_little_to_judge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

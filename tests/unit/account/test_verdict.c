@@ -197,6 +197,79 @@ static void test_traps(void **state)
     assert_true(lines_have(&verdict.reasons, "50 % by RSS, 42 % by effective RSS"));
 }
 
+// A sentence names an owner only where most of the row is its own.
+static void test_owners_are_owners(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_LAZY, 1);
+    scene_row(&scene, ROW_LAZY, 1000);
+    scene.entries[1].runtime[0] = '\0';
+    assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
+    assert_null(strstr(verdict.headline, "Go"));
+    // Two sources of one runtime count together.
+    scene_row(&scene, ROW_LAZY, 600);
+    scene_row(&scene, ROW_LAZY, 600);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
+    assert_non_null(strstr(verdict.headline, "that Go has given back"));
+}
+
+// Where little is in use the sentence gives the figures instead of calling them small.
+static void test_in_use_with_large_reserves(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 200);
+    scene_row(&scene, ROW_KEPT, 250);
+    scene_row(&scene, ROW_HELD, 450);
+    scene_row(&scene, ROW_STACKS, 100);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_non_null(strstr(verdict.headline, "250 MiB could be free"));
+    assert_non_null(strstr(verdict.headline, "450 MiB cannot be looked into"));
+}
+
+// What is unexplained inside a runtime's claims is not said to lie in strange mappings.
+static void test_unexplained_claims(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene_row(&scene, ROW_UNEXPLAINED, 80);
+    strcpy(scene.entries[1].runtime, "Go");
+    scene.account.largest_unexplained = (struct mapping){.start = 0x1000, .rss_kib = 4};
+    scene.account.unexplained_mappings = 1;
+    scene.account.unexplained_mapped_bytes = 4096;
+    reach(&scene, &verdict);
+    assert_true(lines_have(&verdict.reasons, "80.0 MiB that belong to Go"));
+    assert_false(lines_have(&verdict.reasons, "anonymous mappings"));
+}
+
+static void test_growth_says_what_it_knows(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene.growth = (struct growth){.seconds = 1, .sample_count = 2};
+    scene.growth.effective.slope_bytes_per_s = 1e300;
+    scene.input.growth = &scene.growth;
+    scene.report.approximate = true;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_true(lines_have(&verdict.reasons, "no growth beyond chance"));
+    assert_true(lines_have(&verdict.reasons, "two readings tell no spread"));
+    assert_true(lines_have(&verdict.traps, "approximate"));
+    scene.growth.is_growing = scene.growth.has_busy = true;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
+    assert_true(lines_have(&verdict.next, "--for 600s 42"));
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -215,6 +288,10 @@ int main(void)
         cmocka_unit_test(test_growing_outweighs_the_rows),
         cmocka_unit_test(test_no_account_is_unknown),
         cmocka_unit_test(test_traps),
+        cmocka_unit_test(test_owners_are_owners),
+        cmocka_unit_test(test_in_use_with_large_reserves),
+        cmocka_unit_test(test_unexplained_claims),
+        cmocka_unit_test(test_growth_says_what_it_knows),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
