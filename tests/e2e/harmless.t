@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Looking at a process must not touch it: what ebb asks of the kernel while it explains, and what the
-# target notices of it.
+# Looking at a process must not touch it: what ebb asks of the kernel while it explains, and what
+# the target notices of it.
 # timeout: 120
 import os
 import re

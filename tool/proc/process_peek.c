@@ -70,8 +70,9 @@ static int open_memory(struct process *process)
     int fd = openat(process->dir_fd, "mem", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         int error = errno == EACCES || errno == EPERM ? -EPERM : -errno;
-        // A process that ended answers ENOENT too, which must not pass for a tree without mem.
-        if (error == -ENOENT && process_check(process))
+        // A process that ended answers ENOENT too, and a zombie EPERM to all but root: neither must
+        // pass for a tree without mem or for a want of rights.
+        if ((error == -ENOENT || error == -EPERM) && process_check(process))
             error = gone_error(process);
         process->mem_error = error;
         return error;
