@@ -22,7 +22,7 @@ struct growth_sample {
     uint64_t busy_bytes;
 };
 
-// A straight line through one figure.
+// A straight line through one figure, by least squares.
 struct growth_line {
     double slope_bytes_per_s;
     double slope_error_bytes_per_s; // standard error of the slope; 0 without has_error
@@ -42,7 +42,8 @@ struct growth {
     bool is_growing;
 };
 
-// Samples ascend by time. 0; -EINVAL with fewer than two samples or no time between them.
+// Cost: three passes over the samples for each figure. Samples ascend by time. 0; -EINVAL with
+// fewer than two samples or no time between them.
 int growth_fit(const struct growth_sample *samples, size_t count, struct growth *ret_growth);
 
 #endif

@@ -71,7 +71,8 @@ void split_take(struct split *split, const struct runtime_report *report,
     }
 }
 
-// Takes up to `excess` bytes from the parts of one row. Returns what is still to be cut.
+// Takes up to `excess` bytes from the parts of one row, in the reader's order. Returns what is
+// still to be cut.
 static uint64_t split_cut_row(struct split *split, const struct runtime_report *report,
                               enum account_row row, uint64_t excess)
 {

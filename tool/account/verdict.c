@@ -200,6 +200,8 @@ static void headline_of_growth(const struct growth *growth, char *text)
                     change, seconds);
 }
 
+// It says what stands in the way: rights, or a runtime that keeps its inside to itself. The larger
+// of held and unexplained is named, since that is where looking further pays.
 static void headline_of_unknown(const struct verdict_input *input, char *text)
 {
     if (!input->account) {
@@ -222,6 +224,7 @@ static void headline_of_unknown(const struct verdict_input *input, char *text)
                     "unknown: %s of RSS is anonymous memory that no runtime claims.", share);
 }
 
+// "Not heap" is the point: a heap profiler would find nothing.
 static void headline_of_files(const struct account *account, char *text)
 {
     char share[UNITS_TEXT_MAX];
@@ -252,6 +255,7 @@ static void verdict_write_headline(const struct verdict_input *input, enum verdi
         headline_of_row(input, code, text);
 }
 
+// The code first, then words for it: no sentence has a say in what the verdict is.
 void verdict_reach(const struct verdict_input *input, struct verdict *ret_verdict)
 {
     struct verdict verdict = {.code = verdict_choose(input)};

@@ -13,6 +13,7 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
 {
     verdict_say(lines,
                 "Nothing is lost. Put alarms on effective RSS (RSS - LazyFree), not on RSS.");
+    // Several owners, or none that is known: there is no one setting to change.
     const struct runtime_report *owner = verdict_row_owner(input, ROW_LAZY);
     if (!owner)
         return;
@@ -68,7 +69,8 @@ static void next_fragmented(const struct verdict_input *input, struct verdict_li
                     "(jemalloc, mimalloc).");
 }
 
-// How to find where memory comes from, in this runtime.
+// How to find where memory comes from, in this runtime: with what is there already before what must
+// be switched on at the next start.
 static void next_profile(const struct verdict_input *input, struct verdict_lines *lines)
 {
     if (verdict_find_runtime(input, "Go"))

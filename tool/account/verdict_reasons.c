@@ -59,6 +59,7 @@ static int64_t whole_bytes(double bytes)
     return bytes > -9e18 ? (int64_t)bytes : INT64_MIN;
 }
 
+// Change and slope side by side: where they disagree, the rise was a step and not a line.
 static void reason_line(const char *what, const struct growth_line *line,
                         struct verdict_lines *lines)
 {

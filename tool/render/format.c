@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 
+// Exact sizes have no unit and no separators: they are for scripts and for comparing with smaps.
 void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size)
 {
     if (style->exact_bytes)
@@ -111,6 +112,7 @@ static const char *color_code(enum render_color color)
     return "";
 }
 
+// COLOR_NONE writes nothing, not a reset: a piece without colour may stand inside a coloured one.
 int format_color_begin(const struct render_style *style, enum render_color color,
                        struct buffer *buffer)
 {
@@ -128,6 +130,7 @@ int format_color_end(const struct render_style *style, enum render_color color,
     return buffer_append(buffer, "\033[0m", 4);
 }
 
+// Rounded to the nearest eighth, so that rows of equal size have equal bars.
 int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, unsigned columns,
                struct buffer *buffer)
 {
@@ -152,6 +155,7 @@ int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, 
     return rounds_up ? buffer_append(buffer, "#", 1) : 0;
 }
 
+// Counts what begins a character: all bytes but the continuations (10xxxxxx).
 size_t format_columns(struct text text)
 {
     size_t columns = 0;

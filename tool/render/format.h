@@ -34,11 +34,12 @@ int format_color_end(const struct render_style *style, enum render_color color,
                      struct buffer *buffer);
 
 // Appends a bar of `part` in `whole` in at most `columns` columns, in eighths of a column where the
-// style allows.
+// style allows. At least one mark for any part but 0, whatever the whole is. 0 or -ENOMEM.
 int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, unsigned columns,
                struct buffer *buffer);
 
-// Columns that a UTF-8 text takes (code points; wide characters count one).
+// Columns that a UTF-8 text takes (code points; wide characters count one, so that a table with
+// such names is ragged, but never cut).
 size_t format_columns(struct text text);
 
 #endif

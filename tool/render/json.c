@@ -9,6 +9,7 @@
 
 #include "render/format.h"
 
+// No size reaches 8 EiB; a ledger of hostile memory may, and is cut rather than made negative.
 json_t *json_of_u64(uint64_t value)
 {
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
@@ -19,6 +20,7 @@ json_t *json_of_double(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+// jansson refuses text that is not UTF-8; what format_escaped() lets through is.
 json_t *json_of_name(const char *name)
 {
     struct buffer escaped = {0};
@@ -41,6 +43,7 @@ static void json_check(json_t **tree, int failed)
 void json_put(json_t **object, const char *key, json_t *value)
 {
     struct buffer escaped = {0};
+    // The value is given up whatever happens: callers make it in the argument and keep no pointer.
     if (!*object || format_escaped(&escaped, key, 0) != 0) {
         json_decref(value);
         json_check(object, *object != NULL);
@@ -52,12 +55,14 @@ void json_put(json_t **object, const char *key, json_t *value)
 
 void json_push(json_t **array, json_t *value)
 {
+    // As above: a broken array swallows what is pushed to it.
     if (*array)
         json_check(array, json_array_append_new(*array, value));
     else
         json_decref(value);
 }
 
+// jansson calls this for a few bytes at a time, and takes anything but 0 as the end of the dump.
 static int json_append_piece(const char *piece, size_t len, void *context)
 {
     return buffer_append(context, piece, len) ? -1 : 0;
@@ -65,6 +70,7 @@ static int json_append_piece(const char *piece, size_t len, void *context)
 
 int json_append(json_t *tree, struct buffer *buffer)
 {
+    // A tree that broke on its way up, see json.h.
     if (!tree)
         return -ENOMEM;
     int error = json_dump_callback(tree, json_append_piece, buffer, JSON_INDENT(2));

@@ -16,6 +16,8 @@
 
 #include "base/buffer.h"
 
+// Each json_of_ function returns a value that its caller owns, or NULL without memory.
+//
 // jansson's integers are signed: larger values are cut to INT64_MAX.
 json_t *json_of_u64(uint64_t value);
 

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "survey/survey.h"
 
+// How a text looks, never what it says: every style shows the same figures.
 struct render_style {
     bool color;       // ANSI colours
     bool exact_bytes; // sizes as plain byte counts
@@ -34,11 +35,13 @@ int render_survey_json(const struct survey *survey, struct buffer *buffer);
 // that a host with thousands of processes costs a few hundred bytes each.
 struct table_row {
     int pid;
-    char name[64];
-    char runtimes[64]; // "Go 1.24.4, glibc 2.36"
+    char name[64];     // comm, raw
+    char runtimes[64]; // "Go 1.24.4, glibc 2.36", raw and cut
     uint64_t rss_bytes, lazy_bytes, kept_bytes, effective_bytes;
     enum verdict_code verdict;
 };
+
+// Zero-initialised is empty; table_free() frees it and makes it so again.
 
 struct table {
     struct table_row *rows;
@@ -47,7 +50,7 @@ struct table {
     size_t vanished; // processes that ended meanwhile
 };
 
-// Appends a row made of `survey` to the table. 0 or -ENOMEM.
+// Appends a row made of `survey` to the table. 0; -ENOMEM, and the table is as it was.
 int table_add(struct table *table, const struct survey *survey);
 // Sorts by what could be got back (lazy + kept), most first.
 void table_sort(struct table *table);

@@ -9,6 +9,7 @@
 #include "render/json.h"
 #include "render/render.h"
 
+// The minimal configuration has no jansson; callers are told so by -ENOTSUP.
 #ifdef EBB_WITH_JSON
 
 // Ledgers hold bytes, counts, nanoseconds and ratios alike; the name tells which, as in the
@@ -35,6 +36,7 @@ static json_t *json_of_runtime(const struct runtime_report *report)
         json_put(&ledger, report->figures[i].name, json_of_figure(&report->figures[i]));
     json_t *object = json_object();
     json_put(&object, "name", json_of_name(report->name));
+    // "" where it is not known, so that the field is always a string.
     json_put(&object, "version", json_of_name(report->version));
     json_put(&object, "place", json_of_name(report->place));
     json_put(&object, "approximate", json_boolean(report->approximate));
@@ -51,6 +53,7 @@ static json_t *json_of_runtimes(const struct survey *survey)
     return array;
 }
 
+// Entries, not rows: who wants rows adds up the entries of one, and both sum to rss_bytes.
 static json_t *json_of_account(const struct account *account)
 {
     json_t *array = json_array();
@@ -67,6 +70,8 @@ static json_t *json_of_account(const struct account *account)
     return array;
 }
 
+// Sentences for people, whose words may change with any version; programs look at codes and
+// figures.
 static json_t *json_of_lines(const struct verdict_lines *lines)
 {
     json_t *array = json_array();
@@ -98,6 +103,7 @@ static json_t *json_of_line(const struct growth_line *line)
     return object;
 }
 
+// Lines that are not known are left out; their absence is no zero.
 static json_t *json_of_growth(const struct growth *growth)
 {
     json_t *object = json_object();
@@ -115,6 +121,7 @@ static json_t *json_of_growth(const struct growth *growth)
     return object;
 }
 
+// Always there, if empty: an empty list says that everything was read.
 static json_t *json_of_unread(const struct survey *survey)
 {
     json_t *array = json_array();
@@ -134,6 +141,7 @@ static json_t *json_of_cgroup(const struct cgroup *cgroup)
         return json_null();
     json_t *object = json_object();
     json_put(&object, "version", json_integer(cgroup->version));
+    // As the process sees it, which in a cgroup namespace is "/".
     json_put(&object, "path", json_of_name(cgroup->path));
     bool limited = cgroup->limit_bytes != CGROUP_NO_LIMIT;
     json_put(&object, "limit_bytes", limited ? json_of_u64(cgroup->limit_bytes) : json_null());
@@ -161,6 +169,7 @@ static void json_add_account(json_t *object, const struct survey *survey)
     json_put(&object, "account", json_of_account(account));
 }
 
+// Identity first, then figures, then words: the order of docs/json.md, which jansson keeps.
 static json_t *json_of_survey(const struct survey *survey)
 {
     json_t *object = json_object();

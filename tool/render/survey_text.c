@@ -15,6 +15,8 @@
 // Titles, sizes and bars take 50 columns, which leaves 30 of a terminal for the owners.
 enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20 };
 
+// In the order in which they were found, exact readers first. A version may be a vendor's whole
+// banner, so it is cut.
 static void write_runtime_names(struct writer *writer, const struct survey *survey)
 {
     for (size_t i = 0; i < survey->report_count; i++) {
@@ -33,6 +35,7 @@ static void write_cgroup(struct writer *writer, const struct cgroup *cgroup)
 {
     if (cgroup->version == 0)
         return;
+    // The tightest limit from here up, which may be another group's.
     write_text(writer, "cgroup ");
     write_name(writer, cgroup->path[0] ? cgroup->path : "/", 60);
     if (cgroup->limit_bytes == CGROUP_NO_LIMIT) {
@@ -44,9 +47,11 @@ static void write_cgroup(struct writer *writer, const struct cgroup *cgroup)
     write_format(writer, "  limit %s", limit);
 }
 
-// Two lines: who it is, and where it runs.
+// Two lines: who it is, and where it runs. The first one is what people paste, so it names PID,
+// runtime and age, which tell one instance of a service from the next.
 static void write_head(struct writer *writer, const struct survey *survey)
 {
+    // Not write_colored(), which is for our own words: the name is escaped between the two codes.
     char uptime[UNITS_TEXT_MAX];
     units_format_seconds(survey->uptime_s, uptime, sizeof uptime);
     if (!writer->error)
@@ -82,6 +87,8 @@ static enum render_color row_color(enum account_row row)
 // The bars of all rows together are as long as the whole, give or take the rounding.
 static void write_bar(struct writer *writer, enum account_row row, uint64_t part, uint64_t whole)
 {
+    // Into a buffer of its own: its columns are counted before colours, which take none, go round
+    // it.
     struct buffer bar = {0};
     if (!writer->error)
         writer->error = format_bar(writer->style, part, whole, BAR_COLUMNS, &bar);
@@ -130,6 +137,7 @@ static void write_owners(struct writer *writer, const struct account *account, e
 // An error is shown where it could change what one reads out of the row: from two percent on.
 static void write_row_error(struct writer *writer, uint64_t bytes, uint64_t error_bytes)
 {
+    // Less is below the three digits that sizes are shown with, or near it.
     if (error_bytes == 0 || error_bytes < bytes / 50)
         return;
     char error[UNITS_TEXT_MAX];
@@ -142,6 +150,7 @@ static void write_row(struct writer *writer, const struct account *account, enum
 {
     char bytes[UNITS_TEXT_MAX];
     format_bytes(writer->style, account->row_bytes[row], bytes, sizeof bytes);
+    // Titles are our own and ASCII, so bytes are columns here; sizes and bars are counted.
     write_format(writer, "  %-*s", TITLE_COLUMNS - 2, account_row_title(row));
     write_right(writer, bytes, SIZE_COLUMNS);
     write_blanks(writer, 2);
@@ -151,6 +160,8 @@ static void write_row(struct writer *writer, const struct account *account, enum
     write_text(writer, "\n");
 }
 
+// RSS and effective RSS share the first line: the number that alarms, and the one that should. Swap
+// follows the rows because it is not among them.
 static void write_account(struct writer *writer, const struct account *account)
 {
     char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX];
@@ -173,6 +184,7 @@ static void write_account(struct writer *writer, const struct account *account)
     write_text(writer, "\n");
 }
 
+// Items are indented instead of numbered: nobody refers to them, and they wrap.
 static void write_lines(struct writer *writer, const char *heading, enum render_color color,
                         const struct verdict_lines *lines)
 {
@@ -196,6 +208,8 @@ static enum render_color verdict_color(enum verdict_code code)
     return COLOR_GOOD;
 }
 
+// The headline begins with the verdict's own word. The heading's size counts its NUL, which stands
+// for the blank behind it.
 static void write_verdict(struct writer *writer, const struct verdict *verdict)
 {
     static const char heading[] = "Verdict:";
@@ -214,6 +228,7 @@ static void write_verdict(struct writer *writer, const struct verdict *verdict)
 // "WHAT. Nothing that helps is known.".
 static void write_unread_line(struct writer *writer, const struct survey_unread *unread)
 {
+    // Room for both texts in full and the words around them.
     char line[VERDICT_TEXT_MAX];
     bool is_hopeless = strncmp(unread->needs, "nothing", 7) == 0;
     if (!unread->needs[0])
@@ -250,11 +265,13 @@ static void write_unread(struct writer *writer, const struct survey *survey)
 int render_survey_text(const struct survey *survey, const struct render_style *style,
                        struct buffer *buffer)
 {
+    // Errors stick in the writer, so that one look at the end is enough.
     struct writer writer = {.buffer = buffer, .style = style};
     write_head(&writer, survey);
     if (survey->has_account) {
         write_account(&writer, &survey->account);
     } else {
+        // Said with its source: it may differ from smaps by some pages for each thread.
         char rss[UNITS_TEXT_MAX];
         format_bytes(style, survey->rss_bytes, rss, sizeof rss);
         write_format(&writer, "RSS %s (of /proc/PID/status)\n\n", rss);

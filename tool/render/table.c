@@ -28,6 +28,7 @@ static void row_name_runtimes(const struct survey *survey, char *text, size_t si
     }
 }
 
+// Copies, so that the survey can be freed at once.
 int table_add(struct table *table, const struct survey *survey)
 {
     int error =
@@ -74,6 +75,7 @@ void table_free(struct table *table)
     *table = (struct table){0};
 }
 
+// Sizes are flush right, so that the eye finds the longest.
 static void write_size(struct writer *writer, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX];
@@ -84,6 +86,7 @@ static void write_size(struct writer *writer, uint64_t bytes)
 // Escapes make a name longer than its column at times: then it is cut, and takes a blank behind it.
 static void write_table_row(struct writer *writer, const struct table_row *row)
 {
+    // Escaped aside, because what its columns are is known only then.
     struct buffer name = {0};
     if (!writer->error)
         writer->error = format_escaped(&name, row->name, NAME_COLUMNS - 1);
@@ -106,6 +109,7 @@ int render_table_text(const struct table *table, const struct render_style *styl
                       struct buffer *buffer)
 {
     struct writer writer = {.buffer = buffer, .style = style};
+    // One piece for one colour; 160 bytes hold it whatever the columns above are, within reason.
     char heading[160];
     snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-10s  %s\n", PID_COLUMNS, "PID",
              NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS, "LAZY", SIZE_COLUMNS, "KEPT",
@@ -113,12 +117,14 @@ int render_table_text(const struct table *table, const struct render_style *styl
     write_colored(&writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < table->count; i++)
         write_table_row(&writer, &table->rows[i]);
+    // A table that looks complete and is not would mislead. Those that ended are nobody's loss.
     if (table->denied > 0)
         write_format(&writer, "%zu more may not be read; run ebb as root to see all.\n",
                      table->denied);
     return writer.error;
 }
 
+// A build without jansson has the table as text only.
 #ifdef EBB_WITH_JSON
 
 static json_t *json_of_row(const struct table_row *row)
@@ -135,6 +141,7 @@ static json_t *json_of_row(const struct table_row *row)
     return object;
 }
 
+// Fields have the names that they have in the survey's JSON, and mean the same.
 int render_table_json(const struct table *table, struct buffer *buffer)
 {
     json_t *rows = json_array();

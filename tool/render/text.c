@@ -15,7 +15,8 @@ unsigned writer_width(const struct writer *writer)
     return width < 40 ? 40 : width;
 }
 
-// Writes the blanks that were put off, now that something follows them.
+// Writes the blanks that were put off, now that something follows them. Called by everything that
+// writes to the buffer past write_text().
 static void write_pending(struct writer *writer)
 {
     for (; writer->pending_blanks > 0 && !writer->error; writer->pending_blanks--)
@@ -33,6 +34,8 @@ void write_text(struct writer *writer, const char *text)
         writer->error = buffer_append(writer->buffer, text, strlen(text));
 }
 
+// For formats that begin with something to be seen: blanks put off are written whatever comes of
+// it.
 void write_format(struct writer *writer, const char *format, ...)
 {
     va_list args;
@@ -45,8 +48,10 @@ void write_format(struct writer *writer, const char *format, ...)
 
 void write_colored(struct writer *writer, enum render_color color, const char *text)
 {
+    // Without text no codes either: they would keep the line from ending in nothing.
     if (!text[0])
         return;
+    // Blanks stay outside of the colour, so that an underlined or inverted one shows none.
     write_pending(writer);
     if (!writer->error)
         writer->error = format_color_begin(writer->style, color, writer->buffer);
@@ -55,6 +60,7 @@ void write_colored(struct writer *writer, enum render_color color, const char *t
         writer->error = format_color_end(writer->style, color, writer->buffer);
 }
 
+// An empty name still writes the blanks before it: its column stays where it is.
 void write_name(struct writer *writer, const char *name, size_t limit)
 {
     write_pending(writer);
@@ -67,6 +73,7 @@ void write_blanks(struct writer *writer, size_t columns)
     writer->pending_blanks += columns;
 }
 
+// Text wider than its columns moves what follows: a figure is never cut.
 void write_right(struct writer *writer, const char *text, size_t columns)
 {
     size_t taken = format_columns(text_of(text));
@@ -82,6 +89,7 @@ void write_wrapped(struct writer *writer, const char *text, size_t column, size_
         writer->error = format_escaped(&escaped, text, 0);
     struct text rest = buffer_text(&escaped), word;
     bool first = true;
+    // Two blanks in a row make an empty word, which takes its blank and no more.
     while (!writer->error && text_next_field(&rest, ' ', &word)) {
         size_t columns = format_columns(word);
         if (!first && column + 1 + columns > writer_width(writer)) {

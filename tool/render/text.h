@@ -9,7 +9,7 @@
 // A text being written. The first error sticks and later calls do nothing, so that a report is
 // written without a check after every word.
 struct writer {
-    struct buffer *buffer;
+    struct buffer *buffer; // borrowed, as the style is
     const struct render_style *style;
     int error;
     size_t pending_blanks; // written before the next text, dropped at the end of a line
@@ -20,8 +20,10 @@ unsigned writer_width(const struct writer *writer);
 
 // Our own words. Never for a text of the target.
 void write_text(struct writer *writer, const char *text);
+// The same with figures: no %s for a name from the target either.
 void write_format(struct writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+// The text between the codes of a colour; without colours just the text.
 void write_colored(struct writer *writer, enum render_color color, const char *text);
 // A name from a target, escaped; `limit` as in format_escaped().
 void write_name(struct writer *writer, const char *name, size_t limit);

@@ -6,7 +6,7 @@
 //
 // Cost: a claim is a search in every report and, for a part of a mapping, one look at pagemap.
 // Claims that ascend are appended. Each that does not moves those above it: sixty thousand in
-// descending order take about a second, so readers sort first (ranges_sort()).
+// descending order take two seconds, so readers sort first (ranges_sort()).
 #include <errno.h>
 #include <string.h>
 

@@ -85,6 +85,7 @@ static void identity_read_times(struct survey *survey)
     survey->uptime_s = (double)survey->host.uptime_s - started;
 }
 
+// Host and cgroup belong here because they are read once for a process, whatever becomes of memory.
 int survey_read_identity(const struct survey_options *options, struct process *process,
                          struct survey *survey)
 {
@@ -96,11 +97,13 @@ int survey_read_identity(const struct survey_options *options, struct process *p
     buffer_free(&file);
     if (error)
         return error;
+    // Kernel and boot time: a verdict without them leaves out some traps, and ages are unknown.
     error = host_read(options->proc_root, &survey->host);
     if (error)
         error = survey_add_unread(survey, "the host's memory figures", survey_needs(error));
     identity_read_times(survey);
-    // A process without a memory cgroup is nothing unusual.
+    // A process without a memory cgroup is nothing unusual, and one whose group is out of sight
+    // has no limit that could be shown.
     if (!error && cgroup_read(process, &survey->cgroup) != 0)
         survey->cgroup = (struct cgroup){.limit_bytes = CGROUP_NO_LIMIT};
     return error;

@@ -47,6 +47,7 @@ struct memory_reading {
     uint64_t stack_limit_bytes;
 };
 
+// Reports copy what they keep, so that all of this goes before anything is shown.
 static void reading_free(struct memory_reading *reading)
 {
     mappings_free(&reading->mappings);
@@ -55,6 +56,7 @@ static void reading_free(struct memory_reading *reading)
     free(reading->threads);
 }
 
+// Ascending by stack pointer: claims of stacks are appended then, never put in between.
 static int thread_compare(const void *left, const void *right)
 {
     const struct proc_thread *a = left, *b = right;
@@ -62,6 +64,7 @@ static int thread_compare(const void *left, const void *right)
 }
 
 // Appends the threads that were found asleep. Returns how many were running.
+// The caller has made room for all of them.
 static size_t threads_keep_asleep(struct memory_reading *reading, const struct proc_thread *pass,
                                   size_t count)
 {
@@ -131,7 +134,9 @@ static void limits_read(struct process *process, struct memory_reading *reading)
     buffer_free(&file);
 }
 
-// Readings that help but are not required. Each failure is said once.
+// Readings that help but are not required: without images no runtime is found, without environment
+// some settings are not known, without threads their stacks are unexplained. Each failure is said
+// once. Only running out of memory fails.
 static int reading_take_helpers(struct process *process, struct survey *survey,
                                 struct memory_reading *reading)
 {
@@ -208,6 +213,7 @@ static int survey_account(const struct survey_options *options, struct process *
         .stack_limit_bytes = reading->stack_limit_bytes,
         .budget_ms = options->budget_ms,
     };
+    // A reader sees the mappings of one walk only: what it finds elsewhere has moved since.
     int error = runtimes_read(&target, &survey->reports, &survey->report_count);
     if (error)
         return error;
@@ -234,6 +240,7 @@ int survey_read_memory(const struct survey_options *options, struct process *pro
 {
     struct memory_reading reading = {0};
     int error = mappings_read(process, &reading.mappings);
+    // Then there is nothing to look at, but identity and RSS are still worth showing.
     if (error == -EACCES || error == -EPERM)
         return survey_add_unread(survey, "its mappings (smaps and maps)", survey_needs(error));
     if (error)

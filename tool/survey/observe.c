@@ -124,6 +124,7 @@ static int samples_watch(const struct survey_options *options, struct process *p
     return error;
 }
 
+// Fields 10 and 12 of stat: faults without and with I/O, of all threads.
 static int faults_read(struct process *process, uint64_t *ret_minor, uint64_t *ret_major)
 {
     struct buffer file = {0};
@@ -153,8 +154,11 @@ static int observe(const struct survey_options *options, struct process *process
         error = faults_read(process, &minor[1], &major[1]);
     if (error)
         return error;
+    // Waiting is over: from here on it is a survey like any other.
     process_forget_residency(process);
-    error = survey_read_memory(options, process, last);
+    error = survey_read_identity(options, process, last);
+    if (!error)
+        error = survey_read_memory(options, process, last);
     if (!error && last->has_account)
         error = samples_add(samples, sample_of_account(last, first->taken_s));
     if (error)

@@ -18,7 +18,7 @@ int survey_read_memory(const struct survey_options *options, struct process *pro
                        struct survey *survey);
 
 // Watches the process for options->observe_s. `first` is a survey made just before; its figures are
-// the first sample, `last` is filled in with a new survey of memory for the last one. 0; -ESRCH or
+// the first sample, `last`, empty before, is a whole new survey made at the end. 0; -ESRCH or
 // -ESTALE when it ends or calls exec in the middle; -errno. has_growth stays false where there were
 // not two samples to compare.
 int survey_observe(const struct survey_options *options, struct process *process,

@@ -19,9 +19,7 @@ static int survey_read_growth(const struct survey_options *options, struct proce
                               struct survey *survey)
 {
     struct survey last = {0};
-    int error = survey_read_identity(options, process, &last);
-    if (!error)
-        error = survey_observe(options, process, survey, &last);
+    int error = survey_observe(options, process, survey, &last);
     if (error) {
         survey_free(&last);
         return error;
