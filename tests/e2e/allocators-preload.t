@@ -4,7 +4,9 @@
 # where they come from; glibc beside it keeps its own row.
 # timeout: 240
 import os
+import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "allocators"))
 import running as at  # noqa: E402
@@ -50,14 +52,46 @@ with running([program]) as (pid, _):
         others = [each["name"] for each in report["runtimes"] if each["name"] != "glibc"]
         check(not others, "no preload: nothing else is taken for a malloc", others)
 
-# A program that only speaks of jemalloc is not jemalloc: this very interpreter, holding its
-# strings.
-SPEAKS = ("text = ['<jemalloc>: Malformed conf string', 'mimalloc: error: ',"
-          " 'TCMALLOC_RELEASE_RATE']\n"
-          "import time; print('ready', flush=True); time.sleep(1000)")
-with running([sys.executable, "-c", SPEAKS]) as (pid, _):
-    report, found = examine("a program that speaks of mallocs", pid, "CPython")
-    for name in ("jemalloc", "tcmalloc"):
-        check(report and runtime(report, name) is None,
-              f"a program that speaks of {name} does not have it")
+# A program that only speaks of allocators has none of them; nor has the tool itself, which knows
+# their variables.
+SPEAKS = os.path.join(at.BUILD, "tests/programs/prog_alloc_speaks")
+ITSELF = [at.EBB, "explain", "--for", "30s"]
+
+
+def has_none(label, pid):
+    report, _ = examine(label, pid, "glibc")
+    for name in ("jemalloc", "tcmalloc", "mimalloc", "V8"):
+        check(report and runtime(report, name) is None, f"{label}: {name} is not found",
+              report and report["runtimes"])
+
+
+with running([SPEAKS]) as (speaker, _):
+    has_none("a program that speaks of mallocs", speaker)
+    with running([*ITSELF, str(speaker)], ready=None) as (pid, _):
+        has_none("ebb itself", pid)
+
+
+def linked_tcmalloc(folder):
+    """A copy in the program itself, with symbols and without."""
+    archive, cc = installed("libtcmalloc_minimal.a"), at.compiler()
+    if not archive or not cc:
+        skip("linked tcmalloc", "libtcmalloc_minimal.a or a C compiler is not installed")
+        return
+    for label, options in (("linked", []), ("linked and stripped", ["-s"])):
+        path = os.path.join(folder, "linked")
+        command = [cc, "-D_GNU_SOURCE", "-O1", *options, "-o", path,
+                   os.path.join(at.SRC, "tests/programs/alloc_mixed.c"),
+                   "-Wl,--whole-archive", archive, "-Wl,--no-whole-archive", "-lstdc++",
+                   "-lpthread", "-lm"]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            skip(f"{label} tcmalloc", "libtcmalloc_minimal.a does not link here")
+            continue
+        with running([path]) as (child, _):
+            found = examine(f"{label} tcmalloc", child, "tcmalloc")[1]
+            check(found and found["version"].startswith("2."), f"{label} tcmalloc: its version",
+                  found)
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    linked_tcmalloc(scratch)
 sys.exit(at.finish())

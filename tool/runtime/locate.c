@@ -105,17 +105,6 @@ int locate_string(const struct image *image, const char *section, struct locate_
     return 0;
 }
 
-bool locate_has_markers(const struct image *image, const struct locate_marker *markers,
-                        size_t count)
-{
-    // One after the other: the second pass is only for the few images that have the first marker.
-    uint64_t ignored;
-    for (size_t i = 0; i < count; i++)
-        if (locate_string(image, ".rodata", markers[i], 0, &ignored))
-            return false;
-    return count > 0;
-}
-
 // Byte by byte: such strings are short, and the section may end right behind them.
 int locate_read_string(const struct image *image, uint64_t linked_address, char *ret_string,
                        size_t size)
@@ -134,14 +123,6 @@ int locate_read_string(const struct image *image, uint64_t linked_address, char 
     return 0;
 }
 
-static size_t marker_count(const struct locate_rule *rule)
-{
-    size_t count = 0;
-    while (count < LOCATE_MARKERS_MAX && rule->markers[count].head)
-        count++;
-    return count;
-}
-
 const struct image *locate_by_name(const struct target *target, const struct locate_rule *rule)
 {
     for (size_t i = 0; target->images && i < target->images->count; i++) {
@@ -154,15 +135,70 @@ const struct image *locate_by_name(const struct target *target, const struct loc
     return NULL;
 }
 
+// Where in the cache an image's findings lie; NULL for an image that is not the target's, or
+// without a cache.
+static struct locate_found *found_of(const struct target *target, const struct image *image)
+{
+    struct locate_cache *cache = target->located;
+    const struct images *images = target->images;
+    if (!cache || !images || image < images->items || image >= images->items + images->count ||
+        images->count > IMAGES_MAX)
+        return NULL;
+    return &cache->found[image - images->items];
+}
+
+// All images at once, the executable first: should the budget run out, it is libraries that go
+// without.
+static void fill_cache(const struct target *target)
+{
+    uint64_t budget_bytes = LOCATE_ALL_MAX;
+    for (size_t i = 0; i < target->images->count && i < IMAGES_MAX; i++)
+        target->located->found[i].marks = locate_search(&target->images->items[i], &budget_bytes);
+    target->located->is_filled = true;
+}
+
+bool locate_fits(const struct target *target, const struct image *image,
+                 const struct locate_rule *rule)
+{
+    uint64_t budget_bytes = LOCATE_ALL_MAX;
+    struct locate_found alone = {0}, *found = found_of(target, image);
+    if (!found) {
+        found = &alone;
+        alone.marks = locate_search(image, &budget_bytes);
+    } else if (!target->located->is_filled) {
+        fill_cache(target);
+    }
+    if (rule->marks == 0 || (found->marks & rule->marks) != rule->marks)
+        return false;
+    if ((found->proven & rule->marks) == rule->marks)
+        return true;
+    // What fails once fails always: without its marks the image is not asked again.
+    if (rule->proves && !rule->proves(target, image))
+        found->marks &= ~rule->marks;
+    else
+        found->proven |= rule->marks;
+    return (found->proven & rule->marks) == rule->marks;
+}
+
 // Names come first: with them most processes are answered without a read.
 const struct image *locate_image(const struct target *target, const struct locate_rule *rule)
 {
     const struct image *named = locate_by_name(target, rule);
-    size_t count = marker_count(rule);
-    if (named || count == 0 || !target->images)
+    if (named || rule->marks == 0 || !target->images)
         return named;
     for (size_t i = 0; i < target->images->count; i++)
-        if (locate_has_markers(&target->images->items[i], rule->markers, count))
+        if (locate_fits(target, &target->images->items[i], rule))
             return &target->images->items[i];
     return NULL;
+}
+
+// A dynamic program that brings a malloc of its own exports it, stripped or not, because libc's own
+// calls must come to it. One that imports malloc() has no symbol with a value.
+bool locate_defines_malloc(const struct image *image)
+{
+    static const char *const name = "malloc";
+    struct image_symbol symbol = {0};
+    if (image->section_count == 0 || (image->is_static && !image_section(image, ".symtab")))
+        return true;
+    return image_find_symbols(image, &name, 1, &symbol) == 1;
 }

@@ -30,7 +30,7 @@ int opaque_claim_malloc(const struct target *target, const struct image *image, 
 {
     report->facts |= FACT_OPAQUE | FACT_ASK;
     // Either says what helps, or begins with "nothing" and says why.
-    const char *needs = "a call in the target (ebb explain --ask)";
+    const char *needs = "a call in the target, which this version does not make";
     bool is_malloc =
         image->is_main || strncmp(locate_file_name(image->path), library, strlen(library)) == 0;
     bool has_managed = is_malloc && opaque_has_managed(target);
@@ -51,6 +51,17 @@ bool opaque_environment_is_lost(const struct target *target)
     struct text rest = target->environ_text, entry;
     // What is written over it, a title or NULs, has no NAME=VALUE in the first entry.
     return !text_next_field(&rest, '\0', &entry) || !text_contains(entry, "=");
+}
+
+int opaque_add_lost_environment(const struct target *target, struct runtime_report *report)
+{
+    if (!opaque_environment_is_lost(target))
+        return 0;
+    char what[96];
+    snprintf(what, sizeof what, "%s's settings in the environment: defaults may not hold",
+             report->name);
+    return report_add_unread(report, what,
+                             "/proc/PID/environ, which this program has overwritten or hides");
 }
 
 int opaque_add_environment(const struct target *target, struct runtime_report *report,

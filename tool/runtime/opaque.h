@@ -27,6 +27,10 @@ bool opaque_has_managed(const struct target *target);
 // proves nothing.
 bool opaque_environment_is_lost(const struct target *target);
 
+// Says that settings which are taken to be defaults may not hold, where the environment is lost:
+// for every reader that names a default. The report must have its name. 0 or -ENOMEM.
+int opaque_add_lost_environment(const struct target *target, struct runtime_report *report);
+
 // Adds the variable as a setting when the target's environment has it. 0 or -ENOMEM.
 int opaque_add_environment(const struct target *target, struct runtime_report *report,
                            const char *variable);

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/text.h"
+#include "runtime/locate.h"
 #include "runtime/target.h"
 
 // Exact readers first. Of the opaque ones a managed runtime comes before a malloc: what the JVM
@@ -58,6 +59,9 @@ int runtimes_read(struct target *target, struct runtime_report **ret_reports, si
     struct runtime_report *reports = NULL;
     size_t count = 0, capacity = 0;
     int error = 0;
+    // Half of the readers ask what the images' texts tell, some of them for each other.
+    struct locate_cache located = {0};
+    target->located = &located;
     for (size_t i = 0; i < runtime_reader_count && !error; i++) {
         const struct runtime_reader *reader = runtime_readers[i];
         target->earlier = reports;
@@ -79,6 +83,7 @@ int runtimes_read(struct target *target, struct runtime_report **ret_reports, si
     }
     target->earlier = NULL;
     target->earlier_count = 0;
+    target->located = NULL;
     if (error) {
         for (size_t i = 0; i < count; i++)
             runtime_report_free(&reports[i]);

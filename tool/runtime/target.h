@@ -11,6 +11,8 @@
 #include "proc/threads.h"
 #include "runtime/report.h"
 
+struct locate_cache;
+
 struct target {
     struct process *process;
     const struct mappings *mappings;
@@ -24,6 +26,9 @@ struct target {
     const struct runtime_report *earlier; // reports of the readers that ran before, for "not mine"
     size_t earlier_count;
     unsigned budget_ms; // soft limit for one reader, 0: none
+    // What was found in the images' texts (runtime/locate.h), shared by all readers. May be NULL:
+    // then each looks for itself.
+    struct locate_cache *located;
 };
 
 // A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in;

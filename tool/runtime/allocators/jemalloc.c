@@ -14,26 +14,7 @@
 #include "runtime/locate.h"
 #include "runtime/opaque.h"
 
-static const struct locate_rule jemalloc_rule = {
-    .names = {"libjemalloc.so"},
-    .markers = {{"<jemalloc>: Malformed", " conf string"}, {"<jemalloc>: Error in", " munmap(): "}},
-};
-
-// A name or two messages: no symbol table is walked, since a static copy may sit among millions.
-static bool jemalloc_find(const struct target *target)
-{
-    return locate_image(target, &jemalloc_rule) != NULL;
-}
-
 enum { VERSION_MAX = 64, PREFIX_MAX = 24, CONF_MAX = 1024 };
-
-// The names that a prefix given to configure changes.
-struct jemalloc_names {
-    char version[VERSION_MAX];
-    char link[PREFIX_MAX + 20];     // "/etc/malloc.conf"
-    char variable[PREFIX_MAX + 16]; // "MALLOC_CONF"
-    char prefix[PREFIX_MAX];        // "", "je_"
-};
 
 // The version tells which defaults hold and whether the extents can be read.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
@@ -45,6 +26,42 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
     text_copy(version, context, VERSION_MAX);
     return true;
 }
+
+// Copies under a prefix define no malloc(), and stripped ones nothing at all. Yet jemalloc always
+// has its version beside its messages, and from 5.0 on the root of its radix tree in .bss (rtree_s
+// in rtree.h): 2 MiB on x86-64, 256 KiB at the least, with 57-bit addresses.
+static bool proves_jemalloc(const struct target *target, const struct image *image)
+{
+    enum { ROOT_BYTES_MIN = 256 << 10 };
+    char text[VERSION_MAX] = "";
+    struct setting_version version;
+    (void)target;
+    if (!locate_scan(image, ".rodata", 128, visit_version, text) ||
+        !setting_version_parse(text_of(text), &version))
+        return false;
+    const struct image_section *bss = image_section(image, ".bss");
+    // 0.0.0 was built outside of git and may be any version.
+    return (version.major > 0 && version.major < 5) || (bss && bss->size >= ROOT_BYTES_MIN);
+}
+
+static const struct locate_rule jemalloc_rule = {
+    .names = {"libjemalloc.so"},
+    .marks = MARK_JEMALLOC_CONF | MARK_JEMALLOC_MUNMAP,
+    .proves = proves_jemalloc,
+};
+
+static bool jemalloc_find(const struct target *target)
+{
+    return locate_image(target, &jemalloc_rule) != NULL;
+}
+
+// The names that a prefix given to configure changes.
+struct jemalloc_names {
+    char version[VERSION_MAX];
+    char link[PREFIX_MAX + 20];     // "/etc/malloc.conf"
+    char variable[PREFIX_MAX + 16]; // "MALLOC_CONF"
+    char prefix[PREFIX_MAX];        // "", "je_"
+};
 
 // "/etc/" prefix "malloc.conf" stands in read-only data; the environment variable has the prefix in
 // capitals.
@@ -134,11 +151,7 @@ static int add_settings(const struct target *target, const struct image *image,
         sources[count++] =
             (struct jemalloc_source){text_of(harder), "linked malloc_conf_2_conf_harder"};
     int error = jemalloc_settings_add(report, known ? &version : NULL, sources, count);
-    if (!error && opaque_environment_is_lost(target))
-        error = report_add_unread(report,
-                                  "jemalloc's settings in the environment: defaults may not hold",
-                                  "/proc/PID/environ, which this program has overwritten or hides");
-    return error;
+    return error ? error : opaque_add_lost_environment(target, report);
 }
 
 // Extents first: only where they cannot be read is the memory claimed as a whole.

@@ -9,10 +9,24 @@
 #include "runtime/allocators/mimalloc_options.h"
 #include "runtime/opaque.h"
 
+// Many programs call it by its own names and leave malloc() alone, so its table of options is the
+// proof: entries that number themselves, of which mi_process_init() has read at least one. A copy
+// that never ran holds nothing.
+static bool proves_mimalloc(const struct target *target, const struct image *image)
+{
+    struct mimalloc_options options;
+    if (mimalloc_options_read(target, image, &options))
+        return locate_defines_malloc(image);
+    for (size_t i = 0; i < options.count; i++)
+        if (options.items[i].init != MIMALLOC_UNREAD)
+            return true;
+    return false;
+}
+
 static const struct locate_rule mimalloc_rule = {
     .names = {"libmimalloc"},
-    .markers = {{"mimalloc: err", "or: "},
-                {"environment option mimalloc_%s has", " an invalid value"}},
+    .marks = MARK_MIMALLOC_ERROR | MARK_MIMALLOC_OPTION,
+    .proves = proves_mimalloc,
 };
 
 // The two messages are in every build, also where statistics and checks are compiled out.
@@ -55,6 +69,29 @@ static void version_text(unsigned number, const struct mimalloc_options *options
         snprintf(ret_text, size, "3");
 }
 
+// Without the table only the environment speaks, which may itself be hidden.
+static int add_unread_options(const struct target *target, struct runtime_report *report, int error)
+{
+    bool denied = error == -EPERM || error == -EACCES;
+    error = report_add_unread(report, "mimalloc's options in force",
+                              denied ? "ptrace read access: run as root or as the target's user"
+                                     : "nothing that helps is known: its table was not found");
+    return error ? error : opaque_add_lost_environment(target, report);
+}
+
+// CPython from 3.13 on carries a copy for its builds without a global lock. Where pymalloc has
+// arenas, that copy has nothing.
+static bool is_idle_in_python(const struct target *target, const struct image *image)
+{
+    for (size_t i = 0; i < target->earlier_count; i++) {
+        const struct runtime_report *earlier = &target->earlier[i];
+        if (strcmp(earlier->name, "CPython") == 0 && earlier->claim_count > 0 &&
+            strncmp(earlier->place, image->path, sizeof earlier->place - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
 // The options come from the library's own table, since programs set them by calls as well.
 static int mimalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
@@ -66,10 +103,10 @@ static int mimalloc_read(const struct target *target, struct runtime_report *ret
     char version[32];
     version_text(read_version_number(image), &options, version, sizeof version);
     opaque_name(ret_report, "mimalloc", image, version);
-    if (error == -EPERM || error == -EACCES)
-        report_add_unread(ret_report, "mimalloc's options in force", "ptrace read access");
-    error = mimalloc_options_add(target, &options, ret_report);
-    if (error)
+    error = error ? add_unread_options(target, ret_report, error) : 0;
+    if (!error)
+        error = mimalloc_options_add(target, &options, ret_report);
+    if (error || is_idle_in_python(target, image))
         return error;
     return opaque_claim_malloc(target, image, "libmimalloc", ret_report, false);
 }

@@ -14,19 +14,20 @@
 #include "runtime/settings.h"
 
 static const struct locate_marker loader_banner = {"musl libc", " ("};
-// What a static program has of it: mallocng's size classes (in units of 16 bytes), or two messages
-// of strerror() that no other C library has.
+// What a static program has of it: mallocng's size classes (meta.h, in units of 16 bytes), or
+// errors in musl's own words (src/errno/__strerror.h).
 static const uint16_t size_classes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 12,  15,
                                         18, 20, 25, 31, 36, 42, 50, 63, 72, 84, 102, 127};
-static const struct locate_marker static_markers[] = {{"No error", " information"},
-                                                      {"Not a", " tty"}};
+static const struct locate_rule static_rule = {
+    .marks = MARK_MUSL_LOOP | MARK_MUSL_NO_ERROR | MARK_MUSL_LONG_NAME,
+};
 
 // The table of size classes is data that malloc itself reads: it is there whenever malloc is.
-static bool is_static_musl(const struct image *image)
+static bool is_static_musl(const struct target *target, const struct image *image)
 {
     uint64_t at;
-    return image_find_bytes(image, ".rodata", size_classes, sizeof size_classes, 0, &at) == 0 ||
-           locate_has_markers(image, static_markers, 2);
+    return locate_fits(target, image, &static_rule) ||
+           image_find_bytes(image, ".rodata", size_classes, sizeof size_classes, 0, &at) == 0;
 }
 
 // The loader and the C library are one file, which distributions name differently: its banner
@@ -38,9 +39,10 @@ static const struct image *musl_image(const struct target *target)
         const char *name = locate_file_name(image->path);
         bool named = strncmp(name, "ld-musl-", 8) == 0 || strncmp(name, "libc.musl-", 10) == 0 ||
                      strcmp(name, "libc.so") == 0;
-        if (named && locate_has_markers(image, &loader_banner, 1))
+        uint64_t at;
+        if (named && locate_string(image, ".rodata", loader_banner, 0, &at) == 0)
             return image;
-        if (image->is_main && image->is_static && is_static_musl(image))
+        if (image->is_main && image->is_static && is_static_musl(target, image))
             return image;
     }
     return NULL;

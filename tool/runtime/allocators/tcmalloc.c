@@ -13,14 +13,24 @@
 #include "runtime/opaque.h"
 #include "runtime/settings.h"
 
+// Neither of the two can be built under a prefix: whoever links it defines malloc(). What only
+// speaks of it, as programs that read its variables do, takes malloc() from elsewhere.
+static bool proves_tcmalloc(const struct target *target, const struct image *image)
+{
+    (void)target;
+    return locate_defines_malloc(image);
+}
+
 static const struct locate_rule gperftools_rule = {
     .names = {"libtcmalloc.so", "libtcmalloc_minimal", "libtcmalloc_and_profiler",
               "libtcmalloc_debug"},
-    .markers = {{"TCMALLOC_RELEASE", "_RATE"}, {"TCMALLOC_SKIP", "_SBRK"}},
+    .marks = MARK_TCMALLOC_FREE | MARK_TCMALLOC_FREELIST | MARK_TCMALLOC_RATE,
+    .proves = proves_tcmalloc,
 };
 
 static const struct locate_rule google_rule = {
-    .markers = {{"tcmalloc.per_cpu_", "caches_active"}, {"tcmalloc.pageheap_unmapped", "_bytes"}},
+    .marks = MARK_TCMALLOC_PER_CPU | MARK_TCMALLOC_UNMAPPED,
+    .proves = proves_tcmalloc,
 };
 
 // The two share names and ancestry, but no option: gperftools speaks through its variables,
@@ -97,7 +107,7 @@ static int add_gperftools_settings(const struct target *target, struct runtime_r
         error = add_variable(target, &main_variables[i], report);
     for (size_t i = 0; i < sizeof other_variables / sizeof other_variables[0] && !error; i++)
         error = opaque_add_environment(target, report, other_variables[i]);
-    return error;
+    return error ? error : opaque_add_lost_environment(target, report);
 }
 
 // Its parameters are set by calls in the program, which leave no trace outside.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/glibc/locate.h"
+#include "runtime/locate.h"
 
 enum {
     WINDOW_BYTES = 256 << 10,
@@ -16,13 +17,11 @@ enum {
 
 // A static program has glibc's malloc when a text of its checks is in it; the note, which every
 // program linked with glibc has, spares others the search.
-static bool has_static_malloc(const struct image *image)
+static bool has_static_malloc(const struct target *target, const struct image *image)
 {
-    static const char text[] = "free(): invalid pointer";
-    uint64_t address;
+    static const struct locate_rule rule = {.marks = MARK_GLIBC_FREE};
     bool may_be = image->section_count == 0 || image_section(image, ".note.ABI-tag");
-    return may_be && image_find_bytes(image, image->section_count ? ".rodata" : NULL, text,
-                                      sizeof text - 1, 0, &address) == 0;
+    return may_be && locate_fits(target, image, &rule);
 }
 
 const struct image *glibc_image(const struct target *target)
@@ -35,7 +34,7 @@ const struct image *glibc_image(const struct target *target)
     // No libc.so: a static program, or one that is not glibc's.
     image = images_main(target->images);
     bool is_candidate = image && image->is_static && image->is_64bit;
-    return is_candidate && has_static_malloc(image) ? image : NULL;
+    return is_candidate && has_static_malloc(target, image) ? image : NULL;
 }
 
 // Parses "2.36" at the front of `text` into 236.

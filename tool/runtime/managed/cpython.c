@@ -107,7 +107,7 @@ static int add_settings(const struct target *target, struct runtime_report *repo
     struct text ignored;
     if (!error && !proc_environ_find(target->environ_text, "PYTHONMALLOC", &ignored))
         error = report_add_setting(report, "PYTHONMALLOC", "pymalloc", "default");
-    return error;
+    return error ? error : opaque_add_lost_environment(target, report);
 }
 
 // Arenas that were not found are no failure where pymalloc is off.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reader of V8 (node, chromium, electron, deno): version and settings; its memory is held. Tool
 // world; no state.
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +9,25 @@
 #include "runtime/locate.h"
 #include "runtime/opaque.h"
 
-// A flag's name and another one's help text: no program has both but one that V8 is linked into.
+// Hosts built without exports have no symbol left, but V8 is ten MiB of code, its built-in
+// functions alone are one and a half: what only speaks of its flags is smaller.
+static bool proves_v8(const struct target *target, const struct image *image)
+{
+    enum { CODE_BYTES_MIN = 4 << 20 };
+    uint64_t bytes = 0;
+    (void)target;
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].flags & PF_X)
+            bytes += image->segments[i].file_bytes;
+    return bytes >= CODE_BYTES_MIN;
+}
+
 static const struct locate_rule v8_rule = {
     .names = {"libnode.so", "libv8.so"},
-    .markers = {{"max size of the old", " space (in Mbytes)"}, {"semi_space_growth", "_factor"}},
+    .marks = MARK_V8_OLD_SPACE | MARK_V8_SEMI_SPACE,
+    .proves = proves_v8,
 };
 
-// node and chromium have hundreds of MiB: one section of one file is searched, and the texts come
-// early.
 static const struct image *v8_image(const struct target *target)
 {
     const struct image *named = locate_by_name(target, &v8_rule);
@@ -23,7 +35,7 @@ static const struct image *v8_image(const struct target *target)
     if (named || !main_image)
         return named;
     // V8 is in a library of its own or in the program: other libraries are not searched.
-    return locate_has_markers(main_image, v8_rule.markers, 2) ? main_image : NULL;
+    return locate_fits(target, main_image, &v8_rule) ? main_image : NULL;
 }
 
 static bool v8_find(const struct target *target)
