@@ -63,6 +63,11 @@ static void fill_1_24(struct world *world)
     put(world, GO_MEMSTATS_OTHER_SYS, 0, 747915);
     put(world, GO_MEMSTATS_LAST_GC_UNIX, 0, 1795236266333813080u);
     put(world, GO_MEMSTATS_PAUSE_TOTAL_NS, 0, 352107);
+    // The ring of pauses, then that of their ends: five collections.
+    const uint64_t pauses[] = {100000, 100000, 100000, 50000, 2107};
+    for (size_t i = 0; i < 5; i++)
+        put(world, GO_MEMSTATS_PAUSE_TOTAL_NS, 1 + i, pauses[i]);
+    put(world, GO_MEMSTATS_PAUSE_TOTAL_NS, 1 + 256 + 4, 1795236266333813080u);
     put(world, GO_MEMSTATS_NUMGC, 0, 5);
     put(world, GO_MEMSTATS_NUMFORCEDGC, 0, 2);
 }
@@ -206,6 +211,8 @@ static void test_impossible_memstats_is_refused(void **state)
         {GO_MEMSTATS_GC_CPU_FRACTION, 0x4000000000000000u}, // 2.0
         {GO_MEMSTATS_GC_CPU_FRACTION, 0x7ff8000000000000u}, // not a number
         {GO_MEMSTATS_MSPAN_SYS, 0},
+        {GO_MEMSTATS_MSPAN_SYS, 65280 + 160},
+        {GO_MEMSTATS_MCACHE_SYS, 16384}, // a whole chunk up to 1.17
         {GO_MEMSTATS_OTHER_SYS, UINT64_C(1) << 40},
         {GO_DELTA_IN_HEAP, 12 * MIB + 8},
         {GO_DELTA_LARGE_FREE, 9 * MIB},
@@ -219,26 +226,102 @@ static void test_impossible_memstats_is_refused(void **state)
     }
 }
 
-// Figures that contradict each other across variables.
+// A ledger of 1.24 whose variables agree.
+static void fill_ledger(struct world *world, struct go_ledger *ledger)
+{
+    world_init(world, 24);
+    fill_1_24(world);
+    assert_int_equal(go_ledger_read_once(&world->runtime, ledger), 0);
+    // Only its address counts from here on: the values are in the ledger.
+    world->runtime.address[GO_OBJECT_CONTROLLER] = BASE;
+    ledger->values[GO_HEAP_SPAN_INUSE] = 1600;
+    ledger->values[GO_HEAP_CACHE_INUSE] = 1208;
+    ledger->values[GO_CONTROLLER_HEAP_IN_USE] = 12 * MIB;
+    ledger->values[GO_CONTROLLER_HEAP_FREE] = 7 * MIB;
+    ledger->values[GO_CONTROLLER_HEAP_RELEASED] = 4 * MIB;
+    ledger->values[GO_CONTROLLER_TOTAL_ALLOC] = 8 * MIB + 1000 * 48;
+    ledger->values[GO_CONTROLLER_TOTAL_FREE] = 2 * MIB + 400 * 48;
+    ledger->values[GO_CONTROLLER_GC_PERCENT] = 100;
+    ledger->values[GO_CONTROLLER_HEAP_MINIMUM] = 4 * MIB;
+    ledger->values[GO_CONTROLLER_HEAP_MARKED] = 3 * MIB;
+    ledger->values[GO_CONTROLLER_GC_PERCENT_HEAP_GOAL] = 6 * MIB;
+    struct go_memstats stats;
+    go_ledger_compute(&world->runtime, ledger, &stats);
+    ledger->values[GO_CONTROLLER_MAPPED_READY] = stats.sys - stats.heap_released;
+}
+
+// Figures that contradict each other across variables, each by no more than a wrong address gives.
 static void test_identities(void **state)
 {
     (void)state;
+    static const struct {
+        enum go_field_id id;
+        uint64_t value;
+    } changes[] = {
+        {GO_CONTROLLER_HEAP_RELEASED, 5 * MIB},
+        {GO_CONTROLLER_HEAP_IN_USE, 13 * MIB},
+        {GO_CONTROLLER_HEAP_FREE, 6 * MIB},
+        {GO_CONTROLLER_MAPPED_READY, 21 * MIB},
+        {GO_CONTROLLER_TOTAL_ALLOC, 9 * MIB},
+        {GO_CONTROLLER_TOTAL_FREE, 1 * MIB},
+        {GO_CONTROLLER_GC_PERCENT_HEAP_GOAL, UINT64_MAX}, // but GOGC is on
+        {GO_CONTROLLER_GC_PERCENT_HEAP_GOAL, 3 * MIB},    // below the minimum
+        {GO_CONTROLLER_HEAP_MARKED, 7 * MIB},
+        {GO_CONTROLLER_GC_PERCENT, UINT32_MAX}, // off, but there is a goal
+        {GO_MEMSTATS_NUMGC, 4},
+        {GO_MEMSTATS_NUMGC, 0},
+        {GO_MEMSTATS_LAST_GC_UNIX, 1795236266333813081u},
+        {GO_MEMSTATS_OTHER_SYS, 747915 + MIB},
+        {GO_MEMSTATS_BUCKHASH_SYS, 2365 + MIB},
+        {GO_HEAP_SPAN_INUSE, 160000},
+    };
     static struct world world;
-    world_init(&world, 24);
-    fill_1_24(&world);
     struct go_ledger ledger;
-    assert_int_equal(go_ledger_read_once(&world.runtime, &ledger), 0);
-    ledger.values[GO_HEAP_SPAN_INUSE] = 1600;
-    ledger.values[GO_HEAP_CACHE_INUSE] = 1208;
-    ledger.values[GO_CONTROLLER_HEAP_IN_USE] = 12 * MIB;
-    ledger.values[GO_CONTROLLER_HEAP_RELEASED] = 4 * MIB;
-    ledger.values[GO_CONTROLLER_MAPPED_READY] = 16 * MIB;
+    fill_ledger(&world, &ledger);
     assert_null(go_check_ledger(&world.runtime, &ledger, &limits));
-    ledger.values[GO_CONTROLLER_HEAP_RELEASED] = 400 * MIB;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        fill_ledger(&world, &ledger);
+        ledger.values[changes[i].id] = changes[i].value;
+        assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
+    }
+    fill_ledger(&world, &ledger);
+    put(&world, GO_MEMSTATS_PAUSE_TOTAL_NS, 0, 352108);
     assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
-    ledger.values[GO_CONTROLLER_HEAP_RELEASED] = 4 * MIB;
-    ledger.values[GO_CONTROLLER_MAPPED_READY] = 900 * MIB;
+    fill_ledger(&world, &ledger);
+    ledger.caches.count = 1;
+    ledger.caches.tiny_allocs = 100 * MIB;
     assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
+}
+
+// A goal of all ones in memory looks like a GOGC that is off, and what is around it like a pacer.
+static void test_controller_by_its_minimum(void **state)
+{
+    (void)state;
+    static struct world world;
+    world_init(&world, 17);
+    world.runtime.address[GO_OBJECT_CONTROLLER] = BASE;
+    const struct go_field *fields = world.runtime.row.fields;
+    const struct {
+        int32_t percent;
+        uint64_t minimum;
+        bool fits;
+    } rows[] = {
+        {100, 4 * MIB, true},
+        {50, 2 * MIB, true},
+        {-1, 184467440737053573u, true}, // (2^64 - 4 MiB) / 100
+        {-1, 4 * MIB, false},
+        {100, 5 * MIB, false},
+        {-1, UINT64_MAX, false},
+        {-2, 184467440736633742u, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t goal = rows[i].percent < 0 ? UINT64_MAX : 8 * MIB;
+        memcpy(world.bytes + fields[GO_CONTROLLER_GC_PERCENT].offset, &rows[i].percent, 4);
+        memcpy(world.bytes + fields[GO_CONTROLLER_HEAP_MINIMUM].offset, &rows[i].minimum, 8);
+        memcpy(world.bytes + fields[GO_CONTROLLER_HEAP_GOAL].offset, &goal, 8);
+        assert_int_equal(go_check_object(&world.runtime, GO_OBJECT_CONTROLLER, &limits),
+                         rows[i].fits);
+    }
 }
 
 static void test_unreadable_memory_is_an_error(void **state)
@@ -261,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_shifted_memstats_is_refused),
         cmocka_unit_test(test_impossible_memstats_is_refused),
         cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_controller_by_its_minimum),
         cmocka_unit_test(test_unreadable_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

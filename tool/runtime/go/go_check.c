@@ -15,6 +15,10 @@ enum {
 static const uint64_t LAST_GC_MIN_NS = 1400000000000000000u;
 static const uint64_t CLOCK_SLACK_NS = 3600u * 1000000000u;
 static const uint64_t CYCLES_MAX = 1000000000;
+// defaultHeapMinimum (runtime/mgcpacer.go).
+static const uint64_t DEFAULT_HEAP_MINIMUM_BYTES = 4 << 20;
+// _FixAllocChunk (runtime/malloc.go).
+enum { FIXALLOC_CHUNK_BYTES = 16 << 10 };
 
 // A field that the version does not have fits everything.
 static bool field_at_most(const struct go_runtime *runtime, const struct go_ledger *ledger,
@@ -40,27 +44,45 @@ static bool collections_fit(const struct go_ledger *ledger, const struct go_limi
     return fraction >= 0 && fraction <= 1 && (fraction == 0 || fraction > 1e-12);
 }
 
+// fixalloc (runtime/mfixalloc.go) takes memory for spans and caches in chunks, which 1.18 rounded
+// down to whole elements.
+static bool is_whole_chunks(const struct go_runtime *runtime, enum go_field_id element,
+                            uint64_t bytes)
+{
+    uint64_t element_bytes = (uint64_t)runtime->row.fields[element].size;
+    if (bytes == 0)
+        return false;
+    if (element_bytes == 0 || element_bytes > FIXALLOC_CHUNK_BYTES)
+        return true;
+    uint64_t chunk = FIXALLOC_CHUNK_BYTES;
+    if (runtime->version.minor >= 18)
+        chunk = FIXALLOC_CHUNK_BYTES / element_bytes * element_bytes;
+    return bytes % chunk == 0;
+}
+
 // No table of Go's is larger than the whole address space, and some are never empty.
 static bool sizes_fit(const struct go_runtime *runtime, const struct go_ledger *ledger,
                       const struct go_limits *limits)
 {
     static const enum go_field_id sizes[] = {
-        GO_MEMSTATS_STACKS_SYS,    GO_MEMSTATS_MSPAN_SYS,  GO_MEMSTATS_MCACHE_SYS,
-        GO_MEMSTATS_BUCKHASH_SYS,  GO_MEMSTATS_GC_SYS,     GO_MEMSTATS_OTHER_SYS,
-        GO_MEMSTATS_HEAP_SYS,      GO_MEMSTATS_HEAP_INUSE, GO_MEMSTATS_HEAP_IDLE,
-        GO_MEMSTATS_HEAP_RELEASED,
+        GO_MEMSTATS_STACKS_SYS,    GO_MEMSTATS_MSPAN_SYS,    GO_MEMSTATS_MCACHE_SYS,
+        GO_MEMSTATS_BUCKHASH_SYS,  GO_MEMSTATS_GC_SYS,       GO_MEMSTATS_OTHER_SYS,
+        GO_MEMSTATS_HEAP_SYS,      GO_MEMSTATS_HEAP_INUSE,   GO_MEMSTATS_HEAP_IDLE,
+        GO_MEMSTATS_HEAP_RELEASED, GO_MEMSTATS_STACKS_INUSE,
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         if (!field_at_most(runtime, ledger, sizes[i], limits->vm_size_bytes))
             return false;
     }
     const uint64_t *values = ledger->values;
-    return values[GO_MEMSTATS_MSPAN_SYS] > 0 && values[GO_MEMSTATS_MCACHE_SYS] > 0 &&
+    return is_whole_chunks(runtime, GO_SPAN, values[GO_MEMSTATS_MSPAN_SYS]) &&
+           is_whole_chunks(runtime, GO_CACHE, values[GO_MEMSTATS_MCACHE_SYS]) &&
            values[GO_MEMSTATS_OTHER_SYS] > 0 && values[GO_MEMSTATS_GC_SYS] > 0;
 }
 
-// A counter may be read while another one that it is compared with moves on.
-static bool nearly_equal(uint64_t a, uint64_t b)
+// A counter may be read while another one that it is compared with moves on, and this check is not
+// repeated; go_check_ledger() is.
+static bool roughly_equal(uint64_t a, uint64_t b)
 {
     uint64_t larger = a > b ? a : b, smaller = a > b ? b : a;
     return larger - smaller <= (64u << 20) + larger / 4;
@@ -79,7 +101,7 @@ static bool old_heap_fits(const struct go_runtime *runtime, const struct go_ledg
         return false;
     if (!go_has(runtime, GO_MEMSTATS_HEAP_IDLE))
         return true;
-    return nearly_equal(sys, inuse + ledger->values[GO_MEMSTATS_HEAP_IDLE]);
+    return roughly_equal(sys, inuse + ledger->values[GO_MEMSTATS_HEAP_IDLE]);
 }
 
 // The shards' sums. A program that has barely started has counted no small object yet: its
@@ -95,7 +117,7 @@ static bool delta_fits(const struct go_runtime *runtime, const struct go_delta *
         return false;
     if (delta->in_heap % GO_PAGE_BYTES != 0 || delta->in_stacks % 2048 != 0)
         return false;
-    if (used > delta->committed && !nearly_equal(used, delta->committed))
+    if (used > delta->committed && !roughly_equal(used, delta->committed))
         return false;
     for (unsigned i = 0; i < GO_SIZE_CLASSES_MAX; i++) {
         // Frees cannot outnumber allocations but by what the caches hold.
@@ -132,11 +154,28 @@ static bool percent_fits(uint64_t word)
     return percent >= -1 && percent <= 100000000;
 }
 
+// setGCPercent (runtime/mgcpacer.go) derives the one from the other, off or not, so that the pair
+// tells the pacer from any other words: a goal of all ones alone looks like a collector that is
+// off. One copy of both, since a program may turn the knob at any time.
+static bool minimum_fits(const struct go_runtime *runtime)
+{
+    uint8_t words[32];
+    size_t size = (size_t)runtime->row.fields[GO_CONTROLLER_HEAP_MINIMUM].offset + 8;
+    if (!go_has(runtime, GO_CONTROLLER_HEAP_MINIMUM) || size > sizeof words ||
+        go_memory_read(&runtime->memory, runtime->address[GO_OBJECT_CONTROLLER], words, size) != 0)
+        return false;
+    uint64_t percent = go_take_field(runtime, GO_CONTROLLER_GC_PERCENT, words, size);
+    uint64_t minimum = go_take_field(runtime, GO_CONTROLLER_HEAP_MINIMUM, words, size);
+    uint64_t extended = (uint64_t)(int64_t)(int32_t)(uint32_t)percent;
+    return percent_fits(percent) && minimum == DEFAULT_HEAP_MINIMUM_BYTES * extended / 100;
+}
+
 // The pacer's figures (1.17 on); from 1.19 on it keeps the sizes of the heap, in whole pages.
 static bool check_controller(const struct go_runtime *runtime, const struct go_limits *limits)
 {
     struct go_ledger ledger;
-    if (read_object(runtime, GO_OBJECT_CONTROLLER, &ledger) != 0)
+    // The cheap and sharp one first: most candidates of a vote are wrong.
+    if (!minimum_fits(runtime) || read_object(runtime, GO_OBJECT_CONTROLLER, &ledger) != 0)
         return false;
     const uint64_t *values = ledger.values;
     static const enum go_field_id sizes[] = {
@@ -147,10 +186,6 @@ static bool check_controller(const struct go_runtime *runtime, const struct go_l
         if (!field_at_most(runtime, &ledger, sizes[i], limits->vm_size_bytes))
             return false;
     }
-    if (!percent_fits(values[GO_CONTROLLER_GC_PERCENT]))
-        return false;
-    if (values[GO_CONTROLLER_HEAP_MINIMUM] == 0)
-        return false;
     if (!go_has(runtime, GO_CONTROLLER_HEAP_IN_USE))
         return values[GO_CONTROLLER_HEAP_GOAL] > 0;
     uint64_t pages = values[GO_CONTROLLER_HEAP_IN_USE] | values[GO_CONTROLLER_HEAP_FREE] |
@@ -296,44 +331,4 @@ bool go_check_object(const struct go_runtime *runtime, enum go_object object,
     default:
         return false;
     }
-}
-
-// readmemstats_m's own double check: what the pacer counts is what the shards sum up to.
-static const char *check_identities(const struct go_runtime *runtime,
-                                    const struct go_ledger *ledger)
-{
-    const uint64_t *values = ledger->values;
-    const struct go_delta *delta = &ledger->delta;
-    if (!nearly_equal(values[GO_CONTROLLER_HEAP_IN_USE], delta->in_heap))
-        return "heapInUse is not what the shards sum up to";
-    if (!nearly_equal(values[GO_CONTROLLER_HEAP_RELEASED], delta->released))
-        return "heapReleased is not what the shards sum up to";
-    struct go_memstats stats;
-    go_ledger_compute(runtime, ledger, &stats);
-    if (!nearly_equal(values[GO_CONTROLLER_MAPPED_READY], stats.sys - stats.heap_released))
-        return "mappedReady is not Sys - HeapReleased";
-    return NULL;
-}
-
-// What cannot be seen from one variable alone: the sums across them.
-const char *go_check_ledger(const struct go_runtime *runtime, const struct go_ledger *ledger,
-                            const struct go_limits *limits)
-{
-    const char *wrong = NULL;
-    if (go_has(runtime, GO_CONTROLLER_MAPPED_READY) && go_has(runtime, GO_DELTA))
-        wrong = check_identities(runtime, ledger);
-    if (wrong)
-        return wrong;
-    struct go_memstats stats;
-    go_ledger_compute(runtime, ledger, &stats);
-    if (stats.sys > limits->vm_size_bytes + (64u << 20))
-        return "Sys is larger than the address space";
-    // Objects lie in spans in use; an unsteady reading may be a little off.
-    if (stats.heap_alloc > stats.heap_inuse && !nearly_equal(stats.heap_alloc, stats.heap_inuse))
-        return "HeapAlloc is larger than HeapInuse";
-    if (stats.frees > stats.mallocs || stats.heap_released > stats.heap_idle + (64u << 20))
-        return "frees outnumber allocations";
-    if (stats.mspan_inuse > stats.mspan_sys || stats.mcache_inuse > stats.mcache_sys)
-        return "more spans are in use than there is memory for";
-    return NULL;
 }

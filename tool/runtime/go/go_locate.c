@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/go/go_dwarf.h"
 #include "runtime/go/go_module.h"
 #include "runtime/go/go_vote.h"
 #include "runtime/target.h"
 
-enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10 };
+enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10, VERIFY_TRIES = 5 };
 
 // Functions whose code mentions the variables. Versions differ in which they have; each must be in
 // most programs, whatever these do. At most GO_PCLNTAB_NAMES_MAX.
@@ -125,30 +126,49 @@ static bool object_is_needed(const struct go_runtime *runtime, enum go_object ob
     }
 }
 
-// However the addresses were found, nothing is believed before this.
-const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits *limits)
+// All variables by themselves, then against each other. Optional ones that fail are dropped when
+// `is_last`.
+static const char *verify_once(struct go_runtime *runtime, const struct go_limits *limits,
+                               bool is_last, struct go_ledger *ledger)
 {
     static const char *const wrong[] = {
         [GO_OBJECT_MEMSTATS] = "runtime.memstats was not found, or what is there is not Go's",
         [GO_OBJECT_CONTROLLER] = "runtime.gcController was not found, or what is there is not Go's",
         [GO_OBJECT_HEAP] = "runtime.mheap_ was not found, or what is there is not Go's",
+        [GO_OBJECT_DEBUG] = "runtime.debug is not Go's",
+        [GO_OBJECT_GCPERCENT] = "runtime.gcpercent is not Go's",
+        [GO_OBJECT_ALLP] = "runtime.allp is not Go's",
     };
     for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++) {
         enum go_object object = (enum go_object)i;
+        bool is_needed = object_is_needed(runtime, object);
+        if (runtime->address[object] == 0 && !is_needed)
+            continue;
         if (runtime->address[object] && go_check_object(runtime, object, limits))
             continue;
-        if (object_is_needed(runtime, object))
+        if (is_needed || !is_last)
             return wrong[object];
         runtime->address[object] = 0;
     }
+    if (go_ledger_read_once(runtime, ledger) != 0)
+        return "the counters could not be read";
+    return go_check_ledger(runtime, ledger, limits);
+}
+
+// However the addresses were found, nothing is believed before this. The counters of a busy target
+// do not stand still, so that a failure is looked at again a moment later.
+const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits *limits)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
     struct go_ledger *ledger = malloc(sizeof *ledger);
     if (!ledger)
         return "out of memory";
-    const char *reason = "the counters could not be read";
-    // A second look: the counters of a busy target do not stand still.
-    for (unsigned i = 0; i < 3 && reason; i++) {
-        if (go_ledger_read_once(runtime, ledger) == 0)
-            reason = go_check_ledger(runtime, ledger, limits);
+    const char *reason = NULL;
+    for (unsigned i = 1; i <= VERIFY_TRIES; i++) {
+        reason = verify_once(runtime, limits, i == VERIFY_TRIES, ledger);
+        if (!reason || i == VERIFY_TRIES)
+            break;
+        nanosleep(&moment, NULL);
     }
     free(ledger);
     return reason;
