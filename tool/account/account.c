@@ -218,17 +218,23 @@ static int entry_compare(const void *left, const void *right)
 
 // Sums up the errors of each row. How lazily freed pages are shared out between owners may be
 // wrong, but it moves bytes from one entry to another: of the row, smaps tells the sum, late by the
-// pages that processors still hold in their batches.
+// pages that processors still hold in their batches. These belong to nobody in particular, so the
+// largest entry has their error. Precondition: entries are sorted.
 static void account_sum_errors(struct account *account, uint64_t lazy_lag_bytes)
 {
+    uint64_t lag = least(lazy_lag_bytes, account->effective_bytes);
+    bool is_first_lazy = true;
     for (size_t i = 0; i < account->entry_count; i++) {
-        const struct account_entry *entry = &account->entries[i];
+        struct account_entry *entry = &account->entries[i];
         uint64_t *sum = &account->row_error_bytes[entry->row];
-        if (entry->row != ROW_LAZY)
+        if (entry->row != ROW_LAZY) {
             *sum = least(*sum + entry->error_bytes, account->rss_bytes);
+        } else if (is_first_lazy) {
+            *sum = lag;
+            entry->error_bytes = least(entry->error_bytes + lag, account->rss_bytes);
+            is_first_lazy = false;
+        }
     }
-    if (account->lazy_bytes > 0)
-        account->row_error_bytes[ROW_LAZY] = least(lazy_lag_bytes, account->effective_bytes);
 }
 
 static int account_fill(struct account *account, const struct account_input *input,
@@ -242,9 +248,9 @@ static int account_fill(struct account *account, const struct account_input *inp
     // From the row, not from the mappings' sum: what was cut to fit into Rss must not count.
     account->effective_bytes = account->rss_bytes - account->row_bytes[ROW_LAZY];
     account->lazy_bytes = account->row_bytes[ROW_LAZY];
-    account_sum_errors(account, input->lazy_lag_bytes);
     if (account->entry_count > 0)
         qsort(account->entries, account->entry_count, sizeof *account->entries, entry_compare);
+    account_sum_errors(account, input->lazy_lag_bytes);
     return 0;
 }
 

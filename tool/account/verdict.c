@@ -235,6 +235,21 @@ static void headline_of_files(const struct account *account, char *text)
 }
 
 // From a quarter on the sentence about objects is about the process; below, about a sideline of it.
+// Stacks outweigh the heap: too many threads, or goroutines, and no heap profile shows them.
+static void headline_of_stacks(const struct verdict_input *input, char *text)
+{
+    char share[UNITS_TEXT_MAX];
+    units_format_percent(input->account->row_bytes[ROW_STACKS], input->account->rss_bytes, share,
+                         sizeof share);
+    text_format(text, VERDICT_TEXT_MAX, "in use. %s of RSS is stacks; the process has %zu threads.",
+                share, input->thread_count);
+}
+
+static bool is_mostly_stacks(const struct account *account)
+{
+    return is_share(account->row_bytes[ROW_STACKS], account->rss_bytes, 50);
+}
+
 static bool is_mostly_in_use(const struct account *account)
 {
     return is_share(account->row_bytes[ROW_IN_USE], account->rss_bytes, 25);
@@ -249,6 +264,8 @@ static void verdict_write_headline(const struct verdict_input *input, enum verdi
         headline_of_unknown(input, text);
     else if (code == VERDICT_FILES)
         headline_of_files(input->account, text);
+    else if (code == VERDICT_IN_USE && is_mostly_stacks(input->account))
+        headline_of_stacks(input, text);
     else if (code == VERDICT_IN_USE && !is_mostly_in_use(input->account))
         headline_of_little(input->account, text);
     else

@@ -237,6 +237,9 @@ static void test_errors_of_lazy_memory(void **state)
     assert_int_equal(account_build(&input, &account), 0);
     assert_sums(&account);
     assert_int_equal(account.row_error_bytes[ROW_LAZY], 128 * KIB);
+    // Two owners with 2 MiB each; the one without a name is first among equals, and carries the
+    // lag.
+    assert_int_equal(error_of(&account, ROW_LAZY), 128 * KIB);
     assert_int_equal(account.row_error_bytes[ROW_HELD], MIB);
     assert_int_equal(account_runtime_bytes(&account, "A", ROW_LAZY), 2 * MIB);
     account_free(&account);

@@ -230,6 +230,9 @@ static void test_in_use_with_large_reserves(void **state)
     assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
     assert_non_null(strstr(verdict.headline, "250 MiB could be free"));
     assert_non_null(strstr(verdict.headline, "450 MiB cannot be looked into"));
+    scene_row(&scene, ROW_STACKS, 2000);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_non_null(strstr(verdict.headline, "70 % of RSS is stacks; the process has 8 threads"));
 }
 
 // What is unexplained inside a runtime's claims is not said to lie in strange mappings.
