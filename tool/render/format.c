@@ -46,7 +46,7 @@ static size_t utf8_length(const unsigned char *bytes)
             return 0;
     bool overlong = (lead == 0xE0 && bytes[1] < 0xA0) || (lead == 0xF0 && bytes[1] < 0x90);
     bool beyond = (lead == 0xED && bytes[1] > 0x9F) || (lead == 0xF4 && bytes[1] > 0x8F);
-    // C1 control characters move cursors on some terminals.
+    // C1 control characters move cursors on some terminals (0x9B is another ESC [).
     bool control = lead == 0xC2 && bytes[1] < 0xA0;
     return overlong || beyond || control || utf8_misleads(bytes) ? 0 : length;
 }

@@ -45,6 +45,7 @@ static json_t *json_of_runtime(const struct runtime_report *report)
     return object;
 }
 
+// Ground is not among them: a survey holds runtimes only.
 static json_t *json_of_runtimes(const struct survey *survey)
 {
     json_t *array = json_array();

@@ -146,6 +146,7 @@ static void write_row_error(struct writer *writer, uint64_t bytes, uint64_t erro
     write_text(writer, error);
 }
 
+// Title, size, bar, owners, error: from what everybody reads to what few do.
 static void write_row(struct writer *writer, const struct account *account, enum account_row row)
 {
     char bytes[UNITS_TEXT_MAX];
@@ -251,6 +252,8 @@ static bool unread_is_new(const struct survey *survey, size_t index)
     return true;
 }
 
+// Last, because it is about the report and not about the process; never left out, because a figure
+// is only worth as much as what is known to be missing from it.
 static void write_unread(struct writer *writer, const struct survey *survey)
 {
     if (survey->unread_count == 0)

@@ -15,7 +15,8 @@
 // guess.
 enum { PID_COLUMNS = 8, NAME_COLUMNS = 18, SIZE_COLUMNS = 11 };
 
-// "Go 1.24.4, glibc 2.36", cut where full: raw bytes still, escaped when the row is written.
+// Names are ours, versions the target's: "Go 1.24.4, glibc 2.36", cut where full: raw bytes still,
+// escaped when the row is written.
 static void row_name_runtimes(const struct survey *survey, char *text, size_t size)
 {
     size_t used = 0;
@@ -63,6 +64,7 @@ static int row_compare(const void *left, const void *right)
     return a->pid < b->pid ? -1 : a->pid > b->pid;
 }
 
+// qsort() may not be given NULL, even for nothing.
 void table_sort(struct table *table)
 {
     if (table->count > 0)

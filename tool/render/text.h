@@ -29,7 +29,7 @@ void write_colored(struct writer *writer, enum render_color color, const char *t
 void write_name(struct writer *writer, const char *name, size_t limit);
 // `columns` blanks; none are left at the end of a line.
 void write_blanks(struct writer *writer, size_t columns);
-// `text` flush right in `columns`.
+// `text` flush right in `columns`; wider text takes what it needs.
 void write_right(struct writer *writer, const char *text, size_t columns);
 // A paragraph, broken at blanks, with the first line begun at column `column` already and the
 // others indented by `indent`. Text may hold names from a target: it is escaped.
