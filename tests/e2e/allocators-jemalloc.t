@@ -3,6 +3,7 @@
 # jemalloc's extents read from outside against what its mallctl() says inside: the stripped shared
 # library, a static copy, a static copy without symbols; and muzzy pages under a real redis.
 # timeout: 240
+import glob
 import os
 import shutil
 import subprocess
@@ -83,6 +84,11 @@ def redis_muzzy(folder):
         check(setting(found, "muzzy_decay_ms")[0] == "-1" or any("environment" in what
                                                                  for what in unread),
               "redis: its settings are told, or that they are lost", (found["settings"], unread))
+        # redis starts the thread itself, by mallctl().
+        threads = [open(path, encoding="utf-8").read().strip()
+                   for path in glob.glob(f"/proc/{pid}/task/*/comm")]
+        check("jemalloc_bg_thd" not in threads or setting(found, "background_thread")[0] == "true",
+              "redis: its background thread is told", (found["settings"], threads))
         check(report["lazy_bytes"] > 16 << 20, "redis: muzzy pages are lazily freed",
               report["lazy_bytes"])
         muzzy = ledger(found, "muzzy")

@@ -77,10 +77,10 @@ enum runtime_fact {
     FACT_GO_1_12_TO_1_15 = 1 << 2, // MADV_FREE is the default of this version
     FACT_RACE_DETECTOR = 1 << 3,
     FACT_JEMALLOC_MUZZY = 1 << 4, // muzzy_decay_ms is not 0
-    FACT_MANY_ARENAS = 1 << 5,    // glibc: more than two arenas hold memory
+    FACT_MANY_ARENAS = 1 << 5,    // glibc: arenas but the main one have 16 MiB free and resident
     FACT_OPAQUE = 1 << 6,         // found and named, its inside cannot be read
     FACT_MANAGED = 1 << 7,        // JVM, V8, CPython, .NET
-    FACT_ASK = 1 << 8,            // a call in the target could tell more (--ask)
+    FACT_ASK = 1 << 8,            // a call in the target could tell more
     FACT_GROUND = 1 << 9,         // no runtime: what kernel and ELF files tell (.bss, stacks)
 };
 

@@ -125,6 +125,23 @@ static bool read_linked(const struct target *target, const struct image *library
     return false;
 }
 
+// Programs switch it on by mallctl(), as redis does, which leaves no trace in any option string;
+// but the thread names itself (background_thread_entry() in src/background_thread.c).
+static bool has_background_thread(const struct target *target)
+{
+    enum { THREADS_MAX = 1024, COMM_MAX = 64 };
+    bool found = false;
+    struct buffer comm = {0};
+    for (size_t i = 0; i < target->thread_count && i < THREADS_MAX && !found; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "task/%d/comm", (int)target->threads[i].tid);
+        if (process_read_file(target->process, name, COMM_MAX, &comm) == 0)
+            found = text_equals(buffer_text(&comm), "jemalloc_bg_thd\n");
+    }
+    buffer_free(&comm);
+    return found;
+}
+
 // Gathers the option strings in the order in which jemalloc reads them: the last one wins. Where a
 // program hides its environment, the defaults below it are said to be doubtful.
 static int add_settings(const struct target *target, const struct image *image,
@@ -132,7 +149,7 @@ static int add_settings(const struct target *target, const struct image *image,
 {
     struct setting_version version;
     bool known = setting_version_parse(text_of(names->version), &version);
-    struct jemalloc_source sources[4];
+    struct jemalloc_source sources[5];
     size_t count = 0;
     char linked[CONF_MAX], harder[CONF_MAX], link[CONF_MAX];
     char symbol[64], variable[96], link_source[64];
@@ -150,6 +167,9 @@ static int add_settings(const struct target *target, const struct image *image,
     if (known && setting_version_from(&version, 5, 3) && read_linked(target, image, symbol, harder))
         sources[count++] =
             (struct jemalloc_source){text_of(harder), "linked malloc_conf_2_conf_harder"};
+    if (has_background_thread(target))
+        sources[count++] =
+            (struct jemalloc_source){text_of("background_thread:true"), "its thread, which runs"};
     int error = jemalloc_settings_add(report, known ? &version : NULL, sources, count);
     return error ? error : opaque_add_lost_environment(target, report);
 }

@@ -20,6 +20,7 @@ struct walk {
     uint64_t large_bytes;   // usable sizes of large allocations
     uint64_t state_bytes[EXTENT_STATES_KNOWN];
     uint64_t extent_count, bad_count;
+    size_t last_block; // index of the block that was asked for last
     uint8_t arena_seen[4096 / 8];
 };
 
@@ -32,12 +33,19 @@ static void walk_free(struct walk *walk)
         ranges_free(lists[i]);
 }
 
-// There are few blocks, and the last one found is the likeliest: no index is worth its code.
-static bool block_known(const struct walk *walk, uint64_t address)
+// Neighbouring extents belong to one arena, whose records fill one block after the other: the block
+// of the last answer is nearly always the next one's too.
+static bool block_known(struct walk *walk, uint64_t address)
 {
-    for (size_t i = walk->blocks.count; i-- > 0;)
-        if (address >= walk->blocks.items[i].start && address < walk->blocks.items[i].end)
-            return true;
+    const struct ranges *blocks = &walk->blocks;
+    for (size_t i = 0; i < blocks->count; i++) {
+        // All of them once, from the last answer on.
+        size_t at = (walk->last_block + i) % blocks->count;
+        if (address < blocks->items[at].start || address >= blocks->items[at].end)
+            continue;
+        walk->last_block = at;
+        return true;
+    }
     return false;
 }
 

@@ -75,7 +75,7 @@ static int add_unread_options(const struct target *target, struct runtime_report
     bool denied = error == -EPERM || error == -EACCES;
     error = report_add_unread(report, "mimalloc's options in force",
                               denied ? "ptrace read access: run as root or as the target's user"
-                                     : "nothing that helps is known: its table was not found");
+                                     : "nothing that is known: its table was not found");
     return error ? error : opaque_add_lost_environment(target, report);
 }
 

@@ -49,6 +49,10 @@ struct glibc_arena {
 int glibc_arena_decode(enum glibc_arena_kind kind, uint64_t address, const uint8_t *data,
                        size_t len, struct glibc_arena *ret_arena);
 
+// True when nothing that is decoded has changed between two readings of an arena. Any malloc() or
+// free() that the tcache did not serve leaves a trace: in a bin, in a fastbin, or in top.
+bool glibc_arena_is_same(const struct glibc_arena *a, const struct glibc_arena *b);
+
 // The address by which an empty bin points at itself, 1 <= bin <= GLIBC_BINS.
 uint64_t glibc_bin_address(const struct glibc_arena *arena, unsigned bin);
 

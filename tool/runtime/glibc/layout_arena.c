@@ -28,6 +28,16 @@ size_t glibc_arena_size(enum glibc_arena_kind kind)
     return glibc_arena_next_offset(kind) + 5 * sizeof(uint64_t);
 }
 
+// Field by field: padding holds anything.
+bool glibc_arena_is_same(const struct glibc_arena *a, const struct glibc_arena *b)
+{
+    return a->address == b->address && a->bins_address == b->bins_address && a->flags == b->flags &&
+           a->top == b->top && a->next == b->next && a->attached_threads == b->attached_threads &&
+           a->system_bytes == b->system_bytes && a->max_system_bytes == b->max_system_bytes &&
+           memcmp(a->fastbins, b->fastbins, sizeof a->fastbins) == 0 &&
+           memcmp(a->bins, b->bins, sizeof a->bins) == 0;
+}
+
 uint64_t glibc_bin_address(const struct glibc_arena *arena, unsigned bin)
 {
     // A bin poses as a chunk whose fd and bk it is, so it points 16 bytes before itself.

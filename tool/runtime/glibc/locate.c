@@ -80,6 +80,7 @@ struct scan {
     struct glibc_state *state;
     bool has_unused;
     unsigned par_count, par_score; // the best places for malloc_par
+    uint64_t par_address;          // the last of them
     uint8_t *data;
 };
 
@@ -135,18 +136,19 @@ static int visit_arena(struct scan *scan, uint64_t address, size_t len)
 // The likeliest place wins; two that are equally likely are none.
 static int visit_par(struct scan *scan, uint64_t address, size_t len)
 {
-    (void)address;
     size_t offset = 0;
     struct glibc_par par;
     while (glibc_par_find(scan->data, len, scan->hint, &offset, &par) == 0) {
         unsigned score = glibc_par_score(&par, scan->hint);
         bool is_first = scan->par_count == 0;
-        // The overlap of two windows shows the same place twice.
-        bool is_same = !is_first && memcmp(&par, &scan->state->par, sizeof par) == 0;
+        // The overlap of two windows shows the same place twice; the offset is already beyond it.
+        uint64_t place = address + offset - 8;
+        bool is_same = !is_first && place == scan->par_address;
         if (is_same || (!is_first && score < scan->par_score))
             continue;
         scan->par_count = is_first || score > scan->par_score ? 1 : scan->par_count + 1;
         scan->par_score = score;
+        scan->par_address = place;
         scan->state->par = par;
     }
     return 0;

@@ -9,7 +9,11 @@
 
 #include "runtime/glibc/result.h"
 
-enum { ARENAS_IN_DETAIL = 8, MANY_ARENAS = 2 };
+enum {
+    ARENAS_IN_DETAIL = 8,
+    // Below this, what arenas keep from each other is no reason for anybody's RSS.
+    TELLING_BYTES = 16 << 20,
+};
 
 // Sums over all arenas.
 struct totals {
@@ -191,19 +195,20 @@ static int add_unread(const struct glibc_result *result, const struct totals *to
     if (!error && totals->late) {
         snprintf(what, sizeof what, "all free chunks: %" PRIu64 " were seen",
                  totals->sum.free_chunks + totals->sum.fast_chunks);
-        error = report_add_unread(report, what, "more time");
+        error = report_add_unread(report, what, "more time: --budget=0 sets no limit");
     }
     if (!error && totals->absent)
         error = report_add_unread(report, "free lists that run through pages in swap",
-                                  "nothing helps but bringing them in, which ebb does not do");
+                                  "these pages in memory: ebb brings none in");
     if (!error && result->unread_arenas) {
         snprintf(what, sizeof what, "the heaps of %" PRIu64 " arenas", result->unread_arenas);
         error = report_add_unread(report, what, "a second try: they were changing");
     }
     if (!error && result->outside_bytes) {
-        snprintf(what, sizeof what, "where %" PRIu64 " bytes of the main arena lie",
+        snprintf(what, sizeof what, "%" PRIu64 " bytes of the main arena outside of the heap",
                  result->outside_bytes);
-        error = report_add_unread(report, what, "nothing: the heap could not grow in one piece");
+        error =
+            report_add_unread(report, what, "nothing that is known: no free list leads to them");
     }
     if (!error && result->state.has_par && result->mapped_bytes != par->mmapped_bytes) {
         snprintf(what, sizeof what, "mapped blocks: found %" PRIu64 " of %" PRIu64 " bytes",
@@ -213,12 +218,23 @@ static int add_unread(const struct glibc_result *result, const struct totals *to
     return error;
 }
 
+// Free memory in arenas beyond the main one, as far as it is resident: each arena is used by its
+// own threads alone, however much of it the others could do with.
+static uint64_t other_free_bytes(const struct glibc_result *result)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 1; i < result->arena_count; i++) {
+        const struct glibc_arena_survey *arena = &result->arenas[i];
+        bytes += arena->resident_bytes + minus(arena->free_bytes, arena->whole_bytes);
+    }
+    return bytes;
+}
+
 int glibc_report_fill(const struct target *target, const struct glibc_result *result,
                       struct runtime_report *report)
 {
     struct totals totals = totals_of(result);
-    // Arenas that were made and never used cost nothing.
-    if (totals.holding > MANY_ARENAS)
+    if (other_free_bytes(result) >= TELLING_BYTES)
         report->facts |= FACT_MANY_ARENAS;
     report->approximate = totals.approximate > 0 || result->unread_arenas > 0;
     int error = add_ledger(result, &totals, report);

@@ -222,7 +222,7 @@ static int survey_try(struct survey *survey, enum glibc_arena_kind kind, struct 
     glibc_memory_forget(memory);
     struct glibc_arena after;
     int after_error = glibc_arena_read(memory, kind, arena->address, &after);
-    *ret_at_rest = !after_error && memcmp(&after, arena, sizeof after) == 0;
+    *ret_at_rest = !after_error && glibc_arena_is_same(&after, arena);
     if (!after_error)
         *arena = after;
     return 0;
@@ -264,7 +264,7 @@ int glibc_arena_survey(struct glibc_memory *memory, enum glibc_arena_kind kind,
 {
     struct glibc_arena arena = *first;
     struct survey survey = {.walk = {.memory = memory, .arena = &arena, .regions = regions}};
-    struct glibc_arena_survey result;
+    struct glibc_arena_survey result = {0};
     int error = glibc_tally_open(&survey.lists);
     if (!error)
         error = survey_tries(&survey, kind, &arena, &result);

@@ -122,7 +122,7 @@ static int add_unread(const struct target *target, struct runtime_report *report
     bool denied = error == -EPERM || error == -EACCES;
     return report_add_unread(report, "pymalloc's arenas",
                              denied ? "ptrace read access: run as root or as the target's user"
-                                    : "nothing that helps is known: no table of arenas was found");
+                                    : "nothing that is known: no table of arenas was found");
 }
 
 // Only arenas are claimed: what CPython takes from malloc stands under malloc's name.

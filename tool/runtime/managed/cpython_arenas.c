@@ -139,6 +139,28 @@ static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint
     return error;
 }
 
+// Ranges join arenas that touch, so it is the inside of a range that counts.
+static bool is_known_arena(const struct walk *walk, uint64_t address)
+{
+    for (size_t i = 0; i < walk->arenas.count; i++)
+        if (address >= walk->arenas.items[i].start && address < walk->arenas.items[i].end)
+            return true;
+    return false;
+}
+
+// Does the arena's first pool say that it belongs to arena object `index`? 1 yes, 0 it is empty, -1
+// no.
+static int first_pool_agrees(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
+{
+    uint64_t step = walk->shape->pool_bytes, words[6];
+    uint64_t pool = (arena->address + step - 1) / step * step;
+    if (pool >= arena->pool_address || pages_read(&walk->pages, pool, words, sizeof words))
+        return 0;
+    if ((uint32_t)words[0] == 0)
+        return 0;
+    return (uint32_t)words[4] == index ? 1 : -1;
+}
+
 // Reads the array at `array`. Elements end at the first one that cannot be an arena object.
 static int read_array(struct walk *walk, uint64_t array)
 {
@@ -155,11 +177,11 @@ static int read_array(struct walk *walk, uint64_t array)
         empty = arena.address ? 0 : empty + 1;
         if (!arena.address)
             continue;
-        // Behind the array's end an old copy of it may lie: its arenas are known already.
-        for (size_t k = 0; k < walk->arenas.count; k++)
-            if (walk->arenas.items[k].start == arena.address)
-                return 0;
-        if (!is_heap(walk->target, arena.address, walk->shape->arena_bytes))
+        // Behind the array's end an old copy of it may lie: its arenas are known already, or have
+        // been moved to another index since.
+        if (is_known_arena(walk, arena.address) ||
+            !is_heap(walk->target, arena.address, walk->shape->arena_bytes) ||
+            first_pool_agrees(walk, &arena, i) < 0)
             break;
         error = ranges_add(&walk->arenas, arena.address, arena.address + walk->shape->arena_bytes);
         if (!error)
@@ -168,19 +190,6 @@ static int read_array(struct walk *walk, uint64_t array)
             return error;
     }
     return 0;
-}
-
-// Does the arena's first pool say that it belongs to arena object `index`? 1 yes, 0 it is empty, -1
-// no.
-static int first_pool_agrees(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
-{
-    uint64_t step = walk->shape->pool_bytes, words[6];
-    uint64_t pool = (arena->address + step - 1) / step * step;
-    if (pool >= arena->pool_address || pages_read(&walk->pages, pool, words, sizeof words))
-        return 0;
-    if ((uint32_t)words[0] == 0)
-        return 0;
-    return (uint32_t)words[4] == index ? 1 : -1;
 }
 
 // Is this word a pointer to the first element of the array, and not to one in its middle, as the
