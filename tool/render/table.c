@@ -37,6 +37,7 @@ int table_add(struct table *table, const struct survey *survey)
     if (error)
         return error;
     struct table_row *row = &table->rows[table->count++];
+    // Zeros of an account that was not made are no findings, but a table has no room to say so.
     // Without an account nothing is known to be lazily freed: effective RSS is RSS then.
     *row = (struct table_row){
         .pid = survey->pid,
@@ -102,6 +103,7 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_size(writer, row->lazy_bytes);
     write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
+    // Ten columns hold the longest verdict, "fragmented".
     write_format(writer, "  %-10s  ", verdict_name(row->verdict));
     write_name(writer, row->runtimes, 0);
     write_text(writer, "\n");

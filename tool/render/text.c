@@ -41,6 +41,7 @@ void write_format(struct writer *writer, const char *format, ...)
     va_list args;
     va_start(args, format);
     write_pending(writer);
+    // va_end() is due on every way out, so the check stands here and not at the top.
     if (!writer->error)
         writer->error = buffer_vprintf(writer->buffer, format, args);
     va_end(args);
