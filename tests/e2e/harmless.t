@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+
 EBB = os.environ["EBB"]
 # Calls that stop, signal or change another process.
 HARMFUL = ["ptrace", "process_vm_writev", "kill", "tkill", "tgkill", "rt_sigqueueinfo",
@@ -20,22 +23,6 @@ HARMFUL = ["ptrace", "process_vm_writev", "kill", "tkill", "tgkill", "rt_sigqueu
 WRITES = re.compile(r'open(?:at)?\(.*"(?P<path>[^"]*)", [^)]*(?:O_WRONLY|O_RDWR|O_CREAT)')
 PYTHON = ("import time\nkeep = [str(i) for i in range(300000)]\ndel keep[::2]\n"
           "print('ready', flush=True)\ntime.sleep(600)\n")
-count = 0
-
-
-def report(good, name, detail=""):
-    global count
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {name}", flush=True)
-    if not good:
-        for line in str(detail).splitlines()[:20]:
-            print(f"# {line}")
-
-
-def skip(name, why):
-    global count
-    count += 1
-    print(f"ok {count} - {name} # SKIP {why}", flush=True)
 
 
 def own_limit_is_read(line):
@@ -45,8 +32,8 @@ def own_limit_is_read(line):
 
 def check_calls(pid, folder):
     if not shutil.which("strace"):
-        skip("no call of ebb's stops, signals or changes the target", "strace is not installed")
-        skip("ebb opens nothing of the target for writing", "strace is not installed")
+        tap.skip("no call of ebb's stops, signals or changes the target", "strace is not installed")
+        tap.skip("ebb opens nothing of the target for writing", "strace is not installed")
         return
     log = f"{folder}/calls"
     subprocess.run(["strace", "-f", "-o", log, "-e", "trace=openat,open," + ",".join(HARMFUL), EBB,
@@ -54,11 +41,11 @@ def check_calls(pid, folder):
     lines = open(log, encoding="utf-8", errors="replace").read().splitlines()
     calls = [line for line in lines if re.search(rf"\b({'|'.join(HARMFUL)})\(", line)]
     harmful = [line for line in calls if not own_limit_is_read(line)]
-    report(len(lines) > 20 and not harmful, "no call stops, signals or changes the target",
+    tap.report(len(lines) > 20 and not harmful, "no call stops, signals or changes the target",
            "\n".join(harmful) or "strace saw nothing")
     written = [match.group("path") for match in map(WRITES.search, lines) if match]
     outside = [path for path in written if "/ebb/" not in path or path.startswith("/proc")]
-    report(not outside, "ebb opens nothing of the target for writing", "\n".join(outside))
+    tap.report(not outside, "ebb opens nothing of the target for writing", "\n".join(outside))
 
 
 def figures(pid):
@@ -77,7 +64,7 @@ def check_target(pid):
     for _ in range(30):
         subprocess.run([EBB, "explain", "--json", str(pid)], stdout=subprocess.DEVNULL, check=True)
     after = figures(pid)
-    report(before == after, "a sleeping target notices nothing of 30 readings",
+    tap.report(before == after, "a sleeping target notices nothing of 30 readings",
            f"{before}\n{after}")
 
 
@@ -91,7 +78,7 @@ def check_killed_reader(pid):
         reader.wait()
     after = figures(pid)
     state = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()[0]
-    report(before == after and state == "S", "kill -9 of ebb leaves the target as it was",
+    tap.report(before == after and state == "S", "kill -9 of ebb leaves the target as it was",
            f"{before}\n{after}\n{state}")
 
 
@@ -106,7 +93,7 @@ def main():
                 check_calls(child.pid, folder)
             finally:
                 child.kill()
-    print(f"1..{count}")
+    tap.done()
 
 
 main()

@@ -9,18 +9,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+
 EBB, SRC, BUILD = os.environ["EBB"], os.environ["SRC"], os.environ["BUILD"]
 NAME = "ebb-readme-api"
-count = 0
-
-
-def report(good, name, detail=""):
-    global count
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {name}", flush=True)
-    if not good:
-        for line in str(detail).splitlines()[-20:]:
-            print(f"# {line}")
 
 
 def commands():
@@ -54,9 +47,9 @@ def check(command, pid):
         expected = range(11, 18) if "--exit-code" in command else [0]
         good = run.returncode in expected and len(run.stdout) + ("exit" in command) > 0
     else:
-        report(False, f"{command}: no test knows this command")
+        tap.report(False, f"{command}: no test knows this command")
         return
-    report(good, command, f"exit status {run.returncode}\n{run.stdout}\n{run.stderr}")
+    tap.report(good, command, f"exit status {run.returncode}\n{run.stdout}\n{run.stderr}")
 
 
 def main():
@@ -67,13 +60,13 @@ def main():
         child = subprocess.Popen([program, "600"])
         try:
             found = list(commands())
-            report(len(found) >= 5, "the README has commands", found)
+            tap.report(len(found) >= 5, "the README has commands", found)
             for command in found:
                 check(command, child.pid)
         finally:
             child.kill()
             child.wait()
-    print(f"1..{count}")
+    tap.done()
 
 
 sys.exit(main())

@@ -10,16 +10,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+
 EBB, SRC = os.environ["EBB"], os.environ["SRC"]
-count = 0
-
-
-def report(good, name, detail=""):
-    global count
-    count += 1
-    print(f"{'ok' if good else 'not ok'} {count} - {name}", flush=True)
-    if not good:
-        print(f"# {detail}")
 
 
 def explain(pid, *options):
@@ -53,32 +47,32 @@ def row(account, name):
 def go_gives_back_lazily(binary):
     with Service(binary, {"GODEBUG": "madvdontneed=0"}, "512", "10") as pid:
         account, status = explain(pid, "--exit-code")
-        report(status == 11, "released-but-resident: the exit status says lazy", status)
+        tap.report(status == 11, "released-but-resident: the exit status says lazy", status)
         lazy, rss = account["lazy_bytes"], account["rss_bytes"]
-        report(lazy > 400 << 20, "released-but-resident: 90 % of the burst is lazy", lazy)
-        report(rss - lazy == account["effective_rss_bytes"], "effective RSS is RSS - lazy")
+        tap.report(lazy > 400 << 20, "released-but-resident: 90 % of the burst is lazy", lazy)
+        tap.report(rss - lazy == account["effective_rss_bytes"], "effective RSS is RSS - lazy")
         ledger = account["runtimes"][0]["ledger"]
         difference = abs(ledger["HeapReleased"] - lazy)
-        report(difference < 32 << 20, "HeapReleased and LazyFree tell the same",
+        tap.report(difference < 32 << 20, "HeapReleased and LazyFree tell the same",
                f"{ledger['HeapReleased']} {lazy}")
         before = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
         for _ in range(50):
             explain(pid)
         after = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
         # Fields 10 and 12 of stat: minor and major faults. A target at rest must have none.
-        report(int(after[7]) - int(before[7]) < 50 and after[9] == before[9],
+        tap.report(int(after[7]) - int(before[7]) < 50 and after[9] == before[9],
                "50 readings bring no page of the target in", f"{before[7]} {after[7]}")
         again, _ = explain(pid)
-        report(again["lazy_bytes"] >= lazy, "50 readings take no lazy page back",
+        tap.report(again["lazy_bytes"] >= lazy, "50 readings take no lazy page back",
                f"{lazy} {again['lazy_bytes']}")
 
 
 def go_gives_back_at_once(binary):
     with Service(binary, {"GODEBUG": "madvdontneed=1"}, "512", "10") as pid:
         account, _ = explain(pid)
-        report(account["verdict"]["name"] == "in-use", "with madvdontneed=1 the same is in use",
+        tap.report(account["verdict"]["name"] == "in-use", "with madvdontneed=1 the same is in use",
                account["verdict"])
-        report(account["lazy_bytes"] == 0, "with madvdontneed=1 nothing is lazy",
+        tap.report(account["lazy_bytes"] == 0, "with madvdontneed=1 nothing is lazy",
                account["lazy_bytes"])
 
 
@@ -88,19 +82,19 @@ def go_leaks():
             "while True:\n    keep.append(bytearray(2 << 20)); time.sleep(0.1)\n")
     with Service(sys.executable, {}, "-c", code) as pid:
         account, status = explain(pid, "--for", "4s", "--exit-code")
-        report(status == 14, "a leak is growing", account["verdict"])
+        tap.report(status == 14, "a leak is growing", account["verdict"])
         slope = account["growth"]["effective"]["slope_bytes_per_s"]
-        report(10e6 < slope < 30e6, "its slope is about 20 MB/s", slope)
+        tap.report(10e6 < slope < 30e6, "its slope is about 20 MB/s", slope)
     code = "import time\nkeep = bytearray(80 << 20)\nprint('ready', flush=True)\ntime.sleep(60)\n"
     with Service(sys.executable, {}, "-c", code) as pid:
         account, status = explain(pid, "--for", "2s", "--exit-code")
-        report(status == 15, "what stands still is in use", account["verdict"])
+        tap.report(status == 15, "what stands still is in use", account["verdict"])
 
 
 def main():
     go_leaks()
     if not shutil.which("go"):
-        report(True, "released-but-resident # SKIP go is not installed")
+        tap.skip("released-but-resident", "go is not installed")
     else:
         with tempfile.TemporaryDirectory() as folder:
             binary = f"{folder}/api"
@@ -109,7 +103,7 @@ def main():
                                             "GO111MODULE": "off"})
             go_gives_back_lazily(binary)
             go_gives_back_at_once(binary)
-    print(f"1..{count}")
+    tap.done()
 
 
 main()

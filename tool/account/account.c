@@ -15,6 +15,7 @@
 
 #include "account/split.h"
 #include "base/array.h"
+#include "base/number.h"
 #include "base/text.h"
 
 // Keys are part of the JSON schema and never change; titles are for people and may.
@@ -43,11 +44,6 @@ const char *account_row_title(enum account_row row)
     return row_names[row].title;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Adds bytes to the entry of this row, runtime and source, or begins one. Nothing for 0 bytes: an
 // entry without bytes would only be noise in the table.
 //
@@ -59,14 +55,14 @@ static int account_add(struct account *account, enum account_row row, const char
 {
     if (bytes == 0)
         return 0;
-    error_bytes = least(error_bytes, account->rss_bytes);
+    error_bytes = number_least(error_bytes, account->rss_bytes);
     account->row_bytes[row] += bytes;
     for (size_t i = 0; i < account->entry_count; i++) {
         struct account_entry *entry = &account->entries[i];
         if (entry->row == row && strcmp(entry->runtime, runtime) == 0 &&
             strncmp(entry->source, source, sizeof entry->source - 1) == 0) {
             entry->bytes += bytes;
-            entry->error_bytes = least(entry->error_bytes + error_bytes, account->rss_bytes);
+            entry->error_bytes = number_least(entry->error_bytes + error_bytes, account->rss_bytes);
             return 0;
         }
     }
@@ -158,7 +154,7 @@ static void account_add_totals(struct account *account, const struct mapping *ma
     bool private_anon = mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK;
     if (private_anon && !(mapping->flags & MAPPING_SHARED)) {
         uint64_t shared_kib = (uint64_t)mapping->shared_clean_kib + mapping->shared_dirty_kib;
-        account->shared_anon_bytes += least(shared_kib, mapping->anonymous_kib) * 1024;
+        account->shared_anon_bytes += number_least(shared_kib, mapping->anonymous_kib) * 1024;
     }
 }
 
@@ -171,7 +167,7 @@ static int account_add_mappings(struct account *account, const struct account_in
         uint64_t rss = (uint64_t)mapping->rss_kib * 1024;
         // The kernel counts LazyFree among Rss, but a tree of files may say anything: never more
         // lazy than resident.
-        uint64_t lazy = least((uint64_t)mapping->lazy_free_kib * 1024, rss);
+        uint64_t lazy = number_least((uint64_t)mapping->lazy_free_kib * 1024, rss);
         for (size_t k = 0; k < input->report_count; k++)
             split_take(&splits[k], &input->reports[k], mapping, &rss, &lazy);
         int error = account_add_rest(account, mapping, rss, lazy);
@@ -222,16 +218,16 @@ static int entry_compare(const void *left, const void *right)
 // largest entry has their error. Precondition: entries are sorted.
 static void account_sum_errors(struct account *account, uint64_t lazy_lag_bytes)
 {
-    uint64_t lag = least(lazy_lag_bytes, account->effective_bytes);
+    uint64_t lag = number_least(lazy_lag_bytes, account->effective_bytes);
     bool is_first_lazy = true;
     for (size_t i = 0; i < account->entry_count; i++) {
         struct account_entry *entry = &account->entries[i];
         uint64_t *sum = &account->row_error_bytes[entry->row];
         if (entry->row != ROW_LAZY) {
-            *sum = least(*sum + entry->error_bytes, account->rss_bytes);
+            *sum = number_least(*sum + entry->error_bytes, account->rss_bytes);
         } else if (is_first_lazy) {
             *sum = lag;
-            entry->error_bytes = least(entry->error_bytes + lag, account->rss_bytes);
+            entry->error_bytes = number_least(entry->error_bytes + lag, account->rss_bytes);
             is_first_lazy = false;
         }
     }

@@ -8,10 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/number.h"
 
 void splits_free(struct split *splits, size_t count)
 {
@@ -54,9 +51,9 @@ void split_take(struct split *split, const struct runtime_report *report,
         // broke the rule. Its memory is not in this reading of smaps, so it gets nothing.
         if (claim->start < mapping->start)
             continue;
-        uint64_t lazy = least(claim->lazy_bytes, *lazy_bytes);
-        uint64_t rss = least(claim->rss_bytes, *rss_bytes);
-        lazy = least(lazy, rss);
+        uint64_t lazy = number_least(claim->lazy_bytes, *lazy_bytes);
+        uint64_t rss = number_least(claim->rss_bytes, *rss_bytes);
+        lazy = number_least(lazy, rss);
         // What is left must stay consistent too: never more lazy than resident.
         if (*lazy_bytes - lazy > *rss_bytes - rss)
             lazy = *lazy_bytes - (*rss_bytes - rss);
@@ -79,7 +76,7 @@ static uint64_t split_cut_row(struct split *split, const struct runtime_report *
     for (size_t i = 0; i < report->part_count && excess > 0; i++) {
         if (report->parts[i].row != row)
             continue;
-        uint64_t cut = least(split->part_bytes[i], excess);
+        uint64_t cut = number_least(split->part_bytes[i], excess);
         split->part_bytes[i] -= cut;
         split_add_error(&split->part_error_bytes[i], cut);
         excess -= cut;

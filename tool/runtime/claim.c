@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/number.h"
 #include "proc/pagemap.h"
 #include "runtime/target.h"
 
@@ -62,11 +63,6 @@ static uint64_t bytes_of_kib(uint32_t kib)
     return (uint64_t)kib * 1024;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 // How far the estimate of a part's lazily freed bytes may be off. At least as much is lazy in it as
 // does not fit into the rest of the mapping, at most as much as is resident in it.
 static uint64_t claim_lazy_error(const struct runtime_claim *claim, uint64_t mapping_rss,
@@ -74,7 +70,7 @@ static uint64_t claim_lazy_error(const struct runtime_claim *claim, uint64_t map
 {
     uint64_t rest_rss = mapping_rss - claim->rss_bytes;
     uint64_t lowest = mapping_lazy > rest_rss ? mapping_lazy - rest_rss : 0;
-    uint64_t highest = least(mapping_lazy, claim->rss_bytes);
+    uint64_t highest = number_least(mapping_lazy, claim->rss_bytes);
     uint64_t below = claim->lazy_bytes > lowest ? claim->lazy_bytes - lowest : 0;
     uint64_t above = highest > claim->lazy_bytes ? highest - claim->lazy_bytes : 0;
     return below > above ? below : above;
@@ -87,7 +83,7 @@ static int claim_measure(const struct target *target, const struct mapping *mapp
 {
     // Both are cut to fit here, as the account does: a tree of files may say anything.
     uint64_t mapping_rss = bytes_of_kib(mapping->rss_kib);
-    uint64_t mapping_lazy = least(bytes_of_kib(mapping->lazy_free_kib), mapping_rss);
+    uint64_t mapping_lazy = number_least(bytes_of_kib(mapping->lazy_free_kib), mapping_rss);
     if ((claim->start == mapping->start && claim->end == mapping->end) || mapping_rss == 0) {
         claim->rss_bytes = mapping_rss;
         claim->lazy_bytes = mapping_lazy;
@@ -100,11 +96,11 @@ static int claim_measure(const struct target *target, const struct mapping *mapp
     if (error)
         return error == -ENOENT ? -ENODATA : error;
     // The zero page, and pages that came since smaps was read, must not make it more than that.
-    claim->rss_bytes = least(counts.present_bytes, mapping_rss);
+    claim->rss_bytes = number_least(counts.present_bytes, mapping_rss);
     // pagemap has no lazy category: a part's share is by size, and may be all or nothing of it.
     claim->lazy_bytes =
         (uint64_t)((double)mapping_lazy * (double)claim->rss_bytes / (double)mapping_rss);
-    claim->lazy_bytes = least(claim->lazy_bytes & ~(uint64_t)1023, claim->rss_bytes);
+    claim->lazy_bytes = number_least(claim->lazy_bytes & ~(uint64_t)1023, claim->rss_bytes);
     claim->error_bytes = claim_lazy_error(claim, mapping_rss, mapping_lazy);
     return 0;
 }
@@ -155,7 +151,7 @@ int target_claim(const struct target *target, struct runtime_report *report, uin
         if (mapping->start >= end)
             break;
         uint64_t from = mapping->start > start ? mapping->start : start;
-        int error = claim_within(target, report, mapping, from, least(mapping->end, end));
+        int error = claim_within(target, report, mapping, from, number_least(mapping->end, end));
         if (error)
             return error;
     }
