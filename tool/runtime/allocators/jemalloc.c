@@ -17,6 +17,8 @@
 enum { VERSION_MAX = 64, PREFIX_MAX = 24, CONF_MAX = 1024 };
 
 // The version tells which defaults hold and whether the extents can be read.
+// Source: JEMALLOC_VERSION, which mallctl("version") answers with (src/ctl.c), so that no build is
+// without it.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -50,6 +52,8 @@ static const struct locate_rule jemalloc_rule = {
     .proves = proves_jemalloc,
 };
 
+// Asked for by musl's reader as well, which steps back where another malloc has the program's
+// memory.
 static bool jemalloc_find(const struct target *target)
 {
     return locate_image(target, &jemalloc_rule) != NULL;
@@ -65,6 +69,8 @@ struct jemalloc_names {
 
 // "/etc/" prefix "malloc.conf" stands in read-only data; the environment variable has the prefix in
 // capitals.
+// Source: obtain_malloc_conf() of src/jemalloc.c, with JEMALLOC_PREFIX and JEMALLOC_CPREFIX of
+// configure.
 static bool visit_link(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -107,6 +113,8 @@ static void read_names(const struct image *image, struct jemalloc_names *ret_nam
 
 // The string behind a `const char *malloc_conf` in the program or in the library, as it is in
 // memory now.
+// The library's definition is weak and NULL (src/jemalloc.c); a program that sets options at link
+// time has one of its own.
 static bool read_linked(const struct target *target, const struct image *library,
                         const char *symbol, char *ret_text)
 {
@@ -142,8 +150,9 @@ static bool has_background_thread(const struct target *target)
     return found;
 }
 
-// Gathers the option strings in the order in which jemalloc reads them: the last one wins. Where a
-// program hides its environment, the defaults below it are said to be doubtful.
+// Gathers the option strings in the order of obtain_malloc_conf() of 5.3: the last one wins. Its
+// first source, --with-malloc-conf, is an unnamed constant that cannot be told from outside, nor
+// can what a program changes later by mallctl().
 static int add_settings(const struct target *target, const struct image *image,
                         const struct jemalloc_names *names, struct runtime_report *report)
 {
@@ -183,6 +192,7 @@ static int jemalloc_read(const struct target *target, struct runtime_report *ret
     struct jemalloc_names names;
     read_names(image, &names);
     // The commit behind "5.3.0-0-g" says nothing to people.
+    // Builds outside of git carry 40 letters in its place.
     size_t short_len = strcspn(names.version, "-");
     char version[VERSION_MAX];
     text_copy((struct text){names.version, short_len}, version, sizeof version);
@@ -190,6 +200,7 @@ static int jemalloc_read(const struct target *target, struct runtime_report *ret
     int error = add_settings(target, image, &names, ret_report);
     if (error)
         return error;
+    // Other versions, other widths of addresses and a lack of rights all end in "held".
     error = jemalloc_extents_read(target, image, ret_report);
     if (error == 0 || error == -ENOMEM)
         return error;

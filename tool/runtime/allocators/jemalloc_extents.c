@@ -7,6 +7,8 @@
 
 #include "runtime/allocators/jemalloc_tree.h"
 
+// A block of tables can be as long as 512 steps of 2 MiB: base_block_alloc() (src/base.c) makes
+// each one larger than the last.
 enum { BLOCKS_MAX = 65536, BACK_STEPS = 512 };
 
 // What the walk gathers.
@@ -21,6 +23,7 @@ struct walk {
     uint64_t state_bytes[EXTENT_STATES_KNOWN];
     uint64_t extent_count, bad_count;
     size_t last_block; // index of the block that was asked for last
+    // An arena's index has twelve bits (MALLOCX_ARENA_BITS).
     uint8_t arena_seen[4096 / 8];
 };
 
@@ -50,6 +53,8 @@ static bool block_known(struct walk *walk, uint64_t address)
 }
 
 // Adds the base block that holds a record, and the blocks that it links to.
+// Records (edata_t) are carved from base blocks, whose starts are aligned: going back from a record
+// step by step comes to the start, and each block names the one before it.
 static int add_blocks(struct walk *walk, uint64_t record)
 {
     if (block_known(walk, record))
@@ -84,9 +89,12 @@ static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
     if (extent->state == EXTENT_ACTIVE)
         list = extent->is_slab ? &walk->slabs : &walk->large;
     if (extent->state == EXTENT_ACTIVE && extent->is_slab) {
+        // Regions in a thread's cache count as allocated, as in stats.allocated: a slab's count of
+        // free ones changes only when the cache is flushed.
         uint64_t region = jemalloc_class_bytes(extent->size_class);
         walk->regions_bytes += extent->bytes - extent->free_regions * region;
     } else if (extent->state == EXTENT_ACTIVE) {
+        // A page of padding makes large blocks begin at random cache lines (sz_large_pad in sz.h).
         uint64_t usable = jemalloc_class_bytes(extent->size_class);
         walk->large_bytes += usable && usable < extent->bytes ? usable : extent->bytes;
     }
@@ -96,12 +104,16 @@ static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
 
 // The address behind the last page whose entry lies on the same page of the leaf as that of
 // `address`.
+// A page of the leaf has 512 elements, for 512 pages of memory. Where it is absent, no extent
+// begins in those 2 MiB.
 static uint64_t next_leaf_page(uint64_t address)
 {
     return (address | ((2u << 20) - 1)) + 1;
 }
 
 // The leaves lie in base blocks too, which may hold no extent's record.
+// Source: rtree_leaf_alloc() of src/rtree.c. A leaf is 2 MiB of address space, of which few pages
+// are ever touched.
 static int add_leaf_block(struct walk *walk, uint64_t address)
 {
     uint64_t leaf;
@@ -112,6 +124,8 @@ static int add_leaf_block(struct walk *walk, uint64_t address)
 
 // Walks one mapping from extent to extent; pages without an entry are somebody else's, or a base
 // block's.
+// `*address` goes on from mapping to mapping: an extent may reach over a border that the kernel
+// draws between two flags.
 static int walk_mapping(struct walk *walk, const struct mapping *mapping, uint64_t *address)
 {
     if (*address < mapping->start)
@@ -128,6 +142,8 @@ static int walk_mapping(struct walk *walk, const struct mapping *mapping, uint64
             *address = next_leaf_page(*address);
             error = 0;
         } else if (error == -ENOENT || error == -EBADMSG) {
+            // Inner pages have no element, but for the last one and those of slabs, which lead to
+            // an extent that begins elsewhere (emap_register_boundary(), emap_register_interior()).
             walk->bad_count += error == -EBADMSG;
             *address += PAGES_SIZE;
             error = 0;
@@ -179,6 +195,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 // Lazily freed bytes in the claims, which the parts must leave out.
+// Which pages are lazily freed only the kernel knows, by mapping: the account takes them off the
+// claims first.
 static uint64_t sum_lazy(const struct runtime_report *report)
 {
     uint64_t bytes = 0;
@@ -237,6 +255,7 @@ static int add_parts(struct walk *walk, struct runtime_report *report,
 // The ledger under the names that mallctl() has for it, so that the two can be compared.
 static int add_figures(const struct walk *walk, struct runtime_report *report)
 {
+    // An arena without an extent has no memory, whatever narenas says.
     uint64_t arenas = 0;
     for (size_t i = 0; i < sizeof walk->arena_seen; i++)
         arenas += (uint64_t)__builtin_popcount(walk->arena_seen[i]);

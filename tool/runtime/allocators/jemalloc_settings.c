@@ -13,6 +13,8 @@ struct option {
 };
 
 // Printed always, with the version's default.
+// The two decay times are the answer to "when does memory go back": dirty pages become muzzy (or
+// go), muzzy ones go. Before 5.0 a ratio of dirty to active pages stood in their place.
 static const struct option main_options[] = {
     {"dirty_decay_ms", OPTION_DECAY},
     {"muzzy_decay_ms", OPTION_DECAY},
@@ -40,12 +42,15 @@ static const struct option other_options[] = {
 };
 
 // Would jemalloc take this value? What it does not take it leaves as it was.
+// Source: the CONF_HANDLE_ macros of malloc_conf_init_helper(), src/jemalloc.c. A bad value is
+// reported on stderr and skipped; reading goes on behind it.
 static bool value_is_valid(enum option_kind kind, struct text value)
 {
     int64_t number;
     bool flag;
     switch (kind) {
     case OPTION_DECAY:
+        // -1: never, 0: at once.
         return setting_number(value, &number) && number >= -1;
     case OPTION_COUNT:
         return text_equals(value, "default") || (setting_number(value, &number) && number >= 0);
@@ -63,6 +68,7 @@ struct found_value {
 };
 
 // The last valid setting of an option over all sources.
+// Sources and pairs are few, so that each option reads all of them again rather than keep a table.
 static struct found_value find_value(const struct option *option,
                                      const struct jemalloc_source *sources, size_t count)
 {
@@ -83,6 +89,7 @@ static const char *default_value(const struct option *option, const struct setti
     // "0.0.0" is a build outside of git, of any version.
     if (!version || version->major == 0)
         return NULL;
+    // malloc_ncpus() << 2, unless there is one processor.
     if (strcmp(option->name, "narenas") == 0)
         return "4 per processor";
     if (strcmp(option->name, "lg_dirty_mult") == 0)
@@ -91,6 +98,7 @@ static const char *default_value(const struct option *option, const struct setti
         return NULL;
     if (strcmp(option->name, "dirty_decay_ms") == 0)
         return "10000";
+    // This default is why RSS of the same program differs between jemalloc 5.1 and 5.2.
     if (strcmp(option->name, "muzzy_decay_ms") == 0)
         return setting_version_from(version, 5, 2) ? "0" : "10000";
     if (strcmp(option->name, "background_thread") == 0)
@@ -117,6 +125,7 @@ static int add_option(struct runtime_report *report, const struct option *option
 }
 
 // A string that jemalloc stops reading half way is a trap of its own: say so.
+// A blank behind a comma is the common case: jemalloc says so on stderr, where nobody looks.
 static int add_malformed(struct runtime_report *report, const struct jemalloc_source *source)
 {
     struct text rest = source->text, key, value;
@@ -131,6 +140,8 @@ static int add_malformed(struct runtime_report *report, const struct jemalloc_so
 }
 
 // Before 5.0 there was no muzzy state: pages were given back at once.
+// A muzzy page was purged with MADV_FREE where the kernel has it, and stays resident until its time
+// is over or somebody needs it.
 static void set_facts(struct runtime_report *report, const struct setting_version *version,
                       const struct found_value *found)
 {

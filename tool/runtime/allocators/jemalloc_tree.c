@@ -23,8 +23,11 @@ enum {
     PROBE_PAGES = 32,      // of a leaf, each 2 MiB of address space
 };
 
+// Root and leaves have the same size, 2 MiB.
 static const uint64_t leaf_bytes = (uint64_t)LEVEL_COUNT * 8;
 
+// Source: sc.h and sz.h, with a quantum of 16 bytes, 4 KiB pages and four classes in each group
+// (SC_LG_NGROUP): 8, 16, 32, 48, 64, 80, 96, 112, 128, 160 ...
 uint64_t jemalloc_class_bytes(unsigned index)
 {
     if (index == 0)
@@ -47,6 +50,9 @@ static unsigned bits(uint64_t word, unsigned shift, unsigned width)
 
 // e_bits: arena 12, slab 1, committed 1, pai 1, zeroed 1, guarded 1, state 3, size class 8, free
 // regions 10.
+// Source: edata_s in edata.h, 5.3.0; e_bits, e_addr and e_size_esn come first. The low bits of
+// e_addr hold nothing, those of the size a serial number. All that can be checked is checked, since
+// half of the words come from wrong trees.
 bool jemalloc_extent_decode(const uint64_t words[3], struct jemalloc_extent *ret_extent)
 {
     const uint64_t page_mask = (1u << PAGE_SHIFT) - 1;
@@ -78,6 +84,8 @@ bool jemalloc_extent_decode(const uint64_t words[3], struct jemalloc_extent *ret
 
 // The extent record that a leaf element points to; 0 none. Addresses of user space have no sign to
 // extend.
+// Above the pointer lies the size class, below it state, is_head and slab
+// (rtree_leaf_elm_bits_encode() in rtree.h).
 static uint64_t element_record(uint64_t element)
 {
     return element & 0x00007fffffffff80u;
@@ -101,6 +109,7 @@ static int extent_at(struct pages *pages, uint64_t element, uint64_t address,
     return 0;
 }
 
+// Nothing is cached here: a root's or a leaf's page that many extents share is in `pages`.
 int jemalloc_tree_leaf(const struct jemalloc_tree *tree, struct pages *pages, uint64_t address,
                        uint64_t *ret_leaf)
 {
@@ -125,6 +134,8 @@ int jemalloc_tree_at(const struct jemalloc_tree *tree, struct pages *pages, uint
 
 // Does this leaf lead from the pages of the mapping to extents that begin there? The first entry
 // decides.
+// An entry that leads nowhere condemns the leaf at once, so that wrong candidates cost one look
+// each; a leaf without any entry is not this mapping's.
 static bool leaf_fits(struct pages *pages, uint64_t leaf, const struct mapping *mapping,
                       uint64_t key)
 {
@@ -168,6 +179,8 @@ struct keys {
 };
 
 // Mappings are in order, so equal indices are neighbours.
+// A key is an index in the root, one for each GiB: a word of .bss that is a leaf's pointer can only
+// stand at one of these distances from the root's start.
 static void keys_collect(const struct target *target, struct keys *keys)
 {
     keys->count = 0;
@@ -204,6 +217,8 @@ struct bss {
     uint64_t start, end;
 };
 
+// Source: base_block_s in base.h and base_block_alloc() of src/base.c: the embedded edata_t
+// describes what is left of the block, so it points inside or to its end.
 bool jemalloc_block_read(struct pages *pages, uint64_t block, uint64_t *ret_size,
                          uint64_t *ret_next)
 {
@@ -234,6 +249,7 @@ static bool is_in_block(struct pages *pages, uint64_t leaf)
 }
 
 // Tries a word of .bss as the root's pointer to the leaf of each key.
+// Cheap tests first: nearly all words of .bss fail the first of them.
 static bool try_child(const struct target *target, struct pages *pages, const struct keys *keys,
                       const struct bss *bss, uint64_t slot, uint64_t leaf,
                       struct jemalloc_tree *ret_tree)
@@ -242,6 +258,7 @@ static bool try_child(const struct target *target, struct pages *pages, const st
     if (!home || leaf % 64 != 0 || home->kind != MAPPING_ANONYMOUS ||
         home->end - leaf < leaf_bytes || !is_in_block(pages, leaf))
         return false;
+    // The whole root must lie in .bss, or the word is no element of it.
     for (size_t i = 0; i < keys->count; i++) {
         uint64_t offset = keys->key[i] * 8;
         if (slot - bss->start < offset || bss->end - (slot - offset) < leaf_bytes)
@@ -255,6 +272,7 @@ static bool try_child(const struct target *target, struct pages *pages, const st
 }
 
 // The root is 2 MiB of .bss: a smaller section cannot have it.
+// Source: the root is a member of rtree_s, and that of arena_emap_global, a global (src/emap.c).
 static bool bss_of(const struct image *image, struct bss *ret_bss)
 {
     const struct image_section *section = image_section(image, ".bss");

@@ -30,6 +30,7 @@ static const struct locate_rule mimalloc_rule = {
 };
 
 // The two messages are in every build, also where statistics and checks are compiled out.
+// Source: _mi_error_message() and mi_option_init() of src/options.c.
 static bool mimalloc_find(const struct target *target)
 {
     return locate_image(target, &mimalloc_rule) != NULL;
@@ -37,6 +38,7 @@ static bool mimalloc_find(const struct target *target)
 
 // mi_version() is `mov eax, VERSION; ret`, after an endbr64 perhaps: 209 is 2.0.9, 3150 would
 // be 3.1.50.
+// A stripped program has lost the function, a shared library never has.
 static unsigned read_version_number(const struct image *image)
 {
     static const char *const name = "mi_version";
@@ -93,6 +95,7 @@ static bool is_idle_in_python(const struct target *target, const struct image *i
 }
 
 // The options come from the library's own table, since programs set them by calls as well.
+// What a page or a segment holds is not read: their layouts change with every minor version.
 static int mimalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &mimalloc_rule);

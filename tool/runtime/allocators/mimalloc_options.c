@@ -11,6 +11,8 @@
 #include "runtime/settings.h"
 
 // Offsets inside an entry, and the sizes that entries have had.
+// Source: mi_option_desc_t of src/options.c: value (long), init (enum), option (enum), name, and in
+// later versions a legacy name.
 enum {
     AT_INIT = 8,
     AT_INDEX = 12,
@@ -21,6 +23,7 @@ enum {
 };
 
 // An entry is believed when its index is the expected one and its name is a name in the same image.
+// The index makes it sure: no other table counts its own entries at this place.
 static bool read_entry(const struct target *target, const struct image *image, uint64_t entry,
                        uint32_t index, struct mimalloc_option *ret_option)
 {
@@ -42,6 +45,7 @@ static bool read_entry(const struct target *target, const struct image *image, u
 }
 
 // Reads the table that begins at `first`. True when at least ten entries follow each other.
+// The stride is found, not known: what fits for ten entries in a row is the entry's size.
 static bool read_table(const struct target *target, const struct image *image, uint64_t first,
                        struct mimalloc_options *options)
 {
@@ -59,6 +63,8 @@ static bool read_table(const struct target *target, const struct image *image, u
 }
 
 // .data is small; each word of it that points to the first option's name may be the table's start.
+// The table is read where it is in force, in the target's memory: mi_option_set() writes there, and
+// nowhere else does a program's own choice show.
 int mimalloc_options_read(const struct target *target, const struct image *image,
                           struct mimalloc_options *ret_options)
 {
@@ -94,6 +100,7 @@ const struct mimalloc_option *mimalloc_option_find(const struct mimalloc_options
 }
 
 // Those that decide when memory goes back, over all versions.
+// Names changed with the generations: reset (1.x), decommit (2.0), purge (from 2.1 on).
 static const char *const shown[] = {
     "purge_delay",
     "purge_decommits",
@@ -121,6 +128,7 @@ static const char *const shown[] = {
 };
 
 // The variable as mimalloc looks it up: in small letters first, then in capitals.
+// Source: mi_option_init() of src/options.c, _mi_prim_getenv() of src/prim/unix/prim.c.
 static bool find_variable(const struct target *target, const char *name, char *ret_variable,
                           size_t size, struct text *ret_value)
 {
@@ -143,6 +151,7 @@ static int add_one(const struct target *target, const char *name,
     bool in_environment = find_variable(target, name, variable, sizeof variable, &text);
     if (!option && !(in_environment && setting_mimalloc_value(text, ret_value)))
         return 0;
+    // A value that the library could not parse is not in force: the table has the default then.
     if (option)
         *ret_value = option->value;
     snprintf(value, sizeof value, "%lld", (long long)*ret_value);
@@ -160,6 +169,8 @@ static int add_one(const struct target *target, const char *name,
 }
 
 // Options of all versions are asked for: those that this one lacks are not in its table.
+// Source for the meaning: _mi_os_purge() of src/os.c, which decommits (MADV_DONTNEED) or resets
+// (MADV_FREE where the kernel takes it).
 int mimalloc_options_add(const struct target *target, const struct mimalloc_options *options,
                          struct runtime_report *report)
 {

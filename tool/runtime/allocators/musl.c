@@ -14,7 +14,7 @@
 #include "runtime/settings.h"
 
 static const struct locate_marker loader_banner = {"musl libc", " ("};
-// What a static program has of it: mallocng's size classes (meta.h, in units of 16 bytes), or
+// What a static program has of it: mallocng's size classes (malloc.c, in units of 16 bytes), or
 // errors in musl's own words (src/errno/__strerror.h).
 static const uint16_t size_classes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 12,  15,
                                         18, 20, 25, 31, 36, 42, 50, 63, 72, 84, 102, 127};
@@ -54,11 +54,13 @@ static bool musl_find(const struct target *target)
 }
 
 // The version stands alone in the loader's read-only data ("1.2.3"), not far from its banner.
+// Source: __libc_version in src/internal/version.c. Static programs do not link it.
 struct version_search {
     char version[24];
 };
 
 // A short string of digits and two dots, beginning with 0 or 1, alone between two NULs.
+// The two NULs keep parts of other numbers out.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -82,6 +84,8 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
 }
 
 // Where another malloc is in the program, musl's own has nothing to hold.
+// Source: from 1.2.1 on mallocng is the default of configure; --with-malloc=oldmalloc brings the
+// other one back, which no text tells.
 static int musl_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = musl_image(target);

@@ -49,6 +49,7 @@ static bool tcmalloc_find(const struct target *target)
 }
 
 // "gperftools 2.10" stands in read-only data, for tc_version().
+// The same words stand in other strings: the first that goes on with a number is the version.
 static void read_version(const struct image *image, char *ret_version, size_t size)
 {
     static const struct locate_marker marker = {"gperf", "tools "};
@@ -71,6 +72,8 @@ struct variable {
     const char *setting, *name, *fallback;
 };
 
+// Sources: FLAGS_tcmalloc_release_rate of src/page_heap.cc and kDefaultOverallThreadCacheSize of
+// src/common.h.
 static const struct variable main_variables[] = {
     {"release_rate", "TCMALLOC_RELEASE_RATE", "1.0"},
     {"max_total_thread_cache_bytes", "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES", "33554432"},
@@ -100,6 +103,7 @@ static int add_variable(const struct target *target, const struct variable *vari
 }
 
 // release_rate decides how soon free spans go back; the cache limit how much threads may keep.
+// MallocExtension can change all of them later, which leaves no trace that could be read.
 static int add_gperftools_settings(const struct target *target, struct runtime_report *report)
 {
     int error = report_add_setting(report, "implementation", "gperftools", "its strings");
@@ -121,6 +125,8 @@ static int add_google_settings(const struct target *target, struct runtime_repor
 }
 
 // Its page heap has no form that can be proved from outside: the memory is held, until it is asked.
+// The page heap could be read through its page map, whose spans name their first page (src/span.h);
+// this version does not.
 static int tcmalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     bool is_google;

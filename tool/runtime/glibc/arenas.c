@@ -28,6 +28,8 @@ static int ring_add(struct glibc_ring *ring, uint64_t address)
 
 // Goes round once. Every arena has its own place, so a ring that does not come back to its start
 // runs into the limit at the latest.
+// Source: _int_new_arena() of malloc/arena.c puts a new arena behind the main one, under list_lock:
+// the ring is whole at every moment.
 static int ring_follow(struct glibc_memory *memory, uint64_t start, struct glibc_ring *ring)
 {
     uint64_t address = start;
@@ -141,6 +143,8 @@ static uint64_t heap_first_chunk(const struct glibc_arena *arena, enum glibc_are
 
 // Follows the heaps from the newest on. Sizes that sum to the arena's own figure end it, which also
 // bounds it.
+// Source: heap_info, heap_for_ptr() and new_heap() of malloc/arena.c. Its words are ar_ptr, prev,
+// size, mprotect_size, and from 2.35 on the page size, then padding.
 static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *arena,
                         enum glibc_arena_kind kind, uint64_t heap_limit,
                         struct glibc_regions *regions)
@@ -180,6 +184,8 @@ int glibc_heaps_read(struct glibc_memory *memory, const struct glibc_arena *aren
                      struct glibc_regions *ret_regions)
 {
     // Without huge pages the second is 0 and left out.
+    // HEAP_MAX_SIZE is 2 * DEFAULT_MMAP_THRESHOLD_MAX, 64 MiB; heap_max_size() of 2.35 makes it
+    // four huge pages where those are asked for.
     uint64_t limits[] = {GLIBC_HEAP_BYTES, huge_page_bytes * 4};
     int error = -EBADMSG;
     for (size_t i = 0; i < 2; i++) {

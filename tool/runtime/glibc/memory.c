@@ -48,6 +48,7 @@ static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8
     return 0;
 }
 
+// The longest structure that is read at once is an arena, half a page.
 int glibc_memory_read(struct glibc_memory *memory, uint64_t address, void *ret_data, size_t len)
 {
     // Nothing is given out before all of it was read.

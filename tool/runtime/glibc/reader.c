@@ -105,6 +105,7 @@ static uint64_t arena_bytes(struct glibc_memory *memory, const struct glibc_ring
     return error ? 0 : arena.system_bytes;
 }
 
+// Without shares one huge arena would use up the time of all that come behind it in the ring.
 static uint64_t share_of_time(uint64_t deadline_ns, uint64_t bytes, uint64_t all_bytes)
 {
     uint64_t now = glibc_now_ns();
@@ -113,6 +114,8 @@ static uint64_t share_of_time(uint64_t deadline_ns, uint64_t bytes, uint64_t all
     return now + (uint64_t)((double)(deadline_ns - now) * ((double)bytes / (double)all_bytes));
 }
 
+// New arenas may come in meanwhile; they lie right behind the main one, and are missed. What they
+// hold is then nobody's, and shows as unexplained.
 static int read_arenas(const struct target *target, struct glibc_memory *memory,
                        struct glibc_result *result, struct runtime_report *report)
 {

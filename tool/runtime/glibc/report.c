@@ -79,6 +79,7 @@ static int add_ledger(const struct glibc_result *result, const struct totals *to
     uint64_t error = sum->free_error_bytes;
     uint64_t in_use = minus(sum->system_bytes, sum->free_bytes);
     // What malloc_trim() could give back from the main arena's end, as mallinfo2 has it.
+    // int_mallinfo() sets it for the main arena only.
     uint64_t keepcost = result->arena_count ? result->arenas[0].top_bytes : 0;
     const struct named_figure figures[] = {
         {"arena", FIGURE_BYTES, sum->system_bytes, 0},
@@ -150,6 +151,7 @@ static int add_arenas(const struct glibc_result *result, struct runtime_report *
 
 // Kept and slack are measured; what the claims hold beyond them is in use: memory that the program
 // has, as far as it is in memory.
+// mallinfo's uordblks counts what was never touched as well; rows count what is in memory.
 static int add_rows(const struct glibc_result *result, const struct totals *totals,
                     struct runtime_report *report)
 {

@@ -7,6 +7,9 @@
 #include "runtime/glibc/result.h"
 
 // The environment at the start of the process, which is when glibc reads it.
+// Source: ptmalloc_init() of malloc/arena.c up to 2.25; from 2.26 on the old names are aliases of
+// tunables (elf/dl-tunables.list); MALLOC_CHECK_ does nothing from 2.34 on without
+// libc_malloc_debug.so.
 static int add_environment(const struct target *target, struct runtime_report *report)
 {
     static const char *const names[] = {

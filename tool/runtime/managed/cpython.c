@@ -16,6 +16,8 @@
 static const struct locate_rule library_rule = {.names = {"libpython3.", "libpython2.7"}};
 
 // The interpreter's image: a shared library, or the program when it exports Python's interface.
+// Both names are in every version from 2.7 on, and exported for extension modules, so that
+// stripping leaves them.
 static const struct image *cpython_image(const struct target *target)
 {
     static const char *const names[] = {"Py_Main", "PyEval_EvalFrameEx"};
@@ -35,6 +37,8 @@ static bool cpython_find(const struct target *target)
 }
 
 // Py_Version (from 3.11 on) is PY_VERSION_HEX: 0x030b07f0 is 3.11.7.
+// Source: Python/getversion.c, Include/patchlevel.h: major, minor, micro, level and serial in a
+// byte each.
 static bool read_version_symbol(const struct image *image, struct setting_version *ret_version)
 {
     static const char *const name = "Py_Version";
@@ -54,6 +58,8 @@ struct patch_search {
 };
 
 // The end of a string that starts with the known major.minor: "3.8.18", "Python 3.6.15+".
+// Source: PY_VERSION of patchlevel.h, which sys.version begins with; a "+" marks a build between
+// releases.
 static bool visit_patch(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -98,6 +104,8 @@ static bool read_version(const struct image *image, struct setting_version *ret_
 }
 
 // These three change where objects come from or what each one costs.
+// Source: _PyMem_GetAllocatorName() of Objects/obmalloc.c, from 3.6 on. Options -X dev and -X
+// tracemalloc of the command line do the same and are not looked for.
 static int add_settings(const struct target *target, struct runtime_report *report)
 {
     static const char *const variables[] = {"PYTHONMALLOC", "PYTHONTRACEMALLOC", "PYTHONDEVMODE"};
@@ -111,6 +119,8 @@ static int add_settings(const struct target *target, struct runtime_report *repo
 }
 
 // Arenas that were not found are no failure where pymalloc is off.
+// With PYTHONMALLOC=malloc or malloc_debug every object comes from malloc, and stands under its
+// name.
 static int add_unread(const struct target *target, struct runtime_report *report, int error)
 {
     struct text value;
@@ -126,6 +136,8 @@ static int add_unread(const struct target *target, struct runtime_report *report
 }
 
 // Only arenas are claimed: what CPython takes from malloc stands under malloc's name.
+// Which objects of Python fill the arenas no outsider can tell without its types' layouts: the
+// reader says how much is used and how much is not.
 static int cpython_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = cpython_image(target);

@@ -7,6 +7,8 @@
 
 #include "runtime/pages.h"
 
+// An array of arena objects is never shrunk: after a peak most of its elements are unused, in runs.
+// Classes end at 512 bytes (SMALL_REQUEST_THRESHOLD), and 64 of them at 8 bytes each were the most.
 enum {
     ARENAS_MAX = 1 << 20,
     EMPTY_RUN_MAX = 65536,
@@ -16,6 +18,8 @@ enum {
 };
 
 // The radix tree of 3.10 brought larger arenas and pools.
+// Source: ARENA_BITS and POOL_BITS of obmalloc.c (3.10), of pycore_obmalloc.h (3.12): a build
+// without the radix tree keeps the old shape, and is refused by what its arenas look like.
 bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *ret_shape)
 {
     bool is_three = major == 3;
@@ -31,6 +35,8 @@ bool pymalloc_shape_of(unsigned major, unsigned minor, struct pymalloc_shape *re
 
 // struct arena_object: address, pool_address, nfreepools, ntotalpools, freepools, nextarena,
 // prevarena.
+// Source: new_arena() of obmalloc.c: pool_address is aligned to a pool first and goes up by one
+// pool each time; an arena that was freed has address 0 and its link alone.
 bool pymalloc_arena_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
                            struct pymalloc_arena *ret_arena)
 {
@@ -58,6 +64,8 @@ bool pymalloc_arena_decode(const uint64_t words[6], const struct pymalloc_shape 
 // offset 4, last offset
 // 4. The last offset tells the block's size, which the class does not: late releases of 3.6 and 2.7
 // align as 3.7 does.
+// Source: init_pool in allocate_from_new_pool(), where maxnextoffset is set to pool size - block
+// size and never changes again.
 bool pymalloc_pool_decode(const uint64_t words[6], const struct pymalloc_shape *shape,
                           struct pymalloc_pool *ret_pool)
 {
@@ -92,6 +100,7 @@ static void walk_free(struct walk *walk)
 }
 
 // An arena lies in writable private memory, in one mapping.
+// Source: _PyObject_ArenaMmap(), or malloc() where mmap was not found at build time.
 static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
 {
     const struct mapping *mapping = mappings_find(target->mappings, start);
@@ -101,6 +110,8 @@ static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
 }
 
 // Adds one pool that was carved off. Pools that do not know their arena are counted as bad.
+// An empty pool keeps its header and waits in its arena's list of free pools; one that is not in
+// memory was swapped out or never touched, and adds nothing that is resident.
 static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
 {
     uint64_t words[6];
@@ -150,6 +161,8 @@ static bool is_known_arena(const struct walk *walk, uint64_t address)
 
 // Does the arena's first pool say that it belongs to arena object `index`? 1 yes, 0 it is empty, -1
 // no.
+// The index in the pool's header is what free() finds the arena by (pool->arenaindex in
+// insert_to_freepool()), so it is always right.
 static int first_pool_agrees(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
 {
     uint64_t step = walk->shape->pool_bytes, words[6];
@@ -162,6 +175,8 @@ static int first_pool_agrees(struct walk *walk, const struct pymalloc_arena *are
 }
 
 // Reads the array at `array`. Elements end at the first one that cannot be an arena object.
+// The number of elements (maxarenas) lies in no fixed place, so the contents end the array: what
+// follows it in memory decodes as arenas only if it is an old copy.
 static int read_array(struct walk *walk, uint64_t array)
 {
     size_t empty = 0;
@@ -195,6 +210,8 @@ static int read_array(struct walk *walk, uint64_t array)
 // Is this word a pointer to the first element of the array, and not to one in its middle, as the
 // lists have them? The first arena may be gone: then one of the next fifteen (the array is never
 // smaller) is in use.
+// Source: INITIAL_ARENA_OBJECTS is 16 in all versions; the array doubles from there on
+// (new_arena()).
 static bool is_array(struct walk *walk, uint64_t array)
 {
     const struct mapping *home = mappings_find(walk->target->mappings, array);
@@ -221,6 +238,7 @@ static bool is_array(struct walk *walk, uint64_t array)
 }
 
 // The first word that proves to be the array ends the search: there is one main interpreter.
+// Absent pages of the section were never written, and hold no pointer.
 static int find_in_section(struct walk *walk, const struct image *image, const char *name)
 {
     const struct image_section *section = image_section(image, name);
@@ -247,6 +265,8 @@ static int find_in_section(struct walk *walk, const struct image *image, const c
 }
 
 // Counts say what is in use, pagemap says what is resident; the smaller one is in the account.
+// Blocks in use and free ones share pages: slack can be given back by nobody but pymalloc itself,
+// which does so only for an arena whose pools are all empty.
 static int fill_report(struct walk *walk, struct runtime_report *report)
 {
     uint64_t used = 0, idle = 0;

@@ -10,6 +10,8 @@
 
 static const struct locate_rule dotnet_rule = {.names = {"libcoreclr.so"}};
 
+// Every host loads the runtime as this library. Programs compiled ahead of time carry another
+// runtime inside and are not named.
 static bool dotnet_find(const struct target *target)
 {
     return locate_by_name(target, &dotnet_rule) != NULL;
@@ -17,6 +19,7 @@ static bool dotnet_find(const struct target *target)
 
 // The runtime lies in ".../Microsoft.NETCore.App/8.0.4/libcoreclr.so"; a self-contained program
 // says it inside.
+// Source: the sccsid string that every native library of the runtime carries.
 static void read_version(const struct image *image, char *ret_version, size_t size)
 {
     static const char folder[] = "/Microsoft.NETCore.App/";
@@ -35,6 +38,8 @@ static void read_version(const struct image *image, char *ret_version, size_t si
 }
 
 // Settings of runtimeconfig.json are not read: the environment stands before them.
+// Source: clrconfig.h and gcconfig.h: GC settings are hexadecimal numbers, shown as they were
+// written. The collector's regions and segments have no form that proves itself.
 static int dotnet_read(const struct target *target, struct runtime_report *ret_report)
 {
     static const char *const settings[] = {
@@ -50,6 +55,7 @@ static int dotnet_read(const struct target *target, struct runtime_report *ret_r
     int error = 0;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && !error; i++) {
         // Both spellings are read by the runtime; the newer one wins.
+        // DOTNET_ came with .NET 6.
         char variable[64];
         struct text ignored;
         snprintf(variable, sizeof variable, "DOTNET_%s", settings[i]);

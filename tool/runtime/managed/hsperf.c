@@ -6,6 +6,9 @@
 #include <string.h>
 
 // Offsets in the prologue and in an entry.
+// Source: PerfDataPrologue is magic (4), byte order (1), major (1), minor (1), accessible (1), used
+// (4), overflow (4), time stamp (8), entry offset (4), entries (4). PerfDataEntry is length (4),
+// name offset (4), vector length (4), type, flags, unit, variability (1 each), data offset (4).
 enum {
     AT_BYTE_ORDER = 4,
     AT_MAJOR = 5,
@@ -29,6 +32,8 @@ static uint32_t word_at(const struct hsperf *hsperf, size_t offset)
 }
 
 // Every offset is checked against the bytes that are there: the JVM may be anybody's.
+// The magic is written byte by byte in one order on all machines; all other words are in the order
+// that the fifth byte names.
 int hsperf_open(struct text file, struct hsperf *ret_hsperf)
 {
     static const unsigned char magic[4] = {0xca, 0xfe, 0xc0, 0xc0};
@@ -36,6 +41,7 @@ int hsperf_open(struct text file, struct hsperf *ret_hsperf)
         return -EBADMSG;
     if (file.data[AT_MAJOR] != 2)
         return -EPROTONOSUPPORT;
+    // Set when the JVM has made its counters: before that there may be none.
     if (!file.data[AT_ACCESSIBLE])
         return -EAGAIN;
     bool is_little = file.data[AT_BYTE_ORDER] == 1;
@@ -57,6 +63,7 @@ struct entry {
 };
 
 // A NUL-terminated text inside [offset, end) of the file.
+// A name that does not end inside its entry would run on into the next one's.
 static bool text_at(const struct hsperf *hsperf, size_t offset, size_t end, struct text *ret_text)
 {
     const char *start = hsperf->file.data + offset;
@@ -68,6 +75,7 @@ static bool text_at(const struct hsperf *hsperf, size_t offset, size_t end, stru
 }
 
 // Reads the entry at `offset` and tells its length. -EBADMSG when it does not fit.
+// Lengths and offsets are unsigned here, so that negative ones of a hostile file are too large.
 static int entry_at(const struct hsperf *hsperf, size_t offset, struct entry *ret_entry,
                     size_t *ret_len)
 {
@@ -89,6 +97,8 @@ static int entry_at(const struct hsperf *hsperf, size_t offset, struct entry *re
 }
 
 // Entries follow each other by their lengths, which are at least an entry's head: the walk ends.
+// The order of entries differs by version and collector, so each look-up walks: a few hundred
+// entries are usual.
 static int find_entry(const struct hsperf *hsperf, const char *name, struct entry *ret_entry)
 {
     size_t offset = hsperf->first_entry;
@@ -108,6 +118,8 @@ static int find_entry(const struct hsperf *hsperf, const char *name, struct entr
 }
 
 // The value may be unaligned in a damaged file: it is copied out.
+// A counter may change while it is copied; it is eight aligned bytes in the JVM, so the peek sees
+// one value or the other.
 int hsperf_find_long(const struct hsperf *hsperf, const char *name, int64_t *ret_value)
 {
     struct entry entry;
@@ -122,6 +134,7 @@ int hsperf_find_long(const struct hsperf *hsperf, const char *name, int64_t *ret
     return 0;
 }
 
+// The vector is as long as the longest value could be, with NULs behind what is in it.
 int hsperf_find_string(const struct hsperf *hsperf, const char *name, struct text *ret_value)
 {
     struct entry entry;

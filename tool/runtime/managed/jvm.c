@@ -27,6 +27,8 @@ enum { HSPERF_MAX = 1 << 20, PAGE = 4096, CMDLINE_MAX = 256 << 10 };
 
 // Copies the mapping of hsperfdata; pages that are not in memory stay zero. NULL when there is
 // none.
+// Source: mmap_create_shared() of os/posix/perfMemory_posix.cpp: a file named by the PID as the JVM
+// sees it, in hsperfdata_USER. With -XX:+PerfDisableSharedMem it is private memory without a name.
 static char *read_hsperf(const struct target *target, size_t *ret_len)
 {
     for (size_t i = 0; i < target->mappings->count; i++) {
@@ -52,6 +54,8 @@ struct counter {
     enum figure_unit unit;
 };
 
+// Source: src/hotspot/share/gc/shared/{collectorCounters,generationCounters,hSpaceCounters}.cpp and
+// memory/metaspaceCounters.cpp.
 static const struct counter counters[] = {
     {"sun.gc.metaspace.used", "metaspace used", FIGURE_BYTES},
     {"sun.gc.metaspace.capacity", "metaspace committed", FIGURE_BYTES},
@@ -67,6 +71,9 @@ enum { GENERATIONS_MAX = 4, SPACES_MAX = 8 };
 
 // Sums "sun.gc.generation.G.space.S.NAME" over all generations and spaces. False when there is
 // none.
+// Eden, two survivors and the old generation for Serial, Parallel and G1; other collectors show
+// what they have in the same places, or nothing. G1 brings its counters up to date at the end of a
+// collection, so "used" is what that one left.
 static bool sum_spaces(const struct hsperf *hsperf, const char *what, uint64_t *ret_bytes)
 {
     bool found = false;
@@ -134,6 +141,8 @@ static int add_hsperf(const struct target *target, struct runtime_report *report
 }
 
 // The JVM reads JAVA_TOOL_OPTIONS first and _JAVA_OPTIONS last; the source stands beside each.
+// Source: Arguments::parse() of runtime/arguments.cpp. JDK_JAVA_OPTIONS is read by the launcher
+// alone, which puts it before the command line's own.
 static int add_texts(const struct target *target, struct runtime_report *report)
 {
     static const char *const variables[] = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS",
@@ -155,6 +164,7 @@ static int add_texts(const struct target *target, struct runtime_report *report)
 
 // "OpenJDK 64-Bit Server VM (17.0.15+6-Debian-1deb12u1) for linux-amd64 ..." is one literal of the
 // library.
+// Source: internal_vm_info_string() of runtime/abstract_vm_version.cpp.
 static void read_release(const struct image *image, char *ret_version, size_t size)
 {
     static const struct locate_marker marker = {"Server", " VM ("};
@@ -167,6 +177,8 @@ static void read_release(const struct image *image, char *ret_version, size_t si
 }
 
 // Which part of the heap is garbage only the collector knows: its memory is held.
+// Heap, metaspace, code cache and the arenas of the compilers are all mapped by the JVM itself;
+// what its C++ code takes from malloc stands under malloc's name.
 static int jvm_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_by_name(target, &jvm_rule);

@@ -6,6 +6,8 @@
 #include "runtime/managed/jvm.h"
 
 // Words in the name of an -XX option that has to do with memory.
+// A word may let an option through that is not about memory; that is better than to miss one that a
+// newer JVM has.
 static const char *const memory_words[] = {
     "Heap",      "GC",        "Metaspace",    "CodeCache",
     "RAM",       "NewSize",   "DirectMemory", "CompressedClass",
@@ -32,6 +34,7 @@ static int add_setting(struct runtime_report *report, struct text name, struct t
 }
 
 // Adds one option when it is about memory: "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxRAMPercentage=50".
+// Of options that are given twice the JVM takes the last one; all are shown, in their order.
 static int add_option(struct runtime_report *report, struct text option, const char *source)
 {
     static const char *const short_names[] = {"-Xmx", "-Xms", "-Xmn", "-Xss"};
@@ -54,6 +57,7 @@ static int add_option(struct runtime_report *report, struct text option, const c
 }
 
 // Options whose value is the next argument.
+// Source: the launcher's IsWhiteSpaceOption() and IsModuleOption() (libjli/java.c).
 static bool takes_value(struct text argument)
 {
     static const char *const names[] = {"-cp",
@@ -75,6 +79,7 @@ static bool takes_value(struct text argument)
 }
 
 // What follows the main class is the program's own, even where it looks like an option.
+// Files of arguments (@file) are not opened: the file may be another one by now.
 int jvm_settings_from_arguments(struct runtime_report *report, struct text cmdline)
 {
     struct text argument;
@@ -97,6 +102,8 @@ int jvm_settings_from_arguments(struct runtime_report *report, struct text cmdli
 }
 
 // Splits as the JVM does: quotes join, and vanish.
+// Source: Arguments::parse_options_buffer(). A word beyond 255 bytes is cut: no option about memory
+// is that long.
 int jvm_settings_from_variable(struct runtime_report *report, struct text value, const char *source)
 {
     char word[256];

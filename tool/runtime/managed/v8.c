@@ -22,12 +22,14 @@ static bool proves_v8(const struct target *target, const struct image *image)
     return bytes >= CODE_BYTES_MIN;
 }
 
+// Source: src/flags/flag-definitions.h of V8.
 static const struct locate_rule v8_rule = {
     .names = {"libnode.so", "libv8.so"},
     .marks = MARK_V8_OLD_SPACE | MARK_V8_SEMI_SPACE,
     .proves = proves_v8,
 };
 
+// A library that brings a V8 of its own under another name is not found; none is known.
 static const struct image *v8_image(const struct target *target)
 {
     const struct image *named = locate_by_name(target, &v8_rule);
@@ -44,6 +46,8 @@ static bool v8_find(const struct target *target)
 }
 
 // "11.3.244.8-node.38" or "12.4.254.20": four numbers, alone in a string, the first at least 3.
+// Source: V8_VERSION_STRING of include/v8-version-string.h, with V8_EMBEDDER_STRING of the host
+// behind it.
 static bool is_version(struct text text)
 {
     uint64_t part = 0;
@@ -59,6 +63,8 @@ static bool is_version(struct text text)
 }
 
 // The version is a literal of its own; the first one that has its form is V8's.
+// A window may begin in the middle of a string: what looks like a version there was whole in the
+// window before, which ends behind it.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -75,6 +81,8 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
 }
 
 // Adds an option of the command line that starts with `prefix` ("--max-old-space-size=").
+// V8 takes dashes and underscores alike (flags.cc), and the last one wins; the limits themselves
+// follow the host's memory where no flag is given, which only the heap's own counters would tell.
 static int add_argument(struct runtime_report *report, struct text arguments, char separator,
                         const char *source)
 {
@@ -114,6 +122,8 @@ static int add_settings(const struct target *target, struct runtime_report *repo
 }
 
 // Pages of the heap have no header that can be proved from outside: the memory is held.
+// Blink's and node's own memory comes from malloc or PartitionAlloc: what is held here is V8's
+// together with whatever else maps memory by itself.
 static int v8_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = v8_image(target);
