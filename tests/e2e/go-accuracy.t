@@ -20,6 +20,8 @@ STATES = {
 }
 # The others are about settings, which no build mode changes.
 EVERYWHERE = ("kept", "returned")
+# How ebb says that it knew a stripped program from an earlier reading.
+KEPT = "kept from before"
 WORST = {}
 
 
@@ -41,20 +43,40 @@ def wrong_settings(runtime, env):
             if value is not None and held.setting(runtime, name) != value]
 
 
+def after_orders(running):
+    """A collection, new objects and a release of memory each move the figures, and ebb with them."""
+    wrong = []
+    for order, figure in (("g", "NumForcedGC"), ("c", "TotalAlloc"), ("f", "HeapReleased")):
+        _, before = running.explain()
+        running.tell(order)
+        time.sleep(0.02)
+        _, runtime = running.explain()
+        if runtime["ledger"][figure] == before["ledger"][figure]:
+            wrong.append(f"the order {order} does not show in {figure}")
+    # After the others the scavenger may still be at work; the last one left it nothing to do.
+    _, off = held.compare(runtime["ledger"], running.memstats())
+    return wrong + [f"after orders: {text}" for text in off]
+
+
 def check_once(version, program, state):
-    """Reads before the program ever calls ReadMemStats, and once more after it did. Each reading is
-    compared with the call that follows it: starting the world again may start a thread."""
+    """Reads before the program ever calls ReadMemStats, once more after it did, and after orders
+    that move the figures. Each reading is compared with the call that follows it: starting the
+    world again may start a thread."""
     arguments, env, _ = STATES[state]
     with held.Held([program, *arguments], env) as running:
-        _, before = held.explain(running.pid)
+        _, before = running.explain()
         own = running.memstats()
         time.sleep(0.02)
-        _, after = held.explain(running.pid)
+        _, after = running.explain()
         own_again = running.memstats()
+        moved = after_orders(running)
     wrong = []
     if own["version"].replace("go", "").split()[0] != before["version"]:
         wrong.append(f"version {before['version']}, the program says {own['version']}")
     wrong += wrong_settings(before, env)
+    wrong += [f"{state}, {text}" for text in moved]
+    if after["method"] != before["method"] and KEPT not in after["method"]:
+        wrong.append(f"found by {before['method']!r}, then by {after['method']!r}")
     for when, runtime, truth in (("before", before, own), ("after", after, own_again)):
         differences, off = held.compare(runtime["ledger"], truth)
         remember(version, differences)

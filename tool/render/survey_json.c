@@ -39,6 +39,7 @@ static json_t *json_of_runtime(const struct runtime_report *report)
     // "" where it is not known, so that the field is always a string.
     json_put(&object, "version", json_of_name(report->version));
     json_put(&object, "place", json_of_name(report->place));
+    json_put(&object, "method", json_of_name(report->method));
     json_put(&object, "approximate", json_boolean(report->approximate));
     json_put(&object, "settings", settings);
     json_put(&object, "ledger", ledger);

@@ -89,6 +89,7 @@ struct runtime_report {
                       // "CPython", ".NET"
     char version[64]; // "1.24.4", "" unknown
     char place[160];  // where it was found: a path, escaped by renderers
+    char method[64];  // how its ledger was found; "" where there is but one way, or none was read
     uint32_t facts;   // enum runtime_fact
     enum account_row
         rest_row;     // ROW_UNEXPLAINED, ROW_HELD or ROW_IN_USE: where the rest of the claims goes

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EBB = os.environ.get("EBB", os.path.join(HERE, "..", "..", "..", "build", "ebb"))
@@ -120,7 +121,8 @@ def build_all(folder):
 
 
 class Held:
-    """A running held program; ends with the `with` block."""
+    """A running held program, and a folder for what ebb keeps of it; both end with the `with`
+    block."""
 
     def __init__(self, command, env=None):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -130,6 +132,10 @@ class Held:
             raise Failure(f"{command[0]} ended with {self.process.returncode} instead of "
                           "standing still")
         self.pid = self.process.pid
+        self.cache = tempfile.TemporaryDirectory()
+
+    def explain(self):
+        return explain(self.pid, self.cache.name)
 
     def order(self, letter):
         self.process.stdin.write(letter.encode())
@@ -138,6 +144,11 @@ class Held:
 
     def memstats(self):
         return json.loads(self.order("m"))
+
+    def tell(self, letter):
+        """An order that is answered when it is done."""
+        if self.order(letter) != "done\n":
+            raise Failure(f"the order {letter} was not carried out")
 
     def end(self):
         self.process.stdin.close()
@@ -152,12 +163,16 @@ class Held:
         return self
 
     def __exit__(self, *_):
+        self.cache.cleanup()
         self.end()
 
 
-def explain(pid):
-    """What ebb says of the process, and of its Go runtime."""
-    done = subprocess.run([EBB, "explain", "--json", str(pid)], capture_output=True, text=True)
+def explain(pid, cache=None):
+    """What ebb says of the process, and of its Go runtime. Only what an earlier reading left in the
+    folder `cache` is known beforehand."""
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run([EBB, "explain", "--json", str(pid)], capture_output=True, text=True,
+                              env=dict(os.environ, XDG_CACHE_HOME=cache or empty))
     if done.returncode != 0:
         raise Failure(f"ebb explain: status {done.returncode}: {done.stderr.strip()}")
     document = json.loads(done.stdout)

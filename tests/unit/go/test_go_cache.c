@@ -29,6 +29,7 @@ static struct go_layout layout_sample(void)
     layout.fields[GO_MEMSTATS_MSPAN_SYS] = (struct go_field){3552, 8};
     layout.address[GO_OBJECT_MEMSTATS] = 0x566280;
     layout.address[GO_OBJECT_HEAP] = 0x54c420;
+    layout.marks = GO_LAYOUT_RACE;
     return layout;
 }
 

@@ -90,6 +90,33 @@ static void test_all_formats(void **state)
     }
 }
 
+// Names are read a window at a time: one that lies across two windows is found wherever it is cut,
+// and behind bytes that are no part of it.
+static void test_names_across_windows(void **state)
+{
+    (void)state;
+    enum { NAMES = 4096, NAMES_BYTES = GO_WINDOW_BYTES + 4096, BYTES = NAMES + NAMES_BYTES };
+    static const char *const name = "runtime.alpha";
+    uint8_t *data = malloc(BYTES);
+    assert_non_null(data);
+    for (size_t back = 0; back <= strlen(name) + 2; back++) {
+        make_table(data, GO_PCLNTAB_1_20);
+        memset(data + TABLE_BYTES, 'x', BYTES - TABLE_BYTES);
+        size_t offset = GO_WINDOW_BYTES - back;
+        // A byte that ends nothing and is in no name stands before it.
+        data[NAMES + offset - 1] = back % 2 ? 0 : 0x81;
+        memcpy(data + NAMES + offset, name, strlen(name) + 1);
+        put(data, 32, NAMES, 8);
+        put(data, 40, BYTES, 8);
+        put(data, 2048 + 4, offset, 4);
+        struct go_function functions[3];
+        assert_int_equal(find(data, BYTES, functions), 1);
+        assert_int_equal(functions[0].entry, 0);
+        assert_int_equal(functions[0].end, 256);
+    }
+    free(data);
+}
+
 // No truncation reads behind the end, and each says so or finds less.
 static void test_every_truncation(void **state)
 {
@@ -165,9 +192,9 @@ static void test_deadline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_formats),     cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_bad_record_is_skipped),
-        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_all_formats),           cmocka_unit_test(test_names_across_windows),
+        cmocka_unit_test(test_every_truncation),      cmocka_unit_test(test_hostile_headers),
+        cmocka_unit_test(test_bad_record_is_skipped), cmocka_unit_test(test_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cache of layouts, see go_cache.h. Tool world; its state is the directory.
+// The cache, see go_cache.h. Tool world; its state is the directory.
 #include "runtime/go/go_cache.h"
 
 #include <errno.h>
@@ -49,21 +49,26 @@ static uint64_t names_sum(void)
 }
 
 // Hexadecimal, so that no byte of a hostile build id can become a path.
-static void set_key(struct go_cache_key *key, const uint8_t *id, size_t len)
+static void set_key(struct go_cache_key *key, enum go_cache_kind kind, const uint8_t *id,
+                    size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789abcdef", suffix[] = ".code";
     memset(key, 0, sizeof *key);
-    for (size_t i = 0; i < len && 2 * i + 2 < sizeof key->name; i++) {
+    size_t i = 0;
+    for (; i < len && 2 * i + 2 + sizeof suffix < sizeof key->name; i++) {
         key->name[2 * i] = digits[id[i] >> 4];
         key->name[2 * i + 1] = digits[id[i] & 15];
     }
+    if (kind == GO_CACHE_CODE)
+        memcpy(key->name + 2 * i, suffix, sizeof suffix);
 }
 
 // Go linked without an external linker has no ELF build id before 1.24.
-int go_cache_key_of(const struct image *image, struct go_cache_key *ret_key)
+int go_cache_key_of(const struct image *image, enum go_cache_kind kind,
+                    struct go_cache_key *ret_key)
 {
     if (image->build_id_len > 0) {
-        set_key(ret_key, image->build_id, image->build_id_len);
+        set_key(ret_key, kind, image->build_id, image->build_id_len);
         return 0;
     }
     // Go's own id has four parts; the first two name what went in, the last what came out.
@@ -74,7 +79,7 @@ int go_cache_key_of(const struct image *image, struct go_cache_key *ret_key)
     int error = image_read(image, section->address + section->size - sizeof id, id, sizeof id);
     if (error)
         return -ENOENT;
-    set_key(ret_key, id, sizeof id);
+    set_key(ret_key, kind, id, sizeof id);
     return 0;
 }
 

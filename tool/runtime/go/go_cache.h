@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts found in debug information, kept in files by build id. Tool world.
+// What took long to find in an image, kept in files by build id. Tool world.
 //
 // A cache only saves time: every failure means that there is no entry. What is loaded is checked
 // like anything that comes from outside, and the layout is proven against the live target
@@ -15,8 +15,12 @@ struct go_cache_key {
     char name[160]; // of the file: hexadecimal digits
 };
 
-// By the ELF build id, or Go's own. 0; -ENOENT for an image that has neither.
-int go_cache_key_of(const struct image *image, struct go_cache_key *ret_key);
+// By the ELF build id, or Go's own. 0; -ENOENT for an image that has neither. Of one image both may
+// be kept: its debug information with all offsets, and the addresses that its code led to, whose
+// offsets are those of the table and not to be taken from the entry.
+enum go_cache_kind { GO_CACHE_DWARF, GO_CACHE_CODE };
+int go_cache_key_of(const struct image *image, enum go_cache_kind kind,
+                    struct go_cache_key *ret_key);
 
 // The directory: ${XDG_CACHE_HOME:-$HOME/.cache}/ebb/go. 0; -ENOENT; -E2BIG.
 int go_cache_directory(char *ret_path, size_t size);

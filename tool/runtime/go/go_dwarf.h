@@ -15,7 +15,9 @@ struct image;
 struct go_layout {
     struct go_field fields[GO_FIELD_COUNT];
     uint64_t address[GO_OBJECT_VARIABLES]; // as linked; 0: not found
+    uint64_t marks;                        // GO_LAYOUT_*, of images that were searched by code
 };
+enum { GO_LAYOUT_CGO = 1, GO_LAYOUT_RACE = 2 };
 
 // True when every offset and size is within bounds and the variables that matter are there.
 bool go_layout_is_sane(const struct go_layout *layout);

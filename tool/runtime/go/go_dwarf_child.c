@@ -145,9 +145,9 @@ static int adopt_classes(const struct go_layout *layout, struct go_version_row *
 // The cache first: the walk is the slowest part of the whole reader.
 int go_dwarf_locate(const struct image *image, unsigned wall_ms, struct go_runtime *runtime)
 {
-    struct go_layout layout;
+    struct go_layout layout = {0};
     struct go_cache_key key;
-    bool has_key = go_cache_key_of(image, &key) == 0;
+    bool has_key = go_cache_key_of(image, GO_CACHE_DWARF, &key) == 0;
     runtime->found_by = "debug information, kept from an earlier reading";
     if (!has_key || go_cache_load(&key, &layout) != 0) {
         int error = go_dwarf_walk_apart(image->fd, wall_ms, &layout);

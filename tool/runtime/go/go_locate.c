@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/go/go_cache.h"
 #include "runtime/go/go_dwarf.h"
 #include "runtime/go/go_module.h"
 #include "runtime/go/go_vote.h"
@@ -111,6 +112,12 @@ static const char *const code_functions[] = {
 // what -race adds.
 enum { CGO_FUNCTION = 0, RACE_FUNCTION = 1, MARK_FUNCTIONS = 2 };
 enum { CODE_FUNCTIONS = sizeof code_functions / sizeof code_functions[0] };
+
+enum { CODE_OBJECTS = 4 };
+// What code leads to. One small integer proves nothing: GOGC up to 1.16 is left to the environment,
+// and the knobs of GODEBUG are found by their names.
+static const enum go_object code_objects[CODE_OBJECTS] = {GO_OBJECT_MEMSTATS, GO_OBJECT_CONTROLLER,
+                                                          GO_OBJECT_HEAP, GO_OBJECT_ALLP};
 
 // Without the others figures get less exact; without these there are none.
 static bool object_is_needed(const struct go_runtime *runtime, enum go_object object)
@@ -253,14 +260,57 @@ static int locate_by_code(const struct target *target, const struct image *image
     struct go_targets targets = {.range_count = 4};
     memcpy(targets.ranges, module.data, sizeof module.data);
     error = collect_targets(image, functions, &targets);
-    // One small integer proves nothing: GOGC up to 1.16 is left to the environment, and the knobs
-    // of GODEBUG are found by their names.
-    static const enum go_object objects[] = {GO_OBJECT_MEMSTATS, GO_OBJECT_CONTROLLER,
-                                             GO_OBJECT_HEAP, GO_OBJECT_ALLP};
-    for (size_t i = 0; i < sizeof objects / sizeof objects[0] && !error; i++)
-        error = elect(&targets, objects[i], limits, deadline_ns, runtime);
+    for (size_t i = 0; i < CODE_OBJECTS && !error; i++)
+        error = elect(&targets, code_objects[i], limits, deadline_ns, runtime);
     go_targets_free(&targets);
     return error;
+}
+
+// What an earlier search of this image's code found, proven anew like any other.
+static bool recall(const struct image *image, const struct go_limits *limits,
+                   struct go_runtime *runtime)
+{
+    struct go_cache_key key;
+    struct go_layout layout;
+    if (go_cache_key_of(image, GO_CACHE_CODE, &key) != 0 || go_cache_load(&key, &layout) != 0)
+        return false;
+    for (size_t i = 0; i < CODE_OBJECTS; i++) {
+        uint64_t linked = layout.address[code_objects[i]], address = linked + image->bias;
+        if (linked && address >= image->low && address < image->high)
+            runtime->address[code_objects[i]] = address;
+    }
+    if (go_locate_verify(runtime, limits) != NULL) {
+        memset(runtime->address, 0, sizeof runtime->address);
+        return false;
+    }
+    if (image->is_main)
+        runtime->has_cgo = layout.marks & GO_LAYOUT_CGO;
+    runtime->version.race |= (layout.marks & GO_LAYOUT_RACE) != 0;
+    runtime->found_by = "code and the table of offsets, kept from before";
+    return true;
+}
+
+// Only what is complete and proven is worth keeping: an entry stands for as long as the image.
+static void remember(const struct image *image, const struct go_runtime *runtime)
+{
+    struct go_cache_key key;
+    struct go_layout layout = {0};
+    if (go_cache_key_of(image, GO_CACHE_CODE, &key) != 0)
+        return;
+    memcpy(layout.fields, runtime->row.fields, sizeof layout.fields);
+    for (size_t i = 0; i < CODE_OBJECTS; i++) {
+        enum go_object object = code_objects[i];
+        bool is_of_version =
+            object != GO_OBJECT_CONTROLLER || go_has(runtime, GO_CONTROLLER_GC_PERCENT);
+        if (is_of_version && runtime->address[object] == 0)
+            return;
+        if (is_of_version)
+            layout.address[object] = runtime->address[object] - image->bias;
+    }
+    layout.marks =
+        (runtime->has_cgo ? GO_LAYOUT_CGO : 0) | (runtime->version.race ? GO_LAYOUT_RACE : 0);
+    // A convenience: failing to write it changes nothing.
+    go_cache_save(&key, &layout);
 }
 
 // One way to the addresses, then the proof.
@@ -274,13 +324,18 @@ static const char *locate_by_table(const struct target *target, const struct ima
     if (locate_symbols(image, runtime))
         return go_locate_verify(runtime, limits);
     memset(runtime->address, 0, sizeof runtime->address);
+    if (recall(image, limits, runtime))
+        return NULL;
     runtime->found_by = "code and the table of offsets";
     int error = locate_by_code(target, image, limits, deadline_ns, runtime);
     if (error == -ETIME)
         return "the time for reading Go's function table ran out";
     if (error)
         return "Go's function table was not found";
-    return go_locate_verify(runtime, limits);
+    const char *reason = go_locate_verify(runtime, limits);
+    if (!reason)
+        remember(image, runtime);
+    return reason;
 }
 
 // Debug information gets what time is left, and some seconds where there is no limit.

@@ -19,6 +19,8 @@ static const uint32_t format_magics[] = {
 enum {
     FORMAT_COUNT = sizeof format_magics / sizeof format_magics[0],
     NAME_MAX_BYTES = 96,
+    FILTER_BITS = 12,
+    FILTER_WORDS = (1 << FILTER_BITS) / 64,
     // How often the clock is looked at.
     ENTRIES_PER_LOOK = 16384,
 };
@@ -116,13 +118,40 @@ int go_pclntab_open(const struct go_memory *memory, uint64_t address, uint64_t s
     return error;
 }
 
-// The wanted names with their offsets in the table, once they are seen.
+// The wanted names with their offsets in the table, once they are seen. Both passes ask a filter
+// first: of the names and functions of a large program hardly any is wanted.
 struct wanted {
     const char *const *names;
-    size_t count;
+    size_t count, seen;
     size_t lengths[GO_PCLNTAB_NAMES_MAX];
     uint64_t offsets[GO_PCLNTAB_NAMES_MAX]; // 0: not seen
+    uint64_t ends[FILTER_WORDS];            // by the last two bytes of the name
+    uint64_t places[FILTER_WORDS];          // by the offset of the name
 };
+
+// Spreads a key over the bits of a filter: the upper bits of a product with the golden ratio.
+static uint32_t filter_bit(uint32_t key)
+{
+    return key * 0x9e3779b1u >> (32 - FILTER_BITS);
+}
+
+static void filter_add(uint64_t filter[FILTER_WORDS], uint32_t key)
+{
+    uint32_t bit = filter_bit(key);
+    filter[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static bool filter_may_have(const uint64_t filter[FILTER_WORDS], uint32_t key)
+{
+    uint32_t bit = filter_bit(key);
+    return filter[bit / 64] >> bit % 64 & 1;
+}
+
+// What the filter of ends knows of a name. The shortest name has two bytes.
+static uint32_t end_key(const char *name, size_t len)
+{
+    return (uint32_t)(uint8_t)name[len - 1] << 8 | (uint8_t)name[len - 2];
+}
 
 // Notes that the string `name` stands at `offset`.
 static void wanted_note(struct wanted *wanted, const char *name, size_t len, uint64_t offset)
@@ -130,52 +159,65 @@ static void wanted_note(struct wanted *wanted, const char *name, size_t len, uin
     for (size_t i = 0; i < wanted->count; i++) {
         // Most names begin alike: their lengths tell them apart first.
         if (wanted->lengths[i] == len && memcmp(wanted->names[i], name, len) == 0) {
+            wanted->seen += wanted->offsets[i] == 0;
             wanted->offsets[i] = offset;
+            // Records have four bytes for it.
+            filter_add(wanted->places, (uint32_t)offset);
             return;
         }
     }
 }
 
-// Up to 1.15 other bytes stand between the names, so that a name may begin anywhere behind a NUL or
-// behind binary data: there every occurrence of a wanted first byte pair is compared.
+// The end of a string that lies across two windows, as much of it as a wanted name can be.
 struct name_scan {
     struct wanted *wanted;
     char text[NAME_MAX_BYTES];
     size_t len;
-    bool too_long;
-    uint64_t start; // offset of text[0]
 };
 
-// Strings that are too long for any wanted name are passed over.
-static void scan_end_string(struct name_scan *scan)
+// A string that ends at offset `end`. Up to 1.15 other data stands between the names: then the name
+// is what follows the last byte that no name has.
+static void scan_end_string(struct wanted *wanted, const char *text, size_t len, uint64_t end)
 {
-    if (scan->len > 0 && !scan->too_long) {
-        scan->text[scan->len] = '\0';
-        // Binary bytes may precede the name: take what follows the last byte that no name has.
-        size_t from = scan->len;
-        while (from > 0 && scan->text[from - 1] > ' ' && scan->text[from - 1] < 0x7f)
-            from--;
-        wanted_note(scan->wanted, scan->text + from, scan->len - from, scan->start + from);
-    }
-    scan->len = 0;
-    scan->too_long = false;
+    if (len < 2 || !filter_may_have(wanted->ends, end_key(text, len)))
+        return;
+    size_t name = 0;
+    while (name < len && name < NAME_MAX_BYTES && text[len - name - 1] > ' ' &&
+           text[len - name - 1] < 0x7f)
+        name++;
+    wanted_note(wanted, text + len - name, name, end - name);
 }
 
-// A string may lie across two windows, so it is gathered.
-static void scan_bytes(struct name_scan *scan, const uint8_t *data, size_t len, uint64_t offset)
+// Appends to the kept text, whose front makes room.
+static void scan_keep(struct name_scan *scan, const char *data, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] == 0) {
-            scan_end_string(scan);
-            continue;
-        }
-        if (scan->len == 0)
-            scan->start = offset + i;
-        if (scan->len < sizeof scan->text - 1)
-            scan->text[scan->len++] = (char)data[i];
-        else
-            scan->too_long = true;
+    if (len > NAME_MAX_BYTES) {
+        data += len - NAME_MAX_BYTES;
+        len = NAME_MAX_BYTES;
     }
+    size_t stay = NAME_MAX_BYTES - len < scan->len ? NAME_MAX_BYTES - len : scan->len;
+    memmove(scan->text, scan->text + scan->len - stay, stay);
+    memcpy(scan->text + stay, data, len);
+    scan->len = stay + len;
+}
+
+// Strings are compared where they are; only the first one of a window may have begun before it.
+static void scan_bytes(struct name_scan *scan, const char *data, size_t len, uint64_t offset)
+{
+    const char *nul;
+    size_t start = 0;
+    while ((nul = memchr(data + start, 0, len - start)) != NULL) {
+        size_t end = (size_t)(nul - data);
+        if (start == 0) {
+            scan_keep(scan, data, end);
+            scan_end_string(scan->wanted, scan->text, scan->len, offset + end);
+            scan->len = 0;
+        } else {
+            scan_end_string(scan->wanted, data + start, end - start, offset + end);
+        }
+        start = end + 1;
+    }
+    scan_keep(scan, data + start, len - start);
 }
 
 // Walks over all strings of the table and notes where the wanted ones are.
@@ -201,11 +243,9 @@ static int names_locate(const struct go_memory *memory, const struct go_pclntab 
         }
         if (error)
             break;
-        scan_bytes(&scan, data, len, at - table->names);
+        scan_bytes(&scan, (const char *)data, len, at - table->names);
         at += len;
     }
-    if (!error)
-        scan_end_string(&scan);
     free(window);
     return error;
 }
@@ -245,6 +285,8 @@ static int record_name(const struct go_pclntab *table, struct go_window *window,
 // Zero stands for "not seen", and is no offset of a wanted name.
 static int match_function(const struct wanted *wanted, uint32_t name_offset)
 {
+    if (!filter_may_have(wanted->places, name_offset))
+        return -1;
     for (size_t i = 0; i < wanted->count; i++) {
         if (wanted->offsets[i] == name_offset && name_offset != 0)
             return (int)i;
@@ -258,6 +300,7 @@ struct function_walk {
     const struct wanted *wanted;
     struct go_window *rows, *records;
     struct go_function *functions;
+    size_t left; // wanted names that have no function yet
 };
 
 // Comparing offsets costs no reading of names.
@@ -277,6 +320,7 @@ static int walk_one(struct function_walk *walk, uint64_t index)
     // The row behind the last one holds the end of the text.
     error = entry_read(walk->table, walk->rows, index + 1, &next_pc, &next_record);
     if (!error && next_pc > pc) {
+        walk->left -= walk->functions[match].end == 0;
         walk->functions[match].entry = pc;
         walk->functions[match].end = next_pc;
     }
@@ -287,7 +331,7 @@ static int walk_one(struct function_walk *walk, uint64_t index)
 // rows.
 static int functions_locate(struct function_walk *walk, uint64_t deadline_ns)
 {
-    for (uint64_t i = 0; i < walk->table->function_count; i++) {
+    for (uint64_t i = 0; i < walk->table->function_count && walk->left > 0; i++) {
         if (i % ENTRIES_PER_LOOK == 0 && go_deadline_passed(deadline_ns))
             return -ETIME;
         int error = walk_one(walk, i);
@@ -307,12 +351,18 @@ int go_pclntab_find(const struct go_memory *memory, const struct go_pclntab *tab
     struct wanted wanted = {.names = names, .count = count};
     for (size_t i = 0; i < count; i++)
         wanted.lengths[i] = strlen(names[i]);
+    for (size_t i = 0; i < count; i++)
+        filter_add(wanted.ends, wanted.lengths[i] < 2 ? 0 : end_key(names[i], wanted.lengths[i]));
     int error = names_locate(memory, table, deadline_ns, &wanted);
     if (error)
         return error;
     memset(ret_functions, 0, count * sizeof *ret_functions);
-    struct function_walk walk = {table, &wanted, go_window_new(memory, table->end),
-                                 go_window_new(memory, table->end), ret_functions};
+    struct function_walk walk = {table,
+                                 &wanted,
+                                 go_window_new(memory, table->end),
+                                 go_window_new(memory, table->end),
+                                 ret_functions,
+                                 wanted.seen};
     error = walk.rows && walk.records ? functions_locate(&walk, deadline_ns) : -ENOMEM;
     free(walk.rows);
     free(walk.records);

@@ -148,12 +148,11 @@ static int report_ledger(const struct target *target, const struct image *image,
         return report_refusal(target, image, runtime, "the counters could not be read", report);
     }
     report->approximate = !steady;
+    text_copy(text_of(runtime->found_by), report->method, sizeof report->method);
     struct go_memstats stats;
     go_ledger_compute(runtime, ledger, &stats);
     bool has_caches = ledger->caches.count > 0 && ledger->caches.unread_spans == 0;
     error = report_figures(&stats, has_caches, report);
-    if (!error)
-        error = report_add_setting(report, "found by", runtime->found_by, "ebb");
     if (!error)
         error = go_knobs_report(target, image, runtime, ledger, report);
     free(ledger);

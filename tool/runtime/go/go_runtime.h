@@ -18,7 +18,7 @@ struct go_runtime {
     struct go_version version;
     struct go_version_row row;             // offsets, from the table or from the image's DWARF
     uint64_t address[GO_OBJECT_VARIABLES]; // run-time addresses; 0: not found
-    const char *found_by;                  // static text: "symbols", "pclntab and table", "DWARF"
+    const char *found_by;                  // static text: how the addresses were found
     bool has_cgo;                          // other code may map memory beside Go's runtime
 };
 

@@ -74,7 +74,7 @@ int go_buildinfo_parse(const uint8_t *data, size_t len, struct go_buildinfo *ret
 int go_version_parse(const char *text, size_t len, struct go_version *ret_version)
 {
     struct text rest = {text, len};
-    const char *start = memmem(text, len, "go1.", 4);
+    const char *start = len >= 4 ? memmem(text, len, "go1.", 4) : NULL;
     if (!start)
         return -EBADMSG;
     rest = (struct text){start + 2, len - (size_t)(start + 2 - text)};
@@ -212,9 +212,12 @@ static int read_inline(const struct image *image, uint64_t address, struct go_ve
         size /= 2;
         error = image_read(image, address, data, size);
     }
-    struct go_buildinfo info;
+    struct go_buildinfo info = {0};
     if (!error)
         error = go_buildinfo_parse(data, size, &info);
+    // The header was read before, from memory; the file need not say the same.
+    if (!error && !info.is_inline)
+        error = -EBADMSG;
     if (!error)
         error = go_version_parse(info.version, info.version_len, ret_version);
     if (!error && info.settings)
