@@ -44,7 +44,7 @@ def wrong_settings(runtime, env):
 
 
 def after_orders(running):
-    """A collection, new objects and a release of memory each move the figures, and ebb with them."""
+    """A collection, new objects and a release of memory each move the figures, and ebb's."""
     wrong = []
     for order, figure in (("g", "NumForcedGC"), ("c", "TotalAlloc"), ("f", "HeapReleased")):
         _, before = running.explain()

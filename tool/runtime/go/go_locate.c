@@ -313,6 +313,8 @@ static void remember(const struct image *image, const struct go_runtime *runtime
     go_cache_save(&key, &layout);
 }
 
+static const char out_of_time[] = "the time for reading Go's function table ran out";
+
 // One way to the addresses, then the proof.
 static const char *locate_by_table(const struct target *target, const struct image *image,
                                    const struct go_limits *limits, uint64_t deadline_ns,
@@ -329,7 +331,7 @@ static const char *locate_by_table(const struct target *target, const struct ima
     runtime->found_by = "code and the table of offsets";
     int error = locate_by_code(target, image, limits, deadline_ns, runtime);
     if (error == -ETIME)
-        return "the time for reading Go's function table ran out";
+        return out_of_time;
     if (error)
         return "Go's function table was not found";
     const char *reason = go_locate_verify(runtime, limits);
@@ -365,5 +367,5 @@ int go_locate(const struct target *target, const struct image *image,
         memset(runtime->address, 0, sizeof runtime->address);
     }
     *ret_reason = reason;
-    return -ENOENT;
+    return reason == out_of_time ? -ETIME : -ENOENT;
 }

@@ -15,9 +15,9 @@ struct image;
 // Fills in row, addresses and found_by of a runtime whose memory, machine and version are set.
 //
 // In this order: the symbol table with the version's row of offsets; for stripped images, code and
-// the same row; last the image's own debug information, whose result is cached by build id. What
-// fails the checks of go_check.h is not used. 0; -ENOENT with *ret_reason (static text) when
-// nothing passed; -ENOMEM.
+// the same row; last the image's own debug information. What the two last ones find is kept by
+// build id (go_cache.h). What fails the checks of go_check.h is not used, kept or not. 0; with
+// *ret_reason (static text) -ENOENT when nothing passed, -ETIME when the deadline came first.
 int go_locate(const struct target *target, const struct image *image,
               const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime,
               const char **ret_reason);

@@ -122,12 +122,26 @@ static bool memory_is_denied(const struct target *target, const struct image *im
     return error == -EPERM || error == -EACCES;
 }
 
+// Why there is no ledger, if there is more to say than that, and what would help: static text.
+struct refusal {
+    const char *reason, *needs;
+};
+
+// Yama's scope 1 forbids attaching to all but one's own children, and reading memory counts as
+// that.
+static const struct refusal denied = {
+    NULL, "the right to attach (ptrace): root, or the target's user where kernel.yama.ptrace_scope "
+          "is 0"};
+
 // Nothing is guessed: the memory is claimed as held, and the reason is said.
 static int report_refusal(const struct target *target, const struct image *image,
-                          const struct go_runtime *runtime, const char *reason,
+                          const struct go_runtime *runtime, const struct refusal *refusal,
                           struct runtime_report *report)
 {
-    int error = report_add_unread(report, "Go's ledger", reason);
+    char what[96] = "Go's ledger";
+    if (refusal->reason)
+        snprintf(what, sizeof what, "Go's ledger: %s", refusal->reason);
+    int error = report_add_unread(report, what, refusal->needs);
     if (!error)
         error = go_knobs_report(target, image, runtime, NULL, report);
     return error ? error : go_account_report_opaque(target, runtime, report);
@@ -145,7 +159,8 @@ static int report_ledger(const struct target *target, const struct image *image,
     int error = go_ledger_read(runtime, LEDGER_TRIES, ledger, &steady);
     if (error) {
         free(ledger);
-        return report_refusal(target, image, runtime, "the counters could not be read", report);
+        const struct refusal refusal = {"its counters could not be read", "a second look"};
+        return report_refusal(target, image, runtime, &refusal, report);
     }
     report->approximate = !steady;
     text_copy(text_of(runtime->found_by), report->method, sizeof report->method);
@@ -173,11 +188,27 @@ static int report_others(const struct target *target, size_t index, struct runti
     while ((image = next_image(target, &index)) != NULL) {
         char what[96];
         snprintf(what, sizeof what, "another Go runtime, in %s", image->path ? image->path : "?");
-        int error = report_add_unread(report, what, "only the first one of a process is read");
+        int error = report_add_unread(report, what, "nothing: only the first one is read");
         if (error)
             return error;
     }
     return 0;
+}
+
+// Until something better is known: is there code in the process that may call a malloc? Beside a
+// static executable there is none, and none in glibc's loader, which runs position-independent
+// ones. musl's loader is its libc.
+static bool has_other_code(const struct target *target)
+{
+    for (size_t i = 0; i < target->images->count; i++) {
+        const struct image *image = &target->images->items[i];
+        const char *slash = image->path ? strrchr(image->path, '/') : NULL;
+        bool is_loader =
+            slash && (strncmp(slash, "/ld-linux", 9) == 0 || strncmp(slash, "/ld-2.", 6) == 0);
+        if (!image->is_main && !is_loader)
+            return true;
+    }
+    return false;
 }
 
 // A refusal is a result: version, settings and the size of what is held are told all the same.
@@ -195,23 +226,26 @@ static int go_read(const struct target *target, struct runtime_report *ret_repor
         .machine = image->machine,
         .image_low = image->low,
         .image_high = image->high,
-        // Until something else is known: a static executable has no other code in it.
-        .has_cgo = !(image->is_main && image->is_static),
+        .has_cgo = !image->is_main || has_other_code(target),
     };
     int error = go_version_read(image, target->process, &runtime.version);
     report_identity(image, &runtime, ret_report);
     struct go_limits limits = limits_of(target);
-    const char *reason = "the version could not be read";
+    struct refusal refusal = {"its version could not be read",
+                              "nothing: the build information is damaged, or was taken out"};
     if (memory_is_denied(target, image)) {
-        reason = "ptrace read access: run as root or as the target's user";
+        refusal = denied;
         error = -EPERM;
     }
-    if (!error)
-        error = go_locate(target, image, &limits, deadline_ns, &runtime, &reason);
+    if (!error) {
+        error = go_locate(target, image, &limits, deadline_ns, &runtime, &refusal.reason);
+        refusal.needs =
+            error == -ETIME ? "more time" : "a binary with symbols or debug information";
+    }
     if (runtime.version.race)
         ret_report->facts |= FACT_RACE_DETECTOR;
     if (error)
-        error = report_refusal(target, image, &runtime, reason, ret_report);
+        error = report_refusal(target, image, &runtime, &refusal, ret_report);
     else
         error = report_ledger(target, image, &runtime, deadline_ns, ret_report);
     return error ? error : report_others(target, index, ret_report);
