@@ -53,7 +53,8 @@ static int reader_run(const struct target *target, const struct runtime_reader *
     return report_failure(report, reader, error);
 }
 
-int runtimes_read(struct target *target, struct runtime_report **ret_reports, size_t *ret_count)
+int runtimes_read(const struct target *target, struct runtime_report **ret_reports,
+                  size_t *ret_count)
 {
     // One array that grows: readers see those before them, so `earlier` follows it when it moves.
     struct runtime_report *reports = NULL;
@@ -61,19 +62,20 @@ int runtimes_read(struct target *target, struct runtime_report **ret_reports, si
     int error = 0;
     // Half of the readers ask what the images' texts tell, some of them for each other.
     struct locate_cache located = {0};
-    target->located = &located;
+    struct target seen = *target;
+    seen.located = &located;
     for (size_t i = 0; i < runtime_reader_count && !error; i++) {
         const struct runtime_reader *reader = runtime_readers[i];
-        target->earlier = reports;
-        target->earlier_count = count;
-        if (!reader->find(target))
+        seen.earlier = reports;
+        seen.earlier_count = count;
+        if (!reader->find(&seen))
             continue;
         error = array_reserve_one(&reports, &capacity, count, sizeof *reports);
         if (error)
             break;
-        target->earlier = reports;
+        seen.earlier = reports;
         reports[count] = (struct runtime_report){.rest_row = ROW_UNEXPLAINED};
-        error = reader_run(target, reader, &reports[count]);
+        error = reader_run(&seen, reader, &reports[count]);
         if (error)
             runtime_report_free(&reports[count]);
         else
@@ -81,9 +83,6 @@ int runtimes_read(struct target *target, struct runtime_report **ret_reports, si
         if (error == -ENOENT)
             error = 0;
     }
-    target->earlier = NULL;
-    target->earlier_count = 0;
-    target->located = NULL;
     if (error) {
         for (size_t i = 0; i < count; i++)
             runtime_report_free(&reports[i]);

@@ -26,8 +26,8 @@ struct target {
     const struct runtime_report *earlier; // reports of the readers that ran before, for "not mine"
     size_t earlier_count;
     unsigned budget_ms; // soft limit for one reader, 0: none
-    // What was found in the images' texts (runtime/locate.h), shared by all readers. May be NULL:
-    // then each looks for itself.
+    // What was found in the images' texts (runtime/locate.h), which runtimes_read() lends to all
+    // readers. NULL: each looks for itself.
     struct locate_cache *located;
 };
 
@@ -62,9 +62,11 @@ extern const struct runtime_reader v8_reader;
 extern const struct runtime_reader cpython_reader;
 extern const struct runtime_reader dotnet_reader;
 
-// Runs every reader whose find() says yes. `*ret_reports` is malloc'ed; free each report, then the
-// array. 0 or -ENOMEM; a reader's own failure is an unread entry of its report.
-int runtimes_read(struct target *target, struct runtime_report **ret_reports, size_t *ret_count);
+// Runs every reader whose find() says yes; `earlier` and `located` are its own to set.
+// `*ret_reports` is malloc'ed; free each report, then the array. 0 or -ENOMEM; a reader's own
+// failure is an unread entry of its report.
+int runtimes_read(const struct target *target, struct runtime_report **ret_reports,
+                  size_t *ret_count);
 
 // Claims [start, end) for the report, cut at mapping borders, and measures what is resident in it:
 // from smaps where a mapping lies wholly inside, from pagemap for a part of one (LazyFree of a part

@@ -29,20 +29,10 @@ static const struct locate_rule v8_rule = {
     .proves = proves_v8,
 };
 
-// A library that brings a V8 of its own under another name is not found; none is known.
-static const struct image *v8_image(const struct target *target)
-{
-    const struct image *named = locate_by_name(target, &v8_rule);
-    const struct image *main_image = target->images ? images_main(target->images) : NULL;
-    if (named || !main_image)
-        return named;
-    // V8 is in a library of its own or in the program: other libraries are not searched.
-    return locate_fits(target, main_image, &v8_rule) ? main_image : NULL;
-}
-
+// In a library of its own (node), in another one (libcef.so), or in the program.
 static bool v8_find(const struct target *target)
 {
-    return v8_image(target) != NULL;
+    return locate_image(target, &v8_rule) != NULL;
 }
 
 // "11.3.244.8-node.38" or "12.4.254.20": four numbers, alone in a string, the first at least 3.
@@ -126,7 +116,7 @@ static int add_settings(const struct target *target, struct runtime_report *repo
 // together with whatever else maps memory by itself.
 static int v8_read(const struct target *target, struct runtime_report *ret_report)
 {
-    const struct image *image = v8_image(target);
+    const struct image *image = locate_image(target, &v8_rule);
     if (!image)
         return -ENOENT;
     char version[64] = "";
