@@ -59,7 +59,8 @@ ITSELF = [at.EBB, "explain", "--for", "30s"]
 
 
 def has_none(label, pid):
-    report, _ = examine(label, pid, "glibc")
+    report = at.explain(pid)
+    check(report is not None, f"{label}: explained")
     for name in ("jemalloc", "tcmalloc", "mimalloc", "V8"):
         check(report and runtime(report, name) is None, f"{label}: {name} is not found",
               report and report["runtimes"])

@@ -42,6 +42,9 @@ def python(path):
         report, found = examine(label, pid, "CPython")
         if not report:
             return
+        # 3.13 carries a mimalloc, which is initialised and holds nothing.
+        names = [each["name"] for each in report["runtimes"]]
+        check("mimalloc" not in names, f"{label}: no malloc that is idle is named", names)
         version = next((line.split()[1] for line in lines if line.startswith("version ")), "")
         check(found["version"] == version, f"{label}: the version is {version}", found["version"])
         inside = next((int(line.split("=")[1].replace(",", "")) for line in lines

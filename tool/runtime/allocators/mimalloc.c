@@ -82,7 +82,7 @@ static int add_unread_options(const struct target *target, struct runtime_report
 }
 
 // CPython from 3.13 on carries a copy for its builds without a global lock. Where pymalloc has
-// arenas, that copy has nothing.
+// arenas, that copy is initialised and has nothing: it is not named.
 static bool is_idle_in_python(const struct target *target, const struct image *image)
 {
     for (size_t i = 0; i < target->earlier_count; i++) {
@@ -99,7 +99,7 @@ static bool is_idle_in_python(const struct target *target, const struct image *i
 static int mimalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &mimalloc_rule);
-    if (!image)
+    if (!image || is_idle_in_python(target, image))
         return -ENOENT;
     struct mimalloc_options options;
     int error = mimalloc_options_read(target, image, &options);
@@ -109,7 +109,7 @@ static int mimalloc_read(const struct target *target, struct runtime_report *ret
     error = error ? add_unread_options(target, ret_report, error) : 0;
     if (!error)
         error = mimalloc_options_add(target, &options, ret_report);
-    if (error || is_idle_in_python(target, image))
+    if (error)
         return error;
     return opaque_claim_malloc(target, image, "libmimalloc", ret_report, false);
 }
