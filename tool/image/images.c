@@ -417,6 +417,9 @@ static int add_main(struct opening *opening)
 {
     char path[4096];
     struct stat file;
+    // In a copy of a tree the link is a mere path, which leads to some file of this host.
+    if (!process_is_procfs(opening->process))
+        return 0;
     int fd = open_regular(process_dir_fd(opening->process), "exe", &file);
     if (fd < 0)
         return 0;

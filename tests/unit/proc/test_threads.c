@@ -100,7 +100,8 @@ static size_t count_stacks_hit(struct process *process)
     size_t count;
     bool hit[THREADS] = {false};
     assert_int_equal(proc_threads_read(process, &threads, &count), 0);
-    assert_int_equal(count, THREADS + 1);
+    // The thread sanitizer has a thread of its own.
+    assert_true(count >= THREADS + 1);
     for (size_t i = 0; i < count; i++) {
         uint64_t offset = threads[i].stack_pointer - (uint64_t)(uintptr_t)stacks;
         if (offset < sizeof stacks)
