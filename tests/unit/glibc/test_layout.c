@@ -248,6 +248,32 @@ static void test_sorts_sizes_into_bins(void **state)
     }
 }
 
+// What lies between the fields must not make two readings differ; each field must.
+static void test_compares_arenas_by_field(void **state)
+{
+    (void)state;
+    struct glibc_arena a, b;
+    memset(&a, 0x11, sizeof a);
+    memset(&b, 0x22, sizeof b);
+    a = (struct glibc_arena){.address = 1, .flags = 2, .top = 3, .system_bytes = 4};
+    b.address = a.address, b.bins_address = a.bins_address, b.flags = a.flags, b.top = a.top;
+    memcpy(b.fastbins, a.fastbins, sizeof b.fastbins);
+    memcpy(b.bins, a.bins, sizeof b.bins);
+    b.next = a.next, b.attached_threads = a.attached_threads;
+    b.system_bytes = a.system_bytes, b.max_system_bytes = a.max_system_bytes;
+    assert_true(glibc_arena_is_same(&a, &b));
+    uint64_t *const words[] = {&b.address,      &b.bins_address,     &b.top,
+                               &b.fastbins[9],  &b.bins[253],        &b.next,
+                               &b.system_bytes, &b.max_system_bytes, &b.attached_threads};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        *words[i] += 1;
+        assert_false(glibc_arena_is_same(&a, &b));
+        *words[i] -= 1;
+    }
+    b.flags ^= 1;
+    assert_false(glibc_arena_is_same(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_reads_every_settings_layout),
         cmocka_unit_test(test_refuses_counters_that_disagree),
         cmocka_unit_test(test_sorts_sizes_into_bins),
+        cmocka_unit_test(test_compares_arenas_by_field),
     };
     return cmocka_run_group_tests_name("glibc layout", tests, NULL, NULL);
 }
