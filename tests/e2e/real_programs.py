@@ -115,6 +115,7 @@ def postgresql(folder):
     initdb = need("initdb", "/usr/lib/postgresql/*/bin/initdb")
     tools = os.path.dirname(initdb)
     data, port = f"{folder}/pg", free_port()
+    os.mkdir(data, 0o700)
     user = {}
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
@@ -122,7 +123,6 @@ def postgresql(folder):
         account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         os.chmod(folder, 0o755)
-        os.mkdir(data)
         os.chown(data, account.pw_uid, account.pw_gid)
     environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "ebb",
                    "HOME": data}
