@@ -49,6 +49,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
         .stacks = stats->stack_inuse,
         .work_bufs = stats->work_bufs,
     };
+    // Before 1.14 there are no bitmaps: the ledger's figure has to do.
     uint64_t free_bytes = less(stats->heap_idle, stats->heap_released);
     // Measured pages come first; the ledger's sizes share what remains.
     const struct go_page_totals *pages = measure->pages;
@@ -61,6 +62,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
         // Free pages that a P has taken for itself are allocated in the bitmaps.
         free_bytes = less(free_bytes, pages->bytes[GO_PAGES_KEPT]);
     }
+    // What the ledger counts and memory does not hold was never touched since it was mapped.
     uint64_t used = split.in_use + split.slack + split.stacks + split.work_bufs;
     uint64_t deficit = less(used + free_bytes, left);
     uint64_t untouched = least(measure->untouched, deficit);
@@ -186,6 +188,7 @@ int go_account_report(const struct target *target, const struct go_runtime *runt
     int error = account_heap(target, runtime, stats, deadline_ns, report);
     uint64_t before, after, lazy;
     claimed_bytes(report, &before, &lazy);
+    // Before the tables: where there is no C code these take all that is left.
     if (!error && runtime->version.race)
         error = go_metadata_claim_race(target, report);
     claimed_bytes(report, &after, &lazy);

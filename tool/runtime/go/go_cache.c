@@ -125,6 +125,7 @@ static int open_directory(bool make)
     if (fd < 0)
         return -errno;
     struct stat status;
+    // Somebody else's entry might lead ebb to read whatever they like.
     if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 022) != 0) {
         close(fd);
         return -EPERM;

@@ -34,6 +34,7 @@ static bool collections_fit(const struct go_ledger *ledger, const struct go_limi
     uint64_t cycles = ledger->values[GO_MEMSTATS_NUMGC];
     if (last != 0 && (last < LAST_GC_MIN_NS || last > limits->now_unix_ns + CLOCK_SLACK_NS))
         return false;
+    // Both are written by gcMarkTermination (runtime/mgc.go), one right after the other.
     if ((last == 0) != (cycles == 0) || cycles > CYCLES_MAX)
         return false;
     if (ledger->values[GO_MEMSTATS_NUMFORCEDGC] > cycles)
@@ -115,6 +116,7 @@ static bool delta_fits(const struct go_runtime *runtime, const struct go_delta *
     if (delta->committed > limits->vm_size_bytes || delta->released > limits->vm_size_bytes ||
         used > limits->vm_size_bytes || delta->in_heap == 0)
         return false;
+    // Spans are whole pages, and stacks come in powers of two from 2 KiB on.
     if (delta->in_heap % GO_PAGE_BYTES != 0 || delta->in_stacks % 2048 != 0)
         return false;
     if (used > delta->committed && !roughly_equal(used, delta->committed))
@@ -188,6 +190,7 @@ static bool check_controller(const struct go_runtime *runtime, const struct go_l
     }
     if (!go_has(runtime, GO_CONTROLLER_HEAP_IN_USE))
         return values[GO_CONTROLLER_HEAP_GOAL] > 0;
+    // Every one of them is added to in whole pages (runtime/mheap.go), so that any odd word tells.
     uint64_t pages = values[GO_CONTROLLER_HEAP_IN_USE] | values[GO_CONTROLLER_HEAP_FREE] |
                      values[GO_CONTROLLER_HEAP_RELEASED];
     return values[GO_CONTROLLER_HEAP_IN_USE] > 0 && pages % GO_PAGE_BYTES == 0 &&
@@ -210,6 +213,7 @@ static bool span_fits(const struct go_runtime *runtime, uint64_t address,
     uint64_t elements = go_take_field(runtime, GO_SPAN_NELEMS, span, size);
     uint64_t used = go_take_field(runtime, GO_SPAN_ALLOC_COUNT, span, size);
     uint64_t state = go_take_field(runtime, GO_SPAN_STATE, span, size) & 0xff;
+    // A dead span's fields are what its last life left in them.
     if (state == 0 || state > 3)
         return state == 0;
     // A stack's span counts no objects.
@@ -242,6 +246,7 @@ static bool ranges_fit(const struct go_runtime *runtime, const struct go_limits 
     if (go_read_slice(runtime, GO_HEAP_IN_USE_RANGES, &ranges) != 0 || ranges.len == 0 ||
         ranges.len > RANGES_MAX)
         return false;
+    // pageAlloc.grow (runtime/mpagealloc.go) adds whole chunks only.
     for (uint64_t i = 0; i < ranges.len && i < SAMPLES; i++) {
         uint64_t range[2];
         if (go_memory_read(&runtime->memory, ranges.data + i * sizeof range, range, sizeof range) !=
@@ -281,9 +286,10 @@ static bool processor_fits(const struct go_runtime *runtime, uint64_t processor,
         go_memory_u64(&runtime->memory,
                       processor + (uint64_t)runtime->row.fields[GO_P_MCACHE].offset, &cache) != 0)
         return false;
-    // The cache of a P that is being destroyed.
+    // The cache of a P that is being destroyed (p.destroy, runtime/proc.go).
     if (cache == 0)
         return true;
+    // allocmcache (runtime/mcache.go) fills every place with emptymspan at first: none is ever nil.
     uint64_t places = cache + (uint64_t)runtime->row.fields[GO_CACHE_ALLOC].offset;
     for (unsigned i = 0; i < 2u * runtime->row.classes->count; i++) {
         if (go_memory_u64(&runtime->memory, places + i * 8u, &span) != 0 || span % 8 != 0 ||
@@ -324,6 +330,7 @@ bool go_check_object(const struct go_runtime *runtime, enum go_object object,
         return check_heap(runtime, limits);
     case GO_OBJECT_ALLP:
         return check_allp(runtime, limits);
+    // Single words, with little to tell them by: they come from symbols only.
     case GO_OBJECT_GCPERCENT:
         return go_read_field(runtime, GO_GCPERCENT, &value) == 0 && percent_fits(value);
     case GO_OBJECT_DEBUG:

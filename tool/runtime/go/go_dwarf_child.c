@@ -57,6 +57,7 @@ static _Noreturn void child_main(int fd, int pipe_fd)
     const struct rlimit seconds = {CHILD_CPU_SECONDS, CHILD_CPU_SECONDS};
     const struct rlimit none = {0, 0};
     // A limit that cannot be set leaves the wall clock, which the parent holds.
+    // libdw unpacks compressed sections as a whole, however large they say they are.
     setrlimit(RLIMIT_AS, &memory);
     setrlimit(RLIMIT_CPU, &seconds);
     setrlimit(RLIMIT_CORE, &none);
@@ -135,6 +136,7 @@ static int adopt_classes(const struct go_layout *layout, struct go_version_row *
         minor = minor > GO_MINOR_LAST ? GO_MINOR_LAST : minor - 1;
     if (go_table_find(minor, &known) != 0)
         return -ENOENT;
+    // 1.16 went from 67 classes to 68; wrong ones would show in TotalAlloc (go_invariants.c).
     int32_t counts = layout->fields[GO_DELTA_SMALL_ALLOC_COUNT].size;
     if (counts > 0 && counts != known.classes->count * 8)
         return -EBADMSG;

@@ -29,8 +29,10 @@ static uint64_t limit_goal(const struct go_runtime *runtime, const struct go_led
     uint64_t alloc = values[GO_CONTROLLER_TOTAL_ALLOC] - values[GO_CONTROLLER_TOTAL_FREE];
     alloc += cached_bytes(runtime, ledger);
     uint64_t marked = values[GO_CONTROLLER_HEAP_MARKED];
+    // Whatever is mapped beside the objects has to fit under the limit too.
     uint64_t non_heap = ready - values[GO_CONTROLLER_HEAP_FREE] - alloc;
     uint64_t overage = ready > limit ? ready - limit : 0;
+    // Nothing is left for the heap: the pacer then runs one cycle after another.
     if (non_heap + overage >= limit)
         return marked;
     uint64_t goal = limit - (non_heap + overage);
@@ -38,6 +40,7 @@ static uint64_t limit_goal(const struct go_runtime *runtime, const struct go_led
     if (runtime->version.minor >= LIMIT_HEADROOM_PERCENT_SINCE &&
         goal / 100 * LIMIT_HEADROOM_PERCENT > headroom)
         headroom = goal / 100 * LIMIT_HEADROOM_PERCENT;
+    // Go keeps the headroom from eating the goal up.
     goal = goal < 2 * headroom ? headroom : goal - headroom;
     return goal < marked ? marked : goal;
 }
@@ -47,11 +50,13 @@ static uint64_t computed_goal(const struct go_runtime *runtime, const struct go_
 {
     const uint64_t *values = ledger->values;
     uint64_t goal = values[GO_CONTROLLER_GC_PERCENT_HEAP_GOAL];
+    // With GOGC off the goal is all ones, so that the limit alone decides.
     uint64_t limited = limit_goal(runtime, ledger);
     if (limited < goal)
         return limited;
     if (goal < values[GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER])
         goal = values[GO_CONTROLLER_SWEEP_DIST_MIN_TRIGGER];
+    // A cycle that is under way may have begun late.
     uint64_t triggered = values[GO_CONTROLLER_TRIGGERED];
     if (triggered != UINT64_MAX && goal < triggered + MIN_RUNWAY_BYTES)
         goal = triggered + MIN_RUNWAY_BYTES;
@@ -94,6 +99,7 @@ static void compute_objects(const struct go_runtime *runtime, const struct go_le
     const struct go_delta *delta = &ledger->delta;
     const struct go_caches *caches = &ledger->caches;
     const uint64_t *values = ledger->values;
+    // 1.16 moved the counters from mheap_ and its centrals into heapStats (runtime/mstats.go).
     bool sharded = go_has(runtime, GO_DELTA);
     uint64_t alloc_bytes = sharded ? delta->large_alloc : values[GO_HEAP_LARGE_ALLOC];
     uint64_t free_bytes = sharded ? delta->large_free : values[GO_HEAP_LARGE_FREE];
@@ -112,6 +118,8 @@ static void compute_objects(const struct go_runtime *runtime, const struct go_le
         alloc_bytes += class_allocs * bytes;
         free_bytes += class_frees * bytes;
     }
+    // Tiny objects are never freed one by one: Go counts each as freed, too, so that Mallocs -
+    // Frees is the number of blocks.
     uint64_t tiny = caches->tiny_allocs + values[GO_MEMSTATS_TINYALLOCS] + delta->tiny_allocs;
     stats->total_alloc = alloc_bytes;
     stats->heap_alloc = alloc_bytes - free_bytes;
@@ -128,6 +136,7 @@ static void compute_system(const struct go_runtime *runtime, const struct go_led
 {
     const uint64_t *values = ledger->values;
     bool sharded = go_has(runtime, GO_DELTA);
+    // stacks_inuse of 1.16-1.18 is only written by ReadMemStats.
     stats->stack_inuse = sharded ? ledger->delta.in_stacks : values[GO_MEMSTATS_STACKS_INUSE];
     stats->stack_sys = stats->stack_inuse + values[GO_MEMSTATS_STACKS_SYS];
     stats->mspan_inuse = values[GO_HEAP_SPAN_INUSE];
@@ -135,6 +144,7 @@ static void compute_system(const struct go_runtime *runtime, const struct go_led
     stats->mcache_inuse = values[GO_HEAP_CACHE_INUSE];
     stats->mcache_sys = values[GO_MEMSTATS_MCACHE_SYS];
     stats->buckhash_sys = values[GO_MEMSTATS_BUCKHASH_SYS];
+    // gcMiscSys leaves these out, since they come from pages of the heap.
     stats->work_bufs = ledger->delta.in_work_bufs + ledger->delta.in_ptr_scalar_bits;
     stats->gc_sys = values[GO_MEMSTATS_GC_SYS] + stats->work_bufs;
     stats->other_sys = values[GO_MEMSTATS_OTHER_SYS];

@@ -77,6 +77,7 @@ int go_knob_find(const struct target *target, const struct image *image, const c
         error = image->bias == 0
                     ? pair_in_file(image, linked, len, &address)
                     : pair_in_memory(target, image, linked + image->bias, len, &address);
+        // An int32 of the image, or it was another pair.
         if (!error && address % 4 == 0 && address >= image->low && address < image->high) {
             *ret_address = address;
             return 0;
@@ -149,10 +150,12 @@ static int report_madvdontneed(const struct target *target, const struct image *
     if (knob_read(target, image, runtime, "madvdontneed", GO_DEBUG_MADVDONTNEED, &value) != 0) {
         source = "environment GODEBUG";
         if (!knob_in_environment(target, "madvdontneed", &value)) {
+            // 1.16 made MADV_DONTNEED the default again.
             value = minor >= 16;
             source = "default of the version";
         }
     }
+    // 1.12-1.15 and whoever asks for it: MADV_FREE (sysUnused, runtime/mem_linux.go).
     if (value == 0)
         report->facts |= FACT_GIVES_LAZILY;
     return add_number(report, "GODEBUG madvdontneed", value, source);
@@ -186,6 +189,7 @@ static int report_percent(const struct target *target, const struct go_runtime *
         if (go_field_address(runtime, fields[i].id) == 0)
             continue;
         int32_t percent = (int32_t)(uint32_t)ledger->values[fields[i].id];
+        // readGOGC: "off" is -1.
         if (percent < 0)
             return report_add_setting(report, "GOGC", "off", fields[i].source);
         return add_number(report, "GOGC", percent, fields[i].source);

@@ -72,7 +72,8 @@ static void delta_add(const struct go_runtime *runtime, struct go_delta *delta, 
         {GO_DELTA_LARGE_FREE, &delta->large_free},
         {GO_DELTA_LARGE_FREE_COUNT, &delta->large_free_count},
     };
-    // A generation's counters may be negative; the sum wraps back to what is meant.
+    // A generation's counters may be negative; the sum wraps back to what is meant. Source:
+    // consistentHeapStats.unsafeRead (runtime/mstats.go), which adds all three up as well.
     for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++)
         *scalars[i].value += delta_word(runtime, scalars[i].id, 0, data, len);
     for (size_t i = 0; i < GO_SIZE_CLASSES_MAX; i++) {
@@ -81,7 +82,7 @@ static void delta_add(const struct go_runtime *runtime, struct go_delta *delta, 
     }
 }
 
-// Three pieces rather than one: a reader inside the target may rotate them between two
+// 1.16 on. Three pieces rather than one: a reader inside the target may rotate them between two
 // readings.
 static int read_delta(const struct go_runtime *runtime, struct go_delta *delta)
 {
@@ -101,7 +102,8 @@ static int read_delta(const struct go_runtime *runtime, struct go_delta *delta)
     return 0;
 }
 
-// Up to 1.15 allocations of small objects are counted where spans are handed out, by span class.
+// mcentral.nmalloc (runtime/mcentral.go). Up to 1.15 allocations of small objects are counted where
+// spans are handed out, by span class.
 static int read_central(const struct go_runtime *runtime, struct go_ledger *ledger)
 {
     uint64_t address = go_field_address(runtime, GO_HEAP_CENTRAL);
@@ -140,8 +142,11 @@ static int cache_add_span(const struct go_runtime *runtime, struct go_caches *ca
     uint64_t used = go_take_field(runtime, GO_SPAN_ALLOC_COUNT, span, size);
     uint64_t before = go_take_field(runtime, GO_SPAN_ALLOC_COUNT_BEFORE_CACHE, span, size);
     uint64_t element_bytes = go_take_field(runtime, GO_SPAN_ELEMSIZE, span, size);
+    // No span has more objects than bytes, and the largest span of a size class has ten pages: more
+    // was read while the span changed hands.
     if (used > elements || elements > GO_PAGE_BYTES * 16)
         return -EBADMSG;
+    // mcache.refill and releaseAll (runtime/mcache.go).
     if (go_has(runtime, GO_SPAN_ALLOC_COUNT_BEFORE_CACHE))
         caches->small_allocs[size_class] += (int64_t)used - (int64_t)before;
     else
@@ -191,7 +196,8 @@ static int read_cache(const struct go_runtime *runtime, struct go_caches *caches
     return 0;
 }
 
-// ReadMemStats empties the caches of allp, and of nobody else.
+// ReadMemStats empties the caches of allp, and of nobody else (flushallmcaches, runtime/mstats.go):
+// what Ps beyond GOMAXPROCS keep was given back when they were destroyed.
 static int read_caches(const struct go_runtime *runtime, struct go_caches *caches)
 {
     struct go_slice processors;
@@ -201,6 +207,7 @@ static int read_caches(const struct go_runtime *runtime, struct go_caches *cache
         return 0;
     if (error)
         return error;
+    // No machine has as many processors.
     if (processors.len > PROCESSORS_MAX)
         return -EBADMSG;
     uint64_t offset = (uint64_t)runtime->row.fields[GO_P_MCACHE].offset;

@@ -126,6 +126,7 @@ static bool object_is_needed(const struct go_runtime *runtime, enum go_object ob
     case GO_OBJECT_MEMSTATS:
     case GO_OBJECT_HEAP:
         return true;
+    // 1.16 and older keep the pacer's figures in memstats.
     case GO_OBJECT_CONTROLLER:
         return go_has(runtime, GO_CONTROLLER_GC_PERCENT);
     default:
@@ -189,11 +190,13 @@ static bool locate_symbols(const struct image *image, struct go_runtime *runtime
     struct image_symbol symbols[NAMES];
     memcpy(names, go_object_names, GO_OBJECT_VARIABLES * sizeof names[0]);
     memcpy(names + GO_OBJECT_VARIABLES, code_functions, MARK_FUNCTIONS * sizeof names[0]);
+    // One pass over the symbol table for all of them.
     if (image_find_symbols(image, names, NAMES, symbols) <= 0)
         return false;
     for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++)
         runtime->address[i] = symbols[i].value ? symbols[i].value + image->bias : 0;
     bool found = runtime->address[GO_OBJECT_MEMSTATS] && runtime->address[GO_OBJECT_HEAP];
+    // In a shared library built with Go the rest of the process may be anything.
     if (found && image->is_main)
         runtime->has_cgo = symbols[GO_OBJECT_VARIABLES + CGO_FUNCTION].value != 0;
     runtime->version.race |= symbols[GO_OBJECT_VARIABLES + RACE_FUNCTION].value != 0;
@@ -213,6 +216,7 @@ static int collect_targets(const struct image *image, const struct go_function *
         if (functions[i].end == 0 || size == 0)
             continue;
         size_t len = size < FUNCTION_BYTES_MAX ? (size_t)size : FUNCTION_BYTES_MAX;
+        // Code is read from the file: its pages need not be in memory, and are never relocated.
         if (image_read(image, functions[i].entry - image->bias, code, len) != 0)
             continue;
         error = go_targets_add_code(targets, image->machine, functions[i].entry, code, len);
@@ -230,6 +234,8 @@ static int elect(const struct go_targets *targets, enum go_object object,
     if (!candidates)
         return -ENOMEM;
     int count = go_vote(targets, &runtime->row, object, candidates, CANDIDATES_MAX);
+    // Code that hands out a pointer to the variable, or to a field of it, votes as well, so the
+    // right base is among the first few; a long list only costs time where there is no right one.
     for (int i = 0; i < count && !go_deadline_passed(deadline_ns); i++) {
         runtime->address[object] = candidates[i].base;
         if (go_check_object(runtime, object, limits))
@@ -258,6 +264,7 @@ static int locate_by_code(const struct target *target, const struct image *image
         runtime->has_cgo = functions[CGO_FUNCTION].end != 0;
     runtime->version.race |= functions[RACE_FUNCTION].end != 0;
     struct go_targets targets = {.range_count = 4};
+    // The variables are in data or .bss: what else code mentions is dropped at once.
     memcpy(targets.ranges, module.data, sizeof module.data);
     error = collect_targets(image, functions, &targets);
     for (size_t i = 0; i < CODE_OBJECTS && !error; i++)
@@ -276,6 +283,7 @@ static bool recall(const struct image *image, const struct go_limits *limits,
         return false;
     for (size_t i = 0; i < CODE_OBJECTS; i++) {
         uint64_t linked = layout.address[code_objects[i]], address = linked + image->bias;
+        // The entry may be of another file with the same id.
         if (linked && address >= image->low && address < image->high)
             runtime->address[code_objects[i]] = address;
     }
@@ -297,6 +305,7 @@ static void remember(const struct image *image, const struct go_runtime *runtime
     struct go_layout layout = {0};
     if (go_cache_key_of(image, GO_CACHE_CODE, &key) != 0)
         return;
+    // Not used again, but an entry without them counts as damaged.
     memcpy(layout.fields, runtime->row.fields, sizeof layout.fields);
     for (size_t i = 0; i < CODE_OBJECTS; i++) {
         enum go_object object = code_objects[i];

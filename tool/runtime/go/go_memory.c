@@ -50,6 +50,7 @@ static int read_page(void *context, uint64_t address, void *data, size_t len)
     if (error != -ENODATA)
         return error;
     const struct mapping *mapping = mappings_find(live->mappings, address);
+    // A page in swap looks absent too, and is anything but zeros.
     if (!mapping || mapping->swap_kib > 0 || !live->mappings->has_sizes ||
         (mapping->kind != MAPPING_ANONYMOUS && mapping->kind != MAPPING_BRK) ||
         (mapping->flags & (MAPPING_SHARED | MAPPING_READ)) != MAPPING_READ)
@@ -161,6 +162,7 @@ struct go_window *go_window_new(const struct go_memory *memory, uint64_t limit)
 // page, then eight bytes are tried.
 static int window_fill(struct go_window *window, uint64_t address)
 {
+    // Behind the limit is memory of somebody else.
     if (address >= window->limit)
         return -ENXIO;
     uint64_t left = window->limit - address;

@@ -131,6 +131,7 @@ static int collect_arenas(const struct collection *to)
     if (field == 0 || go_memory_u64(&runtime->memory, field, &map) != 0 || map == 0 ||
         go_read_slice(runtime, GO_HEAP_ALL_ARENAS, &arenas) != 0)
         return 0;
+    // 32 MiB of address space, of which a page or two are in memory.
     int error = go_extents_add(to->extents, map, (uint64_t)GO_ARENAS_L2_COUNT * 8);
     uint64_t arena_bytes = (uint64_t)runtime->row.fields[GO_ARENA].size;
     for (uint64_t i = 0; i < arenas.len && i < GO_ARENAS_L2_COUNT && !error; i++) {
@@ -169,6 +170,7 @@ static int collect_caches(const struct collection *to)
 {
     const struct go_runtime *runtime = to->runtime;
     struct go_slice processors;
+    // Less is claimed without them, and nothing wrong.
     if (!go_has(runtime, GO_P_MCACHE) || go_read_slice(runtime, GO_ALLP, &processors) != 0)
         return 0;
     uint64_t offset = (uint64_t)runtime->row.fields[GO_P_MCACHE].offset;
@@ -224,6 +226,7 @@ static int collect_persistent_in(const struct collection *to, uint64_t start, ui
         if (process_peek(to->target->process, at, words, sizeof words) != 0)
             continue;
         for (size_t i = 0; i < STEP_WORDS; i++) {
+            // persistentalloc takes its chunks from sysAlloc, on a page border.
             if (words[i] == 0 || words[i] % 4096 != 0)
                 continue;
             // Several words may point into the list; its head has the most before it.
@@ -292,6 +295,8 @@ static int claim_extent(const struct target *target, struct runtime_report *repo
         const struct mapping *mapping = &mappings->items[i];
         if (mapping->start >= extent->end)
             break;
+        // Only what is in memory has to be claimed; files and shared memory are the kernel's to
+        // tell.
         if (mapping->rss_kib == 0 || mapping->kind != MAPPING_ANONYMOUS ||
             (mapping->flags & MAPPING_SHARED))
             continue;
@@ -308,6 +313,7 @@ static int claim_extent(const struct target *target, struct runtime_report *repo
 int go_metadata_claim(const struct target *target, const struct go_runtime *runtime,
                       struct runtime_report *report)
 {
+    // No C code, no other malloc: what is anonymous is Go's, and need not be searched for.
     if (!runtime->has_cgo)
         return target_claim_rest(target, report, false);
     struct go_extents extents = {0};

@@ -29,6 +29,7 @@ static bool range_is_inside(uint64_t start, uint64_t end, uint64_t low, uint64_t
 int go_module_parse(const struct go_pclntab *table, const uint64_t words[GO_MODULE_WORDS],
                     uint64_t low, uint64_t high, struct go_module *ret_module)
 {
+    // 1.16 split the table into six parts, each with a slice of its own in the module data.
     bool old = table->format == GO_PCLNTAB_1_2;
     size_t text = old ? 3 * SLICES_1_2 : 1 + 3 * SLICES_1_16;
     text += WORDS_BEFORE_TEXT;
@@ -140,6 +141,7 @@ static int module_in_section(const struct image *image, const char *section,
         if (image_find_bytes(image, section, &table->address, 8, from, &linked) != 0)
             return -ENOENT;
         from = linked + 1;
+        // Pointers are aligned; an odd place is chance.
         if (linked % 8 == 0 && try_module(&file, image, table, linked, ret_module) == 0)
             return 0;
     }
@@ -217,6 +219,7 @@ int go_module_find(const struct target *target, const struct image *image, uint6
     int error = find_table(target, image, &table);
     if (error)
         return error;
+    // Relocated words are in memory only.
     if (image->bias == 0)
         return module_in_file(image, &table, ret_module);
     return module_in_memory(target, image, &table, deadline_ns, ret_module);

@@ -74,6 +74,7 @@ static int ranges_in_use(const struct go_runtime *runtime, struct page_range *ra
             return error;
         ranges[i].start = go_take_field(runtime, GO_RANGE_BASE, range, stride);
         ranges[i].end = go_take_field(runtime, GO_RANGE_LIMIT, range, stride);
+        // addrRanges (runtime/mranges.go) hold what the page allocator was given: whole pages.
         if (ranges[i].start % GO_PAGE_BYTES != 0 || ranges[i].end % GO_PAGE_BYTES != 0)
             return -EBADMSG;
     }
@@ -91,6 +92,7 @@ static int ranges_of_arenas(const struct go_runtime *runtime, struct page_range 
             return error;
         if (index > UINT64_MAX / GO_ARENA_BYTES)
             return -EBADMSG;
+        // arenaBase (runtime/mheap.go).
         ranges[i].start = index * GO_ARENA_BYTES + go_table_arena_base(runtime->machine);
         ranges[i].end = ranges[i].start + GO_ARENA_BYTES;
     }
@@ -147,6 +149,7 @@ static int ranges_of_map(const struct go_runtime *runtime, const struct mappings
     unsigned lookups = 0;
     for (size_t i = 0; i < mappings->count && !error; i++) {
         const struct mapping *mapping = &mappings->items[i];
+        // Reserved arenas are not in memory, and of no interest.
         if (mapping->kind == MAPPING_ANONYMOUS && mapping->rss_kib > 0)
             error = ranges_in_mapping(runtime, map, mapping, &lookups, ranges);
     }
@@ -205,6 +208,7 @@ static int batch_flush(struct walk *walk, enum go_page_state state)
 static int batch_add(struct walk *walk, enum go_page_state state, uint64_t start, uint64_t end)
 {
     walk->totals->bytes[state] += end - start;
+    // Spans in use are counted by the ledger; looking at their pages would only cost time.
     if (state == GO_PAGES_ALLOCATED)
         return 0;
     struct batch *batch = &walk->batches[state];
@@ -231,6 +235,7 @@ static int chunk_read(struct walk *walk, uint64_t address, struct go_chunk *ret_
 {
     const struct go_runtime *runtime = walk->runtime;
     uint64_t index = (address - go_table_arena_base(runtime->machine)) / GO_CHUNK_BYTES;
+    // chunkIdx.l1 and l2 (runtime/mpagealloc.go).
     uint64_t first = index / GO_CHUNKS_L2_COUNT, second = index % GO_CHUNKS_L2_COUNT;
     if ((first + 1) * 8 > (uint64_t)runtime->row.fields[GO_HEAP_CHUNKS].size)
         return -EBADMSG;
@@ -239,6 +244,7 @@ static int chunk_read(struct walk *walk, uint64_t address, struct go_chunk *ret_
                               go_field_address(runtime, GO_HEAP_CHUNKS) + first * 8, &table);
     if (error)
         return error;
+    // A range in use has its chunks: without them the list is not what it seemed.
     if (table == 0)
         return -EBADMSG;
     uint64_t chunk = table + second * (uint64_t)runtime->row.fields[GO_CHUNK].size;
@@ -257,6 +263,7 @@ static int chunk_walk(struct walk *walk, uint64_t start, uint64_t end)
 {
     struct go_chunk chunk;
     uint64_t base = start - start % GO_CHUNK_BYTES;
+    // The target may have grown or been swapped out since: the rest still counts.
     if (chunk_read(walk, base, &chunk) != 0) {
         walk->totals->unread_bytes += end - start;
         return 0;
@@ -300,6 +307,7 @@ int go_pages_measure(const struct go_runtime *runtime, struct process *process,
                      const struct page_range *ranges, size_t count, uint64_t deadline_ns,
                      struct go_page_totals *ret_totals)
 {
+    // 1.13 and older keep free spans in trees instead: nothing is measured there.
     if (!go_has(runtime, GO_HEAP_CHUNKS) || !go_has(runtime, GO_CHUNK) ||
         !go_has(runtime, GO_CHUNK_SCAVENGED_BITS))
         return -ENOENT;

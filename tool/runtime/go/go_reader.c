@@ -86,7 +86,7 @@ static int report_figures(const struct go_memstats *stats, bool has_caches,
         {"OtherSys", FIGURE_BYTES, stats->other_sys, 0},
         {"TotalAlloc", FIGURE_BYTES, stats->total_alloc, cache_error},
         {"Mallocs", FIGURE_COUNT, stats->mallocs, cache_error / 8},
-        {"Frees", FIGURE_COUNT, stats->frees, 0},
+        {"Frees", FIGURE_COUNT, stats->frees, cache_error / 8},
         {"NextGC", FIGURE_BYTES, stats->next_gc, 0},
         {"LastGC", FIGURE_NANOSECONDS, stats->last_gc, 0},
         {"NumGC", FIGURE_COUNT, stats->num_gc, 0},
@@ -166,6 +166,7 @@ static int report_ledger(const struct target *target, const struct image *image,
     text_copy(text_of(runtime->found_by), report->method, sizeof report->method);
     struct go_memstats stats;
     go_ledger_compute(runtime, ledger, &stats);
+    // Without allp, or with a span that changed hands, what the caches hold back is an error bound.
     bool has_caches = ledger->caches.count > 0 && ledger->caches.unread_spans == 0;
     error = report_figures(&stats, has_caches, report);
     if (!error)
@@ -220,6 +221,7 @@ static int go_read(const struct target *target, struct runtime_report *ret_repor
         return -ENOENT;
     uint64_t deadline_ns =
         target->budget_ms ? go_now_ns() + (uint64_t)target->budget_ms * 1000000u : 0;
+    // Tables of .bss and of mheap_ may have pages that were never touched: they read as zeros.
     struct go_live_memory live = {target->process, target->mappings};
     struct go_runtime runtime = {
         .memory = go_memory_of_live(&live),

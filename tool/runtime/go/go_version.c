@@ -122,6 +122,7 @@ static int buildinfo_find(const struct image *image, uint64_t *ret_address)
         *ret_address = section->address;
         return 0;
     }
+    // With sections, but without this one, there is none: searching would find a copy in some text.
     if (image->section_count > 0)
         return -ENOENT;
     uint64_t from = 0, address;
@@ -170,6 +171,7 @@ static int read_pointed_version(const struct image *image, struct process *proce
     int error = read_constant(image, process, pointer, string, sizeof string);
     if (error)
         return error;
+    // A Go string: pointer and length.
     if (string[1] == 0 || string[1] > sizeof text)
         return -EBADMSG;
     error = read_constant(image, process, string[0], text, (size_t)string[1]);

@@ -62,12 +62,14 @@ int go_vote(const struct go_targets *targets, const struct go_version_row *row,
     if (!votes)
         return -ENOMEM;
     for (size_t i = 0; i < targets->count; i++) {
+        // Each address is one vote for each field that it may be.
         for (size_t k = 0; k < offset_count; k++) {
             uint64_t base = targets->items[i] - offsets[k];
             if (object_fits(targets, base, last))
                 votes[count++] = (struct go_candidate){base, 1};
         }
     }
+    // Equal bases come side by side, and shrink to one with their number.
     qsort(votes, count, sizeof *votes, compare_bases);
     size_t bases = 0;
     for (size_t i = 0; i < count; i++) {
