@@ -111,6 +111,7 @@ int glibc_bins_walk(const struct glibc_walk *walk, unsigned first, unsigned last
     return result;
 }
 
+// Source: PROTECT_PTR() of malloc.c: the link is xor-ed with its own address, shifted by a page.
 uint64_t glibc_fast_next(const struct glibc_walk *walk, uint64_t address, uint64_t link)
 {
     // Since 2.32 the link is protected by the place it lies at.

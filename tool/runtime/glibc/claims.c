@@ -86,6 +86,8 @@ static int add_memory_of(const struct target *target, const struct runtime_repor
 
 // Where the brk stops being contiguous the arena goes on in mappings: its top and its lists name
 // them.
+// Source: sysmalloc() maps a MiB at the least where brk() fails, and the arena is not contiguous
+// from then on (NONCONTIGUOUS_BIT).
 static int add_outside(const struct target *target, const struct runtime_report *report,
                        const struct glibc_arena *arena, struct glibc_regions *regions)
 {
@@ -166,6 +168,8 @@ static bool search_is_over(const struct search *search)
 }
 
 // Goes along a gap from block to block.
+// Source: sysmalloc_mmap(). Neighbouring blocks share a mapping, since the kernel merges what it
+// maps side by side.
 static int search_gap(struct search *search, const struct page_range *gap)
 {
     struct glibc_memory *memory = search->memory;

@@ -68,6 +68,7 @@ static int window_header(struct window *window, uint64_t address, uint64_t end,
 }
 
 // The end of a heap that has a successor: a chunk of nothing but a header, then one of size 0.
+// Source: sysmalloc() writes it where a heap cannot grow and another one follows.
 static bool is_fencepost(uint64_t size, uint64_t left_bytes)
 {
     return size <= GLIBC_CHUNK_HEADER_BYTES && left_bytes <= 2 * GLIBC_CHUNK_MIN_BYTES;

@@ -7,6 +7,7 @@
 
 enum {
     TRIES = 3,
+    // MINSIZE: systrim() never gives the last chunk away.
     TOP_HEADER_BYTES = 32,
     SIZE_FLAGS = 7,
     // What reading a page costs in a row of them. How much dearer a lonely one is depends on the
