@@ -47,7 +47,7 @@ struct verdict_input {
     const struct host *host;
     int pid;
     size_t thread_count;
-    bool incomplete; // something could not be read
+    bool lacks_rights; // more could be read with more rights
 };
 
 // Cannot fail: with little to go by the verdict is unknown, and says what is missing. What is

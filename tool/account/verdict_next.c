@@ -98,7 +98,7 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
 // Only the right to look, or the runtime itself, can tell more.
 static void next_unknown(const struct verdict_input *input, struct verdict_lines *lines)
 {
-    if (input->incomplete)
+    if (input->lacks_rights)
         verdict_say(lines,
                     "Look again with the rights named under \"could not read\"; ebb doctor says "
                     "what this host allows.");

@@ -8,6 +8,9 @@
 #include "survey/reading.h"
 
 // Without a first account there is nothing to compare the last one with: no use in waiting.
+// Whatever lies there; nothing does in most processes.
+static const uint64_t probe_address = 0x10000;
+
 static bool survey_observes(const struct survey_options *options, const struct survey *survey)
 {
     return options->observe_s > 0 && survey->has_account;
@@ -40,7 +43,7 @@ static void survey_reach_verdict(struct survey *survey)
         .host = &survey->host,
         .pid = survey->pid,
         .thread_count = survey->status.threads,
-        .incomplete = survey->unread_count > 0,
+        .lacks_rights = survey->lacks_rights,
     };
     verdict_reach(&input, &survey->verdict);
 }
@@ -55,6 +58,10 @@ static int survey_read(const struct survey_options *options, struct process *pro
         error = survey_read_memory(options, process, survey);
     if (!error && survey_observes(options, survey))
         error = survey_read_growth(options, process, survey);
+    // Ledgers are read from memory, which takes more rights than smaps: any address will do to ask.
+    uint64_t word;
+    survey->lacks_rights =
+        !survey->has_account || process_peek_u64(process, probe_address, &word) == -EPERM;
     return error ? error : process_check(process);
 }
 

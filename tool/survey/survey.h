@@ -46,6 +46,7 @@ struct survey {
     double taken_s; // CLOCK_MONOTONIC when smaps had been read: the moment that the account is of
     struct account account;
     bool has_account;               // false when smaps was not readable
+    bool lacks_rights;              // more could be read with more rights
     uint64_t rss_bytes;             // of the account, or of status without one
     struct runtime_report *reports; // of runtimes; what images and stacks told is in the account
     size_t report_count;

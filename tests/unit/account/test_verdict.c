@@ -162,7 +162,7 @@ static void test_no_account_is_unknown(void **state)
     struct verdict verdict;
     scene_init(&scene, "Go");
     scene.input.account = NULL;
-    scene.input.incomplete = true;
+    scene.input.lacks_rights = true;
     assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
     assert_true(lines_have(&verdict.next, "ebb doctor"));
 }
