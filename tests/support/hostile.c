@@ -110,7 +110,7 @@ int hostile_survey(struct survey *ret_survey)
                                   .cgroup = &survey.cgroup,
                                   .host = &survey.host,
                                   .pid = 1,
-                                  .incomplete = true};
+                                  .lacks_rights = true};
     verdict_reach(&input, &survey.verdict);
     fill(survey.verdict.headline, sizeof survey.verdict.headline);
     for (size_t i = survey.verdict.next.count; i < VERDICT_LINES_MAX; i++)
