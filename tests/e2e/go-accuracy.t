@@ -73,7 +73,8 @@ def check_once(version, program, state):
     wrong = []
     if own["version"].replace("go", "").split()[0] != before["version"]:
         wrong.append(f"version {before['version']}, the program says {own['version']}")
-    wrong += wrong_settings(before, env)
+    # Once searched for, once as it was kept.
+    wrong += wrong_settings(before, env) + wrong_settings(after, env)
     wrong += [f"{state}, {text}" for text in moved]
     if after["method"] != before["method"] and KEPT not in after["method"]:
         wrong.append(f"found by {before['method']!r}, then by {after['method']!r}")

@@ -15,7 +15,8 @@ struct image;
 struct go_layout {
     struct go_field fields[GO_FIELD_COUNT];
     uint64_t address[GO_OBJECT_VARIABLES]; // as linked; 0: not found
-    uint64_t marks;                        // GO_LAYOUT_*, of images that were searched by code
+    uint64_t knob_entry; // as linked, like the addresses; of images that were searched by code
+    uint64_t marks;      // GO_LAYOUT_*, of images that were searched by code
 };
 enum { GO_LAYOUT_CGO = 1, GO_LAYOUT_RACE = 2 };
 

@@ -9,12 +9,12 @@
 
 #include "runtime/target.h"
 
-enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000 };
+enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000, KNOB_NAME_MAX = 32 };
 
 // The pair (pointer, length) in the file, for images whose words need no relocation. Only without
 // sections is more than the data searched.
 static int pair_in_file(const struct image *image, uint64_t string, uint64_t len,
-                        uint64_t *ret_address)
+                        uint64_t *ret_entry)
 {
     static const char *const sections[] = {".data", ".noptrdata"};
     const uint64_t pair[2] = {string, len};
@@ -27,13 +27,13 @@ static int pair_in_file(const struct image *image, uint64_t string, uint64_t len
     if (error && image->section_count == 0)
         error = image_find_bytes(image, NULL, pair, sizeof pair, 0, &linked);
     if (!error)
-        error = image_read(image, linked + sizeof pair, ret_address, sizeof *ret_address);
+        *ret_entry = linked;
     return error;
 }
 
 // The same in the writable mappings of a relocated image.
 static int pair_in_memory(const struct target *target, const struct image *image, uint64_t string,
-                          uint64_t len, uint64_t *ret_address)
+                          uint64_t len, uint64_t *ret_entry)
 {
     enum { STEP_BYTES = 4096, WORDS = STEP_BYTES / 8 };
     const struct mappings *mappings = target->mappings;
@@ -48,11 +48,11 @@ static int pair_in_memory(const struct target *target, const struct image *image
             if (process_peek(target->process, at, words, sizeof words) != 0)
                 continue;
             for (size_t k = 0; k < WORDS; k++) {
-                uint64_t pair[3];
+                uint64_t pair[2];
                 if (words[k] == string &&
                     process_peek(target->process, at + k * 8, pair, sizeof pair) == 0 &&
                     pair[1] == len) {
-                    *ret_address = pair[2];
+                    *ret_entry = at + k * 8;
                     return 0;
                 }
             }
@@ -61,9 +61,30 @@ static int pair_in_memory(const struct target *target, const struct image *image
     return -ENOENT;
 }
 
+// Name, length and address again, since an entry may come from an earlier reading.
+int go_knob_of_entry(const struct target *target, const struct image *image, const char *name,
+                     uint64_t entry, uint64_t *ret_address)
+{
+    uint64_t words[3];
+    char text[KNOB_NAME_MAX];
+    size_t len = strlen(name);
+    int error = image->bias == 0 ? image_read(image, entry, words, sizeof words)
+                                 : process_peek(target->process, entry, words, sizeof words);
+    if (error)
+        return error;
+    if (len > sizeof text || words[1] != len ||
+        image_read(image, words[0] - image->bias, text, len) != 0 || memcmp(text, name, len) != 0)
+        return -ENOENT;
+    // An int32 of the image, or it was another pair.
+    if (words[2] % 4 != 0 || words[2] < image->low || words[2] >= image->high)
+        return -ENOENT;
+    *ret_address = words[2];
+    return 0;
+}
+
 // The name may stand in other texts too; only dbgvars points to it together with its length.
 int go_knob_find(const struct target *target, const struct image *image, const char *name,
-                 uint64_t *ret_address)
+                 uint64_t *ret_entry)
 {
     size_t len = strlen(name);
     uint64_t from = 0, linked;
@@ -73,13 +94,13 @@ int go_knob_find(const struct target *target, const struct image *image, const c
         if (error)
             return error;
         from = linked + 1;
-        uint64_t address;
-        error = image->bias == 0
-                    ? pair_in_file(image, linked, len, &address)
-                    : pair_in_memory(target, image, linked + image->bias, len, &address);
-        // An int32 of the image, or it was another pair.
-        if (!error && address % 4 == 0 && address >= image->low && address < image->high) {
-            *ret_address = address;
+        uint64_t entry, address;
+        error = image->bias == 0 ? pair_in_file(image, linked, len, &entry)
+                                 : pair_in_memory(target, image, linked + image->bias, len, &entry);
+        if (!error)
+            error = go_knob_of_entry(target, image, name, entry, &address);
+        if (!error) {
+            *ret_entry = entry;
             return 0;
         }
     }
@@ -91,9 +112,15 @@ static int knob_read(const struct target *target, const struct image *image,
                      const struct go_runtime *runtime, const char *name, enum go_field_id id,
                      int32_t *ret_value)
 {
-    uint64_t address = id < GO_FIELD_COUNT ? go_field_address(runtime, id) : 0;
-    if (address == 0) {
-        int error = go_knob_find(target, image, name, &address);
+    uint64_t address = id < GO_FIELD_COUNT ? go_field_address(runtime, id) : 0, entry;
+    bool is_known = address != 0;
+    // What was found of an image before saves a search through all of its constants.
+    if (!is_known && id == GO_DEBUG_MADVDONTNEED && runtime->knob_entry)
+        is_known = go_knob_of_entry(target, image, name, runtime->knob_entry, &address) == 0;
+    if (!is_known) {
+        int error = go_knob_find(target, image, name, &entry);
+        if (!error)
+            error = go_knob_of_entry(target, image, name, entry, &address);
         if (error)
             return error;
     }

@@ -9,11 +9,16 @@
 struct target;
 struct image;
 
-// Finds a variable of GODEBUG without symbols or offsets: runtime.dbgvars holds the name's pointer
-// and length, and then the variable's address. 0 and the run-time address of an int32; -ENOENT;
-// -errno.
+// Finds a variable of GODEBUG without symbols or offsets: an entry of runtime.dbgvars holds the
+// name's pointer and length, and then the variable's address. 0 and the entry's run-time address;
+// -ENOENT; -errno. Cost: a pass over the image's constants.
 int go_knob_find(const struct target *target, const struct image *image, const char *name,
-                 uint64_t *ret_address);
+                 uint64_t *ret_entry);
+
+// What an entry leads to: the run-time address of an int32. -ENOENT when it is no entry of this
+// name; -errno.
+int go_knob_of_entry(const struct target *target, const struct image *image, const char *name,
+                     uint64_t entry, uint64_t *ret_address);
 
 // Adds GODEBUG's madvdontneed and harddecommit, GOGC and GOMEMLIMIT to the report, and the facts
 // that follow. `ledger` may be NULL when it could not be read: the environment then has to do. 0 or

@@ -9,6 +9,7 @@
 
 #include "runtime/go/go_cache.h"
 #include "runtime/go/go_dwarf.h"
+#include "runtime/go/go_knobs.h"
 #include "runtime/go/go_module.h"
 #include "runtime/go/go_vote.h"
 #include "runtime/target.h"
@@ -291,6 +292,7 @@ static bool recall(const struct image *image, const struct go_limits *limits,
         memset(runtime->address, 0, sizeof runtime->address);
         return false;
     }
+    runtime->knob_entry = layout.knob_entry ? layout.knob_entry + image->bias : 0;
     if (image->is_main)
         runtime->has_cgo = layout.marks & GO_LAYOUT_CGO;
     runtime->version.race |= (layout.marks & GO_LAYOUT_RACE) != 0;
@@ -299,7 +301,8 @@ static bool recall(const struct image *image, const struct go_limits *limits,
 }
 
 // Only what is complete and proven is worth keeping: an entry stands for as long as the image.
-static void remember(const struct image *image, const struct go_runtime *runtime)
+static void remember(const struct target *target, const struct image *image,
+                     const struct go_runtime *runtime)
 {
     struct go_cache_key key;
     struct go_layout layout = {0};
@@ -318,6 +321,10 @@ static void remember(const struct image *image, const struct go_runtime *runtime
     }
     layout.marks =
         (runtime->has_cgo ? GO_LAYOUT_CGO : 0) | (runtime->version.race ? GO_LAYOUT_RACE : 0);
+    // The settings' own search is as long; 1.11 has no such knob.
+    uint64_t entry;
+    if (go_knob_find(target, image, "madvdontneed", &entry) == 0)
+        layout.knob_entry = entry - image->bias;
     // A convenience: failing to write it changes nothing.
     go_cache_save(&key, &layout);
 }
@@ -345,7 +352,7 @@ static const char *locate_by_table(const struct target *target, const struct ima
         return "Go's function table was not found";
     const char *reason = go_locate_verify(runtime, limits);
     if (!reason)
-        remember(image, runtime);
+        remember(target, image, runtime);
     return reason;
 }
 

@@ -19,7 +19,9 @@ struct go_runtime {
     struct go_version_row row;             // offsets, from the table or from the image's DWARF
     uint64_t address[GO_OBJECT_VARIABLES]; // run-time addresses; 0: not found
     const char *found_by;                  // static text: how the addresses were found
-    bool has_cgo;                          // other code may map memory beside Go's runtime
+    uint64_t
+        knob_entry; // run-time address of madvdontneed's entry in dbgvars; 0: to be searched for
+    bool has_cgo;   // other code may map memory beside Go's runtime
 };
 
 // Does this version have the field?
