@@ -293,6 +293,28 @@ static void test_identities(void **state)
     assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
 }
 
+// Up to 1.15 the heap has two parts, and a stripped image tells GOGC by the goal alone.
+static void test_old_heap(void **state)
+{
+    (void)state;
+    static struct world world;
+    world_init(&world, 15);
+    struct go_ledger ledger;
+    memset(&ledger, 0, sizeof ledger);
+    ledger.values[GO_MEMSTATS_HEAP_SYS] = 64 * MIB;
+    ledger.values[GO_MEMSTATS_HEAP_IDLE] = 40 * MIB;
+    ledger.values[GO_MEMSTATS_HEAP_INUSE] = 24 * MIB;
+    ledger.values[GO_MEMSTATS_NEXT_GC] = UINT64_MAX;
+    assert_null(go_check_ledger(&world.runtime, &ledger, &limits));
+    world.runtime.address[GO_OBJECT_GCPERCENT] = BASE;
+    ledger.values[GO_GCPERCENT] = 100;
+    assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
+    ledger.values[GO_GCPERCENT] = UINT32_MAX;
+    assert_null(go_check_ledger(&world.runtime, &ledger, &limits));
+    ledger.values[GO_MEMSTATS_HEAP_IDLE] = 42 * MIB;
+    assert_non_null(go_check_ledger(&world.runtime, &ledger, &limits));
+}
+
 // A goal of all ones in memory looks like a GOGC that is off, and what is around it like a pacer.
 static void test_controller_by_its_minimum(void **state)
 {
@@ -344,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_shifted_memstats_is_refused),
         cmocka_unit_test(test_impossible_memstats_is_refused),
         cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_old_heap),
         cmocka_unit_test(test_controller_by_its_minimum),
         cmocka_unit_test(test_unreadable_memory_is_an_error),
     };

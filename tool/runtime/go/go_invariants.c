@@ -91,9 +91,16 @@ static const char *check_shards_of_controller(const struct go_runtime *runtime,
     return NULL;
 }
 
+// The heap's sizes and objects, by whatever second account the version keeps of them.
 static const char *check_shards(const struct go_runtime *runtime, const struct go_ledger *ledger,
                                 const struct go_memstats *stats)
 {
+    const uint64_t *values = ledger->values;
+    // Up to 1.15 memstats has both parts of the heap, and there are no shards.
+    if (go_has(runtime, GO_MEMSTATS_HEAP_IDLE) &&
+        !nearly_equal(values[GO_MEMSTATS_HEAP_SYS],
+                      values[GO_MEMSTATS_HEAP_INUSE] + values[GO_MEMSTATS_HEAP_IDLE]))
+        return "heap_sys is not the sum of its parts";
     if (!go_has(runtime, GO_DELTA))
         return NULL;
     return go_has(runtime, GO_CONTROLLER_MAPPED_READY)
