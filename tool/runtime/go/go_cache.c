@@ -157,6 +157,7 @@ int go_cache_load(const struct go_cache_key *key, struct go_layout *ret_layout)
     struct entry entry;
     ssize_t got = read(fd, &entry, sizeof entry);
     close(fd);
+    // Shorter or longer: written by another version of this file.
     if (got != (ssize_t)sizeof entry || !entry_is_ours(&entry, key))
         return -ENOENT;
     *ret_layout = entry.layout;
@@ -190,6 +191,7 @@ int go_cache_save(const struct go_cache_key *key, const struct go_layout *layout
     entry.layout = *layout;
     entry.sum = add_sum(SUM_START, &entry, offsetof(struct entry, sum));
     char temporary[sizeof key->name + 32];
+    // One name for each process: two that write at once do not meet.
     snprintf(temporary, sizeof temporary, "%s.%ld", key->name, (long)getpid());
     int error = write_entry(directory, temporary, &entry);
     if (!error && renameat(directory, temporary, directory, key->name) != 0)

@@ -97,7 +97,7 @@ static int add_arm64(struct go_targets *targets, uint64_t address, const uint8_t
         if ((word & 0x9f000000u) == 0x90000000u) {
             uint64_t low = (word >> 29) & 3, high = (word >> 5) & 0x7ffff;
             uint64_t offset = (high << 2 | low) << 12;
-            // 33 bits with sign.
+            // 21 bits of pages are 33 bits of address, with a sign.
             if (offset & (UINT64_C(1) << 32))
                 offset |= ~UINT64_C(0) << 33;
             pages[word & 31] = ((address + i) & ~UINT64_C(4095)) + offset;

@@ -231,6 +231,7 @@ static struct go_field find_field(struct walk *walk, enum go_field_id id)
         Dwarf_Die type = walk->types[object];
         uint64_t offset;
         Dwarf_Word size;
+        // The first name that fits: later ones are what older versions called it.
         if (follow_path(&type, path, &offset) && dwarf_aggregate_size(&type, &size) == 0 &&
             offset <= INT32_MAX && size <= INT32_MAX)
             return (struct go_field){(int32_t)offset, (int32_t)size};
@@ -245,6 +246,7 @@ int go_dwarf_walk(int fd, struct go_layout *ret_layout)
     struct go_layout layout = {0};
     struct walk walk = {.layout = &layout};
     elf_version(EV_CURRENT);
+    // Compressed sections (.zdebug of Go up to 1.18 as well) are unpacked by libdw.
     walk.dwarf = dwarf_begin(fd, DWARF_C_READ);
     if (!walk.dwarf)
         return -ENOENT;

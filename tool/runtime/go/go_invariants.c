@@ -77,6 +77,7 @@ static const char *check_shards_of_controller(const struct go_runtime *runtime,
                                               const struct go_memstats *stats)
 {
     const uint64_t *values = ledger->values;
+    // The pacer counts with atomics of its own; a wrong base cannot agree in all of these.
     uint64_t in_use = values[GO_CONTROLLER_HEAP_IN_USE];
     if (!nearly_equal(in_use, ledger->delta.in_heap))
         return "heapInUse is not what the shards sum up to";
@@ -128,6 +129,7 @@ static const char *check_goal(const struct go_runtime *runtime, const struct go_
         // A stripped image tells gcpercent of 1.16 and older by nothing else.
         if (go_field_address(runtime, pairs[i].percent) && is_off != (goal == UINT64_MAX))
             return "the collector's goal does not fit GOGC";
+        // 1.16 and older have no heapMarked in the table: 0 then.
         if (goal == 0 || goal < values[GO_CONTROLLER_HEAP_MARKED])
             return "the collector's goal is below what is alive";
     }
@@ -145,6 +147,7 @@ static bool pauses_fit(const struct go_ledger *ledger, const uint64_t words[PAUS
 {
     const uint64_t *pauses = words + 1, *ends = words + 1 + PAUSES;
     uint64_t cycles = ledger->values[GO_MEMSTATS_NUMGC], sum = 0;
+    // Nothing has been paused for yet.
     if (cycles == 0)
         return words[0] == 0 && ledger->values[GO_MEMSTATS_GC_CPU_FRACTION] == 0;
     for (unsigned i = 0; i < PAUSES; i++) {

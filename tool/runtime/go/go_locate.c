@@ -21,9 +21,11 @@ enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10, VERIFY_TRIES = 5 };
 static const char *const code_functions[] = {
     "crosscall2",
     "runtime.racefuncenter",
+    // They name most fields of memstats one after another.
     "runtime.readmemstats_m",
     "runtime.updatememstats",
     "runtime.ReadMemStats",
+    // They get mheap_ as an argument: its callers, and what fills it, mention the variable.
     "runtime.(*mheap).init",
     "runtime.(*mheap).alloc",
     "runtime.(*mheap).alloc_m",
@@ -42,6 +44,7 @@ static const char *const code_functions[] = {
     "runtime.persistentalloc1",
     "runtime.newBucket",
     "runtime.stkbucket",
+    // The end of a cycle writes pauses and times; closures have changed their numbers.
     "runtime.gcMarkTermination",
     "runtime.gcMarkTermination.func1",
     "runtime.gcMarkTermination.func2",
@@ -51,6 +54,7 @@ static const char *const code_functions[] = {
     "runtime.gcMark",
     "runtime.gcPaceScavenger",
     "runtime.gcPaceSweeper",
+    // The pacer: free functions up to 1.16, methods of gcController since.
     "runtime.gcSetTriggerRatio",
     "runtime.gcControllerCommit",
     "runtime.(*gcControllerState).init",
@@ -65,6 +69,7 @@ static const char *const code_functions[] = {
     "runtime.sweepone",
     "runtime.(*sweepLocked).sweep",
     "runtime.(*mspan).sweep",
+    // These go over allp.
     "runtime.procresize",
     "runtime.schedinit",
     "runtime.gcStart",
@@ -76,6 +81,7 @@ static const char *const code_functions[] = {
     "runtime.setGCPercent.func1",
     "runtime/debug.setGCPercent.func1",
     "runtime.readGOGC",
+    // Caches and centrals, and with them mheap_ again.
     "runtime.mallocinit",
     "runtime.mallocgc",
     "runtime.mcache.nextSample",
@@ -95,6 +101,7 @@ static const char *const code_functions[] = {
     "runtime.cachestats",
     "runtime.forEachP",
     "runtime.forEachPInternal",
+    // What the scavenger and the monitor compare of the heap.
     "runtime.(*scavengerState).init",
     "runtime.bgscavenge",
     "runtime.(*pageAlloc).scavengeOne",

@@ -127,6 +127,7 @@ static int ranges_in_mapping(const struct go_runtime *runtime, uint64_t map,
     for (uint64_t at = mapping->start - mapping->start % GO_ARENA_BYTES; at < mapping->end;
          at += GO_ARENA_BYTES) {
         uint64_t index = (at - base) / GO_ARENA_BYTES, arena;
+        // A map from addresses: what lies beyond it, or where it has nothing, is not Go's.
         if (index >= GO_ARENAS_L2_COUNT || ++*lookups > ARENA_LOOKUPS_MAX)
             return 0;
         if (go_memory_u64(&runtime->memory, map + index * 8, &arena) != 0 || arena == 0)
@@ -187,7 +188,7 @@ struct walk {
     struct process *process;
     struct go_page_totals *totals;
     struct go_window *chunks;
-    uint64_t page_bytes; // of the kernel
+    uint64_t page_bytes; // of the kernel: 4 KiB to 64 KiB, so more or less than one of Go
     struct batch batches[GO_PAGE_STATES];
 };
 

@@ -17,6 +17,7 @@ const char *const go_object_names[GO_OBJECT_COUNT] = {
 };
 
 const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
+    // runtime/mstats.go, type mstats.
     [GO_MEMSTATS_ALLOC] = {GO_OBJECT_MEMSTATS, "alloc"},
     [GO_MEMSTATS_TOTAL_ALLOC] = {GO_OBJECT_MEMSTATS, "total_alloc"},
     [GO_MEMSTATS_SYS] = {GO_OBJECT_MEMSTATS, "sys"},
@@ -47,6 +48,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_MEMSTATS_HEAP_LIVE] = {GO_OBJECT_MEMSTATS, "heap_live"},
     [GO_MEMSTATS_TINYALLOCS] = {GO_OBJECT_MEMSTATS, "tinyallocs"},
     [GO_MEMSTATS_BY_SIZE] = {GO_OBJECT_MEMSTATS, "by_size"},
+    // runtime/mstats.go, type heapStatsDelta.
     [GO_DELTA] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[]"},
     [GO_DELTA_COMMITTED] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[].committed"},
     [GO_DELTA_RELEASED] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[].released"},
@@ -61,6 +63,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_DELTA_LARGE_FREE] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[].largeFree"},
     [GO_DELTA_LARGE_FREE_COUNT] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[].largeFreeCount"},
     [GO_DELTA_SMALL_FREE_COUNT] = {GO_OBJECT_MEMSTATS, "heapStats.stats.[].smallFreeCount"},
+    // runtime/mgcpacer.go, type gcControllerState; atomics keep their value at their own offset.
     [GO_CONTROLLER_HEAP_IN_USE] = {GO_OBJECT_CONTROLLER, "heapInUse"},
     [GO_CONTROLLER_HEAP_FREE] = {GO_OBJECT_CONTROLLER, "heapFree"},
     [GO_CONTROLLER_HEAP_RELEASED] = {GO_OBJECT_CONTROLLER, "heapReleased"},
@@ -76,6 +79,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_CONTROLLER_TOTAL_ALLOC] = {GO_OBJECT_CONTROLLER, "totalAlloc"},
     [GO_CONTROLLER_TOTAL_FREE] = {GO_OBJECT_CONTROLLER, "totalFree"},
     [GO_CONTROLLER_MAPPED_READY] = {GO_OBJECT_CONTROLLER, "mappedReady"},
+    // runtime/mheap.go, type mheap; its pages are a pageAlloc (runtime/mpagealloc.go).
     [GO_HEAP_SPAN_INUSE] = {GO_OBJECT_HEAP, "spanalloc.inuse"},
     [GO_HEAP_CACHE_INUSE] = {GO_OBJECT_HEAP, "cachealloc.inuse"},
     [GO_HEAP_ALLSPANS] = {GO_OBJECT_HEAP, "allspans"},
@@ -97,6 +101,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_DEBUG_GCTRACE] = {GO_OBJECT_DEBUG, "gctrace"},
     [GO_GCPERCENT] = {GO_OBJECT_GCPERCENT, ""},
     [GO_ALLP] = {GO_OBJECT_ALLP, ""},
+    // runtime/mheap.go, type mspan; its state is in a wrapper since 1.14.
     [GO_SPAN] = {GO_OBJECT_SPAN, ""},
     [GO_SPAN_START_ADDR] = {GO_OBJECT_SPAN, "startAddr"},
     [GO_SPAN_NPAGES] = {GO_OBJECT_SPAN, "npages"},
@@ -112,6 +117,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_SPAN_SCAVENGED] = {GO_OBJECT_SPAN, "scavenged"},
     [GO_SPAN_NEEDZERO] = {GO_OBJECT_SPAN, "needzero"},
     [GO_P_MCACHE] = {GO_OBJECT_P, "mcache"},
+    // runtime/mcache.go, type mcache.
     [GO_CACHE] = {GO_OBJECT_CACHE, ""},
     [GO_CACHE_ALLOC] = {GO_OBJECT_CACHE, "alloc"},
     [GO_CACHE_TINY_ALLOCS] = {GO_OBJECT_CACHE, "tinyAllocs local_tinyallocs"},

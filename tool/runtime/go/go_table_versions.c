@@ -25,6 +25,8 @@ static const struct go_size_classes classes_68 = {
               6528,  6784,  6912,  8192,  9472,  9728,  10240, 10880, 12288, 13568, 14336, 16384,
               18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768}};
 
+// A row is added only with a binary or the source at hand: a version that is not listed is read by
+// its debug information, or refused.
 static const struct version {
     uint16_t minor;
     enum go_proven proven;
@@ -75,6 +77,7 @@ int go_table_find(unsigned minor, struct go_version_row *ret_row)
         ret_row->from = version->from;
         ret_row->proven = version->proven;
         ret_row->classes = version->classes;
+        // A copy, so that a reader with debug information can fill in a row of the same shape.
         for (unsigned id = 0; id < GO_FIELD_COUNT; id++) {
             ret_row->fields[id] = field_at((enum go_field_id)id, minor);
         }
