@@ -70,6 +70,18 @@ if os.fork() == 0:
     os._exit(0)
 """ + WAIT
 
+# As numpy does with each large array: advice for a part of a block splits its mapping.
+SPLIT = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+for i in range(8):
+    block = libc.malloc(8 << 20)
+    ctypes.memset(block, 1, 8 << 20)
+    skipped = 4096 - block % 4096
+    libc.madvise(ctypes.c_void_p(block + skipped), ctypes.c_size_t((8 << 20) - skipped), 14)
+""" + WAIT
+
 # Texts by which programs are told apart, in one that has none of them.
 FAKE_C = r"""
 #include <stdio.h>
@@ -213,6 +225,13 @@ def check_changing():
         os.kill(target.pid, signal.SIGSTOP)
         wrong, _ = problems(target.pid)
         tap.report(not wrong, "a stopped target", "\n".join(wrong))
+    with python(SPLIT) as target:
+        wrong, said = problems(target.pid)
+        in_use = sum(row["bytes"] for row in said.get("account", []) if row["row"] == "in_use")
+        if runtime_of(said, "glibc") and in_use < 64 << 20:
+            wrong.append(f"{in_use} bytes in use: {said['unread']}")
+        tap.report(not wrong, "blocks that advice has split into several mappings",
+                   "\n".join(wrong))
     with python(FORKED) as target:
         wrong, said = problems(target.pid)
         traps = " ".join(said["verdict"]["traps"])

@@ -66,14 +66,24 @@ static struct growth_line growth_line_fit(const struct growth_sample *samples, s
     return line;
 }
 
-// A rise counts when it is beyond twice its error (of a line through noise about one in forty is),
-// and large enough to matter: a percent of the figure or a mebibyte over the observed time,
-// whichever is more.
-static bool growth_line_rises(const struct growth_line *line, double first_bytes)
+// Student's t, one in forty on the upper side, by degrees of freedom: a spread that few samples
+// tell is itself uncertain. Two samples tell none: there only the size of the rise decides.
+static double growth_errors_wanted(size_t count)
+{
+    static const double quantiles[] = {0,    12.71, 4.30, 3.18, 2.78, 2.57, 2.45,
+                                       2.36, 2.31,  2.26, 2.23, 2.20, 2.18, 2.16};
+    size_t freedom = count - 2, known = sizeof quantiles / sizeof quantiles[0];
+    return freedom < known ? quantiles[freedom] : 2.1;
+}
+
+// A rise counts when it is beyond its error (of a line through noise about one in forty is), and
+// large enough to matter: a percent of the figure or a mebibyte over the observed time, whichever
+// is more.
+static bool growth_line_rises(const struct growth_line *line, size_t count, double first_bytes)
 {
     double least_change = first_bytes * least_rise_share;
     least_change = least_change > least_rise_bytes ? least_change : least_rise_bytes;
-    return line->slope_bytes_per_s > 2 * line->slope_error_bytes_per_s &&
+    return line->slope_bytes_per_s > growth_errors_wanted(count) * line->slope_error_bytes_per_s &&
            (double)line->change_bytes >= least_change;
 }
 
@@ -111,8 +121,9 @@ int growth_fit(const struct growth_sample *samples, size_t count, struct growth 
     };
     growth.has_busy = growth_fit_rows(samples, count, &growth);
     double wanted = busy_share * (double)growth.effective.change_bytes;
-    growth.is_growing = growth_line_rises(&growth.effective, (double)samples[0].effective_bytes) &&
-                        (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
+    growth.is_growing =
+        growth_line_rises(&growth.effective, count, (double)samples[0].effective_bytes) &&
+        (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
     *ret_growth = growth;
     return 0;
 }

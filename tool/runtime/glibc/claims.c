@@ -203,9 +203,21 @@ static int search_gap(struct search *search, const struct page_range *gap)
     return 0;
 }
 
+// A block may go on in the mappings behind it: madvise() on a part of it (huge pages, no dump, no
+// fork) makes the kernel split its mapping.
+static uint64_t run_end(const struct mappings *mappings, size_t index)
+{
+    uint64_t end = mappings->items[index].end;
+    while (++index < mappings->count && mappings->items[index].start == end &&
+           is_heap_like(&mappings->items[index]))
+        end = mappings->items[index].end;
+    return end;
+}
+
 static int search_mappings(struct search *search)
 {
     const struct mappings *mappings = search->target->mappings;
+    uint64_t at = 0, end = 0;
     for (size_t i = 0; i < mappings->count && !search_is_over(search); i++) {
         const struct mapping *mapping = &mappings->items[i];
         // A block's header is in memory, unless it was swapped out: nothing to find where nothing
@@ -213,8 +225,14 @@ static int search_mappings(struct search *search)
         if (!is_heap_like(mapping) || (mappings->has_sizes && mapping->rss_kib == 0))
             continue;
         struct page_range gap;
-        uint64_t at = mapping->start;
-        while (next_gap(search->target, search->report, at, mapping->end, &gap)) {
+        // A run is gone along once, however many mappings it has; but each may begin with a block.
+        if (end < mapping->end)
+            end = run_end(mappings, i);
+        if (!search->every_page || at < mapping->start)
+            at = mapping->start;
+        // Where a gap starts decides: one of the next mapping is met there.
+        while (next_gap(search->target, search->report, at, end, &gap) &&
+               gap.start < mapping->end) {
             int error = 0;
             if (gap.end - gap.start <= search->gap_max_bytes)
                 error = search_gap(search, &gap);
