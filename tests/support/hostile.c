@@ -110,6 +110,7 @@ int hostile_survey(struct survey *ret_survey)
                                   .cgroup = &survey.cgroup,
                                   .host = &survey.host,
                                   .pid = 1,
+                                  .is_live = true,
                                   .lacks_rights = true};
     verdict_reach(&input, &survey.verdict);
     fill(survey.verdict.headline, sizeof survey.verdict.headline);

@@ -46,6 +46,10 @@ struct verdict_input {
     const struct cgroup *cgroup; // version 0 when there is none
     const struct host *host;
     int pid;
+    // What names the process on ebb's command line ("4121", "--proc-root DIR 2"); NULL: its pid.
+    const char *operand;
+    // The pid is one of this namespace, so that other tools may be given it.
+    bool is_live;
     size_t thread_count;
     bool lacks_rights; // more could be read with more rights
 };

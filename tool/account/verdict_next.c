@@ -69,6 +69,17 @@ static void next_fragmented(const struct verdict_input *input, struct verdict_li
                     "(jemalloc, mimalloc).");
 }
 
+// The same question over time, typed for this very process: a pid of another tree means somebody
+// else here.
+static void next_watch(const struct verdict_input *input, const char *why, const char *time,
+                       struct verdict_lines *lines)
+{
+    if (input->operand)
+        verdict_say(lines, "%s ebb explain --for %s %s", why, time, input->operand);
+    else
+        verdict_say(lines, "%s ebb explain --for %s %d", why, time, input->pid);
+}
+
 // How to find where memory comes from, in this runtime: with what is there already before what must
 // be switched on at the next start.
 static void next_profile(const struct verdict_input *input, struct verdict_lines *lines)
@@ -76,7 +87,7 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
     if (verdict_find_runtime(input, "Go"))
         verdict_say(lines, "Where from: go tool pprof -inuse_space of two heap profiles "
                            "(/debug/pprof/heap), with -base the earlier one.");
-    else if (verdict_find_runtime(input, "JVM"))
+    else if (verdict_find_runtime(input, "JVM") && input->is_live)
         verdict_say(lines, "Where from: jcmd %d GC.class_histogram, twice.", input->pid);
     else if (verdict_find_runtime(input, "V8"))
         verdict_say(lines,
@@ -88,11 +99,13 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
     else if (verdict_find_runtime(input, "jemalloc"))
         verdict_say(lines,
                     "Where from: MALLOC_CONF=prof:true (a build with profiling) and jeprof.");
-    else
+    else if (input->is_live)
         verdict_say(lines,
                     "Where from: heaptrack -p %d (it stops and changes the target), or a heap "
                     "profile from the next start on.",
                     input->pid);
+    else
+        verdict_say(lines, "Where from: a heap profile from the next start on.");
 }
 
 // Only the right to look, or the runtime itself, can tell more.
@@ -102,7 +115,7 @@ static void next_unknown(const struct verdict_input *input, struct verdict_lines
         verdict_say(lines,
                     "Look again with the rights named under \"could not read\"; ebb doctor says "
                     "what this host allows.");
-    if (verdict_find_runtime(input, "JVM"))
+    if (verdict_find_runtime(input, "JVM") && input->is_live)
         verdict_say(lines,
                     "jcmd %d GC.heap_info tells what the heap holds; VM.native_memory (started "
                     "with -XX:NativeMemoryTracking=summary) tells the rest.",
@@ -123,14 +136,13 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
         next_fragmented(input, lines);
         break;
     case VERDICT_GROWING:
-        verdict_say(lines,
-                    "A warm-up or a cache that fills up looks the same: ebb explain --for 600s %d",
-                    input->pid);
+        next_watch(input, "A warm-up or a cache that fills up looks the same:", "600s", lines);
         next_profile(input, lines);
         break;
     case VERDICT_IN_USE:
         if (input->growth)
-            next_profile(input, lines);
+            next_watch(input, "It did not grow while it was observed. Over a longer time:", "600s",
+                       lines);
         break;
     case VERDICT_FILES:
         verdict_say(lines,
@@ -143,5 +155,5 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
     }
     // One reading cannot tell: the most useful next step after every verdict but growth itself.
     if (!input->growth && input->account)
-        verdict_say(lines, "Does it grow? ebb explain --for 60s %d", input->pid);
+        next_watch(input, "Does it grow?", "60s", lines);
 }

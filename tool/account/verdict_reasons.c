@@ -7,47 +7,62 @@
 #include <string.h>
 
 #include "account/verdict_text.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/units.h"
 
-// "Go says HeapReleased 2.03 GiB; the account has 2.02 GiB of Go as lazily freed." Nothing where
-// the ledger lacks the figure. Neither of the two is a part of the other: a ledger counts memory
-// that is not resident, and the kernel's pages may hold what the ledger books elsewhere.
-static void reason_compare(const struct verdict_input *input, const struct runtime_report *report,
-                           const char *figure_name, enum account_row row,
-                           struct verdict_lines *lines)
+// A figure of a ledger as its users know it, and what has to be taken off or put on so that it
+// means the same as a row: HeapIdle counts what is released too, uordblks leaves out mapped blocks.
+struct ledger_figure {
+    const char *runtime;
+    enum verdict_code code;
+    enum account_row row;
+    const char *name, *minus, *plus; // minus, plus: further figures, or NULL
+    const char *shown;               // how the sum is written
+};
+
+static const struct ledger_figure ledger_figures[] = {
+    {"Go", VERDICT_LAZY, ROW_LAZY, "HeapReleased", NULL, NULL, "HeapReleased"},
+    {"Go", VERDICT_IN_USE, ROW_IN_USE, "HeapAlloc", NULL, NULL, "HeapAlloc"},
+    {"Go", VERDICT_KEPT, ROW_KEPT, "HeapIdle", "HeapReleased", NULL, "HeapIdle - HeapReleased"},
+    {"Go", VERDICT_FRAGMENTED, ROW_SLACK, "HeapInuse", "HeapAlloc", NULL, "HeapInuse - HeapAlloc"},
+    {"glibc", VERDICT_IN_USE, ROW_IN_USE, "uordblks", NULL, "hblkhd", "uordblks + hblkhd"},
+    {"glibc", VERDICT_KEPT, ROW_KEPT, "fordblks", NULL, NULL, "fordblks (pages that are gone too)"},
+    {"glibc", VERDICT_FRAGMENTED, ROW_SLACK, "fordblks", NULL, NULL,
+     "fordblks (whole free pages too)"},
+};
+
+// The value of a figure; 0 where the ledger lacks it or none is asked for.
+static uint64_t ledger_value(const struct runtime_report *report, const char *name)
 {
-    const struct runtime_figure *figure = report_figure(report, figure_name);
-    if (!figure)
-        return;
-    char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
-    units_format_bytes(figure->value, claimed, sizeof claimed);
-    units_format_bytes(account_runtime_bytes(input->account, report->name, row), measured,
-                       sizeof measured);
-    verdict_say(lines, "%s says %s %s; the account has %s of %s in memory as %s.", report->name,
-                figure_name, claimed, measured, report->name, account_row_title(row));
+    const struct runtime_figure *figure = name ? report_figure(report, name) : NULL;
+    return figure ? figure->value : 0;
 }
 
 // The figure that people know from their dashboards, beside the row that it becomes here. Only
 // runtimes with a ledger that is read from outside have one.
+static void reason_ledger(const struct verdict_input *input, const struct ledger_figure *known,
+                          struct verdict_lines *lines)
+{
+    const struct runtime_report *report = verdict_find_runtime(input, known->runtime);
+    if (!report || !report_figure(report, known->name))
+        return;
+    uint64_t value = ledger_value(report, known->name) + ledger_value(report, known->plus);
+    value -= number_least(value, ledger_value(report, known->minus));
+    char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
+    units_format_bytes(value, claimed, sizeof claimed);
+    units_format_bytes(account_runtime_bytes(input->account, report->name, known->row), measured,
+                       sizeof measured);
+    verdict_say(lines, "%s says %s %s; the account has %s of %s in memory as %s.", report->name,
+                known->shown, claimed, measured, report->name, account_row_title(known->row));
+}
+
 static void reason_ledgers(const struct verdict_input *input, enum verdict_code code,
                            struct verdict_lines *lines)
 {
-    const struct runtime_report *go = verdict_find_runtime(input, "Go");
-    const struct runtime_report *glibc = verdict_find_runtime(input, "glibc");
-    if (go && code == VERDICT_LAZY)
-        reason_compare(input, go, "HeapReleased", ROW_LAZY, lines);
-    if (go && code == VERDICT_IN_USE)
-        reason_compare(input, go, "HeapAlloc", ROW_IN_USE, lines);
-    if (go && code == VERDICT_KEPT)
-        reason_compare(input, go, "HeapIdle", ROW_KEPT, lines);
-    if (go && code == VERDICT_FRAGMENTED)
-        reason_compare(input, go, "HeapInuse", ROW_SLACK, lines);
-    if (glibc && (code == VERDICT_KEPT || code == VERDICT_FRAGMENTED))
-        reason_compare(input, glibc, "fordblks", code == VERDICT_KEPT ? ROW_KEPT : ROW_SLACK,
-                       lines);
-    if (glibc && code == VERDICT_IN_USE)
-        reason_compare(input, glibc, "uordblks", ROW_IN_USE, lines);
+    for (size_t i = 0; i < sizeof ledger_figures / sizeof ledger_figures[0]; i++)
+        if (ledger_figures[i].code == code)
+            reason_ledger(input, &ledger_figures[i], lines);
 }
 
 // The nearest whole number that the type holds: a change of gigabytes within nanoseconds, as only a

@@ -31,6 +31,9 @@ int survey_add_unread(struct survey *survey, const char *what, const char *needs
 
 const char *survey_needs(int error)
 {
+    // Root may lack the right too: in a user namespace, or where a security module says no.
+    if ((error == -EACCES || error == -EPERM) && geteuid() == 0)
+        return "a right that root lacks here: a security module or another namespace denies it";
     if (error == -EACCES || error == -EPERM)
         return "the right to read it: run ebb as root, or as the process's user";
     if (error == -ENOENT || error == -ENOSYS)

@@ -134,6 +134,13 @@ static void limits_read(struct process *process, struct memory_reading *reading)
     buffer_free(&file);
 }
 
+// Runtimes' structures are known with 8-byte pointers.
+static bool is_32bit(const struct images *images)
+{
+    const struct image *program = images_main(images);
+    return program && !program->is_64bit;
+}
+
 // Readings that help but are not required: without images no runtime is found, without environment
 // some settings are not known, without threads their stacks are unexplained. Each failure is said
 // once. Only running out of memory fails.
@@ -147,6 +154,9 @@ static int reading_take_helpers(struct process *process, struct survey *survey,
     if (skipped > 0)
         error = survey_add_unread(survey, "some of the mapped ELF files",
                                   "the right to read them as they are mapped: run ebb as root");
+    if (!error && is_32bit(&reading->images))
+        error = survey_add_unread(survey, "the runtimes of a 32-bit program",
+                                  "nothing in this version: they are read in 64-bit ones only");
     if (error)
         return error;
     // An environment that is too long is taken as far as it was read.

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "survey/reading.h"
 
 // Without a first account there is nothing to compare the last one with: no use in waiting.
+enum { OPERAND_MAX = 320 };
+
 // Whatever lies there; nothing does in most processes.
 static const uint64_t probe_address = 0x10000;
 
@@ -32,8 +36,12 @@ static int survey_read_growth(const struct survey_options *options, struct proce
     return 0;
 }
 
-static void survey_reach_verdict(struct survey *survey)
+// The advice names commands to type, so it has to say the tree that this pid is one of.
+static void survey_reach_verdict(const struct survey_options *options, struct survey *survey)
 {
+    bool is_live = strcmp(options->proc_root, "/proc") == 0;
+    char operand[OPERAND_MAX];
+    text_format(operand, sizeof operand, "--proc-root %s %d", options->proc_root, survey->pid);
     struct verdict_input input = {
         .account = survey->has_account ? &survey->account : NULL,
         .reports = survey->reports,
@@ -42,6 +50,8 @@ static void survey_reach_verdict(struct survey *survey)
         .cgroup = &survey->cgroup,
         .host = &survey->host,
         .pid = survey->pid,
+        .operand = is_live ? NULL : operand,
+        .is_live = is_live,
         .thread_count = survey->status.threads,
         .lacks_rights = survey->lacks_rights,
     };
@@ -79,7 +89,7 @@ static int survey_try(const struct survey_options *options, int pid, struct surv
         survey_free(&survey);
         return error;
     }
-    survey_reach_verdict(&survey);
+    survey_reach_verdict(options, &survey);
     *ret_survey = survey;
     return 0;
 }

@@ -37,6 +37,7 @@ static void scene_init(struct scene *scene, const char *runtime)
                                           .cgroup = &scene->cgroup,
                                           .host = &scene->host,
                                           .pid = 42,
+                                          .is_live = true,
                                           .thread_count = 8};
 }
 
@@ -273,6 +274,56 @@ static void test_growth_says_what_it_knows(void **state)
     assert_true(lines_have(&verdict.next, "--for 600s 42"));
 }
 
+// HeapIdle counts what is released too: only the difference can be what Go keeps.
+static void test_figures_mean_the_same_as_the_row(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 100);
+    scene_row(&scene, ROW_KEPT, 288);
+    struct runtime_figure figures[] = {{.name = "HeapIdle", .value = 474ull * MIB},
+                                       {.name = "HeapReleased", .value = 186ull * MIB}};
+    scene.report.figures = figures;
+    scene.report.figure_count = 2;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_KEPT);
+    assert_true(lines_have(&verdict.reasons, "HeapIdle - HeapReleased 288 MiB"));
+}
+
+// Advice is typed as it stands: it must name the process in the tree that was looked at.
+static void test_advice_names_the_tree(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "JVM");
+    scene_row(&scene, ROW_HELD, 100);
+    reach(&scene, &verdict);
+    assert_true(lines_have(&verdict.next, "jcmd 42"));
+    assert_true(lines_have(&verdict.next, "ebb explain --for 60s 42"));
+    scene.input.is_live = false;
+    scene.input.operand = "--proc-root /c 42";
+    reach(&scene, &verdict);
+    assert_false(lines_have(&verdict.next, "jcmd"));
+    assert_true(lines_have(&verdict.next, "ebb explain --for 60s --proc-root /c 42"));
+}
+
+// Who watched and saw no rise must not be sent after a leak.
+static void test_no_growth_is_said(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 500);
+    scene.growth = (struct growth){.seconds = 10, .sample_count = 10};
+    scene.input.growth = &scene.growth;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_true(lines_have(&verdict.next, "It did not grow"));
+    assert_false(lines_have(&verdict.next, "pprof"));
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -295,6 +346,9 @@ int main(void)
         cmocka_unit_test(test_in_use_with_large_reserves),
         cmocka_unit_test(test_unexplained_claims),
         cmocka_unit_test(test_growth_says_what_it_knows),
+        cmocka_unit_test(test_figures_mean_the_same_as_the_row),
+        cmocka_unit_test(test_advice_names_the_tree),
+        cmocka_unit_test(test_no_growth_is_said),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
