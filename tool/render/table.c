@@ -13,7 +13,25 @@
 
 // Together with verdict and blanks 84 columns: runtimes stand last because their length is anyone's
 // guess.
-enum { PID_COLUMNS = 8, NAME_COLUMNS = 18, SIZE_COLUMNS = 11 };
+// Without the runtimes a row is 79 columns, so that it fits a terminal of 80.
+enum {
+    PID_COLUMNS = 7,
+    NAME_COLUMNS = 16,
+    SIZE_COLUMNS = 10,
+    VERDICT_COLUMNS = 10,
+    FIXED_COLUMNS = PID_COLUMNS + 2 + NAME_COLUMNS + 4 * SIZE_COLUMNS + 2 + VERDICT_COLUMNS + 2,
+    LEAST_RUNTIME_COLUMNS = 10, // a shorter piece of a name tells nothing
+};
+
+// Columns that are left for the runtimes, the last and longest field: 0 where it does not fit,
+// SIZE_MAX in a file, which has no width.
+static size_t runtime_columns(const struct writer *writer)
+{
+    unsigned width = writer->style->width;
+    if (width == 0)
+        return SIZE_MAX;
+    return width < FIXED_COLUMNS + LEAST_RUNTIME_COLUMNS ? 0 : width - FIXED_COLUMNS;
+}
 
 // Names are ours, versions the target's: "Go 1.24.4, glibc 2.36", cut where full: raw bytes still,
 // escaped when the row is written.
@@ -104,8 +122,13 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
     // Ten columns hold the longest verdict, "fragmented".
-    write_format(writer, "  %-10s  ", verdict_name(row->verdict));
-    write_name(writer, row->runtimes, 0);
+    write_format(writer, "  %-*s", VERDICT_COLUMNS, verdict_name(row->verdict));
+    write_blanks(writer, 2);
+    size_t columns = runtime_columns(writer);
+    // The limit does not count the three dots that say that it was cut.
+    if (columns > 0)
+        write_name(writer, row->runtimes,
+                   format_columns(text_of(row->runtimes)) > columns ? columns - 3 : 0);
     write_text(writer, "\n");
 }
 
@@ -115,9 +138,10 @@ int render_table_text(const struct table *table, const struct render_style *styl
     struct writer writer = {.buffer = buffer, .style = style};
     // One piece for one colour; 160 bytes hold it whatever the columns above are, within reason.
     char heading[160];
-    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-10s  %s\n", PID_COLUMNS, "PID",
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-*s%s\n", PID_COLUMNS, "PID",
              NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS, "LAZY", SIZE_COLUMNS, "KEPT",
-             SIZE_COLUMNS, "EFFECTIVE", "VERDICT", "RUNTIME");
+             SIZE_COLUMNS, "EFFECTIVE", VERDICT_COLUMNS, "VERDICT",
+             runtime_columns(&writer) > 0 ? "  RUNTIME" : "");
     write_colored(&writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < table->count; i++)
         write_table_row(&writer, &table->rows[i]);
