@@ -3,6 +3,8 @@
 // tool.
 #include "cmd/verb.h"
 
+// Everything a verb needs comes through its struct command; nothing is kept in globals, so that a
+// test can call any verb twice in one process.
 int main(int argc, char **argv)
 {
     return verb_dispatch(argc, argv);

@@ -64,6 +64,8 @@ bool doctor_frees_lazily(const struct doctor_readings *readings)
     return readings->probes.madv_free == 0;
 }
 
+// Readings in, judgement out: no file is opened and no clock is read here, so a tree of another
+// kernel is judged in a test as that kernel's own would be.
 void doctor_judge(const struct doctor_readings *readings, struct doctor_report *ret_report)
 {
     *ret_report = (struct doctor_report){.readings = *readings};

@@ -105,6 +105,9 @@ static int probe_group_reclaim(const struct cgroup *cgroup)
     return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ? 0 : -errno;
 }
 
+// Each probe changes nothing but pages that it has mapped itself; the target of process_madvise and
+// PAGEMAP_SCAN is ebb. What a probe could not ask stays DOCTOR_NOT_ASKED, and then the kernel's
+// version decides.
 void doctor_probe(struct process *self, const struct cgroup *cgroup,
                   struct doctor_probes *ret_probes)
 {

@@ -40,6 +40,7 @@ static void write_mark(struct writer *writer, enum doctor_status status)
     write_blanks(writer, MARK_COLUMNS - strlen(mark));
 }
 
+// "  ok      title      detail", and below it what would help, in the column of the detail.
 static void write_item(struct writer *writer, const struct doctor_item *item)
 {
     // Continued lines stand below the text, so that titles can be scanned.

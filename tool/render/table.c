@@ -122,8 +122,10 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
     // Ten columns hold the longest verdict, "fragmented".
-    write_format(writer, "  %-*s", VERDICT_COLUMNS, verdict_name(row->verdict));
+    const char *verdict = verdict_name(row->verdict);
     write_blanks(writer, 2);
+    write_text(writer, verdict);
+    write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
     size_t columns = runtime_columns(writer);
     // The limit does not count the three dots that say that it was cut.
     if (columns > 0)

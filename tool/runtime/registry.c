@@ -4,6 +4,11 @@
 // To add a runtime: write its reader behind struct runtime_reader in a file (or folder) of its own,
 // declare it in target.h, and put it in the table: a reader that knows its memory exactly before
 // those that take what is left.
+//
+// The order is what makes claims exact. The kernel merges neighbouring anonymous mappings, so a
+// reader that takes "whatever is left" must come after all that can tell their bytes from others';
+// and no reader sees what a later one would claim. Two opaque readers in one process cannot be told
+// apart from outside: the first of them takes the rest, and the other says so.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,12 +9,13 @@
 #include "base/text.h"
 #include "survey/reading.h"
 
-// Without a first account there is nothing to compare the last one with: no use in waiting.
+// Room for a proc root and a pid; a longer root is cut, and the advice with it.
 enum { OPERAND_MAX = 320 };
 
 // Whatever lies there; nothing does in most processes.
 static const uint64_t probe_address = 0x10000;
 
+// Without a first account there is nothing to compare the last one with: no use in waiting.
 static bool survey_observes(const struct survey_options *options, const struct survey *survey)
 {
     return options->observe_s > 0 && survey->has_account;

@@ -20,6 +20,8 @@ enum { SLACK_PART = 64 };
 // How far the address space may have grown since its size was read.
 static const uint64_t GROWTH_BYTES = 64 << 20;
 
+// Counters are read one after the other while the program may run on: the allowance grows with the
+// sum, since a larger heap moves more in the same time.
 static uint64_t slack_of(uint64_t bytes)
 {
     return SLACK_BYTES + bytes / SLACK_PART;
@@ -32,6 +34,7 @@ static bool nearly_equal(uint64_t a, uint64_t b)
     return larger - smaller <= slack_of(larger);
 }
 
+// A part that was read later may have overtaken its whole by as much as moves in between.
 static bool at_most(uint64_t part, uint64_t whole)
 {
     return part <= whole || nearly_equal(part, whole);

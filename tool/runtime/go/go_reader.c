@@ -4,6 +4,17 @@
 // Layers, bottom to top: go_memory, go_version / go_pclntab / go_code (parsers), go_module /
 // go_vote / go_dwarf / go_check, go_locate, go_ledger with go_formulas, go_pages / go_metadata,
 // go_account, go_knobs, and this file.
+//
+// The way of a reading: the build information names the version; the version picks a row of the
+// table of offsets; go_locate finds where the runtime's variables lie (symbols, the cache, the
+// function table and a vote, or DWARF); go_check holds live memory against what such variables
+// must look like. Only then are counters read (go_ledger), turned into MemStats (go_formulas) and
+// held against each other (go_invariants). Last comes residency: the page allocator's bitmaps say
+// which pages are free, pagemap says which of those are in memory (go_pages), and go_account makes
+// claims and parts of it.
+//
+// A figure that passes no check is not printed. Wrong figures cost more than missing ones: nobody
+// doubts a number that looks right.
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
