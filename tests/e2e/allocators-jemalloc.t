@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # jemalloc's extents read from outside against what its mallctl() says inside: the stripped shared
-# library, a static copy, a static copy without symbols; and muzzy pages under a real redis.
+# library, a static copy, a static copy without symbols; a heap that eight threads change meanwhile;
+# and muzzy pages under a real redis.
 # timeout: 240
 import glob
 import os
@@ -31,6 +32,28 @@ def against_mallctl(label, command, env):
         sums = rows(report)
         check(sums.get("kept", 0) > 8 << 20, f"{label}: dirty pages are kept", sums)
         check(sums.get("held", 0) < 1 << 20, f"{label}: nothing is merely held", sums)
+
+
+def under_load(library):
+    """Eight threads that allocate without a pause: approximate, but not given up."""
+    program = os.path.join(at.BUILD, "tests/programs/prog_alloc_churn")
+    with running([program], {"LD_PRELOAD": library}) as (pid, lines):
+        live = int(lines[0].split()[1]) if lines else 0
+        for look in range(4):
+            label = f"under load, look {look}"
+            report, found = examine(label, pid, "jemalloc")
+            if not report:
+                return
+            sums = rows(report)
+            in_use, held = sums.get("in_use", 0), sums.get("held", 0)
+            print(f"# {label}: in use {in_use}, live {live}, held {held}")
+            check(held < 0.1 * report["rss_bytes"], f"{label}: it is read, not held",
+                  (sums, report["unread"]))
+            check(0.85 * live < in_use < 1.25 * live, f"{label}: in use is about what is live",
+                  (in_use, live))
+            check(found["approximate"] and any(entry["row"] == "in_use" and entry["error_bytes"] > 0
+                                               for entry in report["account"]),
+                  f"{label}: said to be approximate, with the error", report["account"])
 
 
 def static_programs(folder):
@@ -107,8 +130,10 @@ shared = at.installed("libjemalloc.so.2")
 if shared:
     mixed = os.path.join(at.BUILD, "tests/programs/prog_alloc_mixed")
     against_mallctl("shared", [mixed], {"LD_PRELOAD": shared})
+    under_load(shared)
 else:
     skip("shared", "libjemalloc.so.2 is not installed")
+    skip("under load", "libjemalloc.so.2 is not installed")
 with tempfile.TemporaryDirectory() as scratch:
     for name, path in static_programs(scratch):
         against_mallctl(name, [path], {})

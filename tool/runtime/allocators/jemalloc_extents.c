@@ -11,25 +11,32 @@
 // each one larger than the last.
 enum { BLOCKS_MAX = 65536, BACK_STEPS = 512 };
 
-// What the walk gathers.
+// A busy target is walked a few times for the best picture of it; second looks past the cache cost
+// reads of their own, so that there must be an end to them.
+enum { WALKS_MAX = 4, SECOND_LOOKS_MAX = 1 << 16 };
+
+// What one walk gathers. Pages and tree are shared by all walks of a target.
 struct walk {
     const struct target *target;
-    struct pages pages;
-    struct jemalloc_tree tree;
+    struct pages *pages;
+    const struct jemalloc_tree *tree;
     struct ranges all; // extents and base blocks
     struct ranges slabs, large, dirty, returned, blocks;
     uint64_t regions_bytes; // allocated regions of slabs, those in thread caches too
     uint64_t large_bytes;   // usable sizes of large allocations
     uint64_t state_bytes[EXTENT_STATES_KNOWN];
     uint64_t extent_count, bad_count;
-    size_t last_block; // index of the block that was asked for last
+    uint64_t unsure_bytes;  // of bad and changed entries: they may belong to any row
+    uint64_t changed_count; // entries that read differently the second time; 0 at rest
+    uint64_t second_looks;
+    uint64_t taken_end; // of the last extent
+    size_t last_block;  // index of the block that was asked for last
     // An arena's index has twelve bits (MALLOCX_ARENA_BITS).
     uint8_t arena_seen[4096 / 8];
 };
 
 static void walk_free(struct walk *walk)
 {
-    pages_free(&walk->pages);
     struct ranges *const lists[] = {&walk->all,   &walk->slabs,    &walk->large,
                                     &walk->dirty, &walk->returned, &walk->blocks};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
@@ -63,7 +70,7 @@ static int add_blocks(struct walk *walk, uint64_t record)
     bool found = false;
     for (int step = 0; step < BACK_STEPS && block >= JEMALLOC_BLOCK_ALIGN;
          step++, block -= JEMALLOC_BLOCK_ALIGN) {
-        found = jemalloc_block_read(&walk->pages, block, &size, &next) && record - block < size;
+        found = jemalloc_block_read(walk->pages, block, &size, &next) && record - block < size;
         if (found || !mappings_find(walk->target->mappings, block))
             break;
     }
@@ -73,7 +80,7 @@ static int add_blocks(struct walk *walk, uint64_t record)
             return error;
         block = next;
         found = block != 0 && !block_known(walk, block) &&
-                jemalloc_block_read(&walk->pages, block, &size, &next);
+                jemalloc_block_read(walk->pages, block, &size, &next);
     }
     return 0;
 }
@@ -83,6 +90,7 @@ static int add_extent(struct walk *walk, const struct jemalloc_extent *extent)
 {
     uint64_t end = extent->address + extent->bytes;
     walk->extent_count++;
+    walk->taken_end = end;
     walk->state_bytes[extent->state] += extent->bytes;
     walk->arena_seen[extent->arena / 8] |= (uint8_t)(1u << extent->arena % 8);
     struct ranges *list = extent->state == EXTENT_DIRTY ? &walk->dirty : &walk->returned;
@@ -117,9 +125,63 @@ static uint64_t next_leaf_page(uint64_t address)
 static int add_leaf_block(struct walk *walk, uint64_t address)
 {
     uint64_t leaf;
-    if (jemalloc_tree_leaf(&walk->tree, &walk->pages, address, &leaf))
+    if (jemalloc_tree_leaf(walk->tree, walk->pages, address, &leaf))
         return 0;
     return add_blocks(walk, leaf);
+}
+
+// Adds an extent and what its record leads to.
+static int take_extent(struct walk *walk, const struct jemalloc_extent *extent)
+{
+    int error = add_extent(walk, extent);
+    return error ? error : add_blocks(walk, extent->record);
+}
+
+// What of an extent lies behind all that was taken before: the rest was something else a moment
+// ago.
+static struct jemalloc_extent cut_extent(const struct jemalloc_extent *extent, uint64_t taken_end)
+{
+    struct jemalloc_extent rest = *extent;
+    if (taken_end <= extent->address)
+        return rest;
+    rest.address = taken_end;
+    rest.bytes = extent->bytes - (taken_end - extent->address);
+    rest.free_regions =
+        (unsigned)(extent->free_regions * (rest.bytes / PAGES_SIZE) / (extent->bytes / PAGES_SIZE));
+    return rest;
+}
+
+// Inner pages have no element, but for the last one and those of slabs, which lead to an extent
+// that begins elsewhere (emap_register_boundary(), emap_register_interior()). In a busy target the
+// walk comes to such pages, when extents were split or joined behind its back.
+static int take_bad(struct walk *walk, uint64_t *address)
+{
+    struct jemalloc_extent extent;
+    int error = -EBADMSG;
+    if (walk->second_looks++ < SECOND_LOOKS_MAX)
+        error = jemalloc_tree_look_again(walk->tree, walk->pages, *address, &extent);
+    if (error == -EPERM || error == -EACCES || error == -ESRCH || error == -ESTALE)
+        return error;
+    // Unless it leads to an extent, its page alone is unsure.
+    uint64_t end = *address + PAGES_SIZE, unsure_bytes = PAGES_SIZE;
+    bool is_bad = error == -EBADMSG || (error == 0 && extent.address != *address);
+    if (error == 0) {
+        struct jemalloc_extent rest = cut_extent(&extent, walk->taken_end);
+        unsure_bytes = rest.bytes;
+        end = rest.address + rest.bytes;
+        error = take_extent(walk, &rest);
+    } else if (is_bad) {
+        // The entry is jemalloc's, so its page is too, in whatever state.
+        error = ranges_add(&walk->all, *address, end);
+    } else {
+        // It is gone: the page is an inner one now, or has left memory.
+        error = 0;
+    }
+    walk->bad_count += is_bad;
+    walk->changed_count += !is_bad;
+    walk->unsure_bytes += unsure_bytes;
+    *address = end;
+    return error;
 }
 
 // Walks one mapping from extent to extent; pages without an entry are somebody else's, or a base
@@ -132,21 +194,18 @@ static int walk_mapping(struct walk *walk, const struct mapping *mapping, uint64
         *address = mapping->start;
     while (*address < mapping->end) {
         struct jemalloc_extent extent;
-        int error = jemalloc_tree_at(&walk->tree, &walk->pages, *address, &extent);
+        int error = jemalloc_tree_at(walk->tree, walk->pages, *address, &extent);
         if (error == 0) {
-            error = add_extent(walk, &extent);
-            if (!error)
-                error = add_blocks(walk, extent.record);
+            error = take_extent(walk, &extent);
             *address += extent.bytes;
         } else if (error == -ENODATA || error == -EFAULT) {
             *address = next_leaf_page(*address);
             error = 0;
-        } else if (error == -ENOENT || error == -EBADMSG) {
-            // Inner pages have no element, but for the last one and those of slabs, which lead to
-            // an extent that begins elsewhere (emap_register_boundary(), emap_register_interior()).
-            walk->bad_count += error == -EBADMSG;
+        } else if (error == -ENOENT) {
             *address += PAGES_SIZE;
             error = 0;
+        } else if (error == -EBADMSG) {
+            error = take_bad(walk, address);
         }
         if (error)
             return error;
@@ -170,11 +229,56 @@ static int walk_all(struct walk *walk)
         if (error)
             return error;
     }
-    // A few entries change under the walk; many mean that the structures are not what they are
-    // taken for.
-    if (walk->extent_count == 0)
-        return -ENOENT;
-    return walk->bad_count > 16 + walk->extent_count / 50 ? -EBADMSG : 0;
+    return walk->extent_count == 0 ? -ENOENT : 0;
+}
+
+// At rest next to no entry is bad: more mean that the structures are not what they are taken for.
+static bool walk_is_sound(const struct walk *walk)
+{
+    return walk->bad_count <= 16 + walk->extent_count / 50;
+}
+
+// A target that runs splits and joins extents under the walk: under eight busy threads a tenth of
+// the entries is bad. That it runs is not assumed, but was seen in entries that changed.
+static bool walk_is_usable(const struct walk *walk)
+{
+    return walk_is_sound(walk) ||
+           (walk->changed_count > 0 && walk->bad_count <= walk->extent_count / 4);
+}
+
+// Cross-multiplied shares of bad entries; a walk that never was has no extents and is worse.
+static bool walk_is_better(const struct walk *walk, const struct walk *than)
+{
+    return than->extent_count == 0 ||
+           walk->bad_count * than->extent_count < than->bad_count * walk->extent_count;
+}
+
+// Walks until a picture is sound, and keeps the best. A second walk is only worth its time where
+// something changes, and starts with an empty cache.
+static int walk_best(struct walk *ret_best)
+{
+    int error = 0;
+    for (int i = 0; i < WALKS_MAX && !error; i++) {
+        struct walk walk = {
+            .target = ret_best->target, .pages = ret_best->pages, .tree = ret_best->tree};
+        error = walk_all(&walk);
+        bool again = !error && !walk_is_sound(&walk) && walk.changed_count > 0;
+        if (!error && walk_is_better(&walk, ret_best)) {
+            struct walk worse = *ret_best;
+            *ret_best = walk;
+            walk = worse;
+        }
+        walk_free(&walk);
+        if (!again)
+            break;
+        memset(ret_best->pages->tags, 0, PAGES_SLOTS * sizeof *ret_best->pages->tags);
+    }
+    // Where time runs out, what was seen before is still good.
+    if (error && (error != -ETIME || ret_best->extent_count == 0))
+        return error;
+    if (walk_is_usable(ret_best))
+        return 0;
+    return ret_best->changed_count > 0 ? -EAGAIN : -EBADMSG;
 }
 
 // Precise ranges, not whole mappings: the kernel may have merged a neighbour's memory to them.
@@ -239,13 +343,15 @@ static int add_parts(struct walk *walk, struct runtime_report *report,
     // Returned pages that are resident and not lazy: muzzy ones that the kernel could not take
     // lazily.
     uint64_t unreturned = resident->returned > lazy ? resident->returned - lazy : 0;
-    int error = report_add_part(report, ROW_IN_USE, slab_used + large_used, 0,
+    // What was caught in between may belong to any of these.
+    uint64_t unsure = walk->unsure_bytes;
+    int error = report_add_part(report, ROW_IN_USE, slab_used + large_used, unsure,
                                 "regions of slabs and large extents, thread caches included");
     if (!error)
-        error =
-            report_add_part(report, ROW_SLACK, slack, 0, "free regions of active slabs x pagemap");
+        error = report_add_part(report, ROW_SLACK, slack, unsure,
+                                "free regions of active slabs x pagemap");
     if (!error)
-        error = report_add_part(report, ROW_KEPT, resident->dirty + unreturned, 0,
+        error = report_add_part(report, ROW_KEPT, resident->dirty + unreturned, unsure,
                                 "dirty extents x pagemap");
     if (!error)
         error = report_add_part(report, ROW_METADATA, resident->blocks, 0, "base blocks x pagemap");
@@ -293,7 +399,7 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
         error = add_parts(walk, report, &resident);
     if (!error)
         error = add_figures(walk, report);
-    report->approximate |= walk->bad_count > 0;
+    report->approximate |= walk->bad_count + walk->changed_count > 0;
     // Whatever the settings say: muzzy extents come from a lazy purge alone.
     if (walk->state_bytes[EXTENT_MUZZY] > 0)
         report->facts |= FACT_JEMALLOC_MUZZY | FACT_GIVES_LAZILY;
@@ -304,12 +410,14 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
 int jemalloc_extents_read(const struct target *target, const struct image *image,
                           struct runtime_report *report)
 {
-    struct walk walk = {.target = target};
-    int error = pages_init(&walk.pages, target->process, target->budget_ms);
+    struct pages pages;
+    struct jemalloc_tree tree;
+    struct walk walk = {.target = target, .pages = &pages, .tree = &tree};
+    int error = pages_init(&pages, target->process, target->budget_ms);
     if (!error)
-        error = jemalloc_tree_find(target, image, &walk.pages, &walk.tree);
+        error = jemalloc_tree_find(target, image, &pages, &tree);
     if (!error)
-        error = walk_all(&walk);
+        error = walk_best(&walk);
     if (!error)
         error = fill_report(&walk, report);
     if (error) {
@@ -318,5 +426,6 @@ int jemalloc_extents_read(const struct target *target, const struct image *image
         report->figure_count = 0;
     }
     walk_free(&walk);
+    pages_free(&pages);
     return error;
 }

@@ -121,15 +121,46 @@ int jemalloc_tree_leaf(const struct jemalloc_tree *tree, struct pages *pages, ui
     return 0;
 }
 
+// Where in a leaf the element of a page stands.
+static uint64_t slot_of(uint64_t leaf, uint64_t address)
+{
+    return leaf + ((address >> PAGE_SHIFT) & (LEVEL_COUNT - 1)) * 8;
+}
+
 int jemalloc_tree_at(const struct jemalloc_tree *tree, struct pages *pages, uint64_t address,
                      struct jemalloc_extent *ret_extent)
 {
     uint64_t leaf, element;
     int error = jemalloc_tree_leaf(tree, pages, address, &leaf);
     if (!error)
-        error = pages_read_u64(pages, leaf + ((address >> PAGE_SHIFT) & (LEVEL_COUNT - 1)) * 8,
-                               &element);
+        error = pages_read_u64(pages, slot_of(leaf, address), &element);
     return error ? error : extent_at(pages, element, address, ret_extent);
+}
+
+// A leaf never moves (rtree_leaf_alloc() of src/rtree.c), so only element and record are read anew.
+int jemalloc_tree_look_again(const struct jemalloc_tree *tree, struct pages *pages,
+                             uint64_t address, struct jemalloc_extent *ret_extent)
+{
+    uint64_t leaf, element, words[3];
+    int error = jemalloc_tree_leaf(tree, pages, address, &leaf);
+    if (!error)
+        error = process_peek_u64(pages->process, slot_of(leaf, address), &element);
+    if (error)
+        return error;
+    uint64_t record = element_record(element);
+    if (record == 0)
+        return -ENOENT;
+    error = process_peek(pages->process, record, words, sizeof words);
+    if (error)
+        return error == -EFAULT ? -EBADMSG : error;
+    struct jemalloc_extent extent;
+    // A slab's inner pages lead to it as well, and so does the last page of any extent.
+    if (!jemalloc_extent_decode(words, &extent) || address < extent.address ||
+        address - extent.address >= extent.bytes)
+        return -EBADMSG;
+    extent.record = record;
+    *ret_extent = extent;
+    return 0;
 }
 
 // Does this leaf lead from the pages of the mapping to extents that begin there? The first entry
@@ -146,7 +177,7 @@ static bool leaf_fits(struct pages *pages, uint64_t leaf, const struct mapping *
         end = (key + 1) << LEAF_SHIFT;
     unsigned probes = 0;
     for (uint64_t address = first; address < end && probes < PROBE_PAGES;) {
-        uint64_t slot = leaf + ((address >> PAGE_SHIFT) & (LEVEL_COUNT - 1)) * 8, element = 0;
+        uint64_t slot = slot_of(leaf, address), element = 0;
         int error = pages_read_u64(pages, slot, &element);
         if (error == -ETIME || pages->lookups > LOOKUPS_MAX)
             return false;

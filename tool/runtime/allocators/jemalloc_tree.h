@@ -43,6 +43,12 @@ int jemalloc_tree_find(const struct target *target, const struct image *image, s
 int jemalloc_tree_at(const struct jemalloc_tree *tree, struct pages *pages, uint64_t address,
                      struct jemalloc_extent *ret_extent);
 
+// A second look at an entry that -EBADMSG was said of, past the cache: the target may have changed
+// it between the reads of leaf and record. 0 with the extent that holds `address`, which may begin
+// before it; otherwise as jemalloc_tree_at(). Cost: two or three reads of the target.
+int jemalloc_tree_look_again(const struct jemalloc_tree *tree, struct pages *pages,
+                             uint64_t address, struct jemalloc_extent *ret_extent);
+
 // The leaf that covers `address`. 0; -ENOENT when there is none; -errno of reading.
 int jemalloc_tree_leaf(const struct jemalloc_tree *tree, struct pages *pages, uint64_t address,
                        uint64_t *ret_leaf);

@@ -15,9 +15,15 @@
 
 // Neither of the two can be built under a prefix: whoever links it defines malloc(). What only
 // speaks of it, as programs that read its variables do, takes malloc() from elsewhere.
+// A static program always has a malloc() in it: what tells there is that the C library's own was
+// not linked, whose free() cannot do without its message.
 static bool proves_tcmalloc(const struct target *target, const struct image *image)
 {
+    static const struct locate_marker glibc_free = {"free(): inv", "alid pointer"};
+    uint64_t at;
     (void)target;
+    if (image->is_static && locate_string(image, ".rodata", glibc_free, 0, &at) == 0)
+        return false;
     return locate_defines_malloc(image);
 }
 
