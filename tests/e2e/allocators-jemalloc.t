@@ -29,6 +29,7 @@ def against_mallctl(label, command, env):
             print(f"# {label}: {name} {inside} inside, {outside} outside")
             check(is_near(inside, outside), f"{label}: {name} is what mallctl says", (inside,
                                                                                       outside))
+        check(not found["approximate"], f"{label}: at rest it is exact", found)
         sums = rows(report)
         check(sums.get("kept", 0) > 8 << 20, f"{label}: dirty pages are kept", sums)
         check(sums.get("held", 0) < 1 << 20, f"{label}: nothing is merely held", sums)

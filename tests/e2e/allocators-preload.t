@@ -93,6 +93,23 @@ def linked_tcmalloc(folder):
                   found)
 
 
+def static_speaker(folder):
+    """A static program has a malloc() of its own, which the C library's texts tell from others."""
+    path, cc = os.path.join(folder, "speaker"), at.compiler()
+    source = os.path.join(at.SRC, "tests/programs/alloc_speaks.c")
+    for label, options in (("static", []), ("static and stripped", ["-s"])):
+        command = [cc or "cc", "-static", *options, "-o", path, source]
+        if not cc or subprocess.run(command, check=False, capture_output=True).returncode:
+            skip(f"{label} program that speaks of mallocs", "no C compiler, or no static libc")
+            continue
+        with running([path]) as (child, _):
+            report = at.explain(child)
+            check(report and runtime(report, "tcmalloc") is None,
+                  f"{label} program that speaks of mallocs: tcmalloc is not found",
+                  report and report["runtimes"])
+
+
 with tempfile.TemporaryDirectory() as scratch:
     linked_tcmalloc(scratch)
+    static_speaker(scratch)
 sys.exit(at.finish())

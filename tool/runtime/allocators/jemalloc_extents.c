@@ -13,7 +13,7 @@ enum { BLOCKS_MAX = 65536, BACK_STEPS = 512 };
 
 // A busy target is walked a few times for the best picture of it; second looks past the cache cost
 // reads of their own, so that there must be an end to them.
-enum { WALKS_MAX = 4, SECOND_LOOKS_MAX = 1 << 16 };
+enum { WALKS_MAX = 3, SECOND_LOOKS_MAX = 1 << 16 };
 
 // What one walk gathers. Pages and tree are shared by all walks of a target.
 struct walk {
@@ -26,7 +26,7 @@ struct walk {
     uint64_t large_bytes;   // usable sizes of large allocations
     uint64_t state_bytes[EXTENT_STATES_KNOWN];
     uint64_t extent_count, bad_count;
-    uint64_t unsure_bytes;  // of bad and changed entries: they may belong to any row
+    uint64_t unsure_bytes;  // what bad entries stand for: it may belong to any row
     uint64_t changed_count; // entries that read differently the second time; 0 at rest
     uint64_t second_looks;
     uint64_t taken_end; // of the last extent
@@ -179,7 +179,8 @@ static int take_bad(struct walk *walk, uint64_t *address)
     }
     walk->bad_count += is_bad;
     walk->changed_count += !is_bad;
-    walk->unsure_bytes += unsure_bytes;
+    // A second look that agrees is as good as a first one.
+    walk->unsure_bytes += is_bad ? unsure_bytes : 0;
     *address = end;
     return error;
 }

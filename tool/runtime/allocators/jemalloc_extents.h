@@ -17,8 +17,8 @@
 // -ENOENT when the tree was not found; -EBADMSG when what was found is not sound; -EAGAIN when the
 // target changed too much while it was read; -ETIME; -ENOMEM; -EPERM. A picture of a target that
 // changes somewhat is marked as approximate, with the error in the parts. On failure the report
-// holds no claims and parts of this reader. Cost: about 1 µs per extent; up to four times that, and
-// a read for each entry that changes, while the target is busy.
+// holds no claims and parts of this reader. Cost: about 1 µs per extent; up to three times that,
+// and a read for each entry that changes, while the target is busy.
 int jemalloc_extents_read(const struct target *target, const struct image *image,
                           struct runtime_report *report);
 
