@@ -4,12 +4,14 @@
 #
 # EBB_GO_VERSIONS ("1.19 1.24", or "all" that get-go can provide) chooses the versions. The default
 # is one of each layout of the runtime's figures, so that it stays a matter of minutes.
+import collections
 import concurrent.futures
 import json
 import os
 import re
 import shutil
 import subprocess
+import threading
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,6 +44,9 @@ EXACT = "HeapObjects Mallocs Frees LastGC NumGC NumForcedGC PauseTotalNs".split(
 RATIOS = ["GCCPUFraction"]
 
 
+FETCHING = collections.defaultdict(threading.Lock)
+
+
 class Skip(Exception):
     pass
 
@@ -64,7 +69,13 @@ def minor_of(version):
 
 
 def go_command(version):
-    """The path of that version's go; Skip with the reason where it cannot be had."""
+    """The path of that version's go; Skip with the reason where it cannot be had. Two builds of one
+    version must not fetch it at once."""
+    with FETCHING[version]:
+        return fetch_go(version)
+
+
+def fetch_go(version):
     done = subprocess.run([os.path.join(HERE, "get-go"), version], capture_output=True, text=True)
     if done.returncode == SKIP_STATUS:
         raise Skip((done.stderr.strip().splitlines() or ["no reason given"])[-1])
