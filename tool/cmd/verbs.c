@@ -23,7 +23,8 @@ static const char *const explain_description[] = {
     "apply, and what to do next.",
     "TARGET is a process ID, or the name of a process if only one has it.",
     "The target is not stopped, traced or written to, and no page of it is brought into memory. "
-    "What could not be read is listed with the privilege that would help; this is no failure.",
+    "What could not be read is listed with the privilege that would help; this is no failure, "
+    "unless there is no account at all: then the exit status is 4.",
     "Whether memory grows can only be told over time: --for 30s watches first.",
     NULL,
 };
