@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "runtime/allocators/jemalloc_tree.h"
 
 // A block of tables can be as long as 512 steps of 2 MiB: base_block_alloc() (src/base.c) makes
@@ -294,11 +295,6 @@ static int claim_ranges(const struct target *target, struct runtime_report *repo
     return 0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Lazily freed bytes in the claims, which the parts must leave out.
 // Which pages are lazily freed only the kernel knows, by mapping: the account takes them off the
 // claims first.
@@ -337,8 +333,8 @@ static int add_parts(struct walk *walk, struct runtime_report *report,
 {
     // A large allocation's padding comes last and is seldom touched: slack only where more is
     // resident than usable.
-    uint64_t large_used = least(resident->large, walk->large_bytes);
-    uint64_t slab_used = least(resident->slabs, walk->regions_bytes);
+    uint64_t large_used = number_least(resident->large, walk->large_bytes);
+    uint64_t slab_used = number_least(resident->slabs, walk->regions_bytes);
     uint64_t slack = resident->slabs - slab_used + resident->large - large_used;
     uint64_t lazy = sum_lazy(report);
     // Returned pages that are resident and not lazy: muzzy ones that the kernel could not take

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "runtime/go/go_large.h"
 #include "runtime/go/go_metadata.h"
 #include "runtime/target.h"
@@ -17,12 +18,6 @@ static const uint64_t ARENAS_END = UINT64_C(0x10000000000);
 static const uint64_t UNTOUCHED_WORTH_BYTES = 4 << 20;
 enum { UNTOUCHED_WORTH_PART = 50 };
 
-// Sizes come from readings at different moments: every sum and difference is kept in bounds.
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 // A difference that a target in motion cannot make negative.
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -32,7 +27,7 @@ static uint64_t less(uint64_t a, uint64_t b)
 // Takes up to `*deficit` off `*bytes`.
 static void cut(uint64_t *bytes, uint64_t *deficit)
 {
-    uint64_t step = least(*bytes, *deficit);
+    uint64_t step = number_least(*bytes, *deficit);
     *bytes -= step;
     *deficit -= step;
 }
@@ -44,7 +39,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
                    struct go_heap_split *ret_split)
 {
     struct go_heap_split split = {
-        .in_use = least(stats->heap_alloc, stats->heap_inuse),
+        .in_use = number_least(stats->heap_alloc, stats->heap_inuse),
         .slack = less(stats->heap_inuse, stats->heap_alloc),
         .stacks = stats->stack_inuse,
         .work_bufs = stats->work_bufs,
@@ -55,9 +50,10 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
     const struct go_page_totals *pages = measure->pages;
     uint64_t left = measure->resident, measured = 0;
     if (pages) {
-        measured = least(pages->resident[GO_PAGES_KEPT], left);
+        measured = number_least(pages->resident[GO_PAGES_KEPT], left);
         left -= measured;
-        split.repopulated = least(less(pages->resident[GO_PAGES_RETURNED], measure->lazy), left);
+        split.repopulated =
+            number_least(less(pages->resident[GO_PAGES_RETURNED], measure->lazy), left);
         left -= split.repopulated;
         // Free pages that a P has taken for itself are allocated in the bitmaps.
         free_bytes = less(free_bytes, pages->bytes[GO_PAGES_KEPT]);
@@ -65,7 +61,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
     // What the ledger counts and memory does not hold was never touched since it was mapped.
     uint64_t used = split.in_use + split.slack + split.stacks + split.work_bufs;
     uint64_t deficit = less(used + free_bytes, left);
-    uint64_t untouched = least(measure->untouched, deficit);
+    uint64_t untouched = number_least(measure->untouched, deficit);
     deficit -= untouched;
     cut(&split.in_use, &untouched);
     deficit += untouched;
@@ -105,10 +101,10 @@ static int add_heap_parts(struct runtime_report *report, const struct go_memstat
         uint64_t bytes, error;
         const char *source;
     } parts[] = {
-        {ROW_IN_USE, split->in_use, least(split->error, stats->heap_alloc),
+        {ROW_IN_USE, split->in_use, number_least(split->error, stats->heap_alloc),
          "HeapAlloc, less what is not in memory"},
-        {ROW_SLACK, split->slack, least(split->error, slack), "HeapInuse - HeapAlloc"},
-        {ROW_KEPT, split->kept, by_pages ? 0 : least(split->error, idle),
+        {ROW_SLACK, split->slack, number_least(split->error, slack), "HeapInuse - HeapAlloc"},
+        {ROW_KEPT, split->kept, by_pages ? 0 : number_least(split->error, idle),
          by_pages ? "free pages of mheap_.pages that are resident" : "HeapIdle - HeapReleased"},
         {ROW_KEPT, split->repopulated, 0, "returned pages that are resident again (huge pages)"},
         {ROW_STACKS, split->stacks, 0, "StackInuse: goroutines' stacks"},
