@@ -7,10 +7,12 @@ from . import csource
 from .outcome import Outcome
 
 # Each folder may include itself and every folder on a lower line; not its neighbours on the line.
-TOOL_LAYERS = [["base"], ["proc"], ["image"], ["runtime"], ["account"], ["survey"],
+TOOL_LAYERS = [["base"], ["proc"], ["image"], ["call"], ["runtime"], ["account"], ["survey"],
                ["doctor", "lever", "history", "serve"], ["render"], ["cmd"]]
 LIB_LAYERS = [["base"], ["os", "wire"], ["heap"], ["release", "profile"], ["shim"]]
-RUNTIME_FAMILIES = ("go", "glibc", "allocators", "managed")
+# Folders whose families do not know each other.
+FAMILIES = {"runtime": ("go", "glibc", "allocators", "managed"),
+            "lever": ("run", "reclaim", "tune", "balloon")}
 
 # All that a pure model needs of the system.
 ACCOUNT_HEADERS = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h",
@@ -49,9 +51,9 @@ def _tool_problem(source, target):
         return f"tool/{here[1] if mine is None else there[1]} has no place in the dependency law"
     if here[1] != there[1] and other >= mine:
         return f"tool/{here[1]} may not include tool/{there[1]}"
-    family = here[2] if here[1] == "runtime" and here[2] in RUNTIME_FAMILIES else None
-    if family and there[1] == "runtime" and there[2] in RUNTIME_FAMILIES and there[2] != family:
-        return f"runtime/{family} may not include runtime/{there[2]}"
+    families = FAMILIES.get(here[1], ())
+    if here[1] == there[1] and here[2] in families and there[2] in families and here[2] != there[2]:
+        return f"{here[1]}/{here[2]} may not include {there[1]}/{there[2]}"
     return None
 
 

@@ -123,7 +123,7 @@ static void render_ebb(struct output *output)
                   "ebb %s - says where a process's memory is, and gets it back\n\n"
                   "Usage: ebb VERB [OPTION]... [TARGET]\n\nVerbs:\n",
                   EBB_VERSION);
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         output_printf(output, "  %s", verb->name);

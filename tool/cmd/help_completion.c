@@ -76,10 +76,10 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
 // Parted by blanks, hidden ones left out.
 static void put_verb_names(struct output *output)
 {
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         // The table begins with a verb that is shown.
         if (!verb->is_hidden)
-            output_printf(output, "%s%s", verb == verb_table() ? "" : " ", verb->name);
+            output_printf(output, "%s%s", verb == verb_first() ? "" : " ", verb->name);
     }
 }
 
@@ -112,7 +112,7 @@ static const char bash_head[] =
 static void render_bash(struct output *output)
 {
     output_printf(output, "%s", bash_head);
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         put_bash_arguments(output, verb->options, verb->name);
@@ -122,7 +122,7 @@ static void render_bash(struct output *output)
     output_printf(output, "    *)\n        case $verb in\n        '') words='");
     put_verb_names(output);
     output_printf(output, " --help --version' ;;\n");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         output_printf(output, "        %s)\n            words='", verb->name);
@@ -193,7 +193,7 @@ static void render_zsh(struct output *output)
                           "_ebb() {\n"
                           "    local -a verbs\n"
                           "    verbs=(\n");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         output_printf(output, "        '%s:", verb->name);
@@ -208,7 +208,7 @@ static void render_zsh(struct output *output)
                           "    shift words\n"
                           "    (( CURRENT-- ))\n"
                           "    case $words[1] in\n");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         output_printf(output, "    %s)\n        _arguments -s -S \\\n", verb->name);
@@ -269,7 +269,7 @@ static void render_fish(struct output *output)
     output_printf(output, "# fish completion for ebb, made by `ebb __completion fish`\n"
                           "complete -c ebb -f\n");
     put_fish_options(output, verb_global_options(), "__fish_use_subcommand");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (!verb->is_hidden)
             put_fish_verb(output, verb);
     }

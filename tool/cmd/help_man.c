@@ -101,7 +101,7 @@ static void render_ebb(struct output *output)
              "The process needs no change, no restart and no agent inside.");
     // The same order as in help.
     output_printf(output, ".SH VERBS\n");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
         output_printf(output, ".TP\n.B %s\n", verb->name);
@@ -113,7 +113,7 @@ static void render_ebb(struct output *output)
     put_environment(output);
     // Every page of ebb, then what explains the words that they use.
     output_printf(output, ".SH SEE ALSO\n");
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (!verb->is_hidden)
             output_printf(output, ".BR ebb\\-%s (1),\n", verb->name);
     }

@@ -22,7 +22,8 @@ int verb_refuse_unknown(const char *name)
     const char *words[VERBS_MAX + 1];
     size_t count = 0;
     // More than fit are only missing as proposals.
-    for (const struct verb *verb = verb_table(); verb->name && count < VERBS_MAX; verb++) {
+    for (const struct verb *verb = verb_first(); verb && count < VERBS_MAX;
+         verb = verb_next(verb)) {
         if (!verb->is_hidden)
             words[count++] = verb->name;
     }

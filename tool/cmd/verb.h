@@ -41,8 +41,9 @@ struct verb {
     int (*run)(const struct command *command); // returns an enum exit_status
 };
 
-// All verbs in the order of help; the last row's name is NULL.
-const struct verb *verb_table(void);
+// All verbs in the order of help: the first, and the one behind it or NULL.
+const struct verb *verb_first(void);
+const struct verb *verb_next(const struct verb *verb);
 // The options that every verb takes.
 const struct option_spec *verb_global_options(void);
 // NULL if there is none.

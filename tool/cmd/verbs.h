@@ -5,12 +5,15 @@
 
 #include "cmd/verb.h"
 
+extern const struct verb explain_verb;
 extern const struct option_spec explain_options[];
 int explain_run(const struct command *command);
 
+extern const struct verb doctor_verb;
 extern const struct option_spec doctor_options[];
 int doctor_run(const struct command *command);
 
+extern const struct verb help_verb, help_man_verb, help_completion_verb;
 int help_run(const struct command *command);
 int help_man_run(const struct command *command);
 int help_completion_run(const struct command *command);

@@ -72,7 +72,7 @@ static void check_option(const struct option_spec *spec)
 static void test_tables_are_sound(void **state)
 {
     (void)state;
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         assert_ptr_equal(verb_find(verb->name), verb);
         assert_non_null(verb->run);
         assert_non_null(verb->usage[0]);
@@ -89,7 +89,7 @@ static void test_tables_are_sound(void **state)
 static void test_names_are_unique(void **state)
 {
     (void)state;
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         bool letters[256] = {false};
         const struct option_spec *tables[] = {verb->options, verb_global_options()};
         for (size_t t = 0; t < 2; t++) {
@@ -109,7 +109,7 @@ static void test_names_are_unique(void **state)
 static void test_defaults_parse(void **state)
 {
     (void)state;
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         struct options options;
         char error[OPTIONS_ERROR_MAX];
         char *none[] = {NULL};
@@ -145,7 +145,7 @@ static void check_texts(const struct verb *verb, const struct option_spec *table
 static void test_texts_have_every_option(void **state)
 {
     (void)state;
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         check_texts(verb, verb->options);
         check_texts(verb, verb_global_options());
     }
@@ -155,7 +155,7 @@ static void test_texts_have_every_option(void **state)
 static void test_help_names_only_options(void **state)
 {
     (void)state;
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         struct buffer help = help_of(verb);
         for (const char *at = help.data; (at = strstr(at, "--")) != NULL;) {
             at += 2;
@@ -180,8 +180,8 @@ static void test_help_fits_terminal(void **state)
                 fail_msg("%zu columns: '%.*s'", line.len, (int)line.len, line.data);
         }
         buffer_free(&help);
-        verb = verb ? verb + 1 : verb_table();
-    } while (verb->name);
+        verb = verb ? verb_next(verb) : verb_first();
+    } while (verb);
 }
 
 // The list of verbs names the visible ones and hides the others.
@@ -189,7 +189,7 @@ static void test_lists_show_verbs(void **state)
 {
     (void)state;
     struct buffer help = help_of(NULL), man = man_of(NULL);
-    for (const struct verb *verb = verb_table(); verb->name; verb++) {
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         char line[64];
         snprintf(line, sizeof(line), "\n  %s ", verb->name);
         assert_int_equal(text_contains(buffer_text(&help), line), !verb->is_hidden);
@@ -205,7 +205,7 @@ static void test_completions_have_every_option(void **state)
     (void)state;
     for (size_t s = 0; shells[s]; s++) {
         struct buffer script = completion_of(shells[s]);
-        for (const struct verb *verb = verb_table(); verb->name; verb++) {
+        for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
             const struct option_spec *spec = verb->is_hidden ? NULL : verb->options;
             for (; spec && spec->name; spec++) {
                 char spelled[64];

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// A function call made inside a running target, without harm: the lever that asks a runtime in its
+// own words. Tool world; one thread uses a session, and it must be the one that opened it (ptrace).
+//
+// How: one thread that sleeps in a system call which may be begun anew is stopped, all others run
+// on. Below its stack two signal frames are written, as if a signal handler ran: the first, left by
+// rt_sigreturn, enters the function with every signal blocked and a fresh floating-point state; the
+// second puts the thread back where it was, registers, signal mask, extended state and errno. What
+// starts the call is a single change of registers. So whenever ebb dies, by kill -9 even, either
+// nothing has begun, or the thread finishes the call and restores itself with nobody attached. No
+// code byte, no mapping and no breakpoint of the target is changed.
+// Sources: arch/x86/kernel/signal.c and fpu/signal.c, ptrace(2), sigreturn(2), signal(7) ("system
+// calls interrupted by stop signals").
+#ifndef EBB_CALL_CALL_H
+#define EBB_CALL_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image/image.h"
+#include "proc/mappings.h"
+#include "proc/process.h"
+
+enum { CALL_ARGUMENTS_MAX = 6, CALL_SCRATCH_BYTES = 4096, CALL_WHY_MAX = 200 };
+
+// Why no call can be made, and what would help; sentences' parts as in struct survey_unread. Both
+// may be "" after a success.
+struct call_refusal {
+    char why[CALL_WHY_MAX];
+    char needs[CALL_WHY_MAX];
+};
+
+struct call_options {
+    unsigned wait_ms;    // how long to look for a thread that is fit; 0: 2000
+    unsigned timeout_ms; // how long one call may take before it is left to itself; 0: 10000
+};
+
+// What the calls of a session cost the thread that made them.
+struct call_stats {
+    uint64_t calls, stops, retries; // retries: a thread had moved on when it was stopped
+    uint64_t longest_stop_ns, total_stop_ns;
+    pid_t tid;            // of the last stop
+    long syscall;         // in which it slept
+    bool wait_began_anew; // a wait with a time limit (poll, nanosleep, epoll_wait) runs in full
+                          // again
+};
+
+struct call_session;
+
+// Looks, without stopping anything, whether calls are possible: architecture, C library's
+// rt_sigreturn, who traces it, whether it is stopped, shadow stacks, seccomp filters that would end
+// it for what a purge does. `mappings` and `images` are borrowed until call_close().
+// 0; else -errno with `ret_refusal` filled in: -ENOTSUP (architecture, no rt_sigreturn, shadow
+// stack, 32-bit), -EPERM (no attach rights; a filter forbids it or cannot be read), -EBUSY (traced
+// by somebody else, or stopped by a signal), -ESRCH, -ESTALE, -ENOMEM.
+int call_open(struct process *process, const struct mappings *mappings, const struct images *images,
+              const struct call_options *options, struct call_session **ret_session,
+              struct call_refusal *ret_refusal);
+
+// Stops a fit thread. From here to call_end() it stands still but for the calls. 0; -EAGAIN no
+// thread was fit within wait_ms; -ESRCH, -ESTALE, -EPERM, with call_why() for the words.
+int call_begin(struct call_session *session);
+
+// The thread's scratch memory, CALL_SCRATCH_BYTES of dead stack: valid from call_begin() to
+// call_end(), kept between calls. Copies `len` bytes to the next free place, aligned to 16. 0 and
+// its address; -ENOSPC; -errno.
+int call_put(struct call_session *session, const void *data, size_t len, uint64_t *ret_address);
+// Frees all of it for the next arguments.
+void call_put_reset(struct call_session *session);
+// Copies bytes of the target's memory; resident or not does not matter here: the call has touched
+// them. 0 or -errno.
+int call_get(struct call_session *session, uint64_t address, void *ret_data, size_t len);
+
+// Calls the function at run-time address `function` with up to CALL_ARGUMENTS_MAX integers or
+// pointers. 0 and what it returned (`ret_value` may be NULL); after any failure the session is over
+// but for call_end(): -ETIME it did not return in time and was left to finish by itself; -EFAULT it
+// faulted, and the thread was put back; -ESRCH the target ended; -ESTALE it called exec; -EINTR a
+// signal for the thread went first, nothing was called.
+int call_make(struct call_session *session, uint64_t function, const uint64_t *arguments,
+              size_t count, uint64_t *ret_value);
+
+// Lets the thread go, exactly as it was. Safe to call at any time; a session may begin again.
+void call_end(struct call_session *session);
+void call_close(struct call_session *session);
+
+const struct call_stats *call_get_stats(const struct call_session *session);
+// Words for the last failure of call_begin() or call_make(). Valid until the next call.
+const struct call_refusal *call_why(const struct call_session *session);
+
+// The first defined function symbol among `names` (NULL-terminated) in any image, the executable
+// first: its run-time address and image. Names that begin with '*' match any prefix ("*mallctl").
+// 0 or -ENOENT. Cost: a pass over the symbols of each image.
+int call_find_function(const struct images *images, const char *const *names, uint64_t *ret_address,
+                       const struct image **ret_image);
+
+#endif
