@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one way in which every lever is pulled: lock, look, plan, act, look again. Tool world; one
+// thread.
+#include "lever/lever.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum { COMM_MAX_BYTES = 256 };
+
+uint64_t lever_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+// The handle's own descriptor would share its lock with every copy: the lock has one of its own.
+// All proc trees of a PID namespace that are one mount's share the inode, and so the lock.
+int lever_lock(struct process *process)
+{
+    int fd = openat(process_dir_fd(process), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    close(fd);
+    return error;
+}
+
+static void read_name(struct process *process, struct lever_report *report)
+{
+    struct buffer file = {0};
+    struct text line = {0};
+    if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
+        struct text rest = buffer_text(&file);
+        text_next_line(&rest, &line);
+        text_copy(line, report->name, sizeof report->name);
+    }
+    buffer_free(&file);
+}
+
+// What the steps' states amount to.
+static enum lever_outcome judge_steps(const struct lever_report *report)
+{
+    size_t done = 0, failed = 0;
+    for (size_t i = 0; i < report->step_count; i++) {
+        done += report->steps[i].state == LEVER_STEP_DONE;
+        failed += report->steps[i].state == LEVER_STEP_FAILED;
+    }
+    if (failed > 0)
+        return done > 0 ? LEVER_PARTLY : LEVER_FAILED;
+    return done > 0 ? LEVER_DONE : LEVER_NOTHING;
+}
+
+// An error of plan() or act() becomes a refusal or failure in the report; only what leaves no
+// report at all is passed on.
+static int end_early(struct lever_report *report, enum lever_outcome outcome, int error)
+{
+    if (error == -ENOMEM)
+        return error;
+    // A lever that forgot to say why must not look like a success.
+    if (!report->refusal[0])
+        lever_refuse(report, error, strerror(-error), "");
+    report->outcome = outcome;
+    return 0;
+}
+
+static int plan_and_act(const struct lever *lever, void *context, struct process *process,
+                        bool is_dry_run, struct lever_report *report)
+{
+    int error = lever_read(process, &report->before);
+    if (error)
+        return error;
+    report->has_before = true;
+    error = lever->plan(context, process, report);
+    if (error)
+        return end_early(report, LEVER_REFUSED, error);
+    // The target that was planned for, not one that called exec since.
+    error = process_check(process);
+    if (error)
+        return error;
+    report->outcome = report->step_count == 0 ? LEVER_NOTHING : LEVER_PLANNED;
+    if (is_dry_run || report->step_count == 0)
+        return 0;
+    error = lever->act(context, process, report);
+    // Whatever came of it, what is there now is worth a reading.
+    report->has_after = lever_read(process, &report->after) == 0;
+    if (error)
+        return end_early(report, LEVER_FAILED, error);
+    report->outcome = judge_steps(report);
+    return 0;
+}
+
+int lever_pull(const struct lever *lever, void *context, struct process *process, bool is_dry_run,
+               struct lever_report *report)
+{
+    uint64_t started_ns = lever_now_ns();
+    report->lever = lever->name;
+    report->pid = process_pid(process);
+    read_name(process, report);
+    // Frames, pidfds and calls mean nothing in a copy of a tree, or in one of another namespace.
+    if (!process_is_live(process)) {
+        lever_refuse(report, -ENOTSUP, "this is not the live proc tree of ebb's own PID namespace",
+                     "running ebb in the namespace that the tree is of");
+        report->outcome = LEVER_REFUSED;
+        return 0;
+    }
+    // A plan alone changes nothing: it needs no lock.
+    int lock = is_dry_run ? -1 : lever_lock(process);
+    if (lock == -EBUSY) {
+        lever_refuse(report, -EBUSY, "another ebb is pulling a lever at this process",
+                     "waiting until it is done");
+        report->outcome = LEVER_REFUSED;
+        return 0;
+    }
+    if (lock < 0 && !is_dry_run)
+        return lock;
+    int error = plan_and_act(lever, context, process, is_dry_run, report);
+    report->took_ns = lever_now_ns() - started_ns;
+    if (lock >= 0)
+        close(lock);
+    return error;
+}
