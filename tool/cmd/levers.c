@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Printing of what levers did, the same for all of them. Tool world; no state.
+#include "cmd/levers.h"
+
+#include <errno.h>
+
+#include "cmd/target.h"
+#include "render/lever.h"
+
+// Levers have no --proc-root: another tree's processes cannot be reached.
+static const char *const proc_root = "/proc";
+
+int levers_open(const struct command *command, const char *text, struct process **ret_process)
+{
+    (void)command;
+    pid_t pid;
+    int status = target_resolve(proc_root, text, &pid);
+    if (status != EXIT_DONE)
+        return status;
+    int error = process_open(proc_root, pid, ret_process);
+    return error ? target_refuse(proc_root, pid, error) : EXIT_DONE;
+}
+
+// One report's share of the exit status.
+static int status_of(const struct lever_report *report)
+{
+    switch (report->outcome) {
+    case LEVER_DONE:
+    case LEVER_PLANNED:
+    case LEVER_NOTHING:
+        return EXIT_DONE;
+    case LEVER_PARTLY:
+        return EXIT_FAILED;
+    case LEVER_FAILED:
+    case LEVER_REFUSED:
+        break;
+    }
+    switch (-report->error) {
+    case EPERM:
+    case EACCES:
+        return EXIT_NOT_PERMITTED;
+    case ESRCH:
+    case ESTALE:
+        return EXIT_NO_PROCESS;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+// Of many, the first that did not go well decides; what ended meanwhile is no failure of a group.
+static int status_of_all(bool is_group, const struct lever_report *reports, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int status = status_of(&reports[i]);
+        if (status != EXIT_DONE && (!is_group || status != EXIT_NO_PROCESS))
+            return status;
+    }
+    return EXIT_DONE;
+}
+
+// In a pipe of JSON, nobody reads the field `refusal` first.
+static void say_refusal(const struct command *command, const struct lever_report *report)
+{
+    if (!report->refusal[0])
+        return;
+    char why[MESSAGE_NAME_MAX], needs[MESSAGE_NAME_MAX];
+    message_escape(report->refusal, why, sizeof why);
+    message_error("%s: %s", command->verb->name, why);
+    message_escape(report->needs, needs, sizeof needs);
+    if (needs[0])
+        message_hint("What would help: %s.", needs);
+}
+
+// A verb of its own options may lack one of the two.
+static bool has_flag(const struct command *command, const char *name)
+{
+    for (const struct option_spec *spec = command->verb->options; spec && spec->name; spec++) {
+        if (text_equals(text_of(spec->name), name))
+            return options_flag(&command->options, name);
+    }
+    return false;
+}
+
+static int render(const struct command *command, bool is_group, const struct lever_report *reports,
+                  size_t count, struct buffer *buffer)
+{
+    const struct render_style style = {
+        .color = command->color,
+        .exact_bytes = has_flag(command, "bytes"),
+        .unicode = command->unicode,
+        .width = command->width,
+    };
+    if (has_flag(command, "json"))
+        return is_group ? render_levers_json(reports, count, buffer)
+                        : render_lever_json(reports, buffer);
+    return is_group ? render_levers_text(reports, count, &style, buffer)
+                    : render_lever_text(reports, &style, buffer);
+}
+
+// Printing comes first: a failure of that is told even where the lever did well.
+static int print(const struct command *command, bool is_group, const struct lever_report *reports,
+                 size_t count)
+{
+    struct output output = {0};
+    int error = render(command, is_group, reports, count, &output.buffer);
+    if (error == -ENOTSUP) {
+        buffer_free(&output.buffer);
+        message_error("this ebb was built without JSON (jansson)");
+        return EXIT_FAILED;
+    }
+    output.error = error;
+    int status = output_finish(&output);
+    if (status != EXIT_DONE)
+        return status;
+    for (size_t i = 0; i < count && has_flag(command, "json"); i++)
+        say_refusal(command, &reports[i]);
+    return status_of_all(is_group, reports, count);
+}
+
+int levers_print(const struct command *command, const struct lever_report *report)
+{
+    return print(command, false, report, 1);
+}
+
+int levers_print_group(const struct command *command, const struct lever_report *reports,
+                       size_t count)
+{
+    return print(command, true, reports, count);
+}
