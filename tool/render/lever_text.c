@@ -47,12 +47,12 @@ static enum render_color state_color(enum lever_step_state state)
 }
 
 // Waits are milliseconds; other times are people's.
-static void write_time(struct writer *writer, uint64_t ns)
+static void format_time(uint64_t ns, char *ret_text, size_t size)
 {
     if (ns < 1000000000ULL)
-        write_format(writer, "%.1f ms", (double)ns / 1e6);
+        snprintf(ret_text, size, "%.1f ms", (double)ns / 1e6);
     else
-        write_format(writer, "%.2f s", (double)ns / 1e9);
+        snprintf(ret_text, size, "%.2f s", (double)ns / 1e9);
 }
 
 // "reclaim: api (pid 4121): done in 182.3 ms"
@@ -73,8 +73,9 @@ static void write_head(struct writer *writer, const struct lever_report *report)
     if (report->outcome == LEVER_NOTHING)
         write_text(writer, " to do");
     if (report->outcome == LEVER_DONE || report->outcome == LEVER_PARTLY) {
-        write_text(writer, " in ");
-        write_time(writer, report->took_ns);
+        char took[UNITS_TEXT_MAX];
+        format_time(report->took_ns, took, sizeof took);
+        write_format(writer, " in %s", took);
     }
     write_text(writer, "\n");
 }
@@ -224,13 +225,12 @@ static void write_wait(struct writer *writer, const struct lever_report *report)
         write_text(writer, "The target did not wait.\n");
         return;
     }
-    write_text(writer, "The target waited (");
-    write_name(writer, report->waited, 0);
-    write_text(writer, "): at most ");
-    write_time(writer, report->longest_wait_ns);
-    write_text(writer, " at a time, ");
-    write_time(writer, report->total_wait_ns);
-    write_text(writer, " in all.\n");
+    char longest[UNITS_TEXT_MAX], total[UNITS_TEXT_MAX], text[LEVER_WHAT_MAX];
+    format_time(report->longest_wait_ns, longest, sizeof longest);
+    format_time(report->total_wait_ns, total, sizeof total);
+    text_format(text, sizeof text, "The target waited (%s): at most %s at a time, %s in all.",
+                report->waited, longest, total);
+    write_wrapped(writer, text, 0, 0);
 }
 
 static void write_notes(struct writer *writer, const struct lever_report *report)
