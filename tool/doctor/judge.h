@@ -15,6 +15,7 @@ void doctor_advise(struct doctor_item *item, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 void doctor_judge_verbs(struct doctor_report *report);
+void doctor_judge_levers(struct doctor_report *report); // part of the verbs
 void doctor_judge_kernel(struct doctor_report *report);
 void doctor_judge_memory(struct doctor_report *report);
 void doctor_judge_group(struct doctor_report *report);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The doctor on what can be done here and now: explaining, and taking lazy pages of others. Tool
-// world; pure.
-#include <errno.h>
-
+// The doctor on what can be explained here and now. Tool world; pure.
 #include "doctor/judge.h"
 
 // Reading files of /proc takes ptrace read access; a runtime's own memory takes attach access,
@@ -56,52 +53,10 @@ static void judge_explain_lazy(struct doctor_report *report)
     }
 }
 
-// Which of the ways to take lazy pages of another process the kernel would allow.
-static void judge_reclaim(struct doctor_report *report)
-{
-    const struct doctor_readings *readings = &report->readings;
-    const struct doctor_probes *probes = &readings->probes;
-    struct doctor_item *item =
-        doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "reclaim", "reclaim from outside");
-    if (!readings->has_self) {
-        item->status = DOCTOR_MISSING;
-        doctor_say(item, "not from another tree");
-        return;
-    }
-    // Refused on ourselves for want of rights is still there for others with them.
-    bool has_call = probes->process_madvise != DOCTOR_NOT_ASKED &&
-                    probes->process_madvise != -ENOSYS && doctor_kernel_has(readings, 5, 10);
-    // Read access to the target comes on top; the same user has it.
-    bool may_call = has_call && doctor_can(readings, DOCTOR_CAP_SYS_NICE);
-    bool by_group = probes->group_reclaim == 0;
-    // Frame numbers and their flags tell lazy pages from live ones.
-    if (may_call && probes->frame_numbers == 0) {
-        doctor_say(item, "the kernel would allow it page by page%s",
-                   by_group ? ", and by group" : "");
-        return;
-    }
-    item->status = DOCTOR_LIMITED;
-    // Coarse, and only where no live page can be swapped out by it.
-    if (may_call && !doctor_has_swap(readings))
-        doctor_say(
-            item, "the kernel would allow it by whole mappings only, which splits live huge pages");
-    else if (by_group)
-        doctor_say(item, "the kernel would allow it for our own group as a whole only");
-    else
-        item->status = DOCTOR_MISSING;
-    if (item->status == DOCTOR_MISSING)
-        doctor_say(item,
-                   has_call
-                       ? "the kernel has the means, but rights are lacking"
-                       : "this kernel has no call for it; pressure (a balloon) is what remains");
-    if (has_call)
-        doctor_advise(item, "root with CAP_SYS_NICE, CAP_SYS_PTRACE and CAP_SYS_ADMIN");
-}
-
 // First of all sections: it is what one came for.
 void doctor_judge_verbs(struct doctor_report *report)
 {
     judge_explain(report);
     judge_explain_lazy(report);
-    judge_reclaim(report);
+    doctor_judge_levers(report);
 }

@@ -26,6 +26,8 @@ enum {
     PROBE_MADV_COLD = 20,
     PROBE_SYS_PIDFD_OPEN = 434,
     PROBE_SYS_PROCESS_MADVISE = 440,
+    PROBE_SECCOMP_GET_ACTION_AVAIL = 2,
+    PROBE_SECCOMP_RET_ERRNO = 0x00050000,
 };
 
 // More than the per-CPU batches hold back, so that smaps has something to show.
@@ -105,6 +107,23 @@ static int probe_group_reclaim(const struct cgroup *cgroup)
     return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ? 0 : -errno;
 }
 
+// Asked in words of the kernel's own, without a filter being set.
+static int probe_seccomp_filter(void)
+{
+    uint32_t action = PROBE_SECCOMP_RET_ERRNO;
+    return syscall(SYS_seccomp, PROBE_SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 ? 0 : -errno;
+}
+
+// Frames of signals are built for one architecture so far.
+static int probe_call(void)
+{
+#if defined(__x86_64__)
+    return 0;
+#else
+    return -ENOTSUP;
+#endif
+}
+
 // Each probe changes nothing but pages that it has mapped itself; the target of process_madvise and
 // PAGEMAP_SCAN is ebb. What a probe could not ask stays DOCTOR_NOT_ASKED, and then the kernel's
 // version decides.
@@ -125,5 +144,7 @@ void doctor_probe(struct process *self, const struct cgroup *cgroup,
     probes.pagemap_scan = probe_pagemap_scan(self);
     probes.frame_numbers = pagemap_probe_frames(self);
     probes.group_reclaim = probe_group_reclaim(cgroup);
+    probes.seccomp_filter = probe_seccomp_filter();
+    probes.call = probe_call();
     *ret_probes = probes;
 }

@@ -33,6 +33,8 @@ struct doctor_probes {
     int pagemap_scan;        // the ioctl of 6.7
     int frame_numbers;       // pagemap shows them (CAP_SYS_ADMIN), and kpageflags opens (root)
     int group_reclaim;       // memory.reclaim or memory.force_empty of our group may be written
+    int seccomp_filter;      // filters that answer with an error (4.14)
+    int call;                // ebb can call functions in processes of its own architecture
 };
 
 enum { DOCTOR_NOT_ASKED = 1 };

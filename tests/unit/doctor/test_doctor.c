@@ -301,6 +301,35 @@ static void test_this_system(void **state)
     check_renderers(&report);
 }
 
+// Who may call into a process, who gets a filter, and where pressure would do harm.
+static void test_levers(void **state)
+{
+    (void)state;
+    struct doctor_readings readings = readings_of(6, 1);
+    readings.host.has_pressure = true;
+    check(&readings, "call", DOCTOR_OK, "any process");
+    check(&readings, "run", DOCTOR_OK, "seccomp filter");
+    check(&readings, "balloon", DOCTOR_OK, "bounded");
+    readings.host.has_pressure = false;
+    check(&readings, "balloon", DOCTOR_LIMITED, "PSI");
+    readings.host.meminfo.swap_total_kib = 4;
+    check(&readings, "balloon", DOCTOR_MISSING, "swap is on");
+    readings.probes.seccomp_filter = -EINVAL;
+    check(&readings, "run", DOCTOR_LIMITED, "environment");
+    readings.probes.call = -ENOTSUP;
+    check(&readings, "call", DOCTOR_LIMITED, "Go's settings");
+    readings = readings_of_user(0);
+    check(&readings, "call", DOCTOR_LIMITED, "your own user");
+    check(&readings, "run", DOCTOR_OK, "setuid");
+    readings = readings_of_user(1);
+    check(&readings, "call", DOCTOR_MISSING, "Yama");
+    readings = readings_of(6, 1);
+    readings.host.ptrace_scope = 3;
+    check(&readings, "call", DOCTOR_MISSING, "nobody");
+    readings.has_self = false;
+    check(&readings, "balloon", DOCTOR_MISSING, "another tree");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_facilities_by_kernel),
         cmocka_unit_test(test_rights),
         cmocka_unit_test(test_reclaim_without_frames),
+        cmocka_unit_test(test_levers),
         cmocka_unit_test(test_traps),
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_hide_pid),
