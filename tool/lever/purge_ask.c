@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asking mallocs by calls, see purge_ask.h. Tool world; no state.
+//
+// While a malloc gives pages back it holds the lock of what it works on, and the thread that was
+// borrowed stands still. So everything that can be done in pieces is: the thread is let go between
+// them, and runs what has come in meanwhile.
+#include "lever/purge_ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "base/units.h"
+
+// A piece of tcmalloc's, about 5 ms of madvise(): spans are given back whole, so it may take
+// longer.
+static const uint64_t piece_bytes = 16ULL << 20;
+// Calls that take less than this together share a stop, which costs as much by itself.
+static const uint64_t stop_ns = 1000000;
+// Between two stops, for the thread's own work.
+static const struct timespec pause = {.tv_nsec = 500000};
+
+enum { ROUNDS_MAX = 4096, ARENAS_MAX = 4096 };
+
+const char *purge_kind_name(enum purge_kind kind)
+{
+    static const char *const names[] = {"jemalloc", "tcmalloc", "mimalloc", "glibc"};
+    return names[kind];
+}
+
+// A function of one image, by its only name.
+static uint64_t find_function(const struct image *image, const char *name)
+{
+    const char *const names[] = {name, NULL};
+    struct images one = {.items = (struct image *)image, .count = 1};
+    const struct image *found;
+    uint64_t address;
+    return call_find_function(&one, names, &address, &found) == 0 ? address : 0;
+}
+
+// The same, but for a malloc that takes the place of glibc's: no other image is asked for glibc's.
+static bool find_malloc(const struct image *image, struct purge_target *ret_target)
+{
+    static const struct {
+        enum purge_kind kind;
+        const char *function, *step, *property;
+    } mallocs[] = {
+        {PURGE_TCMALLOC, "MallocExtension_ReleaseFreeMemory", "MallocExtension_ReleaseToSystem",
+         "MallocExtension_GetNumericProperty"},
+        {PURGE_MIMALLOC, "mi_collect", NULL, NULL},
+        {PURGE_GLIBC, "malloc_trim", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof mallocs / sizeof mallocs[0]; i++) {
+        uint64_t function = find_function(image, mallocs[i].function);
+        if (!function)
+            continue;
+        *ret_target =
+            (struct purge_target){.kind = mallocs[i].kind, .image = image, .function = function};
+        if (mallocs[i].step)
+            ret_target->step_function = find_function(image, mallocs[i].step);
+        if (mallocs[i].property)
+            ret_target->property_function = find_function(image, mallocs[i].property);
+        return true;
+    }
+    return false;
+}
+
+// glibc's comes last: what the others free through it goes back as well.
+static void sort_glibc_last(struct purge_target *targets, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (targets[i].kind != PURGE_GLIBC)
+            continue;
+        struct purge_target glibc = targets[i];
+        memmove(targets + i, targets + i + 1, (count - i - 1) * sizeof *targets);
+        targets[count - 1] = glibc;
+        return;
+    }
+}
+
+size_t purge_find(const struct images *images, struct purge_target *ret_found, size_t capacity)
+{
+    struct mallctl jemallocs[MALLCTL_COPIES_MAX];
+    size_t copies = mallctl_find(images, jemallocs, MALLCTL_COPIES_MAX);
+    size_t count = 0;
+    for (size_t i = 0; i < copies && count < capacity; i++)
+        ret_found[count++] = (struct purge_target){
+            .kind = PURGE_JEMALLOC, .image = jemallocs[i].image, .mallctl = jemallocs[i]};
+    bool has_glibc = false;
+    for (size_t i = 0; i < images->count && count < capacity; i++) {
+        struct purge_target found;
+        if (!find_malloc(&images->items[i], &found) || (found.kind == PURGE_GLIBC && has_glibc))
+            continue;
+        has_glibc = has_glibc || found.kind == PURGE_GLIBC;
+        ret_found[count++] = found;
+    }
+    sort_glibc_last(ret_found, count);
+    return count;
+}
+
+// A stop that is shared by short calls.
+struct stop {
+    struct call_session *session;
+    uint64_t began_ns;
+    unsigned count;
+};
+
+static int stop_begin(struct stop *stop)
+{
+    int error = call_begin(stop->session);
+    if (error)
+        return error;
+    stop->began_ns = lever_now_ns();
+    stop->count++;
+    return 0;
+}
+
+// Lets the thread run when it has stood still for long enough.
+static int stop_breathe(struct stop *stop)
+{
+    if (lever_now_ns() - stop->began_ns < stop_ns)
+        return 0;
+    call_end(stop->session);
+    nanosleep(&pause, NULL);
+    return stop_begin(stop);
+}
+
+static int refuse(char *ret_answer, const char *what, int error)
+{
+    text_format(ret_answer, LEVER_WHAT_MAX, "it answered %s to %s", strerror(-error), what);
+    return -EPROTO;
+}
+
+// Arena by arena: "arena.4096.purge" would do all in one go, with the thread held all the while.
+// Arenas that do not exist yet answer at once.
+static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_answer)
+{
+    uint32_t arenas;
+    int error = mallctl_read_u32(stop->session, mallctl, "arenas.narenas", &arenas);
+    if (error)
+        return mallctl->call_error ? error : refuse(ret_answer, "arenas.narenas", error);
+    uint32_t purged = 0, refused = 0;
+    for (uint32_t i = 0; i < arenas && i < ARENAS_MAX; i++) {
+        char name[MALLCTL_NAME_MAX];
+        bool is_there = false;
+        mallctl_arena_name(name, "initialized", i);
+        error = mallctl_read_bool(stop->session, mallctl, name, &is_there);
+        // Before 5.0 the control is not there: all are tried.
+        if (error == 0 && !is_there)
+            continue;
+        if (!mallctl->call_error) {
+            mallctl_arena_name(name, "purge", i);
+            error = mallctl_do(stop->session, mallctl, name);
+        }
+        if (mallctl->call_error)
+            return error;
+        purged += error == 0;
+        refused += error != 0;
+        error = stop_breathe(stop);
+        if (error)
+            return error;
+    }
+    if (purged == 0)
+        return refuse(ret_answer, "every arena.N.purge", -EINVAL);
+    text_format(ret_answer, LEVER_WHAT_MAX, "%u arena%s in %u stop%s%s", purged,
+                purged == 1 ? "" : "s", stop->count, stop->count == 1 ? "" : "s",
+                refused > 0 ? "; some refused" : "");
+    return 0;
+}
+
+// size_t in, int out: whether the property is known.
+static int read_property(struct call_session *session, uint64_t function, const char *name,
+                         uint64_t *ret_value)
+{
+    const uint64_t zero = 0;
+    uint64_t arguments[2], is_known;
+    call_put_reset(session);
+    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
+    if (!error)
+        error = call_put(session, &zero, sizeof zero, &arguments[1]);
+    if (!error)
+        error = call_make(session, function, arguments, 2, &is_known);
+    if (error)
+        return error;
+    if ((uint32_t)is_known == 0)
+        return -ENOENT;
+    return call_get(session, arguments[1], ret_value, sizeof *ret_value);
+}
+
+// Piece by piece, until the page heap has no free pages or gives no more. A piece may be set off
+// against what an earlier one gave beyond its size (src/tcmalloc.cc, extra_bytes_released_), so one
+// without effect does not end it, but two do.
+static int release_pieces(struct stop *stop, const struct purge_target *target, uint64_t *ret_bytes)
+{
+    static const char free_bytes[] = "tcmalloc.pageheap_free_bytes";
+    uint64_t before, first;
+    int error = read_property(stop->session, target->property_function, free_bytes, &first);
+    before = first;
+    unsigned idle = 0;
+    for (unsigned i = 0; i < ROUNDS_MAX && !error && before > 0 && idle < 2; i++) {
+        uint64_t now;
+        error = call_make(stop->session, target->step_function, &piece_bytes, 1, NULL);
+        if (!error)
+            error = read_property(stop->session, target->property_function, free_bytes, &now);
+        if (error)
+            break;
+        idle = now < before ? 0 : idle + 1;
+        before = now;
+        error = stop_breathe(stop);
+    }
+    if (!error)
+        *ret_bytes = before < first ? first - before : 0;
+    return error;
+}
+
+static int release_tcmalloc(struct stop *stop, const struct purge_target *target, char *ret_answer)
+{
+    uint64_t bytes = 0;
+    int error = -ENOENT;
+    if (target->step_function && target->property_function)
+        error = release_pieces(stop, target, &bytes);
+    if (error && error != -ENOENT)
+        return error;
+    // What pieces leave, and all of it where there are none.
+    int rest = call_make(stop->session, target->function, NULL, 0, NULL);
+    if (rest)
+        return rest;
+    char size[UNITS_TEXT_MAX];
+    units_format_bytes(bytes, size, sizeof size);
+    text_format(ret_answer, LEVER_WHAT_MAX, "%s%s%u stop%s", error ? "" : size,
+                error ? "in " : " of free spans in ", stop->count, stop->count == 1 ? "" : "s");
+    return 0;
+}
+
+// void mi_collect(bool force).
+static int collect_mimalloc(struct stop *stop, const struct purge_target *target, char *ret_answer)
+{
+    const uint64_t force = 1;
+    int error = call_make(stop->session, target->function, &force, 1, NULL);
+    if (!error)
+        text_format(ret_answer, LEVER_WHAT_MAX,
+                    "the heap of thread %d, and what ended threads left",
+                    (int)call_get_stats(stop->session)->tid);
+    return error;
+}
+
+// int malloc_trim(size_t pad): 1 when memory went back. One call for all arenas: glibc has no
+// smaller piece.
+static int trim_glibc(struct stop *stop, const struct purge_target *target, char *ret_answer)
+{
+    const uint64_t pad = 0;
+    uint64_t answer;
+    int error = call_make(stop->session, target->function, &pad, 1, &answer);
+    if (!error)
+        text_format(ret_answer, LEVER_WHAT_MAX, "it answered %u (%s)", (uint32_t)answer,
+                    (uint32_t)answer ? "memory went back" : "there was nothing to give back");
+    return error;
+}
+
+static int ask(struct stop *stop, struct purge_target *target, char *ret_answer)
+{
+    switch (target->kind) {
+    case PURGE_JEMALLOC:
+        return purge_arenas(stop, &target->mallctl, ret_answer);
+    case PURGE_TCMALLOC:
+        return release_tcmalloc(stop, target, ret_answer);
+    case PURGE_MIMALLOC:
+        return collect_mimalloc(stop, target, ret_answer);
+    case PURGE_GLIBC:
+        return trim_glibc(stop, target, ret_answer);
+    }
+    return -EINVAL;
+}
+
+int purge_ask(struct call_session *session, struct purge_target *target,
+              char ret_answer[LEVER_WHAT_MAX])
+{
+    struct stop stop = {.session = session};
+    ret_answer[0] = '\0';
+    int error = stop_begin(&stop);
+    if (!error)
+        error = ask(&stop, target, ret_answer);
+    call_end(session);
+    return error;
+}
