@@ -10,10 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length_bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length_bytes)
 {
-    uint64_t stack_pointer = 0x1234567;
+    struct proc_syscall call = {.stack_pointer = 0x1234567};
     struct text line = {(const char *)data, length_bytes};
-    int error = proc_thread_syscall_parse(line, &stack_pointer);
-    if (error && stack_pointer != 0x1234567)
+    int error = proc_thread_syscall_parse(line, &call);
+    if (error && call.stack_pointer != 0x1234567)
         abort();
     return 0;
 }

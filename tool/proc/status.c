@@ -81,6 +81,12 @@ static void status_take_special(struct text key, struct text value, struct proc_
         status->cap_effective = number;
     else if (text_equals(key, "Seccomp") && text_take_u64(&value, &number))
         status->seccomp = (uint32_t)number;
+    else if (text_equals(key, "TracerPid") && text_take_u64(&value, &number))
+        status->tracer_pid = (int32_t)(number <= INT32_MAX ? number : 0);
+    else if (text_equals(key, "SigCgt") && text_take_hex(&value, &number))
+        status->signals_caught = number;
+    else if (text_equals(key, "x86_Thread_features"))
+        status->has_shadow_stack = text_contains(value, "shstk");
 }
 
 int proc_status_parse(struct text file, struct proc_status *ret_status)

@@ -21,9 +21,12 @@ struct proc_status {
     uint64_t rss_anon_kib, rss_file_kib, rss_shmem_kib, hugetlb_kib;
     uint64_t threads;
     uint64_t cap_effective;
-    int32_t ns_pid;   // innermost pid of NSpid
-    uint32_t seccomp; // 0 none, 1 strict, 2 filter
-    bool has_memory;  // false for kernel threads and zombies: no Vm lines
+    int32_t ns_pid;          // innermost pid of NSpid
+    uint32_t seccomp;        // 0 none, 1 strict, 2 filter
+    int32_t tracer_pid;      // who traces it; 0 nobody
+    uint64_t signals_caught; // SigCgt: bit N - 1 is signal N
+    bool has_shadow_stack;   // x86_Thread_features lists shstk
+    bool has_memory;         // false for kernel threads and zombies: no Vm lines
 };
 // -EBADMSG when it is not a status file at all.
 int proc_status_parse(struct text file, struct proc_status *ret_status);

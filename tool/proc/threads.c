@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -21,7 +22,7 @@ static bool take_word(struct text *rest, uint64_t *ret_word)
     return text_take_prefix(rest, "0x") && text_take_hex(rest, ret_word);
 }
 
-int proc_thread_syscall_parse(struct text file, uint64_t *ret_stack_pointer)
+int proc_thread_syscall_parse(struct text file, struct proc_syscall *ret_syscall)
 {
     struct text line;
     if (!text_next_line(&file, &line))
@@ -40,7 +41,10 @@ int proc_thread_syscall_parse(struct text file, uint64_t *ret_stack_pointer)
     size_t wanted = number == -1 ? 2 : 8;
     if (count != wanted || line.len > 0)
         return -EBADMSG;
-    *ret_stack_pointer = words[wanted - 2];
+    struct proc_syscall call = {.number = number, .stack_pointer = words[wanted - 2]};
+    if (number != -1)
+        memcpy(call.arguments, words, sizeof call.arguments);
+    *ret_syscall = call;
     return 0;
 }
 
@@ -51,20 +55,20 @@ struct listing {
     size_t count, capacity;
 };
 
-static uint64_t read_stack_pointer(struct listing *listing, pid_t tid)
+// What cannot be read, or runs, is left as it is: zero.
+static void read_syscall(struct listing *listing, struct proc_thread *thread)
 {
     char name[32], line[256];
-    snprintf(name, sizeof name, "%d/syscall", (int)tid);
+    snprintf(name, sizeof name, "%d/syscall", (int)thread->tid);
     int fd = openat(listing->task_fd, name, O_RDONLY | O_CLOEXEC);
     ssize_t len = fd >= 0 ? read(fd, line, sizeof line) : -1;
     if (len < 0)
         listing->refused = errno == EACCES || errno == EPERM;
     if (fd >= 0)
         close(fd);
-    uint64_t stack_pointer = 0;
     if (len > 0)
-        proc_thread_syscall_parse((struct text){line, (size_t)len}, &stack_pointer);
-    return stack_pointer;
+        proc_thread_syscall_parse((struct text){line, (size_t)len}, &thread->syscall);
+    thread->stack_pointer = thread->syscall.stack_pointer;
 }
 
 // Other names than numbers are none of the kernel's, but a tree of files may have them.
@@ -79,8 +83,9 @@ static int add_thread(struct listing *listing, const char *name)
     if (error)
         return error;
     struct proc_thread *thread = &listing->threads[listing->count++];
-    thread->tid = (pid_t)tid;
-    thread->stack_pointer = listing->refused ? 0 : read_stack_pointer(listing, thread->tid);
+    *thread = (struct proc_thread){.tid = (pid_t)tid};
+    if (!listing->refused)
+        read_syscall(listing, thread);
     return 0;
 }
 

@@ -33,6 +33,20 @@ static struct proc_stat read_stat(const char *path)
     return stat;
 }
 
+static void test_status_for_calls(void **state)
+{
+    (void)state;
+    struct proc_status status;
+    assert_int_equal(proc_status_parse(text_of("Name:\tx\nTracerPid:\t4121\n"
+                                               "SigCgt:\t0000000180014a03\n"
+                                               "x86_Thread_features:\tshstk wrss \n"),
+                                       &status),
+                     0);
+    assert_int_equal(status.tracer_pid, 4121);
+    assert_int_equal(status.signals_caught, 0x180014a03);
+    assert_true(status.has_shadow_stack);
+}
+
 static void test_status_of_a_container(void **state)
 {
     (void)state;
@@ -45,6 +59,8 @@ static void test_status_of_a_container(void **state)
     assert_int_equal(status.threads, 23);
     assert_int_equal(status.ns_pid, 1);
     assert_int_equal(status.seccomp, 2);
+    assert_int_equal(status.tracer_pid, 0);
+    assert_false(status.has_shadow_stack);
     assert_true(status.has_memory);
     status = read_status("linux-5.10-hybrid/proc/1/status");
     assert_int_equal(status.cap_effective, 0xa80425fb);
@@ -283,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_of_a_container),
+        cmocka_unit_test(test_status_for_calls),
         cmocka_unit_test(test_status_without_memory),
         cmocka_unit_test(test_status_names),
         cmocka_unit_test(test_status_refuses),

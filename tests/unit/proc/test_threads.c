@@ -46,17 +46,32 @@ static void test_lines(void **state)
         {"", -EBADMSG, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uint64_t stack_pointer = 1;
-        int error = proc_thread_syscall_parse(text_of(cases[i].line), &stack_pointer);
+        struct proc_syscall call = {.stack_pointer = 1};
+        int error = proc_thread_syscall_parse(text_of(cases[i].line), &call);
         assert_int_equal(error, cases[i].error);
-        assert_int_equal(stack_pointer, cases[i].stack_pointer);
+        assert_int_equal(call.stack_pointer, cases[i].stack_pointer);
+        assert_int_equal(call.number, strtol(error ? "0" : cases[i].line, NULL, 10));
     }
+}
+
+static void test_arguments(void **state)
+{
+    (void)state;
+    struct proc_syscall call;
+    assert_int_equal(
+        proc_thread_syscall_parse(text_of("7 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffd00 0x7f00\n"), &call),
+        0);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(call.arguments[i], i + 1);
+    // Outside of a system call there are none, whatever stood there before.
+    assert_int_equal(proc_thread_syscall_parse(text_of("-1 0x7ffd00 0x7f00\n"), &call), 0);
+    assert_int_equal(call.arguments[5], 0);
 }
 
 static void parse_only(struct text file)
 {
-    uint64_t stack_pointer;
-    proc_thread_syscall_parse(file, &stack_pointer);
+    struct proc_syscall call;
+    proc_thread_syscall_parse(file, &call);
 }
 
 static void test_every_truncation(void **state)
@@ -141,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_every_truncation),
         cmocka_unit_test(test_sleeping_threads),
     };
