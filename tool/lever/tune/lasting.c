@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a change lasts, see lasting.h. Tool world; pure.
+#include "lever/tune/lasting.h"
+
+#include <string.h>
+
+// "gctrace=1" is the item of "gctrace" and not of "gc".
+static bool is_item_of(struct text item, const char *key, char assign)
+{
+    size_t len = strlen(key);
+    return text_starts_with(item, key) && item.len > len && item.data[len] == assign;
+}
+
+// Appends a piece. False when it does not fit.
+static bool append(char *list, size_t size, struct text piece)
+{
+    size_t len = strlen(list);
+    return text_copy(piece, list + len, size - len);
+}
+
+bool lasting_merge(struct text list, char separator, const char *key, char assign,
+                   const char *value, char *ret_list, size_t size)
+{
+    const char between[] = {separator, '\0'}, assigned[] = {assign, '\0'};
+    struct text item;
+    bool fits = true;
+    ret_list[0] = '\0';
+    // What the user has set stays, and in its order.
+    while (text_next_field(&list, separator, &item)) {
+        if (item.len == 0 || is_item_of(item, key, assign))
+            continue;
+        fits = fits && append(ret_list, size, item) && append(ret_list, size, text_of(between));
+    }
+    return fits && append(ret_list, size, text_of(key)) &&
+           append(ret_list, size, text_of(assigned)) && append(ret_list, size, text_of(value));
+}
+
+int lasting_add_until(struct lever_report *report)
+{
+    return lever_add_note(report, "It lasts until the process ends or calls exec. Programs that it "
+                                  "starts begin with what their environment says");
+}
+
+int lasting_add_variable(struct lever_report *report, const char *variable, const char *value)
+{
+    int error = lever_add_note(report, "For good, in a systemd unit: Environment=\"%s=%s\"",
+                               variable, value);
+    if (!error)
+        error = lever_add_note(report, "For good, in a pod: env: [{name: %s, value: \"%s\"}]",
+                               variable, value);
+    return error;
+}

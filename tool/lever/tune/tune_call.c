@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all settings by call share, see tune_call.h. Tool world; no state.
+#include "lever/tune/tune_call.h"
+
+#include <errno.h>
+#include <string.h>
+
+int tune_calls_open(const struct tune_scene *scene, struct tune_calls *calls,
+                    struct tune_refusal *refusal)
+{
+    if (calls->session)
+        return 0;
+    struct call_refusal why = {0};
+    int error = call_open(scene->target.process, &scene->mappings, &scene->images, NULL,
+                          &calls->session, &why);
+    if (error == -ENOMEM)
+        return error;
+    return error ? tune_refuse(refusal, error, why.needs, "it cannot be called: %s", why.why) : 0;
+}
+
+void tune_calls_close(struct tune_calls *calls)
+{
+    if (calls->session)
+        call_close(calls->session);
+    calls->session = NULL;
+}
+
+void tune_calls_fail(const struct tune_calls *calls, struct lever_step *step, int call_error,
+                     const char *words)
+{
+    const struct call_refusal *why = call_error ? call_why(calls->session) : NULL;
+    bool is_told = why && why->why[0];
+    const char *needs = is_told && why->needs[0] ? why->needs : "";
+    lever_end_step(step, LEVER_STEP_FAILED, "%s%s%s", is_told ? why->why : words,
+                   needs[0] ? "; what would help: " : "", needs);
+}
+
+void tune_calls_add_wait(const struct tune_calls *calls, struct lever_report *report)
+{
+    if (!calls->session)
+        return;
+    const struct call_stats *stats = call_get_stats(calls->session);
+    if (stats->stops > 0)
+        lever_add_wait(report, "one thread", stats->longest_stop_ns, stats->total_stop_ns);
+}
+
+int tune_find_function(const struct tune_scene *scene, const char *name, uint64_t *ret_address,
+                       const struct image **ret_image)
+{
+    const char *const names[] = {name, NULL};
+    return call_find_function(&scene->images, names, ret_address, ret_image);
+}

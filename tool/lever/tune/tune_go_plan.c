@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be written into a Go process, see tune_go.h. Tool world; no state.
+#include "lever/tune/tune_go.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "lever/tune/lasting.h"
+#include "runtime/go/go_ledger.h"
+
+enum {
+    ADVISE_FREE = 8,
+    ADVISE_DONTNEED = 4,
+    HEAP_MINIMUM_BYTES = 4 << 20,
+    LEDGER_TRIES = 5,
+    // debug.SetGCPercent() takes more; nobody means it.
+    PERCENT_LOW = 5,
+};
+
+uint64_t tune_go_heap_minimum(int32_t percent)
+{
+    return HEAP_MINIMUM_BYTES * (uint64_t)(int64_t)percent / 100;
+}
+
+uint64_t tune_go_limit_floor(const struct tune_go_floor *figures)
+{
+    uint64_t heap = figures->in_use + figures->free;
+    uint64_t others = figures->mapped_ready > heap ? figures->mapped_ready - heap : 0;
+    return figures->marked + others;
+}
+
+// Through the descriptor that will write as well.
+static int read_poke(void *context, uint64_t address, size_t bytes, uint64_t *ret_value)
+{
+    return poke_read(context, address, bytes, ret_value);
+}
+
+static int refuse_value(struct tune_refusal *refusal, int error, const char *name)
+{
+    if (error == -EBADMSG)
+        return tune_refuse(refusal, error, "", "%s does not hold what it must: it is not touched",
+                           name);
+    return tune_refuse(refusal, error, "", "%s could not be read: %s", name, strerror(-error));
+}
+
+// A place for one more; its step is the report's next.
+static struct tune_go_change *next_change(struct tune_go *go, const struct lever_report *report)
+{
+    struct tune_go_change *change = &go->changes[go->change_count++];
+    *change = (struct tune_go_change){.step = report->step_count};
+    return change;
+}
+
+static void add_store(struct tune_go_change *change, uint64_t address, size_t bytes,
+                      uint64_t before, uint64_t after)
+{
+    change->stores[change->store_count++] = (struct tune_store){address, bytes, before, after};
+}
+
+// The name, both values, and the command that puts the old one back.
+static void describe(struct tune_go_change *change, const char *name, const char *before,
+                     const char *after)
+{
+    text_copy(text_of(name), change->change.name, sizeof change->change.name);
+    text_copy(text_of(before), change->change.before, sizeof change->change.before);
+    text_copy(text_of(after), change->change.after, sizeof change->change.after);
+}
+
+// runtime.debug.madvdontneed itself: always safe in the direction of 0, and up to 1.25 in both.
+static int plan_knob(struct tune_go *go, const struct tune_go_policy *policy, bool is_on,
+                     struct lever_report *report)
+{
+    struct tune_go_change *change = next_change(go, report);
+    add_store(change, go->knob, 4, policy->knob, is_on ? 0 : 1);
+    describe(change, "GODEBUG madvdontneed", is_on ? "1" : "0", is_on ? "0" : "1");
+    return lever_add_step(report, "write %d over %d in runtime.debug.madvdontneed of Go %s",
+                          is_on ? 0 : 1, is_on ? 1 : 0, go->runtime.version.text);
+}
+
+// From 1.26 on: the runtime's own fallback, which leaves clearing as it is.
+static int plan_advise(struct tune_go *go, const struct tune_go_policy *policy, bool is_on,
+                       struct lever_report *report)
+{
+    struct tune_go_change *change = next_change(go, report);
+    const char *lazy = "MADV_FREE", *once = "MADV_DONTNEED";
+    add_store(change, go->advise, 4, policy->advise, is_on ? ADVISE_FREE : ADVISE_DONTNEED);
+    describe(change, "runtime.adviseUnused", is_on ? once : lazy, is_on ? lazy : once);
+    return lever_add_step(report, "write %s over %s in runtime.adviseUnused of Go %s",
+                          is_on ? lazy : once, is_on ? once : lazy, go->runtime.version.text);
+}
+
+// Which of the two is written, by version and direction.
+static int plan_policy(struct tune_go *go, const struct tune_go_policy *policy, bool is_on,
+                       struct lever_report *report, struct tune_refusal *refusal)
+{
+    bool knows_zero = go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO;
+    if (!knows_zero)
+        return plan_knob(go, policy, is_on, report);
+    if (!is_on && !go->advise)
+        return tune_refuse(refusal, -ENOTSUP,
+                           "GODEBUG=madvdontneed=1 at the next start, or `ebb run "
+                           "--madv-free=off`; `ebb reclaim` for what is lazy now",
+                           "Go %s takes returned pages for zeros once madvdontneed is 1, which "
+                           "lazily freed ones are not, and runtime.adviseUnused was not found",
+                           go->runtime.version.text);
+    int error = 0;
+    if (is_on && policy->knob != 0)
+        error = plan_knob(go, policy, is_on, report);
+    if (!error && go->advise && policy->advise != (is_on ? ADVISE_FREE : ADVISE_DONTNEED))
+        error = plan_advise(go, policy, is_on, report);
+    return error;
+}
+
+// How to begin with the new policy at the next start.
+static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lever_report *report)
+{
+    struct text list = {0};
+    char merged[LASTING_VALUE_MAX];
+    const char *value = is_on ? "0" : "1";
+    proc_environ_find(scene->target.environ_text, "GODEBUG", &list);
+    if (!lasting_merge(list, ',', "madvdontneed", '=', value, merged, sizeof merged))
+        text_format(merged, sizeof merged, "madvdontneed=%s", value);
+    int error = lever_add_note(report,
+                               "It holds from the next page that the runtime returns. What "
+                               "is lazily freed already stays until it is used again or "
+                               "the kernel takes it: `ebb reclaim %d` takes it now",
+                               report->pid);
+    if (!error)
+        error = lasting_add_until(report);
+    return error ? error : lasting_add_variable(report, "GODEBUG", merged);
+}
+
+int tune_go_plan_madv_free(const struct tune_scene *scene, struct tune_go *go,
+                           const struct poke *poke, enum tune_switch madv_free,
+                           struct lever_report *report, struct tune_refusal *refusal)
+{
+    struct tune_go_policy policy;
+    struct poke reader = *poke;
+    bool is_on = madv_free == TUNE_ON;
+    int error = tune_go_read_policy(go, read_poke, &reader, &policy);
+    if (error)
+        return refuse_value(refusal, error, "runtime.debug.madvdontneed");
+    if (policy.gives_lazily == is_on)
+        return lever_add_note(report, "Go %s gives memory back %s already",
+                              go->runtime.version.text,
+                              is_on ? "lazily (MADV_FREE)" : "at once (MADV_DONTNEED)");
+    size_t first = go->change_count;
+    error = plan_policy(go, &policy, is_on, report, refusal);
+    if (error)
+        return error;
+    for (size_t i = first; i < go->change_count; i++)
+        text_format(go->changes[i].change.undo, sizeof go->changes[i].change.undo,
+                    "ebb tune %d --madv-free=%s", report->pid, is_on ? "off" : "on");
+    if (is_on && go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO && !go->advise) {
+        go->changes[first].change.undo[0] = '\0';
+        error = lever_add_warning(report, "It cannot be put back while the process runs: from 1.26 "
+                                          "on that would hand out memory that is not cleared");
+    }
+    return error ? error : note_madv_free(scene, is_on, report);
+}
+
+// Where the percentage and its minimum are, and what they hold.
+struct pacer {
+    uint64_t percent_address, minimum_address;
+    uint64_t percent, minimum;
+};
+
+// The pair must belong together: 4 MiB * GOGC / 100.
+static int read_pacer(const struct tune_go *go, const struct poke *poke, struct pacer *pacer)
+{
+    const struct go_runtime *runtime = &go->runtime;
+    bool is_old = !go_has(runtime, GO_CONTROLLER_GC_PERCENT);
+    pacer->percent_address =
+        go_field_address(runtime, is_old ? GO_GCPERCENT : GO_CONTROLLER_GC_PERCENT);
+    pacer->minimum_address =
+        is_old ? go->minimum : go_field_address(runtime, GO_CONTROLLER_HEAP_MINIMUM);
+    if (pacer->percent_address == 0 || pacer->minimum_address == 0)
+        return -ENOENT;
+    int error = poke_read(poke, pacer->percent_address, 4, &pacer->percent);
+    if (!error)
+        error = poke_read(poke, pacer->minimum_address, 8, &pacer->minimum);
+    int32_t percent = (int32_t)(uint32_t)pacer->percent;
+    if (!error && (percent < -1 || pacer->minimum != tune_go_heap_minimum(percent)))
+        error = -EBADMSG;
+    return error;
+}
+
+static void format_percent(int32_t percent, char *ret_text, size_t size)
+{
+    if (percent < 0)
+        text_copy(text_of("off"), ret_text, size);
+    else
+        snprintf(ret_text, size, "%" PRId32, percent);
+}
+
+// From when on it counts: the goal is made anew at the end of each collection.
+// Source: commit() and forcegcperiod of runtime.
+static int note_percent(const struct tune_go *go, int32_t before, int32_t after,
+                        struct lever_report *report)
+{
+    uint64_t cycles = 0;
+    bool has_cycles = go_read_field(&go->runtime, GO_MEMSTATS_NUMGC, &cycles) == 0;
+    if (after < 0)
+        return lever_add_note(report, "One more collection comes at the old goal; after it the "
+                                      "heap grows without end");
+    if (before >= 0)
+        return lever_add_note(report, "The goal is set at the end of each collection: it holds "
+                                      "from the next one on, which the runtime makes within two "
+                                      "minutes even if the program rests");
+    if (has_cycles && cycles == 0)
+        return lever_add_warning(report, "No collection has run yet, and the goal is out of reach "
+                                         "until one has: the program itself must call "
+                                         "runtime.GC() once, or set --memory-limit");
+    return lever_add_note(report, "It holds from the next collection on, which the runtime makes "
+                                  "within two minutes");
+}
+
+int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
+                         const struct poke *poke, const struct tune_request *request,
+                         struct lever_report *report, struct tune_refusal *refusal)
+{
+    (void)scene;
+    struct pacer pacer;
+    int error = read_pacer(go, poke, &pacer);
+    if (error)
+        return refuse_value(refusal, error, "Go's pacer");
+    int32_t before = (int32_t)(uint32_t)pacer.percent, after = (int32_t)request->gogc.value;
+    char old_text[32], new_text[32];
+    format_percent(before, old_text, sizeof old_text);
+    format_percent(after, new_text, sizeof new_text);
+    if (before == after)
+        return lever_add_note(report, "GOGC is %s already", old_text);
+    if (after >= 0 && after < PERCENT_LOW && !request->is_forced)
+        return tune_refuse(refusal, -EINVAL, "--force, which only costs time",
+                           "with GOGC=%s the collector would run nearly all the time", new_text);
+    struct tune_go_change *change = next_change(go, report);
+    // The minimum alone changes next to nothing, so it goes first.
+    add_store(change, pacer.minimum_address, 8, pacer.minimum, tune_go_heap_minimum(after));
+    add_store(change, pacer.percent_address, 4, pacer.percent, (uint32_t)after);
+    describe(change, "GOGC", old_text, new_text);
+    text_format(change->change.undo, sizeof change->change.undo, "ebb tune %d --gogc=%s",
+                report->pid, old_text);
+    error = lever_add_step(report, "set GOGC of Go %s from %s to %s", go->runtime.version.text,
+                           old_text, new_text);
+    if (!error)
+        error = note_percent(go, before, after, report);
+    if (!error)
+        error = lasting_add_until(report);
+    return error ? error : lasting_add_variable(report, "GOGC", new_text);
+}
+
+// Figures of the pacer, all from one reading.
+static int read_floor(const struct tune_go *go, uint64_t *ret_floor)
+{
+    struct go_ledger *ledger = malloc(sizeof *ledger);
+    bool is_steady;
+    if (!ledger)
+        return -ENOMEM;
+    int error = go_ledger_read(&go->runtime, LEDGER_TRIES, ledger, &is_steady);
+    if (!error)
+        *ret_floor = tune_go_limit_floor(&(struct tune_go_floor){
+            .marked = ledger->values[GO_CONTROLLER_HEAP_MARKED],
+            .mapped_ready = ledger->values[GO_CONTROLLER_MAPPED_READY],
+            .in_use = ledger->values[GO_CONTROLLER_HEAP_IN_USE],
+            .free = ledger->values[GO_CONTROLLER_HEAP_FREE],
+        });
+    free(ledger);
+    return error;
+}
+
+static void format_limit(uint64_t bytes, char *ret_text, size_t size)
+{
+    if (bytes >= INT64_MAX)
+        text_copy(text_of("off"), ret_text, size);
+    else
+        snprintf(ret_text, size, "%" PRIu64, bytes);
+}
+
+// A limit that the live heap does not fit below: never wrong, but slow.
+static int check_limit(const struct tune_go *go, const struct tune_request *request,
+                       struct lever_report *report, struct tune_refusal *refusal)
+{
+    uint64_t floor_bytes, limit = (uint64_t)request->memory_limit.value;
+    char floor_text[UNITS_TEXT_MAX];
+    int error = read_floor(go, &floor_bytes);
+    if (error)
+        return refuse_value(refusal, error, "Go's ledger");
+    units_format_bytes(floor_bytes, floor_text, sizeof floor_text);
+    if (limit >= floor_bytes + floor_bytes / 10)
+        return 0;
+    if (limit >= floor_bytes || request->is_forced)
+        return lever_add_warning(report,
+                                 "What is alive takes %s: below a limit this low the "
+                                 "collector runs most of the time",
+                                 floor_text);
+    return tune_refuse(refusal, -EINVAL, "a higher limit, or --force, which only costs time",
+                       "what is alive takes %s: the collector would run all the time", floor_text);
+}
+
+int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const struct poke *poke,
+                       const struct tune_request *request, struct lever_report *report,
+                       struct tune_refusal *refusal)
+{
+    (void)scene;
+    uint64_t address = go_field_address(&go->runtime, GO_CONTROLLER_MEMORY_LIMIT), before;
+    if (address == 0)
+        return tune_refuse(refusal, -ENOTSUP, "--gogc, or a build with Go 1.19 or later",
+                           "Go %s has no memory limit: it came with 1.19",
+                           go->runtime.version.text);
+    int error = poke_read(poke, address, 8, &before);
+    if (!error && (before == 0 || before > INT64_MAX))
+        error = -EBADMSG;
+    if (error)
+        return refuse_value(refusal, error, "runtime.gcController.memoryLimit");
+    uint64_t after = (uint64_t)request->memory_limit.value;
+    char old_text[32], new_text[32];
+    format_limit(before, old_text, sizeof old_text);
+    format_limit(after, new_text, sizeof new_text);
+    if (before == after)
+        return lever_add_note(report, "GOMEMLIMIT is %s already", old_text);
+    error = check_limit(go, request, report, refusal);
+    if (error)
+        return error;
+    struct tune_go_change *change = next_change(go, report);
+    add_store(change, address, 8, before, after);
+    describe(change, "GOMEMLIMIT", old_text, new_text);
+    text_format(change->change.undo, sizeof change->change.undo, "ebb tune %d --memory-limit=%s",
+                report->pid, old_text);
+    error = lever_add_step(report, "set GOMEMLIMIT of Go %s from %s to %s",
+                           go->runtime.version.text, old_text, new_text);
+    if (!error)
+        error = lever_add_note(report, "The next allocation looks at it; memory that is free "
+                                       "already goes back after the next collection");
+    if (!error)
+        error = lasting_add_until(report);
+    return error ? error : lasting_add_variable(report, "GOMEMLIMIT", new_text);
+}
+
+// What is there must still be what was planned for: the program may turn its own knobs.
+static int write_store(const struct poke *poke, const struct tune_store *store)
+{
+    uint64_t now;
+    int error = poke_read(poke, store->address, store->bytes, &now);
+    if (!error && now != store->before)
+        error = -EBUSY;
+    if (!error)
+        error = poke_write(poke, store->address, store->bytes, store->after);
+    if (!error)
+        error = poke_read(poke, store->address, store->bytes, &now);
+    return !error && now != store->after ? -EIO : error;
+}
+
+static const char *words_of(int error)
+{
+    switch (-error) {
+    case EBUSY:
+        return "the program has changed it meanwhile: nothing was written";
+    case EIO:
+        return "it was written, and reads otherwise: the program changed it too";
+    case EROFS:
+        return "it lies in memory that the program may not write: nothing was written";
+    case ESTALE:
+        return "the process ended, or called exec";
+    default:
+        return strerror(-error);
+    }
+}
+
+int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report *report)
+{
+    int out_of_memory = 0;
+    for (size_t i = 0; i < go->change_count && !out_of_memory; i++) {
+        const struct tune_go_change *change = &go->changes[i];
+        struct lever_step *step = &report->steps[change->step];
+        uint64_t started_ns = lever_now_ns();
+        size_t done = 0;
+        int error = 0;
+        for (; done < change->store_count && !error; done++)
+            error = write_store(poke, &change->stores[done]);
+        // Half of a pair is put back: what is left of it must belong together.
+        if (error && done > 1)
+            poke_write(poke, change->stores[0].address, change->stores[0].bytes,
+                       change->stores[0].before);
+        step->took_ns = lever_now_ns() - started_ns;
+        if (error) {
+            lever_end_step(step, LEVER_STEP_FAILED, "%s", words_of(error));
+            continue;
+        }
+        lever_end_step(step, LEVER_STEP_DONE, "read back, the target was not stopped");
+        out_of_memory = lever_add_change(report, &change->change);
+    }
+    return out_of_memory;
+}

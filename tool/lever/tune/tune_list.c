@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be tuned in a process, and its present values, see tune.h. Tool world; no state.
+//
+// Values are those that the runtimes' readers tell, which call nothing: of jemalloc that is what it
+// began with. Whether a change is possible is tried as far as it can be without one.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "lever/tune/tune_call.h"
+#include "lever/tune/tune_go.h"
+
+// As long as `ebb explain` gives each reader.
+enum { BUDGET_MS = 1000, COMM_MAX_BYTES = 256 };
+
+struct listing {
+    struct tune_scene scene;
+    struct tune_list *list;
+    struct tune_refusal rights; // error 0: memory may be written
+    struct tune_refusal calls;  // error 0: calls can be made
+};
+
+static void name_runtime(const struct runtime_report *report, char *ret_name, size_t size)
+{
+    text_format(ret_name, size, "%s%s%s", report->name, report->version[0] ? " " : "",
+                report->version);
+}
+
+static int add_item(struct listing *listing, const struct runtime_report *report,
+                    const char *option, const char *value, const char *source,
+                    const struct tune_refusal *refusal)
+{
+    struct tune_list *list = listing->list;
+    int error = array_reserve_one(&list->items, &list->capacity, list->count, sizeof *list->items);
+    if (error)
+        return error;
+    struct tune_item *item = &list->items[list->count++];
+    *item = (struct tune_item){.is_possible = refusal->error == 0};
+    text_copy(text_of(option), item->option, sizeof item->option);
+    name_runtime(report, item->runtime, sizeof item->runtime);
+    text_copy(text_of(value), item->value, sizeof item->value);
+    text_copy(text_of(source), item->source, sizeof item->source);
+    if (refusal->error) {
+        memcpy(item->why, refusal->why, sizeof item->why);
+        memcpy(item->needs, refusal->needs, sizeof item->needs);
+    }
+    return 0;
+}
+
+// An item whose value is the runtime's setting of that name; "" where it is not known.
+static int add_setting(struct listing *listing, const struct runtime_report *report,
+                       const char *option, const char *name, const struct tune_refusal *refusal)
+{
+    for (size_t i = 0; i < report->setting_count; i++) {
+        const struct runtime_setting *setting = &report->settings[i];
+        if (strcmp(setting->name, name) == 0)
+            return add_item(listing, report, option, setting->value, setting->source, refusal);
+    }
+    return add_item(listing, report, option, "", "", refusal);
+}
+
+static int read_peek(void *context, uint64_t address, size_t bytes, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    int error = process_peek(context, address, &value, bytes);
+    if (!error)
+        *ret_value = value;
+    return error;
+}
+
+// The knob's own value says what the runtime does from 1.26 on only together with the other one.
+static int add_madv_free(struct listing *listing, const struct runtime_report *report,
+                         struct tune_go *go)
+{
+    static const char option[] = "--madv-free=on|off";
+    struct tune_refusal refusal = {0};
+    struct tune_go_policy policy;
+    int error = tune_go_find_knob(&listing->scene, go, &refusal);
+    if (error == -ENOMEM)
+        return error;
+    if (!error)
+        error = tune_go_read_policy(go, read_peek, listing->scene.target.process, &policy);
+    if (error)
+        return add_setting(listing, report, option, "GODEBUG madvdontneed",
+                           refusal.error ? &refusal : &listing->rights);
+    bool is_stuck = go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO && !go->advise &&
+                    policy.gives_lazily && !listing->rights.error;
+    if (is_stuck)
+        tune_refuse(&refusal, -ENOTSUP, "GODEBUG=madvdontneed=1 at the next start",
+                    "runtime.adviseUnused was not found");
+    return add_item(listing, report, option, policy.gives_lazily ? "on" : "off",
+                    go->advise ? "runtime.debug, runtime.adviseUnused" : "runtime.debug",
+                    is_stuck ? &refusal : &listing->rights);
+}
+
+static int add_go(struct listing *listing, const struct runtime_report *report)
+{
+    struct tune_go go = {0};
+    struct tune_refusal pacer = {0}, limit = {0};
+    if (!tune_go_find(&listing->scene, &go))
+        return 0;
+    int error = add_madv_free(listing, report, &go);
+    if (error)
+        return error;
+    if (tune_go_find_pacer(&listing->scene, &go, &pacer) == 0)
+        pacer = listing->rights;
+    limit = pacer;
+    if (!limit.error && go_field_address(&go.runtime, GO_CONTROLLER_MEMORY_LIMIT) == 0)
+        tune_refuse(&limit, -ENOTSUP, "", "it came with Go 1.19");
+    error = add_setting(listing, report, "--gogc=N|off", "GOGC", &pacer);
+    return error ? error
+                 : add_setting(listing, report, "--memory-limit=SIZE|off", "GOMEMLIMIT", &limit);
+}
+
+static int add_jemalloc(struct listing *listing, const struct runtime_report *report)
+{
+    struct tune_jemalloc jemalloc = {0};
+    struct tune_refusal refusal = listing->calls;
+    if (!refusal.error && !tune_jemalloc_find(&listing->scene, &jemalloc))
+        tune_refuse(&refusal, -ENOENT, "a jemalloc with its symbols", "mallctl() was not found");
+    int error =
+        add_setting(listing, report, "--dirty-decay=DURATION|off|now", "dirty_decay_ms", &refusal);
+    if (!error)
+        error = add_setting(listing, report, "--muzzy-decay=DURATION|off|now", "muzzy_decay_ms",
+                            &refusal);
+    return error ? error
+                 : add_setting(listing, report, "--background-thread=on|off", "background_thread",
+                               &refusal);
+}
+
+static int add_glibc(struct listing *listing, const struct runtime_report *report)
+{
+    struct tune_glibc glibc = {0};
+    struct tune_refusal refusal = listing->calls;
+    // Another malloc serves the program: what glibc's would do does not matter.
+    if (!tune_glibc_find(&listing->scene, &glibc))
+        return 0;
+    if (!refusal.error && !glibc.function)
+        tune_refuse(&refusal, -ENOENT, "GLIBC_TUNABLES at the next start",
+                    "mallopt() was not found");
+    int error = 0;
+    for (size_t i = 0; tune_mallopt_names[i] && !error; i++) {
+        char option[64];
+        text_format(option, sizeof option, "--mallopt=%s=N", tune_mallopt_names[i]);
+        error = add_setting(listing, report, option, tune_mallopt_names[i], &refusal);
+    }
+    return error;
+}
+
+// Every option that the reader shows, which are those that decide when memory goes back.
+static int add_mimalloc(struct listing *listing, const struct runtime_report *report)
+{
+    struct tune_properties options = {0};
+    struct tune_refusal refusal = listing->calls;
+    bool is_there = tune_properties_find(&listing->scene, &options) && options.is_mimalloc;
+    if (!refusal.error && !is_there)
+        tune_refuse(&refusal, -ENOENT, "a mimalloc with its symbols",
+                    "mi_option_set() was not found");
+    int error = 0;
+    for (size_t i = 0; i < report->setting_count && !error; i++) {
+        char option[80];
+        text_format(option, sizeof option, "--option=%s=N", report->settings[i].name);
+        error = add_item(listing, report, option, report->settings[i].value,
+                         report->settings[i].source, &refusal);
+    }
+    return error;
+}
+
+static int add_tcmalloc(struct listing *listing, const struct runtime_report *report)
+{
+    static const char *const rows[][2] = {
+        {"--option=aggressive_memory_decommit=0|1", "aggressive_decommit"},
+        {"--option=max_total_thread_cache_bytes=N", "max_total_thread_cache_bytes"},
+    };
+    struct tune_properties options = {0};
+    struct tune_refusal refusal = listing->calls;
+    if (!refusal.error && !tune_properties_find(&listing->scene, &options))
+        tune_refuse(&refusal, -ENOENT, "a tcmalloc with its symbols",
+                    "MallocExtension_SetNumericProperty() was not found");
+    int error = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !error; i++)
+        error = add_setting(listing, report, rows[i][0], rows[i][1], &refusal);
+    return error;
+}
+
+// What levers there are for a runtime, by the name that its reader gives it.
+static int add_runtime(struct listing *listing, const struct runtime_report *report)
+{
+    static const struct {
+        const char *name;
+        int (*add)(struct listing *, const struct runtime_report *);
+    } rows[] = {{"Go", add_go},
+                {"jemalloc", add_jemalloc},
+                {"glibc", add_glibc},
+                {"mimalloc", add_mimalloc},
+                {"tcmalloc", add_tcmalloc}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].name, report->name) == 0)
+            return rows[i].add(listing, report);
+    return 0;
+}
+
+// Opened for writing and closed again; nothing is written.
+static void try_rights(struct process *process, struct listing *listing)
+{
+    struct poke poke;
+    struct tune_calls calls = {0};
+    int error = poke_open(process, &listing->scene.mappings, &poke);
+    if (error)
+        tune_refuse(&listing->rights, error, error == -EPERM ? tune_needs_attach : "",
+                    "its memory may not be written");
+    else
+        poke_close(&poke);
+    error = tune_calls_open(&listing->scene, &calls, &listing->calls);
+    tune_calls_close(&calls);
+}
+
+static int list_runtimes(struct listing *listing)
+{
+    struct runtime_report *reports = NULL;
+    size_t count = 0;
+    listing->scene.target.budget_ms = BUDGET_MS;
+    int error = runtimes_read(&listing->scene.target, &reports, &count);
+    for (size_t i = 0; i < count && !error; i++)
+        error = add_runtime(listing, &reports[i]);
+    for (size_t i = 0; i < count; i++)
+        runtime_report_free(&reports[i]);
+    free(reports);
+    return error;
+}
+
+static void read_name(struct process *process, struct tune_list *list)
+{
+    struct buffer file = {0};
+    struct text line = {0};
+    if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
+        struct text rest = buffer_text(&file);
+        text_next_line(&rest, &line);
+        text_copy(line, list->name, sizeof list->name);
+    }
+    buffer_free(&file);
+}
+
+int tune_list_read(struct process *process, struct tune_list *ret_list)
+{
+    struct tune_list list = {.pid = process_pid(process)};
+    struct listing listing = {.list = &list};
+    struct tune_refusal refusal = {0};
+    read_name(process, &list);
+    int error = tune_scene_open(process, &listing.scene, &refusal);
+    if (!error) {
+        try_rights(process, &listing);
+        error = list_runtimes(&listing);
+    }
+    tune_scene_close(&listing.scene);
+    if (!error)
+        error = process_check(process);
+    if (error) {
+        tune_list_free(&list);
+        return error;
+    }
+    *ret_list = list;
+    return 0;
+}
+
+void tune_list_free(struct tune_list *list)
+{
+    free(list->items);
+    *list = (struct tune_list){0};
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// mimalloc's options and gperftools' properties by call, see tune_call.h. Tool world; no state.
+#include "lever/tune/tune_call.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lever/tune/lasting.h"
+
+static const char tcmalloc_prefix[] = "tcmalloc.";
+
+bool tune_properties_find(const struct tune_scene *scene, struct tune_properties *options)
+{
+    if (tune_find_function(scene, "mi_option_set", &options->set, &options->image) == 0) {
+        options->is_mimalloc = true;
+        return true;
+    }
+    if (tune_find_function(scene, "MallocExtension_SetNumericProperty", &options->set,
+                           &options->image) != 0)
+        return false;
+    const struct image *image;
+    if (tune_find_function(scene, "MallocExtension_GetNumericProperty", &options->get, &image) != 0)
+        options->get = 0;
+    return true;
+}
+
+static void want(struct tune_properties *options, const char *name, int64_t value)
+{
+    if (options->wanted.count >= TUNE_SETTINGS_MAX)
+        return;
+    struct tune_setting *setting = &options->wanted.items[options->wanted.count++];
+    text_copy(text_of(name), setting->name, sizeof setting->name);
+    setting->value = value;
+}
+
+// Where purging does not decommit, it resets, which is MADV_FREE. The switch was renamed twice.
+// Source: _mi_os_purge() of src/os.c; mi_option_t of mimalloc.h.
+static int want_madv_free(struct tune_properties *options, bool is_on, struct tune_refusal *refusal)
+{
+    static const char *const names[] = {"purge_decommits", "allow_decommit", "reset_decommits"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!mimalloc_option_find(&options->table, names[i]))
+            continue;
+        want(options, names[i], is_on ? 0 : 1);
+        return 0;
+    }
+    return tune_refuse(refusal, -ENOTSUP, "MIMALLOC_PURGE_DECOMMITS=1 at the next start",
+                       "this mimalloc has no switch for how it purges");
+}
+
+// The enum of mimalloc.h numbers options as the table does.
+static int check_mimalloc(struct tune_properties *options, struct tune_refusal *refusal)
+{
+    for (size_t i = 0; i < options->wanted.count; i++)
+        if (!mimalloc_option_find(&options->table, options->wanted.items[i].name))
+            return tune_refuse(refusal, -ENOENT, "`ebb tune PID`, which lists them",
+                               "this mimalloc has no option %s", options->wanted.items[i].name);
+    return 0;
+}
+
+static const char *runtime_name(const struct tune_properties *options)
+{
+    return options->is_mimalloc ? "mimalloc" : "tcmalloc";
+}
+
+int tune_properties_plan(const struct tune_scene *scene, struct tune_properties *options,
+                         const struct tune_request *request, struct lever_report *report,
+                         struct tune_refusal *refusal)
+{
+    int error = 0;
+    for (size_t i = 0; i < request->options.count; i++)
+        want(options, request->options.items[i].name, request->options.items[i].value);
+    if (options->is_mimalloc) {
+        error = mimalloc_options_read(&scene->target, options->image, &options->table);
+        if (error)
+            return tune_refuse(refusal, error, "", "mimalloc's table of options was not found");
+        if (request->madv_free != TUNE_KEEP)
+            error = want_madv_free(options, request->madv_free == TUNE_ON, refusal);
+        if (!error)
+            error = check_mimalloc(options, refusal);
+    }
+    options->first_step = report->step_count;
+    for (size_t i = 0; i < options->wanted.count && !error; i++)
+        error = lever_add_step(report, "set %s of %s to %" PRId64 " by %s()",
+                               options->wanted.items[i].name, runtime_name(options),
+                               options->wanted.items[i].value,
+                               options->is_mimalloc ? "mi_option_set" : "SetNumericProperty");
+    return error ? error : lasting_add_until(report);
+}
+
+// "aggressive_memory_decommit" may be typed without its prefix.
+static void property_name(const char *name, char *ret_name, size_t size)
+{
+    bool has_prefix = text_starts_with(text_of(name), tcmalloc_prefix);
+    text_format(ret_name, size, "%s%s", has_prefix ? "" : tcmalloc_prefix, name);
+}
+
+// size_t out, int answer: whether the property is known.
+static int read_property(struct call_session *session, uint64_t function, const char *name,
+                         int64_t *ret_value)
+{
+    const uint64_t zero = 0;
+    uint64_t arguments[2], is_known = 0;
+    call_put_reset(session);
+    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
+    if (!error)
+        error = call_put(session, &zero, sizeof zero, &arguments[1]);
+    if (!error)
+        error = call_make(session, function, arguments, 2, &is_known);
+    if (!error && (uint32_t)is_known == 0)
+        return -ENOENT;
+    return error ? error : call_get(session, arguments[1], ret_value, sizeof *ret_value);
+}
+
+static int write_property(struct call_session *session, uint64_t function, const char *name,
+                          int64_t value)
+{
+    uint64_t arguments[2] = {0, (uint64_t)value}, is_known = 0;
+    call_put_reset(session);
+    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
+    if (!error)
+        error = call_make(session, function, arguments, 2, &is_known);
+    return !error && (uint32_t)is_known == 0 ? -ENOENT : error;
+}
+
+// What one setting held and holds; both are read where there is a way.
+struct outcome {
+    int64_t before, after;
+    bool has_before, has_after;
+};
+
+static int set_property(const struct tune_properties *options, struct tune_calls *calls,
+                        const struct tune_setting *setting, struct outcome *outcome)
+{
+    char name[TUNE_NAME_MAX + 16];
+    property_name(setting->name, name, sizeof name);
+    int error = 0;
+    if (options->get)
+        error = read_property(calls->session, options->get, name, &outcome->before);
+    outcome->has_before = options->get && !error;
+    if (!error)
+        error = write_property(calls->session, options->set, name, setting->value);
+    if (!error && options->get)
+        error = read_property(calls->session, options->get, name, &outcome->after);
+    outcome->has_after = options->get && !error;
+    return error;
+}
+
+// The old value stands in the table that was read when it was planned.
+static int set_mimalloc(const struct tune_scene *scene, const struct tune_properties *options,
+                        struct tune_calls *calls, const struct tune_setting *setting,
+                        struct outcome *outcome)
+{
+    const struct mimalloc_option *option = mimalloc_option_find(&options->table, setting->name);
+    const uint64_t arguments[] = {(uint64_t)(option - options->table.items),
+                                  (uint64_t)setting->value};
+    int error = call_make(calls->session, options->set, arguments, 2, NULL);
+    if (error)
+        return error;
+    struct mimalloc_options now;
+    outcome->before = option->value;
+    outcome->has_before = true;
+    process_forget_residency(scene->target.process);
+    if (mimalloc_options_read(&scene->target, options->image, &now) == 0) {
+        option = mimalloc_option_find(&now, setting->name);
+        outcome->has_after = option != NULL;
+        outcome->after = option ? option->value : 0;
+    }
+    return 0;
+}
+
+static int add_change(const struct tune_setting *setting, const struct outcome *outcome,
+                      struct lever_report *report)
+{
+    struct lever_change change = {0};
+    text_copy(text_of(setting->name), change.name, sizeof change.name);
+    snprintf(change.after, sizeof change.after, "%" PRId64,
+             outcome->has_after ? outcome->after : setting->value);
+    if (outcome->has_before) {
+        snprintf(change.before, sizeof change.before, "%" PRId64, outcome->before);
+        text_format(change.undo, sizeof change.undo, "ebb tune %d --option=%s=%s", report->pid,
+                    change.name, change.before);
+    }
+    return lever_add_change(report, &change);
+}
+
+static int set_one(const struct tune_scene *scene, const struct tune_properties *options,
+                   struct tune_calls *calls, const struct tune_setting *setting,
+                   struct lever_step *step, struct lever_report *report)
+{
+    struct outcome outcome = {0};
+    uint64_t started_ns = lever_now_ns();
+    int error = options->is_mimalloc ? set_mimalloc(scene, options, calls, setting, &outcome)
+                                     : set_property(options, calls, setting, &outcome);
+    step->took_ns = lever_now_ns() - started_ns;
+    if (error == -ENOENT) {
+        lever_end_step(step, LEVER_STEP_FAILED, "this %s has no property of this name",
+                       runtime_name(options));
+        return 0;
+    }
+    if (error) {
+        tune_calls_fail(calls, step, error, strerror(-error));
+        return 0;
+    }
+    bool is_otherwise = outcome.has_after && outcome.after != setting->value;
+    lever_end_step(step, is_otherwise ? LEVER_STEP_FAILED : LEVER_STEP_DONE, "%s",
+                   is_otherwise ? "it was set, and reads otherwise"
+                                : (outcome.has_after ? "read back" : "it cannot be read back"));
+    return add_change(setting, &outcome, report);
+}
+
+int tune_properties_act(const struct tune_scene *scene, struct tune_properties *options,
+                        struct tune_calls *calls, struct lever_report *report)
+{
+    int error = call_begin(calls->session), out_of_memory = 0;
+    for (size_t i = 0; i < options->wanted.count && !out_of_memory; i++) {
+        struct lever_step *step = &report->steps[options->first_step + i];
+        if (error)
+            tune_calls_fail(calls, step, error, strerror(-error));
+        else
+            out_of_memory = set_one(scene, options, calls, &options->wanted.items[i], step, report);
+    }
+    call_end(calls->session);
+    return out_of_memory;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be tuned in a process, see tune.h. Tool world; pure.
+#include "render/tune.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "render/json.h"
+#include "render/text.h"
+
+enum { OPTION_COLUMNS = 44, VALUE_COLUMNS = 18, NAME_MAX_COLUMNS = 60 };
+
+// "  --gogc=N|off      100      runtime.gcController.gcPercent"
+static void write_item(struct writer *writer, const struct tune_item *item)
+{
+    const size_t column = 2 + OPTION_COLUMNS;
+    const char *value = item->value[0] ? item->value : "unknown";
+    write_blanks(writer, 2);
+    write_name(writer, item->option, OPTION_COLUMNS);
+    size_t len = strlen(item->option), value_len = strlen(value);
+    write_blanks(writer, len < OPTION_COLUMNS ? OPTION_COLUMNS - len : 1);
+    write_name(writer, value, 0);
+    write_blanks(writer, value_len < VALUE_COLUMNS ? VALUE_COLUMNS - value_len : 1);
+    write_wrapped(writer, item->source, column + VALUE_COLUMNS, column + VALUE_COLUMNS);
+    if (item->is_possible)
+        return;
+    char text[2 * LEVER_WHAT_MAX + 32];
+    text_format(text, sizeof text,
+                item->needs[0] ? "not here: %s; what would help: %s" : "not here: %s", item->why,
+                item->needs);
+    write_blanks(writer, 4);
+    write_wrapped(writer, text, 4, 4);
+}
+
+int render_tune_text(const struct tune_list *list, const struct render_style *style,
+                     struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    write_colored(&writer, COLOR_BOLD, "tune");
+    write_text(&writer, ": ");
+    write_name(&writer, list->name, NAME_MAX_COLUMNS);
+    write_format(&writer, " (pid %d): ", list->pid);
+    write_text(&writer, list->count > 0 ? "what can be changed while it runs\n"
+                                        : "no runtime here has settings that could be changed\n");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct tune_item *item = &list->items[i];
+        // A heading for each runtime.
+        if (i == 0 || strcmp(item->runtime, list->items[i - 1].runtime) != 0) {
+            write_text(&writer, "\n");
+            write_name(&writer, item->runtime, NAME_MAX_COLUMNS);
+            write_text(&writer, "\n");
+        }
+        write_item(&writer, item);
+    }
+    return writer.error;
+}
+
+#ifdef EBB_WITH_JSON
+
+static json_t *text_or_null(const char *text)
+{
+    return text[0] ? json_of_name(text) : json_null();
+}
+
+// Texts that are not known are null, as in every report.
+static json_t *json_of_item(const struct tune_item *item)
+{
+    json_t *object = json_object();
+    json_put(&object, "option", json_of_name(item->option));
+    json_put(&object, "runtime", json_of_name(item->runtime));
+    json_put(&object, "value", text_or_null(item->value));
+    json_put(&object, "source", text_or_null(item->source));
+    json_put(&object, "possible", json_boolean(item->is_possible));
+    json_put(&object, "why", text_or_null(item->why));
+    json_put(&object, "needs", text_or_null(item->needs));
+    return object;
+}
+
+int render_tune_json(const struct tune_list *list, struct buffer *buffer)
+{
+    json_t *items = json_array();
+    for (size_t i = 0; i < list->count; i++)
+        json_push(&items, json_of_item(&list->items[i]));
+    json_t *object = json_object();
+    json_put(&object, "schema", json_integer(1));
+    json_put(&object, "pid", json_integer(list->pid));
+    json_put(&object, "name", json_of_name(list->name));
+    json_put(&object, "items", items);
+    return json_append(object, buffer);
+}
+
+// Built without jansson: the verb says so.
+#else
+
+int render_tune_json(const struct tune_list *list, struct buffer *buffer)
+{
+    (void)list;
+    (void)buffer;
+    return -ENOTSUP;
+}
+
+#endif
