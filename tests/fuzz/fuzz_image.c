@@ -32,6 +32,7 @@ static void use_image(const struct image *image)
     uint64_t address = 0;
     check_tables(image);
     image_find_symbols(image, names, 5, symbols);
+    image_find_symbols(image, (const char *const[]){"*ain"}, 1, symbols);
     image_find_bytes(image, ".rodata", "hello", 5, 0, &address);
     if (image_find_bytes(image, NULL, "lib", 3, address, &address) == 0) {
         // What was found by search must be there by address, unless segments overlap.

@@ -117,6 +117,8 @@ struct image_symbol {
 // Looks defined names up in .symtab, then .dynsym, in one pass over each, in windows; a global
 // symbol goes before a local one. `names` has `count` different entries without versions;
 // `ret_symbols[i].value` is 0 for those not found. Returns how many were found, or -errno.
+// With `count` 1, the name may begin with '*', which stands for any prefix, none too, and finds
+// functions only (STT_FUNC).
 // Budget: at most 64 MiB of symbols and 256 MiB of strings are walked, twice.
 int image_find_symbols(const struct image *image, const char *const *names, size_t count,
                        struct image_symbol *ret_symbols);

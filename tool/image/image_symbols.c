@@ -20,10 +20,10 @@ enum {
     STRINGS_MAX_BYTES = 256 << 20,
 };
 
-// A name ends at this place of the string table; linkers share tails, so it may be the end of a
-// longer one.
+// A name begins at this place of the string table; linkers share tails, so it may be the end of a
+// longer one. A name with any prefix may begin anywhere up to `last`.
 struct place {
-    uint64_t offset;
+    uint64_t offset, last;
     size_t name;
 };
 
@@ -32,6 +32,7 @@ struct lookup {
     const char *const *names;
     size_t *lengths;
     size_t count, longest;
+    bool any_prefix; // the only name, whose '*' has been taken off
     struct image_symbol *symbols;
     bool *is_global;      // what was found cannot get better
     bool last_byte[256];  // some wanted name ends so
@@ -42,7 +43,7 @@ struct lookup {
 
 // The bound keeps the table of places small whatever the file says; the names of sound files stand
 // once or twice.
-static int add_place(struct lookup *lookup, uint64_t offset, size_t name)
+static int add_place(struct lookup *lookup, uint64_t offset, uint64_t last, size_t name)
 {
     // Only a hostile table repeats a name so often.
     if (lookup->place_count >= PLACES_MAX)
@@ -50,8 +51,20 @@ static int add_place(struct lookup *lookup, uint64_t offset, size_t name)
     int error = array_reserve_one(&lookup->places, &lookup->place_capacity, lookup->place_count,
                                   sizeof *lookup->places);
     if (!error)
-        lookup->places[lookup->place_count++] = (struct place){offset, name};
+        lookup->places[lookup->place_count++] = (struct place){offset, last, name};
     return error;
+}
+
+static const char *name_of(const struct lookup *lookup, size_t i)
+{
+    return lookup->names[i] + (lookup->any_prefix ? 1 : 0);
+}
+
+// Where the string that ends there begins; one that is longer than the window keeps is cut.
+static size_t string_start(const char *window, size_t end)
+{
+    const char *before = memrchr(window, '\0', end);
+    return before ? (size_t)(before + 1 - window) : 0;
 }
 
 // A string ends at `end` of the window, which begins at `base` of the table.
@@ -61,10 +74,13 @@ static int match_string_end(struct lookup *lookup, size_t end, uint64_t base)
         return 0;
     for (size_t i = 0; i < lookup->count; i++) {
         size_t len = lookup->lengths[i];
-        if (len == 0 || len > end || memcmp(lookup->window + end - len, lookup->names[i], len) != 0)
+        if (len == 0 || len > end ||
+            memcmp(lookup->window + end - len, name_of(lookup, i), len) != 0)
             continue;
         // The window begins inside the table, and the name may begin before its new part.
-        int error = add_place(lookup, base + end - len, i);
+        uint64_t last = base + end - len;
+        uint64_t first = lookup->any_prefix ? base + string_start(lookup->window, end) : last;
+        int error = add_place(lookup, first, last, i);
         if (error)
             return error;
     }
@@ -77,6 +93,14 @@ static int compare_places(const void *a, const void *b)
     uint64_t left = ((const struct place *)a)->offset;
     uint64_t right = ((const struct place *)b)->offset;
     return (left > right) - (left < right);
+}
+
+// Is the key's offset within the place?
+static int compare_with_place(const void *key, const void *member)
+{
+    uint64_t offset = ((const struct place *)key)->offset;
+    const struct place *place = member;
+    return offset < place->offset ? -1 : offset > place->last;
 }
 
 // Streams the strings and notes where wanted names begin. Only their ends can be seen cheaply (a
@@ -116,8 +140,10 @@ static int find_places(struct lookup *lookup, const struct image_section *string
 }
 
 // Sections and source files have names as well, and values that are no addresses of theirs.
-static bool type_is_wanted(unsigned type)
+static bool type_is_wanted(const struct lookup *lookup, unsigned type)
 {
+    if (lookup->any_prefix)
+        return type == STT_FUNC;
     return type != STT_SECTION && type != STT_FILE;
 }
 
@@ -128,10 +154,10 @@ static void take_symbol(struct lookup *lookup, const Elf64_Sym *symbol)
     // Most symbols are nobody's wish: one binary search over a few places dismisses them.
     struct place key = {.offset = symbol->st_name};
     const struct place *place =
-        bsearch(&key, lookup->places, lookup->place_count, sizeof key, compare_places);
+        bsearch(&key, lookup->places, lookup->place_count, sizeof key, compare_with_place);
     // An undefined symbol is a wish, not a place.
     if (!place || symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0 ||
-        !type_is_wanted(ELF64_ST_TYPE(symbol->st_info)))
+        !type_is_wanted(lookup, ELF64_ST_TYPE(symbol->st_info)))
         return;
     struct image_symbol *found = &lookup->symbols[place->name];
     bool is_global = ELF64_ST_BIND(symbol->st_info) != STB_LOCAL;
@@ -214,6 +240,7 @@ static int search_table(struct lookup *lookup, uint32_t type)
 // A name that is empty or absurdly long is never found, and has length 0 from here on.
 static int lookup_init(struct lookup *lookup)
 {
+    lookup->any_prefix = lookup->count == 1 && lookup->names[0][0] == '*';
     // One window for strings and symbols: they are never needed at the same time.
     lookup->window = malloc(WINDOW_BYTES);
     lookup->lengths = calloc(lookup->count, sizeof *lookup->lengths);
@@ -221,15 +248,19 @@ static int lookup_init(struct lookup *lookup)
     if (!lookup->window || !lookup->lengths || !lookup->is_global)
         return -ENOMEM;
     for (size_t i = 0; i < lookup->count; i++) {
-        size_t len = strlen(lookup->names[i]);
+        const char *name = name_of(lookup, i);
+        size_t len = strlen(name);
         lookup->symbols[i] = (struct image_symbol){0};
         if (len == 0 || len > NAME_MAX_BYTES)
             continue;
         lookup->lengths[i] = len;
-        lookup->last_byte[(uint8_t)lookup->names[i][len - 1]] = true;
+        lookup->last_byte[(uint8_t)name[len - 1]] = true;
         if (len > lookup->longest)
             lookup->longest = len;
     }
+    // What stands before the name counts as well.
+    if (lookup->any_prefix)
+        lookup->longest = NAME_MAX_BYTES;
     return 0;
 }
 

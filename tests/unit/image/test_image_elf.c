@@ -395,6 +395,41 @@ static void test_symbols(void **state)
     image_close(&image);
 }
 
+static uint64_t value_of(const struct image *image, const char *name)
+{
+    struct image_symbol symbol;
+    int found = image_find_symbols(image, &name, 1, &symbol);
+    assert_true(found == 0 || found == 1);
+    return symbol.value;
+}
+
+static void test_symbols_with_any_prefix(void **state)
+{
+    (void)state;
+    struct maker maker;
+    struct image image;
+    maker_init(&maker);
+    add_symbol(&maker, "mallctlbymib", 0, BASE + 8, STB_GLOBAL, 1);
+    add_symbol(&maker, "app_je_mallctl", 0, BASE + 16, STB_LOCAL, 1);
+    // Beyond the first window, and sharing its tail with others.
+    for (int i = 0; i < 30000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "filler_%d", i);
+        add_symbol(&maker, name, 0, BASE + 8, STB_GLOBAL, 1);
+    }
+    add_symbol(&maker, "x_je_mallctl", 0, BASE + 24, STB_GLOBAL, SHN_UNDEF);
+    add_symbol(&maker, "je_free", 0, BASE + 32, STB_GLOBAL, SHN_UNDEF);
+    add_symbol(&maker, NULL, maker.strings.len - 5, BASE + 40, STB_GLOBAL, 1);
+    open_made(&maker, &image);
+    assert_int_equal(value_of(&image, "*mallctl"), BASE + 16);
+    assert_int_equal(value_of(&image, "*je_mallctl"), BASE + 16);
+    assert_int_equal(value_of(&image, "*mallctlbymib"), BASE + 8);
+    assert_int_equal(value_of(&image, "*free"), BASE + 40);
+    assert_int_equal(value_of(&image, "*z_mallctl"), 0);
+    assert_int_equal(value_of(&image, "*"), 0);
+    image_close(&image);
+}
+
 static void test_search_across_windows(void **state)
 {
     (void)state;
@@ -502,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_unsound_files_are_refused),
         cmocka_unit_test(test_lying_sections),
         cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_symbols_with_any_prefix),
         cmocka_unit_test(test_search_across_windows),
         cmocka_unit_test(test_search_limits),
         cmocka_unit_test(test_narrow_class),
