@@ -17,7 +17,7 @@ refuses 2 'mallopt() does not take this mmap_threshold' tune --mallopt=mmap_thre
 refuses 2 '--option wants NAME=NUMBER' tune --option='purge_delay' 1
 refuses 2 '--dry-run and --force go with a change' tune --dry-run 1
 refuses 2 '--dry-run and --force go with a change' tune --force 1
-refuses 3 'no process' tune --madv-free=off 4194305
+refuses 3 'no process' tune --madv-free=off 4194304
 shows 'Usage: ebb tune' tune --help
 shows '--madv-free=on|off' tune --help
 

@@ -16,7 +16,7 @@ import (
 const block = 64 << 10
 
 var kept [][]byte
-var sink byte
+var sink []byte
 
 func burst(mib int) {
 	for i := 0; i < mib<<20/block; i++ {
@@ -45,9 +45,9 @@ func countNonZero(mib int) int {
 
 func churn(mib int) {
 	for i := 0; i < mib<<20/block; i++ {
-		piece := make([]byte, block)
-		piece[i%block] = byte(i)
-		sink += piece[i%block]
+		// Kept for a moment, or it would lie on the stack.
+		sink = make([]byte, block)
+		sink[i%block] = byte(i)
 	}
 }
 

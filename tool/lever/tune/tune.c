@@ -88,7 +88,9 @@ static int plan_go_pacer(struct tune *tune, struct lever_report *report,
     if (!tune->go.image)
         return refuse_runtime(tune, request->gogc.is_given ? "--gogc" : "--memory-limit", "Go",
                               refusal);
-    int error = tune_go_find_pacer(&tune->scene, &tune->go, refusal);
+    int error = request->memory_limit.is_given ? tune_go_check_limit(&tune->go, refusal) : 0;
+    if (!error)
+        error = tune_go_find_pacer(&tune->scene, &tune->go, refusal);
     if (!error)
         error = open_poke(tune, refusal);
     if (!error && request->memory_limit.is_given)

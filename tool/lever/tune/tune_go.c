@@ -193,6 +193,15 @@ int tune_go_read_policy(const struct tune_go *go, tune_go_read *read, void *cont
     return 0;
 }
 
+int tune_go_check_limit(const struct tune_go *go, struct tune_refusal *refusal)
+{
+    // One that is not known is refused by its own check.
+    if (go->runtime.version.minor == 0 || go->runtime.version.minor >= GO_MINOR_LIMIT)
+        return 0;
+    return tune_refuse(refusal, -ENOTSUP, "--gogc, or a build with Go 1.19 or later",
+                       "Go %s has no memory limit: it came with 1.19", go->runtime.version.text);
+}
+
 // Reserved address space is not enough.
 static bool address_is_mapped(const void *context, uint64_t address)
 {

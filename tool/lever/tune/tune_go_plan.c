@@ -253,21 +253,24 @@ int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
     return error ? error : lasting_add_variable(report, "GOGC", new_text);
 }
 
-// Figures of the pacer, all from one reading.
-static int read_floor(const struct tune_go *go, uint64_t *ret_floor)
+// Figures of the pacer, all from one reading. What is alive is known once a collection has run.
+static int read_floor(const struct tune_go *go, uint64_t *ret_floor, bool *ret_is_known)
 {
     struct go_ledger *ledger = malloc(sizeof *ledger);
     bool is_steady;
     if (!ledger)
         return -ENOMEM;
     int error = go_ledger_read(&go->runtime, LEDGER_TRIES, ledger, &is_steady);
-    if (!error)
+    if (!error) {
+        *ret_is_known = ledger->values[GO_MEMSTATS_NUMGC] > 0;
         *ret_floor = tune_go_limit_floor(&(struct tune_go_floor){
-            .marked = ledger->values[GO_CONTROLLER_HEAP_MARKED],
+            .marked =
+                ledger->values[*ret_is_known ? GO_CONTROLLER_HEAP_MARKED : GO_CONTROLLER_HEAP_LIVE],
             .mapped_ready = ledger->values[GO_CONTROLLER_MAPPED_READY],
             .in_use = ledger->values[GO_CONTROLLER_HEAP_IN_USE],
             .free = ledger->values[GO_CONTROLLER_HEAP_FREE],
         });
+    }
     free(ledger);
     return error;
 }
@@ -286,16 +289,22 @@ static int check_limit(const struct tune_go *go, const struct tune_request *requ
 {
     uint64_t floor_bytes, limit = (uint64_t)request->memory_limit.value;
     char floor_text[UNITS_TEXT_MAX];
-    int error = read_floor(go, &floor_bytes);
+    bool is_known;
+    int error = read_floor(go, &floor_bytes, &is_known);
     if (error)
         return refuse_value(refusal, error, "Go's ledger");
     units_format_bytes(floor_bytes, floor_text, sizeof floor_text);
     if (limit >= floor_bytes + floor_bytes / 10)
         return 0;
+    if (!is_known)
+        return lever_add_warning(report,
+                                 "No collection has run yet, so that up to %s may be alive: above "
+                                 "the limit the collector runs most of the time",
+                                 floor_text);
     if (limit >= floor_bytes || request->is_forced)
         return lever_add_warning(report,
-                                 "What is alive takes %s: below a limit this low the "
-                                 "collector runs most of the time",
+                                 "What is alive takes %s: below a limit this low the collector "
+                                 "runs most of the time",
                                  floor_text);
     return tune_refuse(refusal, -EINVAL, "a higher limit, or --force, which only costs time",
                        "what is alive takes %s: the collector would run all the time", floor_text);
@@ -308,9 +317,7 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
     (void)scene;
     uint64_t address = go_field_address(&go->runtime, GO_CONTROLLER_MEMORY_LIMIT), before;
     if (address == 0)
-        return tune_refuse(refusal, -ENOTSUP, "--gogc, or a build with Go 1.19 or later",
-                           "Go %s has no memory limit: it came with 1.19",
-                           go->runtime.version.text);
+        return refuse_value(refusal, -ENOENT, "runtime.gcController.memoryLimit");
     int error = poke_read(poke, address, 8, &before);
     if (!error && (before == 0 || before > INT64_MAX))
         error = -EBADMSG;
