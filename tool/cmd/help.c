@@ -76,8 +76,9 @@ static void print_option(struct output *output, const struct option_spec *spec)
     options_argument(spec, argument, sizeof(argument));
     if (spec->letter)
         snprintf(letter, sizeof(letter), "-%c,", spec->letter);
-    snprintf(left, sizeof(left), "  %s --%s%s%s", letter, spec->name, argument[0] ? "=" : "",
-             argument);
+    const char *before = spec->bare ? "[=" : argument[0] ? "=" : "";
+    snprintf(left, sizeof(left), "  %s --%s%s%s%s", letter, spec->name, before, argument,
+             spec->bare ? "]" : "");
     // Left what is typed, right what it does.
     output_printf(output, "%s", left);
     pad_to(output, strlen(left), OPTION_COLUMN);

@@ -54,7 +54,7 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
 {
     for (; table && table->name; table++) {
         // Behind a flag comes anything, as behind nothing at all.
-        if (table->kind == OPTION_FLAG)
+        if (table->kind == OPTION_FLAG || table->bare)
             continue;
         output_printf(output, "    %s:--%s", verb, table->name);
         if (table->letter)
@@ -98,6 +98,25 @@ static const char bash_head[] =
     "        fi\n"
     "    done\n"
     "}\n\n"
+    "# The command behind the options, of which $1 take an argument; false where an option "
+    "stands.\n"
+    "_ebb_command() {\n"
+    "    local i word\n"
+    "    for ((i = 2; i < COMP_CWORD; i++)); do\n"
+    "        word=${COMP_WORDS[i]}\n"
+    "        if [[ $word == -- ]]; then i=$((i + 1)); break; fi\n"
+    "        if [[ $word != -* ]]; then break; fi\n"
+    "        if [[ ${COMP_WORDS[i + 1]} == = ]]; then i=$((i + 2));\n"
+    "        elif [[ \" $1 \" == *\" $word \"* ]]; then i=$((i + 1)); fi\n"
+    "    done\n"
+    "    if ((i < COMP_CWORD)); then\n"
+    "        if declare -F _command_offset >/dev/null; then _command_offset \"$i\";\n"
+    "        else compopt -o default; fi\n"
+    "        return 0\n"
+    "    fi\n"
+    "    if [[ $cur == -* ]]; then return 1; fi\n"
+    "    mapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
+    "}\n\n"
     "_ebb() {\n"
     "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
     "    local verb=${COMP_WORDS[1]} words=''\n"
@@ -107,6 +126,31 @@ static const char bash_head[] =
     "    if [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
     "    if [[ $cur == = ]]; then cur=''; fi\n"
     "    case $verb:$prev in\n";
+
+// The spellings of options whose argument may be a word of its own.
+static void put_bash_takers(struct output *output, const struct option_spec *table)
+{
+    for (; table && table->name; table++) {
+        if (table->kind == OPTION_FLAG || table->bare)
+            continue;
+        output_printf(output, " --%s", table->name);
+        if (table->letter)
+            output_printf(output, " -%c", table->letter);
+    }
+}
+
+// What a verb works on, when the word is no option.
+static void put_bash_operand(struct output *output, const struct verb *verb)
+{
+    if (verb->operand == OPERAND_TARGET)
+        output_printf(output, "            if [[ $cur != -* ]]; then _ebb_processes; return; fi\n");
+    if (verb->operand != OPERAND_COMMAND)
+        return;
+    output_printf(output, "            if _ebb_command '");
+    put_bash_takers(output, verb->options);
+    put_bash_takers(output, verb_global_options());
+    output_printf(output, "'; then return; fi\n");
+}
 
 // Words are gathered by verb and by the option before, then filtered once.
 static void render_bash(struct output *output)
@@ -130,10 +174,9 @@ static void render_bash(struct output *output)
             put_verb_names(output);
         put_bash_words(output, verb->options);
         put_bash_words(output, verb_global_options());
-        output_printf(output, "'\n%s            ;;\n",
-                      verb->operand == OPERAND_TARGET
-                          ? "            if [[ $cur != -* ]]; then _ebb_processes; return; fi\n"
-                          : "");
+        output_printf(output, "'\n");
+        put_bash_operand(output, verb);
+        output_printf(output, "            ;;\n");
     }
     output_printf(output, "        esac ;;\n    esac\n"
                           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
@@ -144,8 +187,8 @@ static void render_bash(struct output *output)
 static void put_zsh_options(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
-        // "=" lets both --name=value and --name value be completed.
-        const char *equals = table->kind == OPTION_FLAG ? "" : "=";
+        // "=" lets both --name=value and --name value be completed, "=-" only the first.
+        const char *equals = table->kind == OPTION_FLAG ? "" : table->bare ? "=-" : "=";
         output_printf(output, "            ");
         if (table->letter)
             output_printf(output, "'(-%c --%s)'{-%c,--%s%s}", table->letter, table->name,
@@ -160,7 +203,7 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
             put_choices(output, table);
             output_printf(output, ")");
         } else if (table->kind != OPTION_FLAG) {
-            output_printf(output, ":%s:%s", table->argument,
+            output_printf(output, "%s%s:%s", table->bare ? "::" : ":", table->argument,
                           is_directory(table) ? "_directories" : " ");
         }
         output_printf(output, "' \\\n");
@@ -172,6 +215,9 @@ static void put_zsh_operand(struct output *output, const struct verb *verb)
 {
     if (verb->operand == OPERAND_TARGET) {
         output_printf(output, "            '1:process:_ebb_processes' ;;\n");
+    } else if (verb->operand == OPERAND_COMMAND) {
+        output_printf(output, "            '(-)1:command:_command_names -e' "
+                              "'*::arguments:_normal' ;;\n");
     } else if (verb->operand == OPERAND_VERB) {
         output_printf(output, "            '1:verb:(");
         put_verb_names(output);
@@ -234,7 +280,7 @@ static void put_fish_options(struct output *output, const struct option_spec *ta
             output_printf(output, "'");
         } else if (is_directory(table)) {
             output_printf(output, " -x -a '(__fish_complete_directories)'");
-        } else if (table->kind != OPTION_FLAG) {
+        } else if (table->kind != OPTION_FLAG && !table->bare) {
             output_printf(output, " -x");
         }
         output_printf(output, " -d '");
@@ -256,6 +302,10 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
     put_fish_options(output, verb_global_options(), condition);
     if (verb->operand == OPERAND_TARGET)
         output_printf(output, "complete -c ebb -n '%s' -a '(__fish_complete_pids)'\n", condition);
+    if (verb->operand == OPERAND_COMMAND)
+        output_printf(output,
+                      "complete -c ebb -n '%s' -x -a '(__fish_complete_subcommand --fcs-skip=2)'\n",
+                      condition);
     if (verb->operand == OPERAND_VERB) {
         output_printf(output, "complete -c ebb -n '%s' -a '", condition);
         put_verb_names(output);

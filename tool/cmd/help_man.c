@@ -45,9 +45,9 @@ static void put_options(struct output *output, const struct option_spec *table)
         put_text(output, table->name);
         output_printf(output, "\\fR");
         if (argument[0]) {
-            output_printf(output, "=\\fI");
+            output_printf(output, "%s=\\fI", table->bare ? "[" : "");
             put_text(output, argument);
-            output_printf(output, "\\fR");
+            output_printf(output, "\\fR%s", table->bare ? "]" : "");
         }
         output_printf(output, "\n");
         put_line(output, table->help);

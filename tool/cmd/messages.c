@@ -110,14 +110,14 @@ int output_finish(struct output *output)
 }
 
 // First of all, before any file is opened.
-void output_prepare(void)
+bool output_prepare(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         // Read-only, so that writing to a stdout that was closed is still an error.
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)!open("/dev/null", O_RDONLY);
+            (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
-    signal(SIGPIPE, SIG_IGN);
+    return signal(SIGPIPE, SIG_IGN) == SIG_IGN;
 }
 
 // Nothing moves where nobody watches: logs stay free of it.

@@ -46,8 +46,9 @@ void output_printf(struct output *output, const char *format, ...)
 int output_finish(struct output *output);
 
 // Makes sure that descriptors 0 to 2 are taken, so that no file that is opened later can be written
-// to by mistake, and that a closed pipe gives an error instead of a signal.
-void output_prepare(void);
+// to by mistake, and that a closed pipe gives an error instead of a signal. What fills the gaps is
+// closed by exec. Returns true when that signal was ignored before.
+bool output_prepare(void);
 
 // A line on the terminal that the next one replaces; nothing where stderr is no terminal.
 struct progress {

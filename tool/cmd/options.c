@@ -24,6 +24,8 @@ struct parser {
     char **argv;
     // The caller's room for one sentence.
     char *error;
+    // What follows the first operand belongs to it.
+    bool stops_at_operand;
 };
 
 // The sentence for the user. Names in it are escaped by who calls.
@@ -244,6 +246,9 @@ static int take_long(struct parser *parser, const char *word)
         return take_value(parser, spec, value, spelled, "");
     if (string)
         return take_value(parser, spec, value, spelled, string);
+    // The next word is not looked at: it may be a command.
+    if (spec->bare)
+        return take_value(parser, spec, value, spelled, spec->bare);
     return take_next_word(parser, spec, value, spelled);
 }
 
@@ -271,6 +276,8 @@ static int take_letters(struct parser *parser, const char *word)
             error = take_value(parser, spec, value, spelled, "");
         else if (letter[1])
             return take_value(parser, spec, value, spelled, letter + 1);
+        else if (spec->bare)
+            return take_value(parser, spec, value, spelled, spec->bare);
         else
             return take_next_word(parser, spec, value, spelled);
         if (error < 0)
@@ -286,34 +293,61 @@ static bool is_option(const char *word)
 }
 
 // One pass, without memory of its own.
+static int parse(struct parser *parser)
+{
+    struct options *options = parser->options;
+    char **argv = parser->argv;
+    // What is typed later overwrites them.
+    set_fallbacks(parser);
+    while (parser->next < parser->argc) {
+        char *word = argv[parser->next++];
+        bool is_operand = options->has_separator || !is_option(word) ||
+                          (parser->stops_at_operand && options->operand_count > 0);
+        int error = 0;
+        if (is_operand) {
+            // Never overtakes the reader: at most one operand is stored per word that was read.
+            argv[options->operand_count++] = word;
+            options->separated_count += options->has_separator ? 1 : 0;
+        } else if (strcmp(word, "--") == 0) {
+            options->has_separator = true;
+        } else if (word[1] == '-') {
+            error = take_long(parser, word);
+        } else {
+            error = take_letters(parser, word);
+        }
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+// A refused line leaves nothing behind.
 int options_parse(const struct option_spec *verb_table, const struct option_spec *global_table,
                   size_t argc, char **argv, struct options *ret_options,
                   char ret_error[OPTIONS_ERROR_MAX])
 {
     struct options options = {.tables = {verb_table, global_table}, .operands = argv};
     struct parser parser = {.options = &options, .argc = argc, .argv = argv, .error = ret_error};
-    // What is typed later overwrites them.
-    set_fallbacks(&parser);
-    while (parser.next < argc) {
-        char *word = argv[parser.next++];
-        int error = 0;
-        if (options.has_separator || !is_option(word)) {
-            // Never overtakes the reader: at most one operand is stored per word that was read.
-            argv[options.operand_count++] = word;
-            options.separated_count += options.has_separator ? 1 : 0;
-        } else if (strcmp(word, "--") == 0) {
-            options.has_separator = true;
-        } else if (word[1] == '-') {
-            error = take_long(&parser, word);
-        } else {
-            error = take_letters(&parser, word);
-        }
-        if (error < 0)
-            return error;
-    }
-    // Only now: a refused line leaves nothing behind.
-    *ret_options = options;
-    return 0;
+    int error = parse(&parser);
+    if (error == 0)
+        *ret_options = options;
+    return error;
+}
+
+int options_parse_command(const struct option_spec *verb_table,
+                          const struct option_spec *global_table, size_t argc, char **argv,
+                          struct options *ret_options, char ret_error[OPTIONS_ERROR_MAX])
+{
+    struct options options = {.tables = {verb_table, global_table}, .operands = argv};
+    struct parser parser = {.options = &options,
+                            .argc = argc,
+                            .argv = argv,
+                            .error = ret_error,
+                            .stops_at_operand = true};
+    int error = parse(&parser);
+    if (error == 0)
+        *ret_options = options;
+    return error;
 }
 
 // By name, since a verb reads each option once, where its name says what it is.

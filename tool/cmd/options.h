@@ -27,6 +27,8 @@ struct option_spec {
     char letter;      // short name; 0 none
     enum option_kind kind;
     const char *argument;       // how help calls the argument ("DIR"); NULL for flags and choices
+    const char *bare;           // stands for an argument that is left out; NULL: it is needed. Such
+                                // an argument is attached: --check=10s
     const char *const *choices; // NULL-terminated, for OPTION_CHOICE
     const char *fallback;       // the default, as one would type it; NULL none
     const char *help;           // one or two sentences without the default, which help adds itself
@@ -57,6 +59,12 @@ struct options {
 int options_parse(const struct option_spec *verb_table, const struct option_spec *global_table,
                   size_t argc, char **argv, struct options *ret_options,
                   char ret_error[OPTIONS_ERROR_MAX]);
+
+// The same for verbs that take a command: the first operand ends the options, so that those of the
+// command stay its own.
+int options_parse_command(const struct option_spec *verb_table,
+                          const struct option_spec *global_table, size_t argc, char **argv,
+                          struct options *ret_options, char ret_error[OPTIONS_ERROR_MAX]);
 
 // The value of option `name`. A name that is in neither table is a bug of the caller: aborts.
 const struct option_value *options_get(const struct options *options, const char *name);

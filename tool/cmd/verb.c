@@ -108,10 +108,20 @@ static int run_without_verb(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+// Only who takes a command reads no further than its name.
+static int parse_options(const struct verb *verb, size_t argc, char **argv,
+                         struct options *ret_options, char ret_error[OPTIONS_ERROR_MAX])
+{
+    const struct option_spec *global = verb_global_options();
+    return verb->operand == OPERAND_COMMAND
+               ? options_parse_command(verb->options, global, argc, argv, ret_options, ret_error)
+               : options_parse(verb->options, global, argc, argv, ret_options, ret_error);
+}
+
 // Everything that all verbs share happens here, before the verb is called.
 int verb_dispatch(int argc, char **argv)
 {
-    output_prepare();
+    bool ignored_sigpipe = output_prepare();
     if (argc < 2)
         return help_refuse();
     if (argv[1][0] == '-')
@@ -120,10 +130,9 @@ int verb_dispatch(int argc, char **argv)
     if (!verb)
         return verb_refuse_unknown(argv[1]);
     // From here on it is the verb's line, and its name stands in front of the messages.
-    struct command command = {.verb = verb};
+    struct command command = {.verb = verb, .ignored_sigpipe = ignored_sigpipe};
     char error[OPTIONS_ERROR_MAX];
-    if (options_parse(verb->options, verb_global_options(), (size_t)(argc - 2), argv + 2,
-                      &command.options, error) < 0) {
+    if (parse_options(verb, (size_t)(argc - 2), argv + 2, &command.options, error) < 0) {
         message_error("%s: %s", verb->name, error);
         message_hint("'ebb %s --help' shows its options.", verb->name);
         return EXIT_USAGE;

@@ -17,6 +17,7 @@ struct command {
     bool color;              // results shall have colours
     bool unicode;            // the locale is UTF-8
     unsigned width;          // columns of the terminal; 0 where stdout is none
+    bool ignored_sigpipe;    // when ebb was started; now it always is
 };
 
 // A command line and what it is good for.
@@ -25,8 +26,9 @@ struct verb_example {
     const char *purpose;
 };
 
-// What a verb takes besides options. Verbs of OPERAND_NONE get none: the frame refuses them.
-enum verb_operand { OPERAND_NONE, OPERAND_TARGET, OPERAND_VERB, OPERAND_OTHER };
+// What a verb takes besides options. Verbs of OPERAND_NONE get none: the frame refuses them. With
+// OPERAND_COMMAND, what follows the first operand is the command's, options too.
+enum verb_operand { OPERAND_NONE, OPERAND_TARGET, OPERAND_VERB, OPERAND_COMMAND, OPERAND_OTHER };
 
 struct verb {
     const char *name;

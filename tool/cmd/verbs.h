@@ -13,6 +13,22 @@ extern const struct verb doctor_verb;
 extern const struct option_spec doctor_options[];
 int doctor_run(const struct command *command);
 
+extern const struct verb reclaim_verb;
+extern const struct option_spec reclaim_options[];
+int reclaim_run(const struct command *command);
+
+extern const struct verb tune_verb;
+extern const struct option_spec tune_options[];
+int tune_run(const struct command *command);
+
+extern const struct verb run_verb;
+extern const struct option_spec run_options[];
+int run_run(const struct command *command);
+
+extern const struct verb balloon_verb;
+extern const struct option_spec balloon_options[];
+int balloon_run(const struct command *command);
+
 extern const struct verb help_verb, help_man_verb, help_completion_verb;
 int help_run(const struct command *command);
 int help_man_run(const struct command *command);
