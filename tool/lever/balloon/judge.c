@@ -41,14 +41,28 @@ static uint64_t pressed_since(const struct balloon_reading *then, const struct b
     return less(less(now->balloon_bytes, then->balloon_bytes), then->free_bytes);
 }
 
+// No fault and no counter tells of a lazily freed page that is written again.
+static uint64_t worn_since_walk(const struct balloon_state *state,
+                                const struct balloon_reading *now)
+{
+    uint64_t worn, passed_ms = less(now->now_ns, state->walk.now_ns) / ns_per_ms;
+    return __builtin_mul_overflow(passed_ms, state->wear_bytes_per_ms, &worn) ? UINT64_MAX : worn;
+}
+
 // What may be gone of what the last walk found. The bound also falls when the target itself needs
 // memory, or unmaps some.
-static uint64_t gone_since_walk(const struct balloon_state *state,
-                                const struct balloon_reading *now)
+static uint64_t taken_since_walk(const struct balloon_state *state,
+                                 const struct balloon_reading *now)
 {
     uint64_t pressed = pressed_since(&state->walk, now);
     uint64_t fallen = less(state->walk.lazy_bytes, now->lazy_bytes);
     return pressed > fallen ? pressed : fallen;
+}
+
+static uint64_t gone_since_walk(const struct balloon_state *state,
+                                const struct balloon_reading *now)
+{
+    return plus(taken_since_walk(state, now), worn_since_walk(state, now));
 }
 
 // Lazily freed bytes that are surely left.
@@ -158,17 +172,24 @@ static bool is_under_pressure(struct balloon_state *state, const struct balloon_
     return false;
 }
 
+// With --force, page cache that goes is progress too.
+static uint64_t what_may_go(const struct balloon_limits *limits, const struct balloon_reading *now)
+{
+    return limits->force ? plus(now->lazy_bytes, now->cache_bytes) : now->lazy_bytes;
+}
+
 // Under pressure each byte has to come from somewhere. If not from lazily freed pages, more of the
 // same does not help.
-static bool has_stalled(struct balloon_state *state, const struct balloon_reading *now)
+static bool has_stalled(const struct balloon_limits *limits, struct balloon_state *state,
+                        const struct balloon_reading *now)
 {
     uint64_t grown = pressed_since(&state->start, now);
     uint64_t step = less(grown, state->stall_grown_bytes);
     if (step < BALLOON_STALL_MIB * mib)
         return false;
-    uint64_t fallen = less(state->stall_lazy_bytes, now->lazy_bytes);
+    uint64_t left = what_may_go(limits, now), fallen = less(state->stall_left_bytes, left);
     state->stall_grown_bytes = grown;
-    state->stall_lazy_bytes = now->lazy_bytes;
+    state->stall_left_bytes = left;
     return fallen < percent_of(step, BALLOON_STALL_PERCENT);
 }
 
@@ -201,12 +222,15 @@ static bool is_walk_exact(const struct balloon_state *state, const struct balloo
 }
 
 // A walk is old when half of what it found may be gone. It also is after a second, once there is no
-// room for a step without pressure: the target may have written to its pages.
+// room for a step without pressure: the target may have written to its pages. How fast it does
+// takes two walks to know.
 static bool is_walk_old(const struct balloon_state *state, const struct balloon_reading *now)
 {
     if (!now->has_sure && !now->has_target)
         return false;
     bool presses = now->free_bytes < BALLOON_STEP_LARGEST_MIB * mib || !is_walk_exact(state, now);
+    if (presses && now->has_sure && !state->has_wear)
+        return true;
     if (presses && now->now_ns - state->walk.now_ns > BALLOON_WALK_OLD_MS * ns_per_ms)
         return true;
     return now->has_sure && gone_since_walk(state, now) > now->sure_bytes / 2;
@@ -277,7 +301,8 @@ static struct balloon_decision judge_step(const struct balloon_limits *limits,
 }
 
 // The first reading is what all later ones are compared with.
-static void take_start(struct balloon_state *state, const struct balloon_reading *reading)
+static void take_start(const struct balloon_limits *limits, struct balloon_state *state,
+                       const struct balloon_reading *reading)
 {
     *state = (struct balloon_state){
         .has_start = true,
@@ -285,8 +310,23 @@ static void take_start(struct balloon_state *state, const struct balloon_reading
         .last = *reading,
         .walk = *reading,
         .psi = *reading,
-        .stall_lazy_bytes = reading->lazy_bytes,
+        .stall_left_bytes = what_may_go(limits, reading),
     };
+}
+
+// A new walk: what the old one promised and was not taken has been written to again. Twice that
+// rate from now on, and only slowly less: a target at work comes in bursts.
+static void take_walk(struct balloon_state *state, const struct balloon_reading *reading)
+{
+    uint64_t passed_ms = less(reading->now_ns, state->walk.now_ns) / ns_per_ms + 1;
+    uint64_t promised = less(state->walk.sure_bytes, taken_since_walk(state, reading));
+    uint64_t wear = less(promised, reading->sure_bytes) / passed_ms;
+    wear = plus(wear, wear);
+    if (wear < state->wear_bytes_per_ms / 2)
+        wear = state->wear_bytes_per_ms / 2;
+    state->wear_bytes_per_ms = wear;
+    state->has_wear = true;
+    state->walk = *reading;
 }
 
 struct balloon_decision balloon_judge(const struct balloon_limits *limits,
@@ -296,9 +336,9 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
     if (!reading->is_complete)
         return stop_for(BALLOON_UNREADABLE);
     if (!state->has_start)
-        take_start(state, reading);
+        take_start(limits, state, reading);
     if (reading->walks != state->walk.walks)
-        state->walk = *reading;
+        take_walk(state, reading);
     enum balloon_stop harm = find_harm(limits, state, reading);
     state->last = *reading;
     if (harm != BALLOON_GOES_ON)
@@ -311,7 +351,7 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
         return stop_for(BALLOON_CACHE);
     if (is_walk_old(state, reading))
         return go_on(BALLOON_WALK);
-    if (has_stalled(state, reading))
+    if (has_stalled(limits, state, reading))
         return stop_for(BALLOON_STALLED);
     return judge_step(limits, state, reading);
 }

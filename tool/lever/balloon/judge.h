@@ -8,8 +8,9 @@
 //   ones. Live page cache may be dropped too, but it is not what the balloon is for: it counts only
 //   as a cushion against the OOM killer, and half of it;
 // - the figure for lazily freed pages that costs nothing, lists minus cache, is an upper bound:
-//   pages that were written again stay in it until the kernel scans them. So a walk of smaps says
-//   what is truly there, and each walk is trusted for half of what it found.
+//   pages that were written again stay in it until the kernel scans them. So walks of smaps say
+//   what is truly there. Each is trusted for half of what it found and a quarter of a second, less
+//   what the target will have written to by then, at twice the rate that two walks have shown.
 #ifndef EBB_LEVER_BALLOON_JUDGE_H
 #define EBB_LEVER_BALLOON_JUDGE_H
 
@@ -35,7 +36,7 @@ enum {
     BALLOON_PSI_MOST_MS = 1000,
     BALLOON_SLOW_STEP_MS = 1000, // a step that takes that long waits for something
     BALLOON_WAIT_MOST_MS = 1000, // for kswapd to make room
-    BALLOON_WALK_OLD_MS = 1000,  // under pressure a walk of smaps is trusted that long
+    BALLOON_WALK_OLD_MS = 250,   // under pressure a walk of smaps is trusted that long
 };
 
 enum balloon_stop {
@@ -116,7 +117,9 @@ struct balloon_state {
     bool has_start;
     struct balloon_reading start, last, walk; // `walk`: as it was at the last walk of smaps
     struct balloon_reading psi;               // where the share of time is counted from
-    uint64_t stall_grown_bytes, stall_lazy_bytes;
+    bool has_wear;
+    uint64_t wear_bytes_per_ms; // at which lazily freed pages were written again between two walks
+    uint64_t stall_grown_bytes, stall_left_bytes;
     uint64_t waits_since_ns; // 0: it does not wait
 };
 
