@@ -21,7 +21,7 @@ struct scan_arg {
 };
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
 
-enum { PAGE_PRESENT = 1 << 3, PAGE_SWAPPED = 1 << 4, PAGE_ZERO = 1 << 5 };
+enum { PAGE_PRESENT = 1 << 3, PAGE_SWAPPED = 1 << 4, PAGE_ZERO = 1 << 5, PAGE_HUGE = 1 << 6 };
 
 enum {
     REGIONS = 512,
@@ -110,6 +110,36 @@ static int scan_batch(struct counting *counting, size_t first, size_t range_end)
             return -EIO;
         arg.start = arg.walk_end;
     }
+    return 0;
+}
+
+int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
+                 uint64_t end, struct page_range *ret_range)
+{
+    int fd = process_pagemap_fd(process);
+    if (fd < 0)
+        return fd;
+    struct scan_region region;
+    uint64_t wanted = category == PAGEMAP_HUGE ? PAGE_PRESENT | PAGE_HUGE : PAGE_PRESENT;
+    struct scan_arg arg = {
+        .size = sizeof arg,
+        .start = start,
+        .end = end,
+        .vec = (uint64_t)(uintptr_t)&region,
+        .vec_len = 1,
+        .category_inverted = PAGE_ZERO,
+        .category_mask = wanted | PAGE_ZERO,
+        .return_mask = wanted,
+    };
+    int found;
+    do {
+        found = ioctl(fd, SCAN_IOCTL, &arg);
+    } while (found < 0 && errno == EINTR);
+    if (found < 0)
+        return -errno;
+    if (found == 0)
+        return -ENOENT;
+    *ret_range = (struct page_range){region.start, region.end};
     return 0;
 }
 

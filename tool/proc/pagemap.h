@@ -34,6 +34,13 @@ enum pagemap_method { PAGEMAP_BY_ANY, PAGEMAP_BY_SCAN, PAGEMAP_BY_READING };
 int pagemap_count_with(struct process *process, const struct page_range *ranges, size_t count,
                        enum pagemap_method method, struct page_counts *ret_counts);
 
+// Finds the first range of pages between `start` and `end` that are in memory (the zero page left
+// out), or that a huge mapping holds. 0; -ENOENT there is none; -ENOTTY before 6.7; -EPERM, -ESRCH.
+// Cost: as a walk over what lies before it.
+enum pagemap_category { PAGEMAP_PRESENT, PAGEMAP_HUGE };
+int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
+                 uint64_t end, struct page_range *ret_range);
+
 // What /proc/kpageflags and frame numbers would allow here; for levers and doctor.
 // 0 or -EACCES / -ENOENT.
 int pagemap_probe_frames(struct process *process);

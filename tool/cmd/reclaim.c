@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// ebb reclaim: options, one process or a group, Ctrl-C, printing. Tool world; no state.
+#include "cmd/verbs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "cmd/levers.h"
+#include "cmd/target.h"
+#include "lever/reclaim/group.h"
+#include "lever/reclaim/reclaim.h"
+
+const struct option_spec reclaim_options[] = {
+    {.name = "runtime",
+     .letter = 'r',
+     .kind = OPTION_FLAG,
+     .help = "First have the program's malloc give back what it keeps, by a call in one of its "
+             "threads."},
+    {.name = "cgroup",
+     .letter = 'c',
+     .kind = OPTION_STRING,
+     .argument = "PATH",
+     .help = "Every process of a control group and of those below it: a path as in "
+             "/proc/PID/cgroup, or a directory."},
+    {.name = "kernel",
+     .kind = OPTION_FLAG,
+     .help = "With --cgroup: ask the kernel to reclaim the group instead, which takes page cache "
+             "too."},
+    {.name = "dry-run",
+     .letter = 'n',
+     .kind = OPTION_FLAG,
+     .help = "Show what would be done; change nothing."},
+    {.name = "force",
+     .letter = 'f',
+     .kind = OPTION_FLAG,
+     .help = "Accept that the target may get slower: live huge pages may be split. Never loses "
+             "data."},
+    {.name = "bite",
+     .kind = OPTION_SIZE,
+     .argument = "SIZE",
+     .fallback = "16MiB",
+     .help = "The most that is taken at a time. Smaller ones make the target's mmap wait less; "
+             "they shrink by themselves when they take long."},
+    {.name = "bytes", .letter = 'b', .kind = OPTION_FLAG, .help = "Exact sizes in bytes."},
+    {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "JSON instead of text."},
+    {.name = NULL},
+};
+
+// What the run needs at hand.
+struct reclaiming {
+    const struct command *command;
+    struct progress progress;
+    int signal_fd; // Ctrl-C, asked for between bites; -1: it kills, as ever
+};
+
+static int refuse_usage(const char *sentence)
+{
+    message_error("reclaim: %s", sentence);
+    message_hint("'ebb reclaim --help' shows its options.");
+    return EXIT_USAGE;
+}
+
+static int check_usage(const struct options *options)
+{
+    bool has_group = options_get(options, "cgroup")->given;
+    if (has_group && options->operand_count > 0)
+        return refuse_usage("either a TARGET or --cgroup, not both");
+    if (!has_group && options->operand_count == 0)
+        return refuse_usage("which process? Give a PID or a name, or --cgroup");
+    if (options->operand_count > 1)
+        return refuse_usage("one TARGET at a time");
+    if (options_flag(options, "kernel") && !has_group)
+        return refuse_usage("--kernel reclaims a group: give --cgroup too");
+    if (options_flag(options, "kernel") && options_flag(options, "runtime"))
+        return refuse_usage("--kernel asks no process: it does not go with --runtime");
+    uint64_t bite = options_get(options, "bite")->number;
+    // One call takes 2 GiB - 4 KiB at most; far less keeps the target waiting long enough.
+    if (bite < (256 << 10) || bite > (256 << 20))
+        return refuse_usage("--bite goes from 256KiB to 256MiB");
+    return EXIT_DONE;
+}
+
+static bool is_stopped(void *user)
+{
+    const struct reclaiming *reclaiming = user;
+    struct pollfd descriptor = {.fd = reclaiming->signal_fd, .events = POLLIN};
+    return reclaiming->signal_fd >= 0 && poll(&descriptor, 1, 0) > 0;
+}
+
+static void show_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct reclaiming *reclaiming = user;
+    char done[UNITS_TEXT_MAX], total[UNITS_TEXT_MAX];
+    units_format_bytes(done_bytes, done, sizeof done);
+    units_format_bytes(total_bytes, total, sizeof total);
+    progress_show(&reclaiming->progress, "reclaiming: %s of %s", done, total);
+}
+
+// From here on Ctrl-C ends the work between two bites, and the report tells how far it came.
+static void catch_signals(struct reclaiming *reclaiming)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    reclaiming->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (reclaiming->signal_fd >= 0)
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+// Pulls the lever at one process. 0 with a report; -errno as lever_pull().
+static int pull(struct reclaiming *reclaiming, struct process *process, struct lever_report *report)
+{
+    const struct options *options = &reclaiming->command->options;
+    struct reclaim reclaim = {
+        .options =
+            {
+                .is_dry_run = options_flag(options, "dry-run"),
+                .force = options_flag(options, "force"),
+                .bite_bytes = options_get(options, "bite")->number,
+                .is_stopped = is_stopped,
+                .show_progress = show_progress,
+                .user = reclaiming,
+            },
+    };
+    if (options_flag(options, "runtime") && purge_new(&reclaim.options.purge) < 0)
+        return -ENOMEM;
+    int error = lever_pull(&reclaim_lever, &reclaim, process, reclaim.options.is_dry_run, report);
+    purge_free(reclaim.options.purge);
+    return error;
+}
+
+static int reclaim_one(struct reclaiming *reclaiming)
+{
+    const struct command *command = reclaiming->command;
+    const char *target = command->options.operands[0];
+    struct process *process;
+    int status = levers_open(command, target, &process);
+    if (status != EXIT_DONE)
+        return status;
+    struct lever_report report = {0};
+    int error = pull(reclaiming, process, &report);
+    progress_end(&reclaiming->progress);
+    status = error ? target_refuse("/proc", process_pid(process), error)
+                   : levers_print(command, &report);
+    lever_report_free(&report);
+    process_close(process);
+    return status;
+}
+
+// One process of a group. 1: it has a report; 0: it ended before it could be looked at; -ENOMEM.
+static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever_report *report)
+{
+    struct process *process;
+    int error = process_open("/proc", pid, &process);
+    if (error == -ESRCH)
+        return 0;
+    if (!error) {
+        error = pull(reclaiming, process, report);
+        process_close(process);
+    }
+    if (error == -ENOMEM)
+        return error;
+    if (error == -ESRCH || error == -ESTALE) {
+        lever_report_free(report);
+        return 0;
+    }
+    // One that may not be looked at is a row of the table, not the end of it.
+    if (error) {
+        report->lever = reclaim_lever.name;
+        report->pid = pid;
+        report->outcome = LEVER_REFUSED;
+        lever_refuse(report, error, "no right to look into this process", "root");
+    }
+    return 1;
+}
+
+static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, size_t count)
+{
+    struct lever_report *reports = calloc(count + 1, sizeof *reports);
+    if (!reports) {
+        message_error("out of memory");
+        return EXIT_FAILED;
+    }
+    size_t report_count = 0, ended = 0;
+    int error = 0;
+    for (size_t i = 0; i < count && error >= 0 && !is_stopped(reclaiming); i++) {
+        // ebb itself has nothing to give back, and would lock itself.
+        if (pids[i] == getpid())
+            continue;
+        error = reclaim_member(reclaiming, pids[i], &reports[report_count]);
+        report_count += error > 0;
+        ended += error == 0;
+    }
+    progress_end(&reclaiming->progress);
+    int status = EXIT_FAILED;
+    if (error < 0)
+        message_error("out of memory");
+    else
+        status = levers_print_group(reclaiming->command, reports, report_count);
+    if (ended > 0)
+        message_hint("%zu processes ended before they could be looked at.", ended);
+    for (size_t i = 0; i < report_count; i++)
+        lever_report_free(&reports[i]);
+    free(reports);
+    return status;
+}
+
+static int refuse_group(const char *path, int error)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    if (error == -EACCES || error == -EPERM) {
+        message_error("reclaim: the group %s may not be read", shown);
+        return EXIT_NOT_PERMITTED;
+    }
+    message_error("reclaim: there is no group %s", shown);
+    message_hint("A path as in /proc/PID/cgroup, or a directory below /sys/fs/cgroup.");
+    return EXIT_FAILED;
+}
+
+static int reclaim_by_kernel(struct reclaiming *reclaiming, const struct group *group)
+{
+    const struct options *options = &reclaiming->command->options;
+    struct lever_report report = {0};
+    int status = EXIT_FAILED;
+    if (group_ask_kernel(group, options_flag(options, "dry-run"), options_flag(options, "force"),
+                         &report) == 0)
+        status = levers_print(reclaiming->command, &report);
+    else
+        message_error("out of memory");
+    lever_report_free(&report);
+    return status;
+}
+
+static int reclaim_group(struct reclaiming *reclaiming)
+{
+    const struct options *options = &reclaiming->command->options;
+    const char *path = options_get(options, "cgroup")->string;
+    struct group group;
+    pid_t *pids;
+    size_t count;
+    int error = group_find(path, &group);
+    if (!error && options_flag(options, "kernel"))
+        return reclaim_by_kernel(reclaiming, &group);
+    if (!error)
+        error = group_list(&group, &pids, &count);
+    if (error)
+        return refuse_group(path, error);
+    int status = reclaim_members(reclaiming, pids, count);
+    free(pids);
+    return status;
+}
+
+int reclaim_run(const struct command *command)
+{
+    int status = check_usage(&command->options);
+    if (status != EXIT_DONE)
+        return status;
+    struct reclaiming reclaiming = {.command = command, .signal_fd = -1};
+    // A plan is soon done, and changes nothing that would have to be told.
+    if (!options_flag(&command->options, "dry-run"))
+        catch_signals(&reclaiming);
+    progress_start(&reclaiming.progress);
+    status = options_get(&command->options, "cgroup")->given ? reclaim_group(&reclaiming)
+                                                             : reclaim_one(&reclaiming);
+    if (reclaiming.signal_fd >= 0)
+        close(reclaiming.signal_fd);
+    return status;
+}

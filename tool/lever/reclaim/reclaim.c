@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lever `reclaim`, see reclaim.h: may it, will it, did it. Tool world; no state.
+#include "lever/reclaim/reclaim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "lever/reclaim/coarse.h"
+#include "lever/reclaim/walk.h"
+#include "proc/host.h"
+#include "proc/pagemap.h"
+#include "proc/status.h"
+
+enum { SMALL_FILE_MAX_BYTES = 64 << 10 };
+
+static const char *const huge_size_path = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+static const char *const page_wise = "take lazily freed memory, page by page";
+static const char *const mapping_wise = "offer mappings with lazily freed memory to the kernel";
+
+// The kernel's own size of a huge page; where there are none, what x86-64 would have.
+static uint64_t read_huge_pages(void)
+{
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), bytes = 0;
+    struct buffer file = {.limit = SMALL_FILE_MAX_BYTES};
+    if (buffer_read_at(&file, AT_FDCWD, huge_size_path) == 0) {
+        struct text rest = buffer_text(&file);
+        text_take_u64(&rest, &bytes);
+    }
+    buffer_free(&file);
+    uint64_t pages = bytes / page_bytes;
+    return pages > 1 ? pages : 512;
+}
+
+// Kernel threads and zombies open, but have nothing.
+static int check_memory(struct process *process, struct lever_report *report)
+{
+    struct buffer file = {0};
+    struct proc_status status = {0};
+    int error = process_read_file(process, "status", SMALL_FILE_MAX_BYTES, &file);
+    if (!error)
+        error = proc_status_parse(buffer_text(&file), &status);
+    buffer_free(&file);
+    if (!error && !status.has_memory)
+        error = -ESRCH;
+    if (error)
+        return lever_refuse(report, error,
+                            status.state == 'Z' ? "it has ended and waits for its parent: a zombie "
+                                                  "has no memory"
+                                                : "it has no memory of its own (a kernel thread?)",
+                            "");
+    return 0;
+}
+
+// A call for nothing at all tells whether calls are allowed, before anything is done.
+static int check_call(struct process *process, struct lever_report *report)
+{
+    int pid_fd = process_pid_fd(process);
+    int error = -ENOSYS;
+    if (pid_fd >= 0)
+        error = (int)sweep_advise_process(&pid_fd, NULL, 0, SWEEP_PAGEOUT);
+    if (error >= 0)
+        return 0;
+    switch (error) {
+    case -ENOSYS:
+        return lever_refuse(report, error,
+                            "there is no process_madvise() here: the kernel is older than 5.10, "
+                            "or a filter hides it",
+                            "a newer kernel, or ebb balloon, or ebb tune");
+    case -EPERM:
+        return lever_refuse(report, error,
+                            "the kernel lets nobody advise another process without CAP_SYS_NICE "
+                            "(since 5.12)",
+                            "root, or CAP_SYS_NICE and CAP_SYS_ADMIN");
+    case -EACCES:
+        return lever_refuse(report, error, "no right to look into this process",
+                            "root, or CAP_SYS_PTRACE, CAP_SYS_NICE and CAP_SYS_ADMIN");
+    default:
+        return lever_refuse(report, error, "process_madvise() refuses this process", "");
+    }
+}
+
+static int check_look(struct reclaim *reclaim, struct process *process, struct lever_report *report)
+{
+    // lever_read() could not read smaps_rollup: the walk could not read smaps.
+    if (!report->before.has_details)
+        return lever_refuse(report, -EACCES, "no right to see the mappings of this process",
+                            "root, or CAP_SYS_PTRACE, CAP_SYS_NICE and CAP_SYS_ADMIN");
+    int error = pagemap_probe_frames(process);
+    if (!error)
+        return 0;
+    char why[COARSE_WHY_MAX];
+    if (coarse_check(reclaim->options.force, why) < 0)
+        return lever_refuse(report, -EPERM, why,
+                            "root: CAP_SYS_ADMIN for frame numbers, and the right to read "
+                            "/proc/kpageflags");
+    reclaim->is_coarse = true;
+    return lever_add_note(
+        report, "Frame numbers are hidden (CAP_SYS_ADMIN, and root for "
+                "/proc/kpageflags): ebb cannot tell free pages from live ones here, so "
+                "the whole of each mapping that has lazily freed pages is offered to the "
+                "kernel, which drops the free ones. There is no swap, so live ones stay.");
+}
+
+static int add_kernel_warning(struct reclaim *reclaim, struct lever_report *report)
+{
+    struct host host;
+    if (host_read("/proc", &host) < 0)
+        return 0;
+    reclaim->can_collapse = kernel_at_least(host.kernel, 6, 1);
+    if (kernel_at_least(host.kernel, 5, 18))
+        return 0;
+    // What ebb does here the kernel does by itself when memory runs short, so a warning will do.
+    return lever_add_warning(
+        report, "Before 5.18 (or 5.4.189, 5.10.110, 5.15.33, 5.16.19, 5.17.2) the kernel could "
+                "lose what was being read with O_DIRECT into memory that had been freed lazily, "
+                "while it took it. Databases that use O_DIRECT and MADV_FREE: not on this kernel.");
+}
+
+// The walk for --dry-run: counts what would be taken.
+static int plan_closely(struct reclaim *reclaim, struct process *process,
+                        struct lever_report *report)
+{
+    struct mappings mappings = {0};
+    int error = mappings_read(process, &mappings);
+    struct walk walk = {.reclaim = reclaim, .process = process};
+    if (!error)
+        error = walk_mappings(&walk, &mappings);
+    mappings_free(&mappings);
+    if (error == -ENOMEM || error == -EINTR)
+        return error;
+    if (error)
+        return lever_refuse(report, error, "it could not be looked at", "");
+    char size[UNITS_TEXT_MAX];
+    // Coarse mode takes no count of its own; the kernel's is there in any case.
+    uint64_t bytes = reclaim->is_coarse ? walk.total_bytes - walk.tally.huge_bytes
+                                        : walk.tally.fates.taken * walk.page_bytes;
+    units_format_bytes(bytes, size, sizeof size);
+    if (bytes > 0)
+        error = lever_add_step(report, "%s: %s%s", reclaim->is_coarse ? mapping_wise : page_wise,
+                               "up to ", size);
+    return error ? error : tally_report(&walk.tally, process, walk.page_bytes, false, report);
+}
+
+static int check_all(struct reclaim *reclaim, struct process *process, struct lever_report *report)
+{
+    int error = check_memory(process, report);
+    if (!error)
+        error = check_look(reclaim, process, report);
+    return error ? error : check_call(process, report);
+}
+
+static int reclaim_plan(void *context, struct process *process, struct lever_report *report)
+{
+    struct reclaim *reclaim = context;
+    reclaim->huge_pages = read_huge_pages();
+    reclaim->step = SIZE_MAX;
+    // A refusal comes before the target's mallocs are asked: half of the work is none.
+    int error = check_all(reclaim, process, report);
+    if (!error)
+        error = add_kernel_warning(reclaim, report);
+    if (!error && reclaim->options.purge)
+        error = purge_plan(reclaim->options.purge, process, report);
+    if (error)
+        return error;
+    // What the mallocs will give back cannot be looked at yet.
+    bool may_grow = reclaim->options.purge && report->step_count > 0;
+    if (reclaim->options.is_dry_run && !may_grow)
+        return plan_closely(reclaim, process, report);
+    if (report->before.lazy_bytes == 0 && !may_grow)
+        return 0;
+    reclaim->step = report->step_count;
+    return lever_add_step(report, "%s", reclaim->is_coarse ? mapping_wise : page_wise);
+}
+
+static void end_step(const struct walk *walk, int error, uint64_t took_ns, struct lever_step *step)
+{
+    const char *how = walk->reclaim->is_coarse ? "" : " lazily freed";
+    char size[UNITS_TEXT_MAX];
+    units_format_bytes(walk->tally.results.gone * walk->page_bytes, size, sizeof size);
+    step->took_ns = took_ns;
+    if (error == -EINTR)
+        lever_end_step(step, LEVER_STEP_FAILED, "stopped after %s in %llu bites", size,
+                       (unsigned long long)walk->sweep.bites);
+    else if (error)
+        lever_end_step(step, LEVER_STEP_FAILED, "it ended or refused after %s", size);
+    else if (walk->sweep.bites == 0)
+        lever_end_step(step, LEVER_STEP_NOTHING, "nothing of it can be taken");
+    else
+        lever_end_step(step, LEVER_STEP_DONE, "%s%s in %llu bites", size, how,
+                       (unsigned long long)walk->sweep.bites);
+}
+
+// The kernel holds the lock that mmap waits for over the largest mapping while it counts it.
+static void add_waits(const struct walk *walk, const struct mappings *mappings, uint64_t read_ns,
+                      struct lever_report *report)
+{
+    uint64_t largest_kib = 0;
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (mappings->items[i].rss_kib > largest_kib)
+            largest_kib = mappings->items[i].rss_kib;
+    }
+    double share =
+        mappings->total.rss_kib ? (double)largest_kib / (double)mappings->total.rss_kib : 0;
+    static const char *const what = "its mmap and munmap";
+    lever_add_wait(report, what, (uint64_t)((double)read_ns * share), read_ns);
+    lever_add_wait(report, what, walk->sweep.longest_ns, walk->sweep.total_ns);
+}
+
+static int fail(struct lever_report *report, int error)
+{
+    switch (error) {
+    case -ESRCH:
+        return lever_refuse(report, error, "it ended meanwhile", "");
+    case -ESTALE:
+        return lever_refuse(report, error, "it has called exec meanwhile: another program now", "");
+    case -ENOMEM:
+        return error;
+    default:
+        return lever_refuse(report, error, "the kernel refused in the middle",
+                            "ebb doctor shows what is allowed here");
+    }
+}
+
+static int take_pages(struct reclaim *reclaim, struct process *process, struct lever_report *report)
+{
+    uint64_t started_ns = lever_now_ns();
+    struct mappings mappings = {0};
+    int error = mappings_read(process, &mappings);
+    if (error)
+        return fail(report, error);
+    uint64_t read_ns = lever_now_ns() - started_ns;
+    struct walk walk = {.reclaim = reclaim, .process = process, .is_acting = true};
+    error = walk_mappings(&walk, &mappings);
+    end_step(&walk, error, lever_now_ns() - started_ns, &report->steps[reclaim->step]);
+    add_waits(&walk, &mappings, read_ns, report);
+    mappings_free(&mappings);
+    // What was done before a failure is told as well.
+    int told = tally_report(&walk.tally, process, (uint64_t)sysconf(_SC_PAGESIZE), true, report);
+    if (error && error != -EINTR)
+        return fail(report, error);
+    return told;
+}
+
+static int reclaim_act(void *context, struct process *process, struct lever_report *report)
+{
+    struct reclaim *reclaim = context;
+    int error = 0;
+    if (reclaim->options.purge)
+        error = purge_act(reclaim->options.purge, process, report);
+    if (error || reclaim->step == SIZE_MAX)
+        return error;
+    return take_pages(reclaim, process, report);
+}
+
+const struct lever reclaim_lever = {
+    .name = "reclaim",
+    .plan = reclaim_plan,
+    .act = reclaim_act,
+};

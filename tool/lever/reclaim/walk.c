@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking mappings window by window, see walk.h. Tool world; no state of its own.
+//
+// Looking and taking go by windows, so that little time lies between them: what the target writes
+// in that time, the kernel finds out, and keeps.
+#include "lever/reclaim/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "lever/reclaim/window.h"
+#include "proc/pagemap.h"
+
+// Between bites, for a thread that waits for the target's mmap_lock to be woken and take it.
+#define WALK_PAUSE_NS UINT64_C(30000)
+enum {
+    // Larger holes are leapt over, where the kernel finds the next page itself (6.7).
+    WALK_SPARSE_TIMES = 4,
+};
+
+// What lives as long as one call of walk_mappings().
+struct stride {
+    struct walk *walk;
+    struct window window;
+    struct page_rules rules;
+    int pagemap_fd, kpageflags_fd, pid_fd;
+    bool is_counting; // the first of two passes over a mapping with huge pages
+    bool has_huge;    // the mapping that is walked
+};
+
+bool walk_is_candidate(const struct mapping *mapping)
+{
+    const unsigned barred = MAPPING_SHARED | MAPPING_HUGETLB | MAPPING_LOCKED;
+    return mapping->lazy_free_kib > 0 && !(mapping->flags & barred);
+}
+
+// Takes huge mappings out of what coarse mode would take: live or not, they would be split.
+static int leave_huge_pages(struct stride *stride)
+{
+    struct walk *walk = stride->walk;
+    struct window *window = &stride->window;
+    uint64_t start = window->first_page * walk->page_bytes;
+    uint64_t end = start + window->count * walk->page_bytes;
+    struct page_range found;
+    int error;
+    while (start < end &&
+           (error = pagemap_next(walk->process, PAGEMAP_HUGE, start, end, &found)) == 0) {
+        uint64_t first = found.start / walk->page_bytes - window->first_page;
+        uint64_t last = number_least(found.end, end) / walk->page_bytes - window->first_page;
+        memset(window->fates + first, PAGE_LEAVE, last - first);
+        walk->tally.huge_bytes += (last - first) * walk->page_bytes;
+        start = found.end;
+    }
+    return start < end && error != -ENOENT ? error : 0;
+}
+
+// Frames are hidden in coarse mode: all that is there may be free.
+static int judge_coarsely(struct stride *stride)
+{
+    struct window *window = &stride->window;
+    for (size_t i = 0; i < window->count; i++) {
+        const uint64_t looked_at = PAGES_PRESENT | PAGES_FILE | PAGES_EXCLUSIVE;
+        bool may = (window->entries[i] & looked_at) == (PAGES_PRESENT | PAGES_EXCLUSIVE);
+        window->fates[i] = may ? PAGE_TAKE : PAGE_LEAVE;
+    }
+    return stride->has_huge ? leave_huge_pages(stride) : 0;
+}
+
+static int look(struct stride *stride, uint64_t first_page, size_t count,
+                struct page_counts_by_fate *counts)
+{
+    struct window *window = &stride->window;
+    int error = window_read_entries(window, stride->pagemap_fd, first_page, count);
+    if (!error)
+        error = window_read_flags(window, stride->kpageflags_fd);
+    if (error)
+        return error;
+    if (stride->walk->reclaim->is_coarse)
+        return judge_coarsely(stride);
+    pages_judge(window->entries, window->flags, count, first_page, &stride->rules, window->fates,
+                counts);
+    return 0;
+}
+
+// Live huge pages whose mapping the kernel split while it looked at them.
+static void mend_huge_pages(struct stride *stride)
+{
+    struct walk *walk = stride->walk;
+    const struct window *window = &stride->window;
+    uint64_t huge_pages = stride->rules.huge_pages;
+    for (size_t i = 0; pages_next_live_huge(window->fates, window->entries, window->count,
+                                            window->first_page, huge_pages, &i);
+         i += huge_pages) {
+        int error = sweep_collapse(&walk->sweep, (window->first_page + i) * walk->page_bytes,
+                                   huge_pages * walk->page_bytes);
+        walk->tally.live_huge_pages += error == 0;
+        walk->tally.split_huge_pages += error != 0;
+    }
+}
+
+// What became of the pages that were to be taken. The others' flags are not asked for again.
+static int look_again(struct stride *stride)
+{
+    struct window *window = &stride->window;
+    struct walk *walk = stride->walk;
+    int error = window_read_entries(window, stride->pagemap_fd, window->first_page, window->count);
+    if (error)
+        return error;
+    for (size_t i = 0; i < window->count; i++) {
+        if (window->fates[i] != PAGE_TAKE && window->fates[i] != PAGE_TAKE_HUGE)
+            window->entries[i] = 0;
+    }
+    error = window_read_flags(window, stride->kpageflags_fd);
+    if (error)
+        return error;
+    struct page_results results = {0};
+    pages_compare(window->fates, window->entries, window->flags, window->count, &results);
+    walk->tally.results.gone += results.gone;
+    // Coarse mode cannot tell a page that was in use all the time.
+    if (!walk->reclaim->is_coarse) {
+        walk->tally.results.written += results.written;
+        walk->tally.results.kept += results.kept;
+        mend_huge_pages(stride);
+    }
+    return 0;
+}
+
+static int take(struct stride *stride)
+{
+    struct walk *walk = stride->walk;
+    const struct bite_source source = {
+        .fates = stride->window.fates,
+        .count = stride->window.count,
+        .first_page = stride->window.first_page,
+        .page_bytes = walk->page_bytes,
+        .huge_pages = stride->rules.huge_pages,
+    };
+    uint64_t bites = walk->sweep.bites;
+    int error = sweep_take(&walk->sweep, &source);
+    // Also after a stop: what was done until then is told.
+    if ((error == 0 || error == -EINTR) && walk->sweep.bites > bites) {
+        int again = look_again(stride);
+        if (again)
+            return again;
+    }
+    return error;
+}
+
+// The next page that is there, where that is cheap to find out.
+static uint64_t skip_hole(const struct stride *stride, uint64_t page, uint64_t end_page)
+{
+    uint64_t page_bytes = stride->walk->page_bytes;
+    struct page_range found;
+    int error = pagemap_next(stride->walk->process, PAGEMAP_PRESENT, page * page_bytes,
+                             end_page * page_bytes, &found);
+    if (error == -ENOENT)
+        return end_page;
+    return error ? page : found.start / page_bytes;
+}
+
+// Windows end where a huge page could begin.
+static int walk_pages(struct stride *stride, uint64_t page, uint64_t end_page, bool is_sparse,
+                      struct page_counts_by_fate *counts)
+{
+    while (page < end_page) {
+        if (is_sparse)
+            page = skip_hole(stride, page, end_page);
+        uint64_t window = WINDOW_PAGES - page % stride->rules.huge_pages;
+        size_t count = (size_t)number_least(window, end_page - page);
+        if (count == 0)
+            break;
+        int error = look(stride, page, count, counts);
+        if (!error && stride->walk->is_acting && !stride->is_counting)
+            error = take(stride);
+        if (error)
+            return error;
+        page += count;
+    }
+    return 0;
+}
+
+// Two passes where there are huge pages: whether they may be taken shows only in the sum.
+static int walk_mapping(struct stride *stride, const struct mapping *mapping)
+{
+    struct walk *walk = stride->walk;
+    uint64_t page = mapping->start / walk->page_bytes, end_page = mapping->end / walk->page_bytes;
+    bool is_sparse = (mapping->end - mapping->start) / 1024 / WALK_SPARSE_TIMES > mapping->rss_kib;
+    stride->rules.takes_huge = true;
+    stride->has_huge = mapping->anon_huge_kib > 0;
+    if (stride->has_huge && !walk->reclaim->is_coarse && !walk->reclaim->options.force) {
+        struct page_counts_by_fate counts = {0};
+        stride->is_counting = true;
+        int error = walk_pages(stride, page, end_page, is_sparse, &counts);
+        stride->is_counting = false;
+        if (error)
+            return error;
+        uint64_t lazy_pages = mapping->lazy_free_kib * UINT64_C(1024) / walk->page_bytes;
+        uint64_t marked_pages = counts.taken + counts.shared + counts.locked;
+        stride->rules.takes_huge = pages_judge_huge(
+            marked_pages, lazy_pages, stride->rules.huge_pages, walk->reclaim->can_collapse);
+    }
+    return walk_pages(stride, page, end_page, is_sparse, &walk->tally.fates);
+}
+
+// Lazily freed bytes that the walk does not come to, from smaps alone.
+static void tally_mapping(struct walk *walk, const struct mapping *mapping)
+{
+    struct tally *tally = &walk->tally;
+    if (mapping->lazy_free_kib == 0)
+        return;
+    if (mapping->flags & MAPPING_LOCKED)
+        tally->locked_bytes += mapping->lazy_free_kib * UINT64_C(1024);
+    // A clean page that has no copy in swap was freed; not yet by the count of LazyFree.
+    else if (mapping->swap_kib == 0 && mapping->private_clean_kib > mapping->lazy_free_kib)
+        tally->undrained_bytes +=
+            (mapping->private_clean_kib - mapping->lazy_free_kib) * UINT64_C(1024);
+}
+
+static int walk_candidates(struct stride *stride, const struct mappings *mappings)
+{
+    struct walk *walk = stride->walk;
+    const struct reclaim_options *options = &walk->reclaim->options;
+    for (size_t i = 0; i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        tally_mapping(walk, mapping);
+        if (!walk_is_candidate(mapping))
+            continue;
+        if (walk->is_acting && options->show_progress)
+            options->show_progress(options->user, walk->done_bytes, walk->total_bytes);
+        int error = walk_mapping(stride, mapping);
+        // Huge pages cannot be told before 6.7, nor the rest of such a mapping taken.
+        if (error == -ENOTTY && walk->reclaim->is_coarse) {
+            walk->tally.huge_bytes += mapping->lazy_free_kib * UINT64_C(1024);
+            error = 0;
+        }
+        if (error)
+            return error;
+        walk->done_bytes += mapping->lazy_free_kib * UINT64_C(1024);
+    }
+    return 0;
+}
+
+static uint64_t sum_candidates(const struct mappings *mappings)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (walk_is_candidate(&mappings->items[i]))
+            bytes += mappings->items[i].lazy_free_kib * UINT64_C(1024);
+    }
+    return bytes;
+}
+
+static void prepare_sweep(struct stride *stride)
+{
+    struct walk *walk = stride->walk;
+    const struct reclaim_options *options = &walk->reclaim->options;
+    walk->sweep = (struct sweep){
+        .advise = sweep_advise_process,
+        .target = &stride->pid_fd,
+        .is_stopped = options->is_stopped,
+        .user = options->user,
+        .bytes_max = options->bite_bytes ? options->bite_bytes : BITES_BYTES_MAX,
+        .pause_ns = WALK_PAUSE_NS,
+    };
+}
+
+// A walk that fails because the target is another program now says that instead.
+static int explain_error(const struct walk *walk, int error)
+{
+    int ended = error && error != -EINTR && error != -ENOMEM ? process_check(walk->process) : 0;
+    return ended ? ended : error;
+}
+
+int walk_mappings(struct walk *walk, const struct mappings *mappings)
+{
+    struct stride stride = {
+        .walk = walk,
+        .rules = {.huge_pages = walk->reclaim->huge_pages},
+        .pagemap_fd = process_pagemap_fd(walk->process),
+        .kpageflags_fd = -1,
+        .pid_fd = process_pid_fd(walk->process),
+    };
+    if (stride.pagemap_fd < 0)
+        return stride.pagemap_fd;
+    if (!walk->reclaim->is_coarse) {
+        stride.kpageflags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+        if (stride.kpageflags_fd < 0)
+            return -errno;
+    }
+    walk->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    walk->total_bytes = sum_candidates(mappings);
+    prepare_sweep(&stride);
+    int error = window_init(&stride.window);
+    if (!error)
+        error = walk_candidates(&stride, mappings);
+    // The target of the calls goes with the stride.
+    walk->sweep.target = NULL;
+    walk->tally.refused_bytes = walk->sweep.refused_bytes;
+    window_free(&stride.window);
+    if (stride.kpageflags_fd >= 0)
+        close(stride.kpageflags_fd);
+    return explain_error(walk, error);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading pagemap and kpageflags, see window.h. Tool world; no state.
+#include "lever/reclaim/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lever/reclaim/pages.h"
+#include "lever/reclaim/runs.h"
+
+// In one piece, so that there is one failure.
+struct window_buffers {
+    uint64_t entries[WINDOW_PAGES], flags[WINDOW_PAGES];
+    struct frame_run runs[WINDOW_PAGES];
+    uint64_t words[RUNS_HEAD_FRAMES + RUNS_SPAN_FRAMES];
+    uint8_t fates[WINDOW_PAGES];
+};
+
+int window_init(struct window *window)
+{
+    struct window_buffers *buffers = calloc(1, sizeof *buffers);
+    if (!buffers)
+        return -ENOMEM;
+    *window = (struct window){
+        .entries = buffers->entries,
+        .flags = buffers->flags,
+        .fates = buffers->fates,
+        .buffers = buffers,
+    };
+    return 0;
+}
+
+void window_free(struct window *window)
+{
+    free(window->buffers);
+    *window = (struct window){0};
+}
+
+// Reads words number `first` and following. How many there were, which is less at the table's end;
+// -errno.
+static ssize_t read_words(int fd, uint64_t first, size_t count, uint64_t *ret_words)
+{
+    size_t got = 0;
+    while (got < count) {
+        ssize_t len = pread(fd, ret_words + got, (count - got) * sizeof *ret_words,
+                            (off_t)((first + got) * sizeof *ret_words));
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len < 0)
+            return -errno;
+        if ((size_t)len < sizeof *ret_words)
+            break;
+        got += (size_t)len / sizeof *ret_words;
+    }
+    return (ssize_t)got;
+}
+
+int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_page, size_t count)
+{
+    ssize_t got = read_words(pagemap_fd, first_page, count, window->entries);
+    if (got < 0)
+        return (int)got;
+    // Below the top of user space the table ends only where there is no address space any more.
+    if ((size_t)got < count)
+        return -ESRCH;
+    window->first_page = first_page;
+    window->count = count;
+    return 0;
+}
+
+// Reads one span, from its first page's head on where that lies before it.
+static int read_span(struct window *window, int fd, const struct frame_span *span)
+{
+    uint64_t *words = window->buffers->words;
+    uint64_t from = span->frame;
+    ssize_t got = read_words(fd, from, span->count, words);
+    // A compound page begins at a multiple of its size.
+    if (got > 0 && (words[0] & PAGES_TAIL)) {
+        from -= from % RUNS_HEAD_FRAMES;
+        got = read_words(fd, from, span->count + (size_t)(span->frame - from), words);
+    }
+    if (got < 0)
+        return (int)got;
+    runs_spread(window->buffers->runs, span, words, from, (size_t)got, window->flags);
+    return 0;
+}
+
+int window_read_flags(struct window *window, int kpageflags_fd)
+{
+    memset(window->flags, 0, window->count * sizeof *window->flags);
+    if (kpageflags_fd < 0)
+        return 0;
+    struct frame_run *runs = window->buffers->runs;
+    size_t run_count = runs_find(window->entries, window->count, runs);
+    struct frame_span span = {0};
+    while (runs_next_span(runs, run_count, span.end_run, &span)) {
+        int error = read_span(window, kpageflags_fd, &span);
+        if (error)
+            return error;
+    }
+    return 0;
+}

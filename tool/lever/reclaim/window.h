@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stretch of a target's pages as the kernel sees them now: pagemap entries, and the flags of
+// their frames. Tool world; one thread uses a window.
+#ifndef EBB_LEVER_RECLAIM_WINDOW_H
+#define EBB_LEVER_RECLAIM_WINDOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// 256 MiB of small pages: all that is kept of a target, however large it is.
+enum { WINDOW_PAGES = 1 << 16 };
+
+// `entries` and `flags` hold `count` pages from `first_page` (address / page size) on.
+struct window {
+    uint64_t first_page;
+    size_t count;
+    uint64_t *entries, *flags;
+    uint8_t *fates; // room for enum page_fate; the owner of the window judges
+    struct window_buffers *buffers;
+};
+
+// 0 and a window for window_free(); -ENOMEM. Cost: 3.6 MiB.
+int window_init(struct window *window);
+void window_free(struct window *window);
+
+// Reads the entries of up to WINDOW_PAGES pages. 0; -ESRCH when the address space is gone; -errno.
+// Cost: 6 ms for each GiB that is there, the target's mmap waiting for 2 MiB at a time.
+int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_page, size_t count);
+
+// Reads the flags of all present pages through `kpageflags_fd` (-1: there is none, the flags are
+// left 0). Entries that are set to 0 before cost nothing. 0 or -errno. Cost: about 20 ms for each
+// GiB.
+int window_read_flags(struct window *window, int kpageflags_fd);
+
+#endif
