@@ -74,12 +74,18 @@ void call_put_reset(struct call_session *session);
 int call_get(struct call_session *session, uint64_t address, void *ret_data, size_t len);
 
 // Calls the function at run-time address `function` with up to CALL_ARGUMENTS_MAX integers or
-// pointers. 0 and what it returned (`ret_value` may be NULL); after any failure the session is over
-// but for call_end(): -ETIME it did not return in time and was left to finish by itself; -EFAULT it
-// faulted, and the thread was put back; -ESRCH the target ended; -ESTALE it called exec; -EINTR a
-// signal for the thread went first, nothing was called.
+// pointers. 0 and what it returned (`ret_value` may be NULL; it is untouched where
+// call_knows_values() is false); after any failure the session is over but for call_end(): -ETIME
+// it did not return in time and was left to finish by itself; -EFAULT it faulted, and the thread
+// was put back; -ESRCH the target or the thread ended; -ESTALE it called exec; -EINVAL no thread is
+// stopped.
 int call_make(struct call_session *session, uint64_t function, const uint64_t *arguments,
               size_t count, uint64_t *ret_value);
+
+// Can values that functions return be read? Not where the target's code lacks the few instructions
+// for it (small static programs): its functions can be called all the same, and errno is not
+// restored.
+bool call_knows_values(const struct call_session *session);
 
 // Lets the thread go, exactly as it was. Safe to call at any time; a session may begin again.
 void call_end(struct call_session *session);

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing and stopping a thread: call_begin(), see call.h. Tool world; one thread uses a session.
+//
+// A thread is looked at twice: from outside, where it seems to sleep, and when it is stopped, for
+// it may have moved on meanwhile, into the allocator for instance.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "call/code.h"
+#include "call/session.h"
+#include "call/trace.h"
+#include "proc/status.h"
+#include "proc/threads.h"
+
+enum {
+    STATUS_MAX_BYTES = 64 << 10,
+    STOP_TIMEOUT_NS = 1000000000,
+    PAUSE_NS = 1000000,
+    TRIED_MAX = 64, // threads of one pass
+};
+
+struct candidate {
+    pid_t tid;
+    enum frame_wait wait;
+};
+
+static int compare_candidates(const void *a, const void *b)
+{
+    const struct candidate *left = a, *right = b;
+    if (left->wait != right->wait)
+        return left->wait < right->wait ? -1 : 1;
+    return left->tid < right->tid ? -1 : left->tid > right->tid;
+}
+
+// Those that sleep in a wait that may be begun anew, the best first.
+static int list_candidates(struct call_session *session, struct candidate **ret_candidates,
+                           size_t *ret_count)
+{
+    struct proc_thread *threads;
+    size_t count, kept = 0;
+    int error = proc_threads_read(session->process, &threads, &count);
+    if (error)
+        return error;
+    struct candidate *candidates = calloc(count ? count : 1, sizeof *candidates);
+    if (!candidates) {
+        free(threads);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct proc_syscall *call = &threads[i].syscall;
+        enum frame_wait wait = frame_wait_of(call->number, call->arguments, session->keeps_masks);
+        // restart_syscall: what it was, its code tells when it is stopped.
+        if (call->number == FRAME_RESTART_SYSCALL)
+            wait = FRAME_WAIT_LIMITED;
+        if (threads[i].stack_pointer && wait != FRAME_WAIT_UNFIT)
+            candidates[kept++] = (struct candidate){threads[i].tid, wait};
+    }
+    free(threads);
+    qsort(candidates, kept, sizeof *candidates, compare_candidates);
+    *ret_candidates = candidates;
+    *ret_count = kept;
+    return 0;
+}
+
+static int read_status(struct call_session *session, struct proc_status *ret_status)
+{
+    char name[40];
+    struct buffer file = {0};
+    snprintf(name, sizeof name, "task/%d/status", (int)session->tid);
+    int error = process_read_file(session->process, name, STATUS_MAX_BYTES, &file);
+    if (!error)
+        error = proc_status_parse(buffer_text(&file), ret_status);
+    buffer_free(&file);
+    // A thread that has just ended.
+    return error ? -EAGAIN : 0;
+}
+
+static int move_on(struct call_session *session, const char *why)
+{
+    return session_refuse(session, -EAGAIN, "", "thread %d %s", (int)session->tid, why);
+}
+
+// In which wait was it stopped? Hides the stop at once: from here on not even our death shows.
+static int look_at_wait(struct call_session *session)
+{
+    uint8_t code[7];
+    uint64_t arguments[6];
+    struct frame_registers *registers = &session->native;
+    if (trace_get_registers(session->tid, registers) != 0)
+        return move_on(session, "runs 32-bit code, or has ended");
+    if (!frame_is_interrupted(registers) ||
+        code_read_memory(session->tid, registers->rip - sizeof code, code, sizeof code) != 0)
+        return move_on(session, "had moved on when it was stopped");
+    session->number = frame_syscall_of(registers, code);
+    frame_syscall_arguments(registers, arguments);
+    session->wait = frame_wait_of(session->number, arguments, session->keeps_masks);
+    if (session->wait == FRAME_WAIT_UNFIT)
+        return move_on(session, "had moved on when it was stopped");
+    if (frame_hide_stop(registers, session->number, false) &&
+        trace_set_registers(session->tid, registers) != 0)
+        return move_on(session, "has ended");
+    return 0;
+}
+
+// All that the frames will put back, and where they go.
+static int keep_state(struct call_session *session)
+{
+    struct frame_state *frame = &session->frame;
+    frame->registers = session->native;
+    frame->registers.orig_rax = (uint64_t)session->number;
+    int error = trace_get_mask(session->tid, &frame->signal_mask);
+    if (!error)
+        error =
+            trace_get_xsave(session->tid, frame->xsave, sizeof frame->xsave, &frame->xsave_bytes);
+    if (error)
+        return move_on(session, "does not show its signal mask or extended registers");
+    error = frame_lay_out(frame, &session->code, &session->extents, &session->layout);
+    if (error)
+        return session_refuse(session, error, "",
+                              "this processor's extended registers are not understood");
+    return 0;
+}
+
+static int look_at_thread(struct call_session *session, const struct proc_status *status)
+{
+    int error = look_at_wait(session);
+    if (!error)
+        error = session_check_stack(session);
+    if (!error)
+        error = keep_state(session);
+    if (!error && status->seccomp != 0)
+        error = session_check_filters(session);
+    return error;
+}
+
+static int refuse_attach(struct call_session *session, int error)
+{
+    struct proc_status status = {0};
+    if (error == -ESRCH)
+        return move_on(session, "has ended");
+    if (read_status(session, &status) == 0 && status.tracer_pid != 0)
+        return session_refuse(session, -EBUSY, "the tracer to let it go",
+                              "process %d traces it (a debugger, strace, another ebb)",
+                              (int)status.tracer_pid);
+    return session_refuse(session, -EPERM, "CAP_SYS_PTRACE, or ebb run by the process's own user",
+                          "attaching to thread %d was refused (%s)", (int)session->tid,
+                          strerror(-error));
+}
+
+// Stops the thread. 0; else it has been let go, or will be by call_end().
+static int stop_thread(struct call_session *session)
+{
+    struct trace_event event;
+    int error = trace_seize(session->tid);
+    if (error)
+        return refuse_attach(session, error);
+    session->stopped_ns = trace_now_ns();
+    session->state = SESSION_STUCK;
+    error = trace_interrupt(session->tid);
+    if (!error)
+        error = trace_wait(session->tid, session->stopped_ns + STOP_TIMEOUT_NS, &event);
+    if (error == -ETIME)
+        return session_refuse(session, -ETIME, "", "thread %d did not stop within a second",
+                              (int)session->tid);
+    if (error == -ENOTSUP)
+        return session_refuse(session, error, "Linux 4.7 or later", "this kernel is too old");
+    if (error || event.what == TRACE_ENDED) {
+        session->state = SESSION_IDLE;
+        return move_on(session, "has ended");
+    }
+    session->state = SESSION_WAIT;
+    if (event.what == TRACE_TRAP)
+        return 0;
+    // A signal that comes first has its way; so has whoever has stopped the whole process.
+    trace_detach(session->tid, event.what == TRACE_SIGNAL ? event.signal : 0);
+    session->state = SESSION_IDLE;
+    if (event.what == TRACE_STOPPED)
+        return session_refuse(session, -EBUSY, "kill -CONT, to continue it first",
+                              "it is stopped by a signal");
+    return move_on(session, "was about to take a signal");
+}
+
+// 0 with the thread stopped and fit; -EAGAIN for another; other -errno.
+static int try_thread(struct call_session *session, const struct candidate *candidate)
+{
+    struct proc_status status = {0};
+    session->tid = candidate->tid;
+    int error = read_status(session, &status);
+    if (error)
+        return move_on(session, "has ended");
+    session->caught = status.signals_caught;
+    error = stop_thread(session);
+    if (error)
+        return error;
+    session->stats.stops++;
+    error = look_at_thread(session, &status);
+    if (error)
+        call_end(session);
+    return error;
+}
+
+static int try_all(struct call_session *session)
+{
+    struct candidate *candidates;
+    size_t count;
+    int error = list_candidates(session, &candidates, &count);
+    if (error)
+        return error;
+    if (count == 0)
+        session_refuse(session, -EAGAIN, "", "no thread sleeps in a wait that may be begun anew");
+    error = -EAGAIN;
+    for (size_t i = 0; i < count && i < TRIED_MAX && error == -EAGAIN; i++) {
+        error = try_thread(session, &candidates[i]);
+        if (error)
+            session->stats.retries++;
+    }
+    free(candidates);
+    return error;
+}
+
+int call_begin(struct call_session *session)
+{
+    if (session->state != SESSION_IDLE)
+        return -EINVAL;
+    session->why = (struct call_refusal){0};
+    session->scratch_used = 0;
+    uint64_t deadline = trace_now_ns() + (uint64_t)session->options.wait_ms * 1000000;
+    for (;;) {
+        int error = process_check(session->process);
+        if (error)
+            return session_refuse(session, error, "",
+                                  error == -ESTALE ? "it executed another program"
+                                                   : "it has ended");
+        error = try_all(session);
+        if (error == 0) {
+            session->stats.tid = session->tid;
+            session->stats.syscall = session->number;
+            return 0;
+        }
+        if (error != -EAGAIN || trace_now_ns() >= deadline)
+            return error;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+}
