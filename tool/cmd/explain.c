@@ -30,6 +30,11 @@ const struct option_spec explain_options[] = {
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .help = "Watch that long first, and judge whether it grows."},
+    // The one option that is not read-only: it says so.
+    {.name = "ask",
+     .kind = OPTION_FLAG,
+     .help = "Ask mallocs that cannot be read, by calls in the process: stops a thread of it for "
+             "some milliseconds."},
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "JSON instead of text."},
     {.name = "bytes", .letter = 'b', .kind = OPTION_FLAG, .help = "Exact bytes instead of MiB."},
     // Without it a verdict is no failure: scripts under `set -e` would stop at every process.
@@ -94,6 +99,12 @@ static int check_usage(const struct options *options)
     if (all && options_flag(options, "exit-code"))
         return refuse_usage("--exit-code tells the verdict of one process: it does not go "
                             "with --all");
+    if (all && options_flag(options, "ask"))
+        return refuse_usage("--ask stops a thread of one process: it does not go with --all");
+    // Calls mean nothing in a copy of a tree, or in one of another namespace.
+    if (options_flag(options, "ask") &&
+        strcmp(options_get(options, "proc-root")->string, "/proc") != 0)
+        return refuse_usage("--ask goes with processes of /proc: not with --proc-root");
     if (!all && options->operand_count == 0)
         return refuse_usage("which process? Give a PID or a name, or --all");
     if (options->operand_count > 1)
@@ -125,6 +136,7 @@ static void explain_prepare(struct explain *explain, const struct command *comma
                 .observe_s = (double)options_get(options, "for")->number / (double)ns_per_s,
                 // Rounded up: a budget that was given never becomes "no limit".
                 .budget_ms = (unsigned)((budget_ns + ns_per_ms - 1) / ns_per_ms),
+                .ask = options_flag(options, "ask"),
                 .progress = show_watching,
                 .progress_context = &explain->progress,
             },

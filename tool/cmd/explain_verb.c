@@ -10,10 +10,13 @@ static const char *const explain_description[] = {
     "the RSS that the kernel counts. Below stand the verdict with its numbers, the traps that "
     "apply, and what to do next.",
     "TARGET is a process ID, or the name of a process if only one has it.",
-    "The target is not stopped, traced or written to, and no page of it is brought into memory. "
-    "What could not be read is listed with the privilege that would help; this is no failure, "
-    "unless there is no account at all: then the exit status is 4.",
+    "The target is not stopped, traced or written to, and no page of it is brought into memory, "
+    "unless --ask is given. What could not be read is listed with the privilege that would help; "
+    "this is no failure, unless there is no account at all: then the exit status is 4.",
     "Whether memory grows can only be told over time: --for 30s watches first.",
+    "Some mallocs cannot be read from outside; their memory is held. --ask calls their own "
+    "statistics inside the process, as ebb reclaim --runtime calls their purge: one thread stands "
+    "still meanwhile, and goes on as if nothing had been.",
     NULL,
 };
 // From the first question to the use in scripts.

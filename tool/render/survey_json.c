@@ -171,6 +171,15 @@ static void json_add_account(json_t *object, const struct survey *survey)
     json_put(&object, "account", json_of_account(account));
 }
 
+// What asking cost the target.
+static json_t *json_of_ask(const struct survey *survey)
+{
+    json_t *object = json_object();
+    json_put(&object, "calls", json_of_u64(survey->ask_calls));
+    json_put(&object, "longest_stop_ns", json_of_u64(survey->ask_longest_stop_ns));
+    return object;
+}
+
 // Identity first, then figures, then words: the order of docs/json.md, which jansson keeps.
 static json_t *json_of_survey(const struct survey *survey)
 {
@@ -191,6 +200,9 @@ static json_t *json_of_survey(const struct survey *survey)
     json_put(&object, "next", json_of_lines(&survey->verdict.next));
     json_put(&object, "unread", json_of_unread(survey));
     json_put(&object, "cgroup", json_of_cgroup(&survey->cgroup));
+    // Only a reading that asked has it.
+    if (survey->ask_calls > 0)
+        json_put(&object, "ask", json_of_ask(survey));
     return object;
 }
 

@@ -265,6 +265,15 @@ static void write_unread(struct writer *writer, const struct survey *survey)
             write_unread_line(writer, &survey->unread[i]);
 }
 
+// What asking cost the target is told wherever it was asked.
+static void write_ask(struct writer *writer, const struct survey *survey)
+{
+    if (survey->ask_calls > 0)
+        write_format(writer, "Asked by %llu calls; one thread stood still for up to %.1f ms.\n",
+                     (unsigned long long)survey->ask_calls,
+                     (double)survey->ask_longest_stop_ns / 1e6);
+}
+
 int render_survey_text(const struct survey *survey, const struct render_style *style,
                        struct buffer *buffer)
 {
@@ -281,5 +290,6 @@ int render_survey_text(const struct survey *survey, const struct render_style *s
     }
     write_verdict(&writer, &survey->verdict);
     write_unread(&writer, survey);
+    write_ask(&writer, survey);
     return writer.error;
 }

@@ -19,6 +19,19 @@ void opaque_name(struct runtime_report *report, const char *name, const struct i
 int opaque_claim_malloc(const struct target *target, const struct image *image, const char *library,
                         struct runtime_report *report, bool with_brk);
 
+// The same for a malloc that has no answer to give, with what its unread entry needs.
+int opaque_claim_silent(const struct target *target, const struct image *image, const char *library,
+                        struct runtime_report *report, const char *needs);
+
+// Asks a malloc whose memory was claimed so, where the target may be asked, and adds parts. An
+// opaque_ask returns 0 (it has said what it lacks); -ENOENT no function to call; -EBADMSG answers
+// that cannot be true; -errno of ask_begin() and the calls. Any of these leaves the claims held,
+// with an unread entry that says why. 0 or -ENOMEM.
+typedef int opaque_ask(const struct target *target, const struct image *image,
+                       struct runtime_report *report);
+int opaque_ask_malloc(const struct target *target, const struct image *image, opaque_ask *ask,
+                      struct runtime_report *report);
+
 // True when the JVM, V8 or .NET is in the target: they map most memory themselves.
 bool opaque_has_managed(const struct target *target);
 

@@ -66,8 +66,8 @@ struct runtime_figure {
 // "WHAT. What would help: NEEDS." or, where nothing helps, "WHAT. NEEDS.": so `needs` is a noun, or
 // begins with "nothing" and may say why behind a colon.
 struct runtime_unread {
-    char what[96];   // "arena 3 of glibc"
-    char needs[160]; // "ptrace read access: run as root or the target's user"
+    char what[240];  // "arena 3 of glibc"
+    char needs[240]; // "ptrace read access: run as root or the target's user"
 };
 
 // What is known of the runtime's way to give memory back; drives verdict, traps and next steps.

@@ -12,6 +12,7 @@
 #include "runtime/report.h"
 
 struct locate_cache;
+struct ask;
 
 struct target {
     struct process *process;
@@ -29,9 +30,12 @@ struct target {
     // What was found in the images' texts (runtime/locate.h), which runtimes_read() lends to all
     // readers. NULL: each looks for itself.
     struct locate_cache *located;
+    // Where runtimes may be asked by calls in the target (runtime/ask.h). NULL: they are only read.
+    struct ask *ask;
 };
 
-// A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in;
+// A reader finds its runtime and fills in the report. Rules: no write, no stop, no page faulted in,
+// unless the target has an `ask`;
 // refuse rather than guess (an unread entry instead of a doubtful figure); stay within the budget
 // and say so when it ran out.
 struct runtime_reader {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proc/limits.h"
+#include "runtime/ask.h"
 #include "runtime/target.h"
 #include "survey/reading.h"
 
@@ -209,6 +210,17 @@ static uint64_t lazy_lag_bytes(const struct process *process)
            (uint64_t)(page_bytes > 0 ? page_bytes : 4096);
 }
 
+// What it has cost, for the reader of the report to know.
+static void survey_end_ask(struct survey *survey, struct ask *ask)
+{
+    if (ask->session) {
+        const struct call_stats *stats = call_get_stats(ask->session);
+        survey->ask_calls = stats->calls;
+        survey->ask_longest_stop_ns = stats->longest_stop_ns;
+    }
+    ask_close(ask);
+}
+
 static int survey_account(const struct survey_options *options, struct process *process,
                           struct survey *survey, struct memory_reading *reading)
 {
@@ -223,8 +235,12 @@ static int survey_account(const struct survey_options *options, struct process *
         .stack_limit_bytes = reading->stack_limit_bytes,
         .budget_ms = options->budget_ms,
     };
+    struct ask ask = {0};
+    if (options->ask)
+        target.ask = &ask;
     // A reader sees the mappings of one walk only: what it finds elsewhere has moved since.
     int error = runtimes_read(&target, &survey->reports, &survey->report_count);
+    survey_end_ask(survey, &ask);
     if (error)
         return error;
     struct account_input input = {.mappings = &reading->mappings,

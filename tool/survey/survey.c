@@ -64,9 +64,12 @@ static void survey_reach_verdict(const struct survey_options *options, struct su
 static int survey_read(const struct survey_options *options, struct process *process,
                        struct survey *survey)
 {
+    // Of two readings only the last is shown: the target is asked once.
+    struct survey_options first = *options;
+    first.ask = options->ask && options->observe_s <= 0;
     int error = survey_read_identity(options, process, survey);
     if (!error)
-        error = survey_read_memory(options, process, survey);
+        error = survey_read_memory(&first, process, survey);
     if (!error && survey_observes(options, survey))
         error = survey_read_growth(options, process, survey);
     // Ledgers are read from memory, which takes more rights than smaps: any address will do to ask.

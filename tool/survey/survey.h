@@ -22,6 +22,7 @@ struct survey_options {
     const char *proc_root; // "/proc"
     double observe_s;      // 0: no growth
     unsigned budget_ms;    // for each runtime reader; 0: no limit
+    bool ask;              // ask runtimes by calls in the target, which stops a thread of it
     // Called at least once a second while observing, with the seconds done; may be NULL.
     void (*progress)(void *context, double done_s, double total_s);
     void *progress_context;
@@ -29,8 +30,8 @@ struct survey_options {
 
 // As struct runtime_unread, of the whole process.
 struct survey_unread {
-    char what[96];
-    char needs[160];
+    char what[240];
+    char needs[240];
 };
 
 struct survey {
@@ -55,6 +56,8 @@ struct survey {
     struct verdict verdict;
     struct cgroup cgroup;
     struct host host;
+    // What asking cost the target: 0 calls when nothing was asked. See struct call_stats.
+    uint64_t ask_calls, ask_longest_stop_ns;
     struct survey_unread *unread;
     size_t unread_count, unread_capacity;
 };

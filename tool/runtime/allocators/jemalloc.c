@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/allocators/jemalloc_ask.h"
 #include "runtime/allocators/jemalloc_extents.h"
 #include "runtime/allocators/jemalloc_settings.h"
+#include "runtime/ask.h"
 #include "runtime/locate.h"
 #include "runtime/opaque.h"
 
@@ -195,6 +197,20 @@ static void blame_change(struct runtime_report *report)
     report->approximate = true;
 }
 
+// The extents tell more than the statistics, of which only figures are added then: a check of the
+// one against the other.
+static int compare_with_asked(const struct target *target, const struct image *image,
+                              struct runtime_report *report)
+{
+    if (!target->ask)
+        return 0;
+    int error = jemalloc_ask(target, image, report);
+    // A copy without symbols or statistics has nothing to compare; that is no lack.
+    if (error == 0 || error == -ENOENT || error == -ENOMEM)
+        return error == -ENOENT ? 0 : error;
+    return ask_add_unread(target, report, "jemalloc's own statistics", error);
+}
+
 // Extents first: only where they cannot be read is the memory claimed as a whole.
 static int jemalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
@@ -214,10 +230,14 @@ static int jemalloc_read(const struct target *target, struct runtime_report *ret
         return error;
     // Other versions, other widths of addresses and a lack of rights all end in "held".
     error = jemalloc_extents_read(target, image, ret_report);
-    if (error == 0 || error == -ENOMEM)
+    if (error == 0)
+        return compare_with_asked(target, image, ret_report);
+    if (error == -ENOMEM)
         return error;
     bool is_changing = error == -EAGAIN;
     error = opaque_claim_malloc(target, image, "libjemalloc.so", ret_report, false);
+    if (!error && target->ask)
+        return opaque_ask_malloc(target, image, jemalloc_ask, ret_report);
     if (!error && is_changing)
         blame_change(ret_report);
     return error;

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/locate.h"
 #include "runtime/allocators/mimalloc_options.h"
+#include "runtime/allocators/mimalloc_segments.h"
+#include "runtime/locate.h"
 #include "runtime/opaque.h"
 
 // Many programs call it by its own names and leave malloc() alone, so its table of options is the
@@ -94,8 +95,27 @@ static bool is_idle_in_python(const struct target *target, const struct image *i
     return false;
 }
 
+// Structures change with every minor version: the one that is known is read, the others are held.
+// None of its functions tells what is in use without being given one to call back, so that there
+// is nothing to ask.
+static int read_memory(const struct target *target, const struct image *image, unsigned number,
+                       struct runtime_report *report)
+{
+    enum { VERSION_READ = 209 };
+    int error = number == VERSION_READ ? mimalloc_segments_read(target, report) : -ENOTSUP;
+    // Nothing allocated yet is nothing claimed.
+    if (error == 0 || error == -ENOMEM)
+        return error;
+    const char *needs = "nothing: this version's structures are not known, and no function of its "
+                        "own tells what is in use";
+    if (error == -EPERM || error == -EACCES)
+        needs = "ptrace read access: run as root or as the target's user";
+    else if (error == -EAGAIN || error == -ETIME)
+        needs = "a second look: it was changing, or too large for the time it had";
+    return opaque_claim_silent(target, image, "libmimalloc", report, needs);
+}
+
 // The options come from the library's own table, since programs set them by calls as well.
-// What a page or a segment holds is not read: their layouts change with every minor version.
 static int mimalloc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = locate_image(target, &mimalloc_rule);
@@ -104,14 +124,15 @@ static int mimalloc_read(const struct target *target, struct runtime_report *ret
     struct mimalloc_options options;
     int error = mimalloc_options_read(target, image, &options);
     char version[32];
-    version_text(read_version_number(image), &options, version, sizeof version);
+    unsigned number = read_version_number(image);
+    version_text(number, &options, version, sizeof version);
     opaque_name(ret_report, "mimalloc", image, version);
     error = error ? add_unread_options(target, ret_report, error) : 0;
     if (!error)
         error = mimalloc_options_add(target, &options, ret_report);
     if (error)
         return error;
-    return opaque_claim_malloc(target, image, "libmimalloc", ret_report, false);
+    return read_memory(target, image, number, ret_report);
 }
 
 const struct runtime_reader mimalloc_reader = {"mimalloc", mimalloc_find, mimalloc_read};

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/allocators/tcmalloc_ask.h"
 #include "runtime/locate.h"
 #include "runtime/opaque.h"
 #include "runtime/settings.h"
@@ -148,7 +149,8 @@ static int tcmalloc_read(const struct target *target, struct runtime_report *ret
     if (error)
         return error;
     // gperftools takes memory from brk first.
-    return opaque_claim_malloc(target, image, "libtcmalloc", ret_report, true);
+    error = opaque_claim_malloc(target, image, "libtcmalloc", ret_report, true);
+    return error ? error : opaque_ask_malloc(target, image, tcmalloc_ask, ret_report);
 }
 
 const struct runtime_reader tcmalloc_reader = {"tcmalloc", tcmalloc_find, tcmalloc_read};
