@@ -71,8 +71,9 @@ static int find_by_path(const char *path, struct group *ret_group)
 int group_find(const char *path, struct group *ret_group)
 {
     struct group group = {.version = version_of(path)};
+    // A path of the hierarchy begins at its root.
     if (group.version == 0)
-        return find_by_path(path, ret_group);
+        return path[0] == '/' ? find_by_path(path, ret_group) : -ENOENT;
     if (!text_copy(text_of(path), group.directory, sizeof group.directory))
         return -ENAMETOOLONG;
     *ret_group = group;
