@@ -51,6 +51,8 @@ static int list_candidates(struct call_session *session, struct candidate **ret_
         return -ENOMEM;
     }
     for (size_t i = 0; i < count; i++) {
+        if (session->only_tid && threads[i].tid != session->only_tid)
+            continue;
         const struct proc_syscall *call = &threads[i].syscall;
         enum frame_wait wait = frame_wait_of(call->number, call->arguments, session->keeps_masks);
         // restart_syscall: what it was, its code tells when it is stopped.
@@ -222,13 +224,13 @@ static int try_all(struct call_session *session)
     return error;
 }
 
-int call_begin(struct call_session *session)
+static int begin(struct call_session *session, unsigned wait_ms)
 {
     if (session->state != SESSION_IDLE)
         return -EINVAL;
     session->why = (struct call_refusal){0};
     session->scratch_used = 0;
-    uint64_t deadline = trace_now_ns() + (uint64_t)session->options.wait_ms * 1000000;
+    uint64_t deadline = trace_now_ns() + (uint64_t)wait_ms * 1000000;
     for (;;) {
         int error = process_check(session->process);
         if (error)
@@ -245,4 +247,16 @@ int call_begin(struct call_session *session)
             return error;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
     }
+}
+
+int call_begin(struct call_session *session)
+{
+    session->only_tid = 0;
+    return begin(session, session->options.wait_ms);
+}
+
+int call_begin_thread(struct call_session *session, pid_t tid)
+{
+    session->only_tid = tid;
+    return begin(session, 0);
 }

@@ -62,6 +62,8 @@ int call_open(struct process *process, const struct mappings *mappings, const st
 // Stops a fit thread. From here to call_end() it stands still but for the calls. 0; -EAGAIN no
 // thread was fit within wait_ms; -ESRCH, -ESTALE, -EPERM, with call_why() for the words.
 int call_begin(struct call_session *session);
+// The same for this one thread, for what a runtime keeps by thread; does not wait for it to be fit.
+int call_begin_thread(struct call_session *session, pid_t tid);
 
 // The thread's scratch memory, CALL_SCRATCH_BYTES of dead stack: valid from call_begin() to
 // call_end(), kept between calls. Copies `len` bytes to the next free place, aligned to 16. 0 and

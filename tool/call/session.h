@@ -29,6 +29,7 @@ struct call_session {
 
     enum session_state state;
     pid_t tid;
+    pid_t only_tid; // no other may be stopped; 0: any
     uint64_t stopped_ns;
     int64_t number;                // the wait
     enum frame_wait wait;          // how well it may be begun anew

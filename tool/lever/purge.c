@@ -94,6 +94,14 @@ static uint64_t keeps_bytes(const struct survey *survey, const struct runtime_re
            account_runtime_bytes(&survey->account, report->name, ROW_LAZY);
 }
 
+static bool is_worth_asking(const struct survey *survey, const struct purge_target *target)
+{
+    bool known;
+    const struct runtime_report *report = find_report(survey, target);
+    uint64_t bytes = keeps_bytes(survey, report, &known);
+    return report && (!known || bytes >= worth_bytes);
+}
+
 static const char *kind_request(enum purge_kind kind)
 {
     switch (kind) {
@@ -144,8 +152,9 @@ static int add_kind_notes(const struct purge *purge, struct lever_report *report
                            "arena wait for it; thread caches stay as they are",
         [PURGE_TCMALLOC] = "while tcmalloc releases, threads that need whole spans wait for it; "
                            "thread caches stay as they are",
-        [PURGE_MIMALLOC] = "mimalloc collects for the thread that makes the call: what others have "
-                           "freed goes back when they allocate again",
+        [PURGE_MIMALLOC] = "mimalloc's heaps belong to threads, so each thread is stopped to make "
+                           "the call; mimalloc 2 gives back whole segments only, and keeps free "
+                           "pages beside live ones",
         [PURGE_GLIBC] = "while glibc trims an arena, threads that allocate from it wait; it has no "
                         "smaller piece, so the thread that makes the call waits for all of it",
     };
@@ -221,9 +230,8 @@ static int plan_steps(struct purge *purge, const struct survey *survey, struct p
     size_t count = purge_find(&purge->images, found, TARGETS_MAX);
     int error = add_words(survey, found, count, report);
     for (size_t i = 0; i < count && !error; i++) {
-        // glibc below another malloc has nothing: a step that never has work would only be noise.
-        bool is_idle_glibc = found[i].kind == PURGE_GLIBC && !find_report(survey, &found[i]);
-        if (is_idle_glibc)
+        // glibc below another malloc: a step that never has work would only be noise.
+        if (found[i].kind == PURGE_GLIBC && count > 1 && !is_worth_asking(survey, &found[i]))
             continue;
         error = add_step(survey, &found[i], report);
         if (!error && report->steps[found[i].step].state == LEVER_STEP_PLANNED)
@@ -258,11 +266,12 @@ int purge_plan(void *context, struct process *process, struct lever_report *repo
 }
 
 // A signal for the thread may go first: then nothing was called, and it can be tried again.
-static int ask_patiently(struct purge *purge, struct purge_target *target, char *ret_answer)
+static int ask_patiently(struct purge *purge, struct process *process, struct purge_target *target,
+                         char *ret_answer)
 {
     int error = -EINTR;
     for (unsigned i = 0; i < TRIES_MAX && error == -EINTR; i++)
-        error = purge_ask(purge->session, target, ret_answer);
+        error = purge_ask(purge->session, process, target, ret_answer);
     return error;
 }
 
@@ -285,13 +294,12 @@ static void end_step(const struct purge *purge, struct lever_step *step, int err
 int purge_act(void *context, struct process *process, struct lever_report *report)
 {
     struct purge *purge = context;
-    (void)process;
     for (size_t i = 0; i < purge->count; i++) {
         struct purge_target *target = &purge->targets[i];
         struct lever_step *step = &report->steps[target->step];
         char answer[LEVER_WHAT_MAX];
         uint64_t began_ns = lever_now_ns();
-        int error = ask_patiently(purge, target, answer);
+        int error = ask_patiently(purge, process, target, answer);
         step->took_ns = lever_now_ns() - began_ns;
         end_step(purge, step, error, answer);
     }

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "proc/threads.h"
 
 // A piece of tcmalloc's, about 5 ms of madvise(): spans are given back whole, so it may take
 // longer.
@@ -22,7 +24,7 @@ static const uint64_t stop_ns = 1000000;
 // Between two stops, for the thread's own work.
 static const struct timespec pause = {.tv_nsec = 500000};
 
-enum { ROUNDS_MAX = 4096, ARENAS_MAX = 4096 };
+enum { ROUNDS_MAX = 4096, ARENAS_MAX = 4096, THREADS_MAX = 1024 };
 
 const char *purge_kind_name(enum purge_kind kind)
 {
@@ -234,16 +236,38 @@ static int release_tcmalloc(struct stop *stop, const struct purge_target *target
     return 0;
 }
 
-// void mi_collect(bool force).
-static int collect_mimalloc(struct stop *stop, const struct purge_target *target, char *ret_answer)
+// void mi_collect(bool force), in one thread. 0; -errno as the session's calls.
+static int collect_thread(struct call_session *session, const struct purge_target *target,
+                          pid_t tid)
 {
     const uint64_t force = 1;
-    int error = call_make(stop->session, target->function, &force, 1, NULL);
+    int error = call_begin_thread(session, tid);
     if (!error)
-        text_format(ret_answer, LEVER_WHAT_MAX,
-                    "the heap of thread %d, and what ended threads left",
-                    (int)call_get_stats(stop->session)->tid);
+        error = call_make(session, target->function, &force, 1, NULL);
+    call_end(session);
     return error;
+}
+
+// A heap belongs to a thread, and only that thread may collect it: each that sleeps in a fit wait
+// makes the call itself. What ended threads left is taken on by the first.
+static int collect_mimalloc(struct call_session *session, struct process *process,
+                            const struct purge_target *target, char *ret_answer)
+{
+    struct proc_thread *threads;
+    size_t count, collected = 0;
+    int error = proc_threads_read(process, &threads, &count);
+    if (error)
+        return error;
+    for (size_t i = 0; i < count && i < THREADS_MAX && (error == 0 || error == -EAGAIN); i++) {
+        error = collect_thread(session, target, threads[i].tid);
+        collected += error == 0;
+    }
+    free(threads);
+    if (collected == 0)
+        return error;
+    text_format(ret_answer, LEVER_WHAT_MAX, "the heaps of %zu of %zu threads%s", collected, count,
+                collected < count ? "; the others were not in a wait that may be begun anew" : "");
+    return 0;
 }
 
 // int malloc_trim(size_t pad): 1 when memory went back. One call for all arenas: glibc has no
@@ -266,19 +290,21 @@ static int ask(struct stop *stop, struct purge_target *target, char *ret_answer)
         return purge_arenas(stop, &target->mallctl, ret_answer);
     case PURGE_TCMALLOC:
         return release_tcmalloc(stop, target, ret_answer);
-    case PURGE_MIMALLOC:
-        return collect_mimalloc(stop, target, ret_answer);
     case PURGE_GLIBC:
         return trim_glibc(stop, target, ret_answer);
+    case PURGE_MIMALLOC:
+        break;
     }
     return -EINVAL;
 }
 
-int purge_ask(struct call_session *session, struct purge_target *target,
+int purge_ask(struct call_session *session, struct process *process, struct purge_target *target,
               char ret_answer[LEVER_WHAT_MAX])
 {
     struct stop stop = {.session = session};
     ret_answer[0] = '\0';
+    if (target->kind == PURGE_MIMALLOC)
+        return collect_mimalloc(session, process, target, ret_answer);
     int error = stop_begin(&stop);
     if (!error)
         error = ask(&stop, target, ret_answer);

@@ -31,7 +31,7 @@ size_t purge_find(const struct images *images, struct purge_target *ret_found, s
 // Asks one, with as many short stops of the thread as its functions allow, so that none is long.
 // 0 with a text of what it answered; -errno as the session's calls, whose call_why() has the words;
 // -EPROTO when the malloc itself refused, with a text of its answer.
-int purge_ask(struct call_session *session, struct purge_target *target,
+int purge_ask(struct call_session *session, struct process *process, struct purge_target *target,
               char ret_answer[LEVER_WHAT_MAX]);
 
 // "jemalloc", as reports name it. Static.
