@@ -8,24 +8,42 @@
 #include "account/verdict_text.h"
 #include "base/units.h"
 
-// Advice is for the runtime that owns the row: a setting of another one would change nothing.
+// Levers reach the processes of this very system only. The command stands first, where no line
+// break can fall into it.
+static void next_lever(const struct verdict_input *input, struct verdict_lines *lines,
+                       const char *command, const char *what)
+{
+    if (input->is_live)
+        verdict_say(lines, "%s %d: %s.", command, input->pid, what);
+}
+
+// Advice is for the runtime that owns the row: a setting of another one would change nothing. What
+// works now comes first, then what lasts until the program restarts, then what lasts.
 static void next_lazy(const struct verdict_input *input, struct verdict_lines *lines)
 {
     verdict_say(lines,
                 "Nothing is lost. Put alarms on effective RSS (RSS - LazyFree), not on RSS.");
+    next_lever(input, lines, "ebb reclaim",
+               "the kernel takes it now, and nothing else (as root; --runtime as its user)");
     // Several owners, or none that is known: there is no one setting to change.
     const struct runtime_report *owner = verdict_row_owner(input, ROW_LAZY);
     if (!owner)
         return;
+    bool is_go = owner->facts & FACT_GO, is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
+    if ((is_go && (owner->facts & FACT_GIVES_LAZILY)) || is_jemalloc)
+        next_lever(input, lines, "ebb tune --madv-free=off",
+                   "from now on memory goes back at once, until it restarts");
     if (owner->facts & FACT_GO_1_12_TO_1_15)
-        verdict_say(lines, "To have memory go back at once from the next start on: "
-                           "GODEBUG=madvdontneed=1 in its environment.");
-    else if ((owner->facts & FACT_GO) && (owner->facts & FACT_GIVES_LAZILY))
+        verdict_say(lines, "From the next start on: GODEBUG=madvdontneed=1 in its environment, or "
+                           "ebb run --madv-free=off -- COMMAND.");
+    else if (is_go && (owner->facts & FACT_GIVES_LAZILY))
         verdict_say(lines, "Its GODEBUG has madvdontneed=0. Without that, memory goes back at once "
                            "from the next start on, as is the default from Go 1.16 on.");
-    if (strcmp(owner->name, "jemalloc") == 0)
-        verdict_say(lines, "To have memory go back at once from the next start on: "
-                           "MALLOC_CONF=muzzy_decay_ms:0 in its environment.");
+    else if (is_jemalloc)
+        verdict_say(lines, "From the next start on: MALLOC_CONF=muzzy_decay_ms:0 in its "
+                           "environment, or ebb run --madv-free=off -- COMMAND.");
+    else
+        verdict_say(lines, "From the next start on: ebb run --madv-free=off -- COMMAND.");
 }
 
 // Go's scavenger: runtime/mgcscavenge.go, retainExtraPercent. glibc: mallopt(3).
@@ -41,16 +59,21 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
         verdict_say(lines,
                     "To bound it: GOMEMLIMIT (Go 1.19 and later) or a lower GOGC. At once, from "
                     "inside: debug.FreeOSMemory().");
+        return;
     }
-    if (strcmp(owner->name, "glibc") == 0) {
-        verdict_say(lines,
-                    "malloc_trim(0), called in the program, gives back whole free pages of all "
-                    "arenas.");
+    bool is_glibc = strcmp(owner->name, "glibc") == 0;
+    bool is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
+    // These have a function for it, which ebb calls inside the process.
+    if (is_glibc || is_jemalloc || strcmp(owner->name, "tcmalloc") == 0 ||
+        strcmp(owner->name, "mimalloc") == 0)
+        next_lever(input, lines, "ebb reclaim --runtime",
+                   "its malloc gives it back now, by a call in the process");
+    if (is_glibc)
         verdict_say(lines, "To bound it from the next start on: MALLOC_ARENA_MAX=2 where there are "
                            "many threads, MALLOC_TRIM_THRESHOLD_=131072.");
-    }
-    if (strcmp(owner->name, "jemalloc") == 0)
+    if (is_jemalloc)
         verdict_say(lines,
+                    "From the next start on: "
                     "MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true "
                     "gives it back a second after its last use, idle threads' too.");
 }
@@ -115,6 +138,9 @@ static void next_unknown(const struct verdict_input *input, struct verdict_lines
         verdict_say(lines,
                     "Look again with the rights named under \"could not read\"; ebb doctor says "
                     "what this host allows.");
+    if (verdict_find_fact(input, FACT_ASK))
+        next_lever(input, lines, "ebb explain --ask",
+                   "its malloc is asked what it holds, by a call in the process");
     if (verdict_find_runtime(input, "JVM") && input->is_live)
         verdict_say(lines,
                     "jcmd %d GC.heap_info tells what the heap holds; VM.native_memory (started "

@@ -90,6 +90,9 @@ static void test_lazy(void **state)
     assert_true(lines_have(&verdict.reasons, "HeapReleased 2.05 GiB"));
     assert_true(lines_have(&verdict.reasons, "LazyFree 1.95 GiB"));
     assert_true(lines_have(&verdict.traps, "Go 1.12 to 1.15"));
+    // Now, until it restarts, from then on: in this order.
+    assert_true(lines_have(&verdict.next, "ebb reclaim 42"));
+    assert_true(lines_have(&verdict.next, "ebb tune --madv-free=off 42"));
     assert_true(lines_have(&verdict.next, "madvdontneed=1"));
 }
 
@@ -103,7 +106,12 @@ static void test_kept_and_fragmented(void **state)
     scene_row(&scene, ROW_SLACK, 60);
     scene_row(&scene, ROW_KEPT, 80);
     assert_int_equal(reach(&scene, &verdict), VERDICT_KEPT);
-    assert_true(lines_have(&verdict.next, "malloc_trim"));
+    // A lever is named only where it reaches the process.
+    assert_true(lines_have(&verdict.next, "ebb reclaim --runtime 42"));
+    assert_true(lines_have(&verdict.next, "MALLOC_ARENA_MAX"));
+    scene.input.is_live = false;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_KEPT);
+    assert_false(lines_have(&verdict.next, "ebb reclaim"));
     scene_init(&scene, "glibc");
     scene_row(&scene, ROW_IN_USE, 100);
     scene_row(&scene, ROW_SLACK, 90);
