@@ -55,6 +55,7 @@ const struct option_spec tune_options[] = {
     {.name = NULL},
 };
 
+// The frame's form, for what the tables cannot express.
 static int refuse_usage(const char *sentence)
 {
     message_error("tune: %s", sentence);
@@ -62,6 +63,7 @@ static int refuse_usage(const char *sentence)
     return EXIT_USAGE;
 }
 
+// The same list, in either form.
 static int print_list(const struct command *command, const struct tune_list *list)
 {
     struct output output = {0};
@@ -91,6 +93,8 @@ static int list_target(const struct command *command, struct process *process)
     return status;
 }
 
+// The report tells of refusals and failures; only a target that could not even be looked at is told
+// here.
 static int change_target(const struct command *command, struct process *process,
                          const struct tune_request *request)
 {

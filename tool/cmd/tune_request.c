@@ -25,6 +25,7 @@ int tune_parse_percent(struct text text, int64_t *ret_percent)
     return 0;
 }
 
+// 0 would make the collector run all the time, and Go takes no negative one.
 int tune_parse_limit(struct text text, int64_t *ret_bytes)
 {
     uint64_t bytes;
@@ -52,6 +53,7 @@ int tune_parse_decay(struct text text, int64_t *ret_ms)
     return 0;
 }
 
+// Names come back in reports and in commands to type: nothing that a shell would read otherwise.
 static bool is_name(struct text name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -78,6 +80,7 @@ static int parse_setting(struct text item, struct tune_setting *ret_setting)
     return 0;
 }
 
+// One option rather than a repeated one, as GLIBC_TUNABLES and MALLOC_CONF have their lists.
 int tune_parse_settings(struct text text, struct tune_settings *ret_settings)
 {
     struct tune_settings settings = {0};
@@ -102,6 +105,7 @@ static int refuse(char *ret_error, const char *option, const char *wanted)
     return -EINVAL;
 }
 
+// The table has checked the words already.
 static int take_switch(const struct options *options, const char *name, enum tune_switch *ret_value)
 {
     const struct option_value *value = options_get(options, name);
@@ -110,6 +114,7 @@ static int take_switch(const struct options *options, const char *name, enum tun
     return 0;
 }
 
+// A value that was not given stays as it is in the target.
 static int take_number(const struct options *options, const char *name,
                        int (*parse)(struct text, int64_t *), const char *wanted,
                        struct tune_number *number, char *ret_error)
@@ -123,6 +128,7 @@ static int take_number(const struct options *options, const char *name,
     return 0;
 }
 
+// The same for lists.
 static int take_settings(const struct options *options, const char *name, const char *wanted,
                          struct tune_settings *settings, char *ret_error)
 {
@@ -151,6 +157,7 @@ static int check_mallopt(const struct tune_settings *settings, char *ret_error)
     return 0;
 }
 
+// In the order of the help, so that the first slip of a line is the one that is told.
 int tune_request_parse(const struct options *options, struct tune_request *ret_request,
                        char ret_error[OPTIONS_ERROR_MAX])
 {
@@ -183,6 +190,7 @@ int tune_request_parse(const struct options *options, struct tune_request *ret_r
     return 0;
 }
 
+// Without one, ebb only looks.
 bool tune_request_has_change(const struct tune_request *request)
 {
     return request->madv_free != TUNE_KEEP || request->background_thread != TUNE_KEEP ||

@@ -32,6 +32,7 @@ static void write_item(struct writer *writer, const struct tune_item *item)
     write_wrapped(writer, text, 4, 4);
 }
 
+// By runtime, in the order in which they were read.
 int render_tune_text(const struct tune_list *list, const struct render_style *style,
                      struct buffer *buffer)
 {
@@ -57,6 +58,7 @@ int render_tune_text(const struct tune_list *list, const struct render_style *st
 
 #ifdef EBB_WITH_JSON
 
+// "" is not a value.
 static json_t *text_or_null(const char *text)
 {
     return text[0] ? json_of_name(text) : json_null();
@@ -76,6 +78,7 @@ static json_t *json_of_item(const struct tune_item *item)
     return object;
 }
 
+// Options stand as the help has them, so that a program can show them.
 int render_tune_json(const struct tune_list *list, struct buffer *buffer)
 {
     json_t *items = json_array();

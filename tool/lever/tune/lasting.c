@@ -18,6 +18,7 @@ static bool append(char *list, size_t size, struct text piece)
     return text_copy(piece, list + len, size - len);
 }
 
+// What decides is that nothing of the user's is lost: a pod has one GODEBUG, not two.
 bool lasting_merge(struct text list, char separator, const char *key, char assign,
                    const char *value, char *ret_list, size_t size)
 {
@@ -35,12 +36,14 @@ bool lasting_merge(struct text list, char separator, const char *key, char assig
            append(ret_list, size, text_of(assigned)) && append(ret_list, size, text_of(value));
 }
 
+// Asked most often: does it survive a restart? It does not.
 int lasting_add_until(struct lever_report *report)
 {
     return lever_add_note(report, "It lasts until the process ends or calls exec. Programs that it "
                                   "starts begin with what their environment says");
 }
 
+// Exact text to paste, for the two places where services get their environment.
 int lasting_add_variable(struct lever_report *report, const char *variable, const char *value)
 {
     int error = lever_add_note(report, "For good, in a systemd unit: Environment=\"%s=%s\"",

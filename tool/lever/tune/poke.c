@@ -17,6 +17,7 @@ int poke_open(struct process *process, const struct mappings *mappings, struct p
     return 0;
 }
 
+// Twice is harmless, as when a plan was refused half way.
 void poke_close(struct poke *poke)
 {
     if (poke->fd >= 0)
@@ -24,6 +25,7 @@ void poke_close(struct poke *poke)
     poke->fd = -1;
 }
 
+// Within one page, and so within one copy of the kernel's.
 static bool is_whole(uint64_t address, size_t bytes)
 {
     return (bytes == 4 || bytes == 8) && address % bytes == 0 && address <= INT64_MAX;
@@ -39,6 +41,7 @@ static int error_of(ssize_t done, size_t bytes)
     return (size_t)done == bytes ? 0 : -EFAULT;
 }
 
+// Not process_peek(), which refuses what is in swap: the store behind it would bring it in anyhow.
 int poke_read(const struct poke *poke, uint64_t address, size_t bytes, uint64_t *ret_value)
 {
     // Little endian, as every target here: the low bytes come first.
@@ -51,6 +54,7 @@ int poke_read(const struct poke *poke, uint64_t address, size_t bytes, uint64_t 
     return error;
 }
 
+// The mappings are those of the plan; a change since then shows in the value that was read.
 int poke_write(const struct poke *poke, uint64_t address, size_t bytes, uint64_t value)
 {
     if (!is_whole(address, bytes))

@@ -14,6 +14,7 @@ enum { STATUS_MAX_BYTES = 64 << 10, ENVIRON_MAX_BYTES = 1 << 20 };
 const char tune_needs_attach[] = "the right to attach (ptrace): root (CAP_SYS_PTRACE), or the "
                                  "target's user where kernel.yama.ptrace_scope is 0";
 
+// Texts are cut where they do not fit: a refusal is never lost for its length.
 int tune_refuse(struct tune_refusal *refusal, int error, const char *needs, const char *format, ...)
 {
     va_list args;
@@ -46,6 +47,7 @@ static void read_files(struct process *process, struct tune_scene *scene)
         buffer_clear(&scene->environ_file);
 }
 
+// Every part of a plan looks at this one reading, so that they agree about the target.
 int tune_scene_open(struct process *process, struct tune_scene *scene, struct tune_refusal *refusal)
 {
     *scene = (struct tune_scene){0};
@@ -74,6 +76,7 @@ int tune_scene_open(struct process *process, struct tune_scene *scene, struct tu
     return 0;
 }
 
+// Also of a scene that was never opened, or only half.
 void tune_scene_close(struct tune_scene *scene)
 {
     images_close(&scene->images);
@@ -90,6 +93,7 @@ static bool is_ground(const struct runtime_reader *reader)
     return reader == &image_reader || reader == &stack_reader;
 }
 
+// Whoever asks for a knob of another runtime learns what there is instead.
 void tune_scene_name_runtimes(const struct tune_scene *scene, char *ret_names, size_t size)
 {
     ret_names[0] = '\0';

@@ -24,6 +24,7 @@ struct tune {
     bool has_jemalloc_steps, has_glibc_steps, has_property_steps;
 };
 
+// Large for a stack: it holds tables of options and copies of jemalloc.
 int tune_new(const struct tune_request *request, struct tune **ret_tune)
 {
     struct tune *tune = calloc(1, sizeof *tune);
@@ -35,6 +36,7 @@ int tune_new(const struct tune_request *request, struct tune **ret_tune)
     return 0;
 }
 
+// The session goes before what it borrows.
 void tune_free(struct tune *tune)
 {
     if (!tune)
@@ -70,6 +72,7 @@ static int open_poke(struct tune *tune, struct tune_refusal *refusal)
     return 0;
 }
 
+// The knob is found before rights are asked for: what cannot work is said first.
 static int plan_go_madv_free(struct tune *tune, struct lever_report *report,
                              struct tune_refusal *refusal)
 {
@@ -81,6 +84,7 @@ static int plan_go_madv_free(struct tune *tune, struct lever_report *report,
                                           tune->request.madv_free, report, refusal);
 }
 
+// The limit first: with --gogc=off beside it, the heap has a bound before it loses the other.
 static int plan_go_pacer(struct tune *tune, struct lever_report *report,
                          struct tune_refusal *refusal)
 {
@@ -101,12 +105,14 @@ static int plan_go_pacer(struct tune *tune, struct lever_report *report,
     return error;
 }
 
+// What only jemalloc has.
 static bool wants_decay(const struct tune_request *request)
 {
     return request->dirty_decay_ms.is_given || request->muzzy_decay_ms.is_given ||
            request->background_thread != TUNE_KEEP;
 }
 
+// Whether calls are possible at all is known without stopping anything.
 static int plan_jemalloc(struct tune *tune, struct lever_report *report,
                          struct tune_refusal *refusal)
 {
@@ -117,6 +123,7 @@ static int plan_jemalloc(struct tune *tune, struct lever_report *report,
     return error;
 }
 
+// The same for mallocs that are asked by name.
 static int plan_properties(struct tune *tune, struct lever_report *report,
                            struct tune_refusal *refusal)
 {
@@ -128,6 +135,7 @@ static int plan_properties(struct tune *tune, struct lever_report *report,
     return error;
 }
 
+// glibc is in nearly every process; what counts is whether its malloc serves the program.
 static int plan_glibc(struct tune *tune, struct lever_report *report, struct tune_refusal *refusal)
 {
     if (!tune_glibc_find(&tune->scene, &tune->glibc))
@@ -185,6 +193,7 @@ static int refuse_plan(const struct tune_refusal *refusal, struct lever_report *
     return lever_refuse(report, refusal->error, refusal->why, refusal->needs);
 }
 
+// -ENOMEM has no words and leaves no report.
 static int tune_plan(void *context, struct process *process, struct lever_report *report)
 {
     struct tune *tune = context;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+// One session serves all parts of a pull: the threads are looked at once.
 int tune_calls_open(const struct tune_scene *scene, struct tune_calls *calls,
                     struct tune_refusal *refusal)
 {
@@ -18,6 +19,7 @@ int tune_calls_open(const struct tune_scene *scene, struct tune_calls *calls,
     return error ? tune_refuse(refusal, error, why.needs, "it cannot be called: %s", why.why) : 0;
 }
 
+// Ends a stop too, should one be left.
 void tune_calls_close(struct tune_calls *calls)
 {
     if (calls->session)
@@ -25,6 +27,7 @@ void tune_calls_close(struct tune_calls *calls)
     calls->session = NULL;
 }
 
+// A call that failed has better words than its errno: which thread, and why not.
 void tune_calls_fail(const struct tune_calls *calls, struct lever_step *step, int call_error,
                      const char *words)
 {
@@ -35,6 +38,7 @@ void tune_calls_fail(const struct tune_calls *calls, struct lever_step *step, in
                    needs[0] ? "; what would help: " : "", needs);
 }
 
+// Nothing is told where nothing was stopped.
 void tune_calls_add_wait(const struct tune_calls *calls, struct lever_report *report)
 {
     if (!calls->session)
@@ -44,6 +48,7 @@ void tune_calls_add_wait(const struct tune_calls *calls, struct lever_report *re
         lever_add_wait(report, "one thread", stats->longest_stop_ns, stats->total_stop_ns);
 }
 
+// The executable comes first: what it defines takes the place of a library's.
 int tune_find_function(const struct tune_scene *scene, const char *name, uint64_t *ret_address,
                        const struct image **ret_image)
 {

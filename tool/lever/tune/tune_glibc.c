@@ -33,6 +33,7 @@ static const struct mallopt_row {
     {M_ARENA_MAX, 0, INT_MAX, offsetof(struct glibc_par, arena_max)},
 };
 
+// Names and rows stand in the same order.
 static const struct mallopt_row *find_row(const char *name)
 {
     for (size_t i = 0; tune_mallopt_names[i]; i++)
@@ -41,6 +42,7 @@ static const struct mallopt_row *find_row(const char *name)
     return NULL;
 }
 
+// Limits are those of an int and of do_set_*(): a refusal costs less here than in the target.
 int tune_mallopt_check(const struct tune_setting *setting, int *ret_parameter)
 {
     const struct mallopt_row *row = find_row(setting->name);
@@ -52,6 +54,7 @@ int tune_mallopt_check(const struct tune_setting *setting, int *ret_parameter)
     return 0;
 }
 
+// All are 64-bit words in our copy, whatever they are in glibc's.
 bool tune_mallopt_value(const struct glibc_par *par, const char *name, uint64_t *ret_value)
 {
     const struct mallopt_row *row = find_row(name);
@@ -80,6 +83,7 @@ bool tune_glibc_find(const struct tune_scene *scene, struct tune_glibc *glibc)
     return true;
 }
 
+// The types of memory.h.
 static int peek_process(void *context, uint64_t address, void *ret_data, size_t len)
 {
     return process_peek(context, address, ret_data, len);
@@ -96,6 +100,7 @@ static int count_nothing(void *context, const struct page_range *ranges, size_t 
     return 0;
 }
 
+// No call: malloc_par lies in libc's data. So old values are known before anything is stopped.
 int tune_glibc_read(const struct tune_scene *scene, const struct tune_glibc *glibc,
                     struct glibc_par *ret_par)
 {
@@ -143,17 +148,26 @@ static int note_lasting(const struct tune_scene *scene, const struct tune_settin
 static int note_effects(const struct tune_glibc *glibc, const struct tune_settings *settings,
                         struct lever_report *report)
 {
-    bool ends_moving = false;
-    for (size_t i = 0; i < settings->count; i++)
-        ends_moving = ends_moving || strcmp(settings->items[i].name, "arena_max") != 0;
+    bool ends_moving = false, has_arenas = false;
+    for (size_t i = 0; i < settings->count; i++) {
+        bool is_arenas = strcmp(settings->items[i].name, "arena_max") == 0;
+        has_arenas = has_arenas || is_arenas;
+        ends_moving = ends_moving || !is_arenas;
+    }
     int error = lever_add_note(report, "mallopt() also gives the fast chunks of the main arena "
                                        "back to its lists");
     if (!error && ends_moving && !(glibc->has_before && glibc->before.is_threshold_fixed))
         error = lever_add_warning(report, "From now on glibc no longer moves mmap_threshold and "
                                           "trim_threshold with use; that cannot be undone");
+    // arena_get2() of arena.c keeps the limit that it has found once.
+    if (!error && has_arenas)
+        error = lever_add_note(report, "Arenas that are there stay. glibc settles on its limit "
+                                       "when it makes one and arena_max is set or more than 8 are "
+                                       "there: from then on it no longer looks at arena_max");
     return error;
 }
 
+// mallopt() runs under the main arena's lock, for microseconds.
 int tune_glibc_plan(const struct tune_scene *scene, struct tune_glibc *glibc,
                     const struct tune_request *request, struct lever_report *report,
                     struct tune_refusal *refusal)
@@ -195,6 +209,7 @@ static void set_one(struct tune_calls *calls, const struct tune_glibc *glibc,
         lever_end_step(step, LEVER_STEP_DONE, "mallopt() answered 1");
 }
 
+// The largest number is what -1 became.
 static void format_value(uint64_t value, char *ret_text, size_t size)
 {
     if (value == UINT64_MAX)
@@ -231,6 +246,7 @@ static int verify(const struct tune_glibc *glibc, const struct glibc_par *after,
     return lever_add_change(report, &change);
 }
 
+// All settings in one stop: each call takes microseconds.
 int tune_glibc_act(const struct tune_scene *scene, struct tune_glibc *glibc,
                    const struct tune_request *request, struct tune_calls *calls,
                    struct lever_report *report)

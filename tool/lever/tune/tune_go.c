@@ -20,6 +20,7 @@ enum {
     SEARCH_BUDGET_MS = 10000,
 };
 
+// As the reader does: the first Go runtime of a process is the one that is read and written.
 bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
 {
     const struct images *images = &scene->images;
@@ -70,6 +71,7 @@ static bool symbol_span(const struct image *image, const char *name, uint64_t *r
     return true;
 }
 
+// By name, not by offset: a table of offsets that is wrong by one would write into a neighbour.
 int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
                       struct tune_refusal *refusal)
 {
@@ -157,6 +159,7 @@ static int advise_by_code(const struct tune_scene *scene, const struct tune_go *
     return 0;
 }
 
+// A symbol is believed only if the file holds there what Go's source initialises it with.
 int tune_go_find_advise(const struct tune_scene *scene, const struct tune_go *go,
                         uint64_t *ret_address)
 {
@@ -169,6 +172,7 @@ int tune_go_find_advise(const struct tune_scene *scene, const struct tune_go *go
     return 0;
 }
 
+// Both words together say what the runtime does; from 1.26 on one of them alone does not.
 int tune_go_read_policy(const struct tune_go *go, tune_go_read *read, void *context,
                         struct tune_go_policy *ret_policy)
 {
@@ -193,6 +197,7 @@ int tune_go_read_policy(const struct tune_go *go, tune_go_read *read, void *cont
     return 0;
 }
 
+// Before the pacer is looked for: what a version lacks needs no search.
 int tune_go_check_limit(const struct tune_go *go, struct tune_refusal *refusal)
 {
     // One that is not known is refused by its own check.
@@ -227,6 +232,7 @@ static int find_old_pacer(struct tune_go *go, struct tune_refusal *refusal)
     return 0;
 }
 
+// With the same proof as for the ledger, and the time that a huge table of functions may take.
 int tune_go_find_pacer(const struct tune_scene *scene, struct tune_go *go,
                        struct tune_refusal *refusal)
 {

@@ -21,11 +21,13 @@ enum {
     PERCENT_LOW = 5,
 };
 
+// Wraps around for -1 as Go's own arithmetic does, so that the pair stays a pair.
 uint64_t tune_go_heap_minimum(int32_t percent)
 {
     return HEAP_MINIMUM_BYTES * (uint64_t)(int64_t)percent / 100;
 }
 
+// The figures are not of one instant: a sum that does not add up counts as nothing.
 uint64_t tune_go_limit_floor(const struct tune_go_floor *figures)
 {
     uint64_t heap = figures->in_use + figures->free;
@@ -39,6 +41,7 @@ static int read_poke(void *context, uint64_t address, size_t bytes, uint64_t *re
     return poke_read(context, address, bytes, ret_value);
 }
 
+// A value that no knob has is the sign of a wrong address, which is not written to.
 static int refuse_value(struct tune_refusal *refusal, int error, const char *name)
 {
     if (error == -EBADMSG)
@@ -55,6 +58,7 @@ static struct tune_go_change *next_change(struct tune_go *go, const struct lever
     return change;
 }
 
+// What it must hold is kept, to be compared again right before the store.
 static void add_store(struct tune_go_change *change, uint64_t address, size_t bytes,
                       uint64_t before, uint64_t after)
 {
@@ -134,6 +138,7 @@ static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lev
     return error ? error : lasting_add_variable(report, "GODEBUG", merged);
 }
 
+// Read through the descriptor that writes, so that rights fail here and not in the middle.
 int tune_go_plan_madv_free(const struct tune_scene *scene, struct tune_go *go,
                            const struct poke *poke, enum tune_switch madv_free,
                            struct lever_report *report, struct tune_refusal *refusal)
@@ -189,6 +194,7 @@ static int read_pacer(const struct tune_go *go, const struct poke *poke, struct 
     return error;
 }
 
+// As GOGC is typed.
 static void format_percent(int32_t percent, char *ret_text, size_t size)
 {
     if (percent < 0)
@@ -219,6 +225,8 @@ static int note_percent(const struct tune_go *go, int32_t before, int32_t after,
                                   "within two minutes");
 }
 
+// The pair of percentage and minimum is written as setGCPercent() would, but for the goal: that
+// follows from them when a collection ends, and writing it too would race with exactly that.
 int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
                          const struct poke *poke, const struct tune_request *request,
                          struct lever_report *report, struct tune_refusal *refusal)
@@ -275,6 +283,7 @@ static int read_floor(const struct tune_go *go, uint64_t *ret_floor, bool *ret_i
     return error;
 }
 
+// As GOMEMLIMIT is typed; the largest number is none.
 static void format_limit(uint64_t bytes, char *ret_text, size_t size)
 {
     if (bytes >= INT64_MAX)
@@ -310,6 +319,7 @@ static int check_limit(const struct tune_go *go, const struct tune_request *requ
                        "what is alive takes %s: the collector would run all the time", floor_text);
 }
 
+// One word, which every allocation of a span and every goal looks at.
 int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const struct poke *poke,
                        const struct tune_request *request, struct lever_report *report,
                        struct tune_refusal *refusal)
@@ -361,6 +371,7 @@ static int write_store(const struct poke *poke, const struct tune_store *store)
     return !error && now != store->after ? -EIO : error;
 }
 
+// Each says what became of the target, which is what people want to know first.
 static const char *words_of(int error)
 {
     switch (-error) {
@@ -377,6 +388,7 @@ static const char *words_of(int error)
     }
 }
 
+// Steps of one pull do not depend on each other: a failure leaves the others their turn.
 int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report *report)
 {
     int out_of_memory = 0;

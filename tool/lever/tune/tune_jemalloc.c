@@ -29,6 +29,7 @@ static const struct control {
     [TUNE_BACKGROUND] = {"background_thread", "--background-thread"},
 };
 
+// A library's copy and a static one may be in one process: both are asked.
 bool tune_jemalloc_find(const struct tune_scene *scene, struct tune_jemalloc *jemalloc)
 {
     jemalloc->count = mallctl_find(&scene->images, jemalloc->copies, MALLCTL_COPIES_MAX);
@@ -43,6 +44,7 @@ static bool is_old(const struct mallctl *copy)
            version.major < 5;
 }
 
+// A later option of the line goes before what --madv-free means.
 static void want(struct tune_jemalloc *jemalloc, enum tune_jemalloc_control control, int64_t value)
 {
     jemalloc->is_wanted[control] = true;
@@ -89,6 +91,7 @@ static int note_lasting(const struct tune_scene *scene, const struct tune_jemall
                                           "JE_MALLOC_CONF for je_");
 }
 
+// One step each, so that what a build lacks fails by itself.
 static int plan_copy(const struct tune_jemalloc *jemalloc, const struct mallctl *copy,
                      struct lever_report *report)
 {
@@ -105,6 +108,7 @@ static int plan_copy(const struct tune_jemalloc *jemalloc, const struct mallctl 
     return error;
 }
 
+// Old values are not known yet: jemalloc tells them only when it is asked, which is a call.
 int tune_jemalloc_plan(const struct tune_scene *scene, struct tune_jemalloc *jemalloc,
                        const struct tune_request *request, struct lever_report *report,
                        struct tune_refusal *refusal)
@@ -139,6 +143,7 @@ struct stop {
     uint64_t began_ns;
 };
 
+// From here on one thread stands still.
 static int stop_begin(struct stop *stop)
 {
     int error = call_begin(stop->session);
@@ -146,6 +151,7 @@ static int stop_begin(struct stop *stop)
     return error;
 }
 
+// A purge of gigabytes in one stop would be seen by the program's users.
 static int stop_breathe(struct stop *stop)
 {
     if (lever_now_ns() - stop->began_ns < stop_ns)
@@ -164,6 +170,7 @@ struct outcome {
     bool is_session_over;
 };
 
+// Before, write, after: three calls of microseconds, but for the purge in the second.
 static int set_number(struct stop *stop, struct mallctl *copy, const char *name, int64_t value,
                       int64_t *ret_before)
 {
@@ -225,6 +232,7 @@ static int set_decay(struct stop *stop, struct mallctl *copy, const char *contro
     return error;
 }
 
+// Starting the thread is jemalloc's own business, done by the thread that was borrowed.
 static int set_background(struct stop *stop, struct mallctl *copy, int64_t value,
                           struct outcome *outcome)
 {
@@ -254,6 +262,7 @@ static const char *words_of(int error)
     }
 }
 
+// The default's old value stands for all: it is what nearly every arena has.
 static int add_change(enum tune_jemalloc_control control, int64_t value,
                       const struct outcome *outcome, struct lever_report *report)
 {
@@ -274,6 +283,7 @@ static int add_change(enum tune_jemalloc_control control, int64_t value,
                              outcome->differing, controls[control].name, other, change.before);
 }
 
+// Arenas that refuse are counted, not hidden.
 static int end_step(enum tune_jemalloc_control control, const struct outcome *outcome,
                     struct lever_step *step)
 {
@@ -286,6 +296,7 @@ static int end_step(enum tune_jemalloc_control control, const struct outcome *ou
     return 0;
 }
 
+// Whatever happens, the thread is let go before anything is told.
 static int act_control(struct tune_jemalloc *jemalloc, struct mallctl *copy,
                        enum tune_jemalloc_control control, struct tune_calls *calls,
                        struct lever_step *step, struct lever_report *report)
@@ -312,6 +323,7 @@ static int act_control(struct tune_jemalloc *jemalloc, struct mallctl *copy,
     return outcome.has_before ? add_change(control, value, &outcome, report) : 0;
 }
 
+// In the order in which the plan has added the steps.
 int tune_jemalloc_act(struct tune_jemalloc *jemalloc, struct tune_calls *calls,
                       struct lever_report *report)
 {

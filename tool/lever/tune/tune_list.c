@@ -4,6 +4,7 @@
 // Values are those that the runtimes' readers tell, which call nothing: of jemalloc that is what it
 // began with. Whether a change is possible is tried as far as it can be without one.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +23,14 @@ struct listing {
     struct tune_refusal calls;  // error 0: calls can be made
 };
 
+// As `ebb explain` names it.
 static void name_runtime(const struct runtime_report *report, char *ret_name, size_t size)
 {
     text_format(ret_name, size, "%s%s%s", report->name, report->version[0] ? " " : "",
                 report->version);
 }
 
+// What cannot be done is listed too: that it cannot is what people come to learn.
 static int add_item(struct listing *listing, const struct runtime_report *report,
                     const char *option, const char *value, const char *source,
                     const struct tune_refusal *refusal)
@@ -49,18 +52,26 @@ static int add_item(struct listing *listing, const struct runtime_report *report
     return 0;
 }
 
+// The runtime's setting of that name, or NULL.
+static const struct runtime_setting *find_setting(const struct runtime_report *report,
+                                                  const char *name)
+{
+    for (size_t i = 0; i < report->setting_count; i++)
+        if (strcmp(report->settings[i].name, name) == 0)
+            return &report->settings[i];
+    return NULL;
+}
+
 // An item whose value is the runtime's setting of that name; "" where it is not known.
 static int add_setting(struct listing *listing, const struct runtime_report *report,
                        const char *option, const char *name, const struct tune_refusal *refusal)
 {
-    for (size_t i = 0; i < report->setting_count; i++) {
-        const struct runtime_setting *setting = &report->settings[i];
-        if (strcmp(setting->name, name) == 0)
-            return add_item(listing, report, option, setting->value, setting->source, refusal);
-    }
-    return add_item(listing, report, option, "", "", refusal);
+    const struct runtime_setting *setting = find_setting(report, name);
+    return add_item(listing, report, option, setting ? setting->value : "",
+                    setting ? setting->source : "", refusal);
 }
 
+// Listing never faults a page in: an absent one is unknown.
 static int read_peek(void *context, uint64_t address, size_t bytes, uint64_t *ret_value)
 {
     uint64_t value = 0;
@@ -95,6 +106,7 @@ static int add_madv_free(struct listing *listing, const struct runtime_report *r
                     is_stuck ? &refusal : &listing->rights);
 }
 
+// A version's lack stands before the lack of rights.
 static int add_go(struct listing *listing, const struct runtime_report *report)
 {
     struct tune_go go = {0};
@@ -114,22 +126,43 @@ static int add_go(struct listing *listing, const struct runtime_report *report)
                  : add_setting(listing, report, "--memory-limit=SIZE|off", "GOMEMLIMIT", &limit);
 }
 
+// What was set at the start says nothing of what the program has set since, and there is no page to
+// read that from: only a call could tell, and listing makes none.
+static int add_started(struct listing *listing, const struct runtime_report *report,
+                       const char *option, const char *name, const struct tune_refusal *refusal)
+{
+    const struct runtime_setting *setting = find_setting(report, name);
+    char source[sizeof((struct tune_item *)0)->source] = "";
+    if (setting)
+        text_format(source, sizeof source, "%s (may have been changed since)", setting->source);
+    return add_item(listing, report, option, setting ? setting->value : "", source, refusal);
+}
+
+// The muzzy decay time stands for --madv-free too: muzzy pages are its lazily freed ones.
 static int add_jemalloc(struct listing *listing, const struct runtime_report *report)
 {
+    static const char *const rows[][2] = {
+        {"--dirty-decay=DURATION|off|now", "dirty_decay_ms"},
+        {"--muzzy-decay=DURATION|off|now", "muzzy_decay_ms"},
+        {"--background-thread=on|off", "background_thread"},
+    };
     struct tune_jemalloc jemalloc = {0};
     struct tune_refusal refusal = listing->calls;
     if (!refusal.error && !tune_jemalloc_find(&listing->scene, &jemalloc))
         tune_refuse(&refusal, -ENOENT, "a jemalloc with its symbols", "mallctl() was not found");
-    int error =
-        add_setting(listing, report, "--dirty-decay=DURATION|off|now", "dirty_decay_ms", &refusal);
-    if (!error)
-        error = add_setting(listing, report, "--muzzy-decay=DURATION|off|now", "muzzy_decay_ms",
-                            &refusal);
-    return error ? error
-                 : add_setting(listing, report, "--background-thread=on|off", "background_thread",
-                               &refusal);
+    const struct runtime_setting *muzzy = find_setting(report, "muzzy_decay_ms");
+    bool is_off = muzzy && strcmp(muzzy->value, "0") == 0;
+    int error = add_item(listing, report, "--madv-free=on|off",
+                         !muzzy   ? ""
+                         : is_off ? "off"
+                                  : "on",
+                         muzzy ? "muzzy_decay_ms" : "", &refusal);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !error; i++)
+        error = add_started(listing, report, rows[i][0], rows[i][1], &refusal);
+    return error;
 }
 
+// malloc_par's own values, in force now.
 static int add_glibc(struct listing *listing, const struct runtime_report *report)
 {
     struct tune_glibc glibc = {0};
@@ -140,11 +173,22 @@ static int add_glibc(struct listing *listing, const struct runtime_report *repor
     if (!refusal.error && !glibc.function)
         tune_refuse(&refusal, -ENOENT, "GLIBC_TUNABLES at the next start",
                     "mallopt() was not found");
+    struct glibc_par par;
+    bool has_par = tune_glibc_read(&listing->scene, &glibc, &par) == 0;
     int error = 0;
     for (size_t i = 0; tune_mallopt_names[i] && !error; i++) {
-        char option[64];
-        text_format(option, sizeof option, "--mallopt=%s=N", tune_mallopt_names[i]);
-        error = add_setting(listing, report, option, tune_mallopt_names[i], &refusal);
+        const char *name = tune_mallopt_names[i];
+        char option[64], value[32] = "";
+        uint64_t number;
+        text_format(option, sizeof option, "--mallopt=%s=N", name);
+        if (has_par && tune_mallopt_value(&par, name, &number))
+            snprintf(value, sizeof value, "%" PRIu64, number);
+        // The reader's own words where it has some: "(moves with use)".
+        if (find_setting(report, name))
+            error = add_setting(listing, report, option, name, &refusal);
+        else
+            error =
+                add_item(listing, report, option, value, value[0] ? "malloc_par" : "", &refusal);
     }
     return error;
 }
@@ -168,6 +212,7 @@ static int add_mimalloc(struct listing *listing, const struct runtime_report *re
     return error;
 }
 
+// Two of its properties decide what stays resident.
 static int add_tcmalloc(struct listing *listing, const struct runtime_report *report)
 {
     static const char *const rows[][2] = {
@@ -181,7 +226,7 @@ static int add_tcmalloc(struct listing *listing, const struct runtime_report *re
                     "MallocExtension_SetNumericProperty() was not found");
     int error = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !error; i++)
-        error = add_setting(listing, report, rows[i][0], rows[i][1], &refusal);
+        error = add_started(listing, report, rows[i][0], rows[i][1], &refusal);
     return error;
 }
 
@@ -217,6 +262,7 @@ static void try_rights(struct process *process, struct listing *listing)
     tune_calls_close(&calls);
 }
 
+// The readers of explain know the values; what they could not read has none.
 static int list_runtimes(struct listing *listing)
 {
     struct runtime_report *reports = NULL;
@@ -231,6 +277,7 @@ static int list_runtimes(struct listing *listing)
     return error;
 }
 
+// Without a name the list is still one.
 static void read_name(struct process *process, struct tune_list *list)
 {
     struct buffer file = {0};
@@ -243,6 +290,7 @@ static void read_name(struct process *process, struct tune_list *list)
     buffer_free(&file);
 }
 
+// The last check refuses a list of two programs, before and after an exec.
 int tune_list_read(struct process *process, struct tune_list *ret_list)
 {
     struct tune_list list = {.pid = process_pid(process)};
@@ -265,6 +313,7 @@ int tune_list_read(struct process *process, struct tune_list *ret_list)
     return 0;
 }
 
+// Leaves an empty one.
 void tune_list_free(struct tune_list *list)
 {
     free(list->items);
