@@ -27,8 +27,9 @@ def commands():
 
 
 def run_ebb(command, pid):
-    words = [EBB if word == "ebb" else word for word in command.split()]
-    words = [str(pid) if word == "4121" else NAME if word == "api" else word for word in words]
+    """The command as it stands, with names that mean something here."""
+    names = {"ebb": EBB, "4121": str(pid), "api": NAME, "./server": "true"}
+    words = [names.get(word, word) for word in command.split()]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -45,7 +46,9 @@ def check(command, pid):
     elif command.startswith("ebb "):
         run = run_ebb(command, pid)
         expected = range(11, 18) if "--exit-code" in command else [0]
-        good = run.returncode in expected and len(run.stdout) + ("exit" in command) > 0
+        # ebb run becomes the command, which has nothing to say.
+        silent = "exit" in command or command.startswith("ebb run")
+        good = run.returncode in expected and (silent or len(run.stdout) > 0)
     else:
         tap.report(False, f"{command}: no test knows this command")
         return
