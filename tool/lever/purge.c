@@ -94,12 +94,17 @@ static uint64_t keeps_bytes(const struct survey *survey, const struct runtime_re
            account_runtime_bytes(&survey->account, report->name, ROW_LAZY);
 }
 
-static bool is_worth_asking(const struct survey *survey, const struct purge_target *target)
+static bool keeps_nothing(const struct survey *survey, const struct runtime_report *report)
 {
     bool known;
-    const struct runtime_report *report = find_report(survey, target);
     uint64_t bytes = keeps_bytes(survey, report, &known);
-    return report && (!known || bytes >= worth_bytes);
+    return known && bytes < worth_bytes;
+}
+
+static bool is_worth_asking(const struct survey *survey, const struct purge_target *target)
+{
+    const struct runtime_report *report = find_report(survey, target);
+    return report && !keeps_nothing(survey, report);
 }
 
 static const char *kind_request(enum purge_kind kind)
@@ -184,7 +189,7 @@ static int add_words(const struct survey *survey, const struct purge_target *fou
         bool can_ask = false;
         for (size_t k = 0; k < count; k++)
             can_ask = can_ask || strcmp(purge_kind_name(found[k].kind), runtime->name) == 0;
-        if (!can_ask && strcmp(runtime->name, "glibc") != 0)
+        if (!can_ask && !keeps_nothing(survey, runtime))
             error = lever_add_note(report,
                                    "%s cannot be asked: its functions are not among the symbols "
                                    "of %s, which may be stripped",
