@@ -79,17 +79,40 @@ static int take_bite(struct sweep *sweep)
     return 0;
 }
 
+// The next bite, of pages that are what they were when they were judged.
+static bool next_bite(struct sweep *sweep, const struct bite_source *source, size_t *index)
+{
+    size_t first = *index;
+    while (bite_next(source, sweep->bytes_next, index, &sweep->bite)) {
+        if (!sweep->look_again || !sweep->look_again(sweep->look_user, first, *index))
+            return true;
+        // The fates left decide anew; all of them may be gone.
+        size_t end = *index;
+        const struct bite_source part = {source->fates, end, source->first_page, source->page_bytes,
+                                         source->huge_pages};
+        *index = first;
+        if (bite_next(&part, sweep->bytes_next, index, &sweep->bite))
+            return true;
+        first = end;
+    }
+    return false;
+}
+
 int sweep_take(struct sweep *sweep, const struct bite_source *source)
 {
     size_t index = 0;
     if (sweep->bytes_next == 0)
         sweep->bytes_next = number_least(BITES_BYTES_FIRST, sweep->bytes_max);
-    while (bite_next(source, sweep->bytes_next, &index, &sweep->bite)) {
+    while (index < source->count) {
         if (sweep->is_stopped && sweep->is_stopped(sweep->user))
             return -EINTR;
-        // A lock that is asked for again at once may pass by those who wait for it.
-        if (sweep->bites++ > 0)
+        // A lock that is asked for again at once may pass by those who wait for it. Before the
+        // look, not after it: much can happen while one sleeps.
+        if (sweep->bites > 0)
             sleep_ns(sweep->pause_ns);
+        if (!next_bite(sweep, source, &index))
+            break;
+        sweep->bites++;
         int error = take_bite(sweep);
         if (error)
             return error;

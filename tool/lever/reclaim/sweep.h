@@ -21,8 +21,11 @@ struct sweep {
     // process_madvise() of the target: bytes advised, or -errno. Tests have their own.
     ssize_t (*advise)(void *target, const struct iovec *ranges, size_t count, int advice);
     void *target;
-    bool (*is_stopped)(void *user); // asked between bites; NULL never
-    void *user;
+    bool (*is_stopped)(void *user); // asked between bites, with `user`; NULL never
+    // Looks again at pages [first, end) of the source just before they are taken, and changes their
+    // fates; true when it did. NULL: what was seen is good enough.
+    bool (*look_again)(void *look_user, size_t first, size_t end);
+    void *user, *look_user;
     uint64_t bytes_max, bytes_next; // of a bite; bytes_next 0: BITES_BYTES_FIRST
     uint64_t pause_ns;              // between bites, for whoever waits for the target's mmap_lock
 

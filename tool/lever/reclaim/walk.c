@@ -12,6 +12,7 @@
 
 #include "base/number.h"
 #include "lever/reclaim/window.h"
+#include "proc/host.h"
 #include "proc/pagemap.h"
 
 // Between bites, for a thread that waits for the target's mmap_lock to be woken and take it.
@@ -19,6 +20,9 @@
 enum {
     // Larger holes are leapt over, where the kernel finds the next page itself (6.7).
     WALK_SPARSE_TIMES = 4,
+    // With swap, a new page that takes a free one's place between look and call would be written
+    // out: 16 MiB at a time take some 10 ms from the first look to the last call. It costs a tenth.
+    WALK_SWAP_PAGES = 4096,
 };
 
 // What lives as long as one call of walk_mappings().
@@ -26,6 +30,7 @@ struct stride {
     struct walk *walk;
     struct window window;
     struct page_rules rules;
+    uint64_t window_pages; // at most; a multiple of a huge page's
     int pagemap_fd, kpageflags_fd, pid_fd;
     bool is_counting; // the first of two passes over a mapping with huge pages
     bool has_huge;    // the mapping that is walked
@@ -128,6 +133,35 @@ static int look_again(struct stride *stride)
     return 0;
 }
 
+// A page that was replaced since it was judged is live, and all of its huge page's room with it.
+static void drop_replaced(struct stride *stride, size_t index)
+{
+    struct window *window = &stride->window;
+    size_t huge = (size_t)stride->rules.huge_pages;
+    if (window->fates[index] == PAGE_TAKE_HUGE)
+        memset(window->fates + index - (window->first_page + index) % huge, PAGE_LEAVE, huge);
+    window->fates[index] = PAGE_LEAVE;
+}
+
+// Just before a bite, where live pages could be swapped out: are they still the same frames?
+static bool look_before(void *look_user, size_t first, size_t end)
+{
+    struct stride *stride = look_user;
+    struct window *window = &stride->window;
+    bool has_changed = false;
+    // The flags have been judged: their room serves for the second reading.
+    if (window_read_scratch(window, stride->pagemap_fd, first, end - first) < 0)
+        return false;
+    for (size_t i = first; i < end; i++) {
+        bool is_wanted = window->fates[i] == PAGE_TAKE || window->fates[i] == PAGE_TAKE_HUGE;
+        if (is_wanted && window->flags[i] != window->entries[i]) {
+            drop_replaced(stride, i);
+            has_changed = true;
+        }
+    }
+    return has_changed;
+}
+
 static int take(struct stride *stride)
 {
     struct walk *walk = stride->walk;
@@ -168,7 +202,7 @@ static int walk_pages(struct stride *stride, uint64_t page, uint64_t end_page, b
     while (page < end_page) {
         if (is_sparse)
             page = skip_hole(stride, page, end_page);
-        uint64_t window = WINDOW_PAGES - page % stride->rules.huge_pages;
+        uint64_t window = stride->window_pages - page % stride->rules.huge_pages;
         size_t count = (size_t)number_least(window, end_page - page);
         if (count == 0)
             break;
@@ -253,7 +287,7 @@ static uint64_t sum_candidates(const struct mappings *mappings)
     return bytes;
 }
 
-static void prepare_sweep(struct stride *stride)
+static void prepare_sweep(struct stride *stride, bool has_swap)
 {
     struct walk *walk = stride->walk;
     const struct reclaim_options *options = &walk->reclaim->options;
@@ -262,9 +296,24 @@ static void prepare_sweep(struct stride *stride)
         .target = &stride->pid_fd,
         .is_stopped = options->is_stopped,
         .user = options->user,
+        .look_again = has_swap ? look_before : NULL,
+        .look_user = stride,
         .bytes_max = options->bite_bytes ? options->bite_bytes : BITES_BYTES_MAX,
         .pause_ns = WALK_PAUSE_NS,
     };
+}
+
+static bool host_has_swap(void)
+{
+    struct host host;
+    return host_read("/proc", &host) < 0 || host.meminfo.swap_total_kib > 0;
+}
+
+// Windows hold whole huge pages: those of 64 KiB small ones have 8192, which is the window then.
+static uint64_t choose_window(uint64_t huge_pages, bool has_swap)
+{
+    uint64_t wanted = has_swap ? WALK_SWAP_PAGES : WINDOW_PAGES;
+    return wanted < huge_pages ? huge_pages : wanted - wanted % huge_pages;
 }
 
 // A walk that fails because the target is another program now says that instead.
@@ -290,9 +339,11 @@ int walk_mappings(struct walk *walk, const struct mappings *mappings)
         if (stride.kpageflags_fd < 0)
             return -errno;
     }
+    bool has_swap = host_has_swap();
+    stride.window_pages = choose_window(stride.rules.huge_pages, has_swap);
     walk->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     walk->total_bytes = sum_candidates(mappings);
-    prepare_sweep(&stride);
+    prepare_sweep(&stride, has_swap);
     int error = window_init(&stride.window);
     if (!error)
         error = walk_candidates(&stride, mappings);

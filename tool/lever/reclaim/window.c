@@ -70,6 +70,14 @@ int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_pa
     return 0;
 }
 
+int window_read_scratch(struct window *window, int pagemap_fd, size_t first, size_t count)
+{
+    ssize_t got = read_words(pagemap_fd, window->first_page + first, count, window->flags + first);
+    if (got < 0)
+        return (int)got;
+    return (size_t)got == count ? 0 : -ESRCH;
+}
+
 // Reads one span, from its first page's head on where that lies before it.
 static int read_span(struct window *window, int fd, const struct frame_span *span)
 {
