@@ -16,8 +16,8 @@
 #include "proc/status.h"
 
 enum {
-    WALK_SHARE = 10,     // walks take a tenth of the time at most: during one the target's mmap and
-                         // munmap wait
+    WALK_LONG_MS = 20,   // during a walk the target's mmap and munmap wait: a short one takes half
+    WALK_PAUSES = 4,     // of the time, a longer one a fifth
     PAUSE_LEAST_MS = 1,  // after a step, and as long as the step took: others want the processor
     PAUSE_MOST_MS = 100, //
     WAIT_MS = 10,
@@ -39,9 +39,9 @@ void balloon_walk(struct balloon *balloon)
     struct balloon_holders *holders = &balloon->holders;
     uint64_t began_ns = lever_now_ns();
     balloon_holders_walk(holders, balloon->place.proc_root);
-    balloon->walked_ns = lever_now_ns();
-    balloon->walk_ns = balloon->walked_ns - began_ns;
     struct balloon_reading *reading = &balloon->reading;
+    reading->walked_ns = lever_now_ns();
+    balloon->walk_ns = reading->walked_ns - began_ns;
     reading->walks++;
     reading->sure_bytes = holders->sure_bytes;
     reading->has_sure = balloon->place.version != 0;
@@ -152,10 +152,11 @@ static enum balloon_stop take_answer(struct balloon *balloon)
 
 // One step. A child that hangs in the kernel, waiting for memory, must not make us hang: what stops
 // a step that takes too long is here and not in the judge, who only sees steps that have ended.
-static enum balloon_stop grow(struct balloon *balloon, const struct watch *watch, uint64_t bytes)
+static enum balloon_stop grow(struct balloon *balloon, const struct watch *watch,
+                              const struct balloon_decision *decision)
 {
     uint64_t began_ns = lever_now_ns(), passed_ns = 0;
-    if (balloon_child_grow(&balloon->child, bytes) < 0)
+    if (balloon_child_grow(&balloon->child, decision->step_bytes, decision->until_ns) < 0)
         return BALLOON_ENDED;
     for (;;) {
         bool answered;
@@ -217,8 +218,15 @@ static void show(struct balloon *balloon, struct process *process)
 static enum balloon_stop walk(struct balloon *balloon, const struct watch *watch)
 {
     bool answered;
-    if (lever_now_ns() - balloon->walked_ns < balloon->walk_ns * WALK_SHARE)
-        return wait_for(balloon, watch, WAIT_MS, false, &answered);
+    uint64_t pause_ns = balloon->walk_ns;
+    if (pause_ns > WALK_LONG_MS * ns_per_ms)
+        pause_ns *= WALK_PAUSES;
+    uint64_t passed_ns = lever_now_ns() - balloon->reading.walked_ns;
+    if (passed_ns < pause_ns) {
+        uint64_t left_ms = (pause_ns - passed_ns) / ns_per_ms + 1;
+        return wait_for(balloon, watch, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS, false,
+                        &answered);
+    }
     balloon_walk(balloon);
     return BALLOON_GOES_ON;
 }
@@ -235,7 +243,7 @@ static enum balloon_stop inflate(struct balloon *balloon, const struct watch *wa
         enum balloon_stop stop = BALLOON_GOES_ON;
         switch (decision.action) {
         case BALLOON_GROW:
-            stop = grow(balloon, watch, decision.step_bytes);
+            stop = grow(balloon, watch, &decision);
             break;
         case BALLOON_WALK:
             stop = walk(balloon, watch);
@@ -244,7 +252,8 @@ static enum balloon_stop inflate(struct balloon *balloon, const struct watch *wa
             stop = wait_for(balloon, watch, WAIT_MS, false, &answered);
             break;
         case BALLOON_STOP:
-            return decision.stop;
+            // Its end looks like success: nothing lazily freed is left.
+            return process_check(watch->process) < 0 ? BALLOON_GONE : decision.stop;
         }
         if (stop != BALLOON_GOES_ON)
             return stop;

@@ -48,8 +48,7 @@ struct balloon {
     struct balloon_reading reading;
     struct balloon_child child;
     pid_t watched;
-    uint64_t walked_ns;   // when the last walk ended
-    uint64_t walk_ns;     // how long it took
+    uint64_t walk_ns;     // how long the last walk took
     uint64_t progress_ns; // when progress was shown last
     unsigned steps;
     enum balloon_stop stop;

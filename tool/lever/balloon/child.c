@@ -19,13 +19,14 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
 
 // What goes over the connection, each as one packet.
 struct child_order {
-    uint64_t grow_bytes;
+    uint64_t grow_bytes, until_ns;
 };
 struct child_answer {
     int error; // 0 or -errno
@@ -37,7 +38,7 @@ static const char score_wanted[] = "1000";
 static const uint64_t ns_per_s = 1000000000, ns_per_us = 1000;
 // The parent's limit comes first; the child's own is for a parent that hangs.
 static const uint64_t timer_grace_ns = 1000000000;
-enum { STOP_WAIT_MS = 1000 };
+enum { STOP_WAIT_MS = 1000, CLOCK_BYTES = 128 << 10 };
 
 static int write_file(const char *path, const char *text)
 {
@@ -117,11 +118,31 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-// Maps and writes one step. A word that differs from page to page leaves nothing to merge or to
-// compress away.
-static int grow(uint64_t bytes, uint64_t *held_bytes)
+static uint64_t now_ns(void)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec;
+}
+
+// Writes a word that differs from page to page: nothing to merge or to compress away. How far it
+// came in time.
+static uint64_t touch(char *memory, const struct child_order *order, uint64_t salt)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    for (uint64_t at = 0; at < order->grow_bytes; at += page) {
+        if (at % CLOCK_BYTES == 0 && now_ns() > order->until_ns)
+            return at;
+        uint64_t word = (salt + at) * 0x9e3779b97f4a7c15U | 1;
+        memcpy(memory + at, &word, sizeof word);
+    }
+    return order->grow_bytes;
+}
+
+// Maps and writes one step.
+static int grow(const struct child_order *order, uint64_t *held_bytes)
+{
+    const size_t bytes = order->grow_bytes;
     char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -errno;
@@ -129,11 +150,10 @@ static int grow(uint64_t bytes, uint64_t *held_bytes)
     madvise(memory, bytes, MADV_NOHUGEPAGE);
     madvise(memory, bytes, MADV_DONTDUMP);
     madvise(memory, bytes, MADV_UNMERGEABLE);
-    for (uint64_t at = 0; at < bytes; at += page) {
-        uint64_t word = (*held_bytes + at) * 0x9e3779b97f4a7c15U | 1;
-        memcpy(memory + at, &word, sizeof word);
-    }
-    *held_bytes += bytes;
+    uint64_t touched = touch(memory, order, *held_bytes);
+    if (touched < bytes)
+        munmap(memory + touched, bytes - touched);
+    *held_bytes += touched;
     return 0;
 }
 
@@ -171,7 +191,7 @@ static void serve(int fd, struct child_answer answer)
             _exit(1);
         if (recv(fd, &order, sizeof order, 0) != sizeof order)
             _exit(0);
-        answer.error = grow(order.grow_bytes, &answer.held_bytes);
+        answer.error = grow(&order, &answer.held_bytes);
         // A refusal is an answer, not the end: the parent decides.
         if (answer.error) {
             send(fd, &answer, sizeof answer, MSG_NOSIGNAL);
@@ -231,9 +251,9 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
     return error;
 }
 
-int balloon_child_grow(struct balloon_child *child, uint64_t bytes)
+int balloon_child_grow(struct balloon_child *child, uint64_t bytes, uint64_t until_ns)
 {
-    const struct child_order order = {.grow_bytes = bytes};
+    const struct child_order order = {.grow_bytes = bytes, .until_ns = until_ns};
     if (send(child->fd, &order, sizeof order, MSG_NOSIGNAL) != sizeof order)
         return -EPIPE;
     return 0;

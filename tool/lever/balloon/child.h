@@ -36,9 +36,11 @@ enum balloon_child_step {
 int balloon_child_start(struct balloon_child *child, const char *proc_root, const char *directory,
                         uint64_t time_ns, enum balloon_child_step *ret_step);
 
-// Tells it to grow; balloon_child_answer() takes its answer, which poll() on the descriptor
-// announces. 0 or -errno; -EPIPE when it has ended. The answer's: -ENOMEM when the kernel refused.
-int balloon_child_grow(struct balloon_child *child, uint64_t bytes);
+// Tells it to grow until `until_ns` of CLOCK_MONOTONIC at the latest, where a preempted process may
+// find itself with less done; balloon_child_answer() takes its answer, which poll() on the
+// descriptor announces. 0 or -errno; -EPIPE when it has ended. The answer's: -ENOMEM when the
+// kernel refused.
+int balloon_child_grow(struct balloon_child *child, uint64_t bytes, uint64_t until_ns);
 int balloon_child_answer(struct balloon_child *child);
 
 // Ends it and waits until its memory is back (a second at most). Harmless when there is none.

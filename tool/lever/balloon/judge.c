@@ -41,12 +41,13 @@ static uint64_t pressed_since(const struct balloon_reading *then, const struct b
     return less(less(now->balloon_bytes, then->balloon_bytes), then->free_bytes);
 }
 
-// No fault and no counter tells of a lazily freed page that is written again.
-static uint64_t worn_since_walk(const struct balloon_state *state,
-                                const struct balloon_reading *now)
+// What the target may have written to since the last walk, at worst.
+static uint64_t worn_since_walk(const struct balloon_reading *now)
 {
-    uint64_t worn, passed_ms = less(now->now_ns, state->walk.now_ns) / ns_per_ms;
-    return __builtin_mul_overflow(passed_ms, state->wear_bytes_per_ms, &worn) ? UINT64_MAX : worn;
+    uint64_t worn, passed_us = less(now->now_ns, now->walked_ns) / 1000;
+    if (__builtin_mul_overflow(passed_us, BALLOON_WRITE_MIB_PER_MS * mib / 1000, &worn))
+        return UINT64_MAX;
+    return worn;
 }
 
 // What may be gone of what the last walk found. The bound also falls when the target itself needs
@@ -59,18 +60,13 @@ static uint64_t taken_since_walk(const struct balloon_state *state,
     return pressed > fallen ? pressed : fallen;
 }
 
-static uint64_t gone_since_walk(const struct balloon_state *state,
-                                const struct balloon_reading *now)
-{
-    return plus(taken_since_walk(state, now), worn_since_walk(state, now));
-}
-
 // Lazily freed bytes that are surely left.
 static uint64_t sure_now(const struct balloon_state *state, const struct balloon_reading *now)
 {
     if (!now->has_sure)
         return now->lazy_bytes;
-    return number_least(less(now->sure_bytes, gone_since_walk(state, now)), now->lazy_bytes);
+    uint64_t gone = plus(taken_since_walk(state, now), worn_since_walk(now));
+    return number_least(less(now->sure_bytes, gone), now->lazy_bytes);
 }
 
 // How far it is to the reserve, when lazily freed pages count in full and page cache in half: what
@@ -214,26 +210,20 @@ static enum balloon_stop find_harm(const struct balloon_limits *limits, struct b
     return now->now_ns - start->now_ns >= limits->time_ns ? BALLOON_TIME : BALLOON_GOES_ON;
 }
 
-// Is what the last walk found still there, all of it? Where nothing is walked there is no better
-// figure to be had.
+// Is what the last walk found still there, as far as can be known? Where nothing is walked there is
+// no better figure to be had.
 static bool is_walk_exact(const struct balloon_state *state, const struct balloon_reading *now)
 {
-    return (!now->has_sure && !now->has_target) || gone_since_walk(state, now) == 0;
+    if (!now->has_sure && !now->has_target)
+        return true;
+    return taken_since_walk(state, now) == 0 &&
+           less(now->now_ns, now->walked_ns) <= BALLOON_WRITE_MS * ns_per_ms;
 }
 
-// A walk is old when half of what it found may be gone. It also is after a second, once there is no
-// room for a step without pressure: the target may have written to its pages. How fast it does
-// takes two walks to know.
-static bool is_walk_old(const struct balloon_state *state, const struct balloon_reading *now)
+// Half of what it found may be gone.
+static bool is_walk_used_up(const struct balloon_state *state, const struct balloon_reading *now)
 {
-    if (!now->has_sure && !now->has_target)
-        return false;
-    bool presses = now->free_bytes < BALLOON_STEP_LARGEST_MIB * mib || !is_walk_exact(state, now);
-    if (presses && now->has_sure && !state->has_wear)
-        return true;
-    if (presses && now->now_ns - state->walk.now_ns > BALLOON_WALK_OLD_MS * ns_per_ms)
-        return true;
-    return now->has_sure && gone_since_walk(state, now) > now->sure_bytes / 2;
+    return now->has_sure && taken_since_walk(state, now) > now->sure_bytes / 2;
 }
 
 static struct balloon_decision stop_for(enum balloon_stop stop)
@@ -253,7 +243,7 @@ static struct balloon_decision judge_goal(const struct balloon_limits *limits,
 {
     uint64_t target = now->lazy_bytes;
     if (now->has_target)
-        target = less(now->target_bytes, gone_since_walk(state, now));
+        target = less(now->target_bytes, taken_since_walk(state, now));
     uint64_t wanted = limits->until_bytes != BALLOON_NO_LIMIT ? limits->until_bytes
                                                               : BALLOON_STEP_LEAST_MIB * mib;
     if (target < wanted) {
@@ -277,15 +267,31 @@ static struct balloon_decision wait_for_room(struct balloon_state *state,
     return go_on(BALLOON_WAIT);
 }
 
+// How long the reading holds for a step: until the target could have written to all that is left
+// above the reserve. Within the room that there is, nothing is taken from anybody.
+static uint64_t time_for(const struct balloon_reading *now, uint64_t sure_bytes,
+                         uint64_t step_bytes)
+{
+    const uint64_t most_ns = BALLOON_SLOW_STEP_MS * ns_per_ms;
+    if (!now->has_sure || now->free_bytes >= step_bytes)
+        return most_ns;
+    uint64_t spare = less(margin(now, sure_bytes), step_bytes);
+    uint64_t ms = spare / (BALLOON_WRITE_MIB_PER_MS * mib) + BALLOON_WRITE_MS;
+    return ms >= BALLOON_SLOW_STEP_MS ? most_ns : ms * ns_per_ms;
+}
+
 // How large the next step is, or what stands in its way.
 static struct balloon_decision judge_step(const struct balloon_limits *limits,
                                           struct balloon_state *state,
                                           const struct balloon_reading *now)
 {
     const uint64_t least = BALLOON_STEP_LEAST_MIB * mib;
-    uint64_t may = may_take(limits, now, sure_now(state, now));
+    uint64_t sure = sure_now(state, now), may = may_take(limits, now, sure);
     if (now->host_bytes < least)
         return stop_for(BALLOON_HOST);
+    // Filling the room would take nothing: pressure cannot be had without the OOM killer.
+    if (sure < least && !limits->force)
+        return is_walk_exact(state, now) ? stop_for(BALLOON_SHARED) : go_on(BALLOON_WALK);
     if (may < least)
         return is_walk_exact(state, now) ? stop_for(BALLOON_RESERVE) : go_on(BALLOON_WALK);
     uint64_t step = number_least(may / BALLOON_STEP_PART, BALLOON_STEP_LARGEST_MIB * mib);
@@ -297,7 +303,11 @@ static struct balloon_decision judge_step(const struct balloon_limits *limits,
     }
     state->waits_since_ns = 0;
     step = step < least ? least : step / mib * mib;
-    return (struct balloon_decision){.action = BALLOON_GROW, .step_bytes = step};
+    return (struct balloon_decision){
+        .action = BALLOON_GROW,
+        .step_bytes = step,
+        .until_ns = plus(now->now_ns, time_for(now, sure, step)),
+    };
 }
 
 // The first reading is what all later ones are compared with.
@@ -314,21 +324,6 @@ static void take_start(const struct balloon_limits *limits, struct balloon_state
     };
 }
 
-// A new walk: what the old one promised and was not taken has been written to again. Twice that
-// rate from now on, and only slowly less: a target at work comes in bursts.
-static void take_walk(struct balloon_state *state, const struct balloon_reading *reading)
-{
-    uint64_t passed_ms = less(reading->now_ns, state->walk.now_ns) / ns_per_ms + 1;
-    uint64_t promised = less(state->walk.sure_bytes, taken_since_walk(state, reading));
-    uint64_t wear = less(promised, reading->sure_bytes) / passed_ms;
-    wear = plus(wear, wear);
-    if (wear < state->wear_bytes_per_ms / 2)
-        wear = state->wear_bytes_per_ms / 2;
-    state->wear_bytes_per_ms = wear;
-    state->has_wear = true;
-    state->walk = *reading;
-}
-
 struct balloon_decision balloon_judge(const struct balloon_limits *limits,
                                       struct balloon_state *state,
                                       const struct balloon_reading *reading)
@@ -338,7 +333,7 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
     if (!state->has_start)
         take_start(limits, state, reading);
     if (reading->walks != state->walk.walks)
-        take_walk(state, reading);
+        state->walk = *reading;
     enum balloon_stop harm = find_harm(limits, state, reading);
     state->last = *reading;
     if (harm != BALLOON_GOES_ON)
@@ -349,7 +344,7 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
     // Behind the goal: what is reached needs no brake.
     if (!limits->force && takes_cache(state))
         return stop_for(BALLOON_CACHE);
-    if (is_walk_old(state, reading))
+    if (is_walk_used_up(state, reading))
         return go_on(BALLOON_WALK);
     if (has_stalled(limits, state, reading))
         return stop_for(BALLOON_STALLED);

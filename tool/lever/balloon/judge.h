@@ -9,8 +9,8 @@
 //   as a cushion against the OOM killer, and half of it;
 // - the figure for lazily freed pages that costs nothing, lists minus cache, is an upper bound:
 //   pages that were written again stay in it until the kernel scans them. So walks of smaps say
-//   what is truly there. Each is trusted for half of what it found and a quarter of a second, less
-//   what the target will have written to by then, at twice the rate that two walks have shown.
+//   what is truly there. Each is trusted for half of what it found, less what the target may have
+//   written to since, at the speed of memory: no fault and no counter tells of such a write.
 #ifndef EBB_LEVER_BALLOON_JUDGE_H
 #define EBB_LEVER_BALLOON_JUDGE_H
 
@@ -28,15 +28,16 @@ enum {
     BALLOON_RESERVE_PERCENT = 5,    // of the limit or of the host's memory is never taken
     BALLOON_CACHE_PERCENT = 25,     // of what was taken may be live page cache, from
     BALLOON_CACHE_LEAST_MIB = 16,   // this on
-    BALLOON_STALL_MIB = 16,         // taken under pressure, and
+    BALLOON_STALL_MIB = 32,         // taken under pressure, and
     BALLOON_STALL_PERCENT = 25,     // of it at least must have come from lazily freed pages
     BALLOON_HOST_PSI_PERCENT = 20,  // of the last second, in which some task waited for memory
     BALLOON_GROUP_PSI_PERCENT = 40, // within the group the balloon's own waits count as well
     BALLOON_PSI_LEAST_MS = 200,     // below that a share of time says nothing
     BALLOON_PSI_MOST_MS = 1000,
-    BALLOON_SLOW_STEP_MS = 1000, // a step that takes that long waits for something
-    BALLOON_WAIT_MOST_MS = 1000, // for kswapd to make room
-    BALLOON_WALK_OLD_MS = 250,   // under pressure a walk of smaps is trusted that long
+    BALLOON_SLOW_STEP_MS = 1000,  // a step that takes that long waits for something
+    BALLOON_WAIT_MOST_MS = 1000,  // for kswapd to make room
+    BALLOON_WRITE_MIB_PER_MS = 4, // how fast a target may write to its lazily freed pages
+    BALLOON_WRITE_MS = 2,         // so long the reserve alone covers it
 };
 
 enum balloon_stop {
@@ -48,6 +49,7 @@ enum balloon_stop {
     // It can do no more.
     BALLOON_STALLED, // it grew under pressure, but lazily freed pages did not become fewer
     BALLOON_RESERVE, // what is left is the margin
+    BALLOON_SHARED,  // what is left is shared, or not known well enough
     // Brakes.
     BALLOON_HOST,       // the host runs short
     BALLOON_CACHE,      // the kernel takes live page cache instead
@@ -93,6 +95,7 @@ struct balloon_reading {
 
     // Walks of smaps so far, and what the last one found.
     unsigned walks;
+    uint64_t walked_ns;        // when it ended
     uint64_t sure_bytes;       // lazily freed and not shared: surely there to be taken
     uint64_t target_bytes;     // lazily freed of the watched processes
     bool has_sure, has_target; // false: only the bound is known
@@ -117,8 +120,6 @@ struct balloon_state {
     bool has_start;
     struct balloon_reading start, last, walk; // `walk`: as it was at the last walk of smaps
     struct balloon_reading psi;               // where the share of time is counted from
-    bool has_wear;
-    uint64_t wear_bytes_per_ms; // at which lazily freed pages were written again between two walks
     uint64_t stall_grown_bytes, stall_left_bytes;
     uint64_t waits_since_ns; // 0: it does not wait
 };
@@ -128,6 +129,7 @@ enum balloon_action { BALLOON_GROW, BALLOON_WALK, BALLOON_WAIT, BALLOON_STOP };
 struct balloon_decision {
     enum balloon_action action;
     uint64_t step_bytes;    // BALLOON_GROW: whole MiB
+    uint64_t until_ns;      // and not after this moment: then the reading is too old
     enum balloon_stop stop; // BALLOON_STOP
 };
 

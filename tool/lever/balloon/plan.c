@@ -10,7 +10,7 @@
 #include "proc/status.h"
 
 // Who holds nearly all of it makes pressure on all others pointless.
-enum { ONE_HOLDER_PERCENT = 90 };
+enum { ONE_HOLDER_PERCENT = 90, BEGIN_WALKS = 5 };
 
 struct danger_text {
     const char *why, *needs;
@@ -59,10 +59,16 @@ static int refuse_stop(struct lever_report *report, const struct balloon *balloo
     case BALLOON_HOST:
         return lever_refuse(report, -EBUSY, "the host itself is short of memory",
                             "ebb reclaim, which takes no memory");
+    case BALLOON_SHARED:
+        return lever_refuse(report, -EBUSY,
+                            "what is lazily freed is shared with a fork, or belongs to processes "
+                            "that may not be read: pressure would not take it",
+                            balloon->holders.unknown > 0 ? "CAP_SYS_PTRACE"
+                                                         : "the end of the fork");
     default:
         return lever_refuse(report, -EBUSY,
                             "there is no room for one step within the margin: the group is full "
-                            "of live memory, or its lazily freed pages are shared or written again",
+                            "of live memory",
                             "ebb reclaim, which needs no room");
     }
 }
@@ -199,6 +205,20 @@ static int tell_nothing(struct lever_report *report, const struct balloon *ballo
     return lever_add_note(report, "%s: it is %s", balloon_stop_words(stop), lazy);
 }
 
+// A state of its own: the run begins when the balloon does. A walk that is a few milliseconds old
+// must be made again before anything is certain; on a busy host more than once.
+static struct balloon_decision judge_beginning(struct balloon *balloon)
+{
+    struct balloon_decision decision = {.action = BALLOON_WALK};
+    for (unsigned i = 0; i < BEGIN_WALKS && decision.action == BALLOON_WALK; i++) {
+        struct balloon_state state = {0};
+        balloon_walk(balloon);
+        balloon_look(balloon);
+        decision = balloon_judge(&balloon->limits, &state, &balloon->reading);
+    }
+    return decision;
+}
+
 int balloon_plan(void *context, struct process *process, struct lever_report *report)
 {
     struct balloon *balloon = context;
@@ -206,13 +226,13 @@ int balloon_plan(void *context, struct process *process, struct lever_report *re
     enum balloon_danger danger = balloon_place_danger(&balloon->place);
     if (danger != BALLOON_SAFE)
         return refuse_danger(report, danger);
+    int error = check_rights(report, &balloon->place);
+    if (error)
+        return error;
     // Which level is the tightest decides what the readings look at.
     if (balloon->place.version != 0 && balloon_place_room(&balloon->place, &balloon->room) < 0)
         return refuse_stop(report, balloon, BALLOON_UNREADABLE);
-    // A state of its own: the run begins when the balloon does.
-    struct balloon_state state = {0};
-    balloon_look(balloon);
-    struct balloon_decision decision = balloon_judge(&balloon->limits, &state, &balloon->reading);
+    struct balloon_decision decision = judge_beginning(balloon);
     if (decision.action == BALLOON_STOP &&
         (decision.stop == BALLOON_REACHED || decision.stop == BALLOON_EMPTY))
         return tell_nothing(report, balloon, decision.stop);
@@ -221,9 +241,7 @@ int balloon_plan(void *context, struct process *process, struct lever_report *re
     if (waits_already(balloon))
         return lever_refuse(report, -EBUSY, "tasks of this host wait for memory already (PSI)",
                             "ebb reclaim, which takes no memory; --force presses all the same");
-    int error = check_rights(report, &balloon->place);
-    if (!error)
-        error = add_steps(report, balloon);
+    error = add_steps(report, balloon);
     if (!error && balloon->options.is_dry_run)
         error = add_brakes(report, balloon);
     return error ? error : advise(report, balloon);

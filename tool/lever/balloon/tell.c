@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/units.h"
 #include "lever/balloon/balloon.h"
 
@@ -78,10 +79,11 @@ static int add_advice(const struct balloon *balloon, struct lever_report *report
 static int add_untouched(const struct balloon *balloon, struct lever_report *report)
 {
     const struct balloon_reading *reading = &balloon->reading;
+    // Each of the two shows all of it; the bound counts it once.
     uint64_t shared = 0;
     if (reading->has_sure && reading->has_target && !balloon->options.watches_one &&
         reading->target_bytes > reading->sure_bytes)
-        shared = reading->target_bytes - reading->sure_bytes;
+        shared = number_least(reading->target_bytes - reading->sure_bytes, reading->lazy_bytes);
     int error = 0;
     if (reading->has_sure && reading->sure_bytes >= (uint64_t)BALLOON_STEP_LEAST_MIB << 20)
         error = lever_add_untouched(report, reading->sure_bytes, "lazily freed pages",

@@ -10,6 +10,7 @@ static const char *const stop_words[BALLOON_STOP_COUNT] = {
     [BALLOON_EMPTY] = "no lazily freed memory is left",
     [BALLOON_STALLED] = "lazily freed memory falls no further",
     [BALLOON_RESERVE] = "what is left is the margin that it never takes",
+    [BALLOON_SHARED] = "what is left is shared with a fork, or may not be read",
     [BALLOON_HOST] = "the host itself runs short of memory",
     [BALLOON_SWAP] = "swap is on: live memory would be swapped out",
     [BALLOON_CACHE] = "the kernel takes live page cache rather than lazily freed pages",
