@@ -101,6 +101,25 @@ def jemalloc():
               (dirty, ledger(found, "dirty")))
 
 
+def unread_jemalloc():
+    """Extents that cannot be read, here for want of time: then the statistics are all there is."""
+    path, label = installed("libjemalloc.so.2"), "jemalloc without time"
+    if not path:
+        skip(label, "libjemalloc.so.2 is not installed")
+        return
+    with keeping({"LD_PRELOAD": path, "MALLOC_CONF": "dirty_decay_ms:-1"}, threads=3) as program:
+        said, report = program.stats(), ask(program.pid, "--budget", "1ms")
+        check_account(label, report, calls=True)
+        sums, errors = owned(report, "jemalloc")
+        print(f"# {label}: {sums} errors {errors} said {said}")
+        check(any("asked" in entry["source"] for entry in report["account"]),
+              f"{label}: the parts are what it answered", report["account"])
+        check(near(sums.get("in_use"), said["stats.allocated"]),
+              f"{label}: in use is what it says itself", (sums, said))
+        check(sums.get("kept", 0) > 50 << 20, f"{label}: dirty pages are kept", sums)
+        check(sums.get("held", 0) < 4 << 20, f"{label}: next to nothing is held", sums)
+
+
 def mimalloc():
     """No function of its own tells what is in use: it is read from outside, with and without."""
     path = installed("libmimalloc.so.2")
@@ -166,6 +185,7 @@ def usage():
 tcmalloc("libtcmalloc_minimal.so.4")
 tcmalloc("libtcmalloc.so.4")
 jemalloc()
+unread_jemalloc()
 mimalloc()
 with tempfile.TemporaryDirectory() as scratch:
     refused(scratch)

@@ -3,6 +3,7 @@
 # Looking at a process must not touch it: what ebb asks of the kernel while it explains, and what
 # the target notices of it.
 # timeout: 120
+import glob
 import os
 import re
 import shutil
@@ -46,6 +47,37 @@ def check_calls(pid, folder):
     written = [match.group("path") for match in map(WRITES.search, lines) if match]
     outside = [path for path in written if "/ebb/" not in path or path.startswith("/proc")]
     tap.report(not outside, "ebb opens nothing of the target for writing", "\n".join(outside))
+
+
+def harmful_calls(folder, pid, *options):
+    log = f"{folder}/calls"
+    subprocess.run(["strace", "-f", "-o", log, "-e", "trace=" + ",".join(HARMFUL), EBB, "explain",
+                    *options, str(pid)], stdout=subprocess.DEVNULL, check=True)
+    lines = open(log, encoding="utf-8", errors="replace").read().splitlines()
+    calls = [line for line in lines if re.search(rf"\b({'|'.join(HARMFUL)})\(", line)]
+    return [line for line in calls if not own_limit_is_read(line)]
+
+
+def check_ask(folder):
+    """A malloc that can be asked is not, unless somebody wants it to be."""
+    libraries = glob.glob("/usr/lib/*/libtcmalloc_minimal.so.4")
+    if not libraries or not shutil.which("strace"):
+        tap.skip("without --ask a malloc that could be asked is not",
+                 "libtcmalloc_minimal.so.4 or strace is not installed")
+        return
+    with subprocess.Popen([sys.executable, "-c", PYTHON], stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "LD_PRELOAD": libraries[0]}) as child:
+        try:
+            child.stdout.readline()
+            harmful = harmful_calls(folder, child.pid)
+            tap.report(not harmful, "without --ask a malloc that could be asked is not",
+                       "\n".join(harmful))
+            # The same look finds what is there with it: so it would have found it before.
+            harmful = harmful_calls(folder, child.pid, "--ask")
+            tap.report(any("ptrace(" in line for line in harmful), "with --ask it is",
+                       "\n".join(harmful))
+        finally:
+            child.kill()
 
 
 def figures(pid):
@@ -93,6 +125,7 @@ def main():
                 check_calls(child.pid, folder)
             finally:
                 child.kill()
+        check_ask(folder)
     tap.done()
 
 
