@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "call/code.h"
 #include "call/session.h"
@@ -21,12 +22,34 @@ enum {
     STOP_TIMEOUT_NS = 1000000000,
     PAUSE_NS = 1000000,
     TRIED_MAX = 64, // threads of one pass
+    UNFIT_MAX = 4096,
 };
 
 struct candidate {
     pid_t tid;
     enum frame_wait wait;
 };
+
+// Being stopped again and again would do it no good.
+static bool is_known_unfit(const struct call_session *session, const struct proc_thread *thread)
+{
+    for (size_t i = 0; i < session->unfit_count; i++)
+        if (session->unfit[i].tid == thread->tid &&
+            session->unfit[i].stack_pointer == thread->stack_pointer)
+            return true;
+    return false;
+}
+
+// Bounded by the threads of the target; one that cannot be noted is looked at again.
+static void note_unfit(struct call_session *session)
+{
+    if (session->unfit_count >= UNFIT_MAX ||
+        array_reserve_one(&session->unfit, &session->unfit_capacity, session->unfit_count,
+                          sizeof *session->unfit) != 0)
+        return;
+    session->unfit[session->unfit_count++] =
+        (struct session_unfit){session->tid, session->native.rsp};
+}
 
 static int compare_candidates(const void *a, const void *b)
 {
@@ -58,7 +81,8 @@ static int list_candidates(struct call_session *session, struct candidate **ret_
         // restart_syscall: what it was, its code tells when it is stopped.
         if (call->number == FRAME_RESTART_SYSCALL)
             wait = FRAME_WAIT_LIMITED;
-        if (threads[i].stack_pointer && wait != FRAME_WAIT_UNFIT)
+        if (threads[i].stack_pointer && wait != FRAME_WAIT_UNFIT &&
+            !is_known_unfit(session, &threads[i]))
             candidates[kept++] = (struct candidate){threads[i].tid, wait};
     }
     free(threads);
@@ -130,8 +154,11 @@ static int keep_state(struct call_session *session)
 static int look_at_thread(struct call_session *session, const struct proc_status *status)
 {
     int error = look_at_wait(session);
-    if (!error)
+    if (!error) {
         error = session_check_stack(session);
+        if (error == -EAGAIN)
+            note_unfit(session);
+    }
     if (!error)
         error = keep_state(session);
     if (!error && status->seccomp != 0)
@@ -212,7 +239,7 @@ static int try_all(struct call_session *session)
     int error = list_candidates(session, &candidates, &count);
     if (error)
         return error;
-    if (count == 0)
+    if (count == 0 && session->unfit_count == 0)
         session_refuse(session, -EAGAIN, "", "no thread sleeps in a wait that may be begun anew");
     error = -EAGAIN;
     for (size_t i = 0; i < count && i < TRIED_MAX && error == -EAGAIN; i++) {

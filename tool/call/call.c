@@ -223,21 +223,13 @@ static int run(struct call_session *session, const struct frame_call *call)
     return 0;
 }
 
-// Where errno of this thread is: known after the first call, which leaves it alone.
-static int find_errno(struct call_session *session)
+// The thread's errno as it is, for it to be put back.
+static void keep_errno(struct call_session *session, struct frame_call *call)
 {
-    if (!session->errno_function || !session->code.value.address || !session->code.word.address ||
-        session->errno_tid == session->tid)
-        return 0;
-    struct frame_call call = {.function = session->errno_function,
-                              .marker_mask = session->marker_mask};
-    int error = run(session, &call);
-    if (!error)
-        error = code_read_memory(session->tid, session->layout.result, &session->errno_address,
-                                 sizeof session->errno_address);
-    if (!error)
-        session->errno_tid = session->tid;
-    return error;
+    uint64_t address = session->native.fs_base + session->errno_offset;
+    if (session->has_errno && session->code.word.address &&
+        code_read_memory(session->tid, address, &call->errno_value, sizeof call->errno_value) == 0)
+        call->errno_address = address;
 }
 
 int call_make(struct call_session *session, uint64_t function, const uint64_t *arguments,
@@ -248,17 +240,11 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
         return -EINVAL;
     session->marker = choose_marker(session);
     session->marker_mask = session->marker ? bit_of(session->marker) : 0;
-    int error = find_errno(session);
-    if (error)
-        return error;
     struct frame_call call = {.function = function, .marker_mask = session->marker_mask};
     for (size_t i = 0; i < count; i++)
         call.arguments[i] = arguments[i];
-    if (session->errno_tid == session->tid &&
-        code_read_memory(session->tid, session->errno_address, &call.errno_value,
-                         sizeof call.errno_value) == 0)
-        call.errno_address = session->errno_address;
-    error = run(session, &call);
+    keep_errno(session, &call);
+    int error = run(session, &call);
     if (error)
         return error;
     session->stats.calls++;
@@ -350,6 +336,7 @@ void call_close(struct call_session *session)
     if (!session)
         return;
     call_end(session);
+    free(session->unfit);
     free(session);
 }
 

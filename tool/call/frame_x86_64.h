@@ -31,7 +31,7 @@ enum {
     // arenas was seen to use 2 KiB, malloc_trim less than 1, lazy binding of a symbol 4.
     FRAME_ROOM_BYTES = 65536,
     FRAME_SCRATCH_BYTES = 4096,
-    FRAME_CODE_BYTES = 24, // more than any gadget is long
+    FRAME_CODE_BYTES = 40, // more than any piece of code that is looked at
     FRAME_RESTART_SYSCALL = 219,
 };
 
@@ -136,5 +136,15 @@ bool frame_is_signal_frame(const uint8_t stack[FRAME_SIGNAL_BYTES], uint64_t add
 bool frame_parse_value_store(const uint8_t *code, size_t len, struct frame_store *ret_store);
 bool frame_parse_word_store(const uint8_t *code, size_t len, struct frame_store *ret_store);
 bool frame_parse_restorer(const uint8_t *code, size_t len);
+
+// What a function like __errno_location returns, read from its code: fs_base + offset, to which the
+// word at `slot` is added where that is not 0. `address` is where the code is. False for what is
+// not understood.
+struct frame_thread_variable {
+    uint64_t offset;
+    uint64_t slot;
+};
+bool frame_parse_thread_variable(const uint8_t *code, size_t len, uint64_t address,
+                                 struct frame_thread_variable *ret_variable);
 
 #endif

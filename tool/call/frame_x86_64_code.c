@@ -266,3 +266,73 @@ bool frame_parse_restorer(const uint8_t *code, size_t len)
     return take_bytes(&stream, "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9) ||
            take_bytes(&stream, "\xb8\x0f\x00\x00\x00\x0f\x05", 7);
 }
+
+// The instructions of such a function, in the orders that compilers put them in.
+enum effect { EFFECT_NONE, EFFECT_SLOT, EFFECT_FS, EFFECT_ADD }; // what is added to %rax
+static const struct pattern {
+    uint8_t bytes[9], len, effect, operand; // operand: bytes that follow
+    bool replaces;                          // what %rax held
+} patterns[] = {
+    {{0xf3, 0x0f, 0x1e, 0xfa}, 4, EFFECT_NONE, 0, false},     // endbr64
+    {{0x55}, 1, EFFECT_NONE, 0, false},                       // push %rbp
+    {{0x48, 0x89, 0xe5}, 3, EFFECT_NONE, 0, false},           // mov %rsp,%rbp
+    {{0x5d}, 1, EFFECT_NONE, 0, false},                       // pop %rbp
+    {{0xc9}, 1, EFFECT_NONE, 0, false},                       // leave
+    {{0x48, 0x8b, 0x05}, 3, EFFECT_SLOT, 4, true},            // mov D(%rip),%rax
+    {{0x48, 0x03, 0x05}, 3, EFFECT_SLOT, 4, false},           // add D(%rip),%rax
+    {{0x48, 0xc7, 0xc0}, 3, EFFECT_ADD, 4, true},             // mov $N,%rax
+    {{0x64, 0x48, 0x8b, 0x04, 0x25}, 9, EFFECT_FS, 0, true},  // mov %fs:0,%rax
+    {{0x64, 0x48, 0x03, 0x04, 0x25}, 9, EFFECT_FS, 0, false}, // add %fs:0,%rax
+    {{0x48, 0x83, 0xc0}, 3, EFFECT_ADD, 1, false},            // add $N,%rax
+    {{0x48, 0x05}, 2, EFFECT_ADD, 4, false},
+    {{0x48, 0x8d, 0x40}, 3, EFFECT_ADD, 1, false}, // lea D(%rax),%rax
+    {{0x48, 0x8d, 0x80}, 3, EFFECT_ADD, 4, false},
+};
+
+static const struct pattern *take_pattern(struct stream *stream, int64_t *ret_operand)
+{
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        const struct pattern *pattern = &patterns[i];
+        if (stream->len < (size_t)pattern->len + pattern->operand ||
+            !take_bytes(stream, pattern->bytes, pattern->len))
+            continue;
+        int32_t wide = 0;
+        if (pattern->operand == 4)
+            memcpy(&wide, stream->code, 4);
+        *ret_operand = pattern->operand == 1 ? (int8_t)*stream->code : wide;
+        stream->code += pattern->operand;
+        stream->len -= pattern->operand;
+        return pattern;
+    }
+    return NULL;
+}
+
+bool frame_parse_thread_variable(const uint8_t *code, size_t len, uint64_t address,
+                                 struct frame_thread_variable *ret_variable)
+{
+    struct stream stream = {code, len};
+    struct frame_thread_variable variable = {0};
+    unsigned fs_count = 0;
+    while (!take_bytes(&stream, "\xc3", 1)) {
+        int64_t operand;
+        const struct pattern *pattern = take_pattern(&stream, &operand);
+        if (!pattern)
+            return false;
+        if (pattern->replaces) {
+            variable = (struct frame_thread_variable){0};
+            fs_count = 0;
+        }
+        if (pattern->effect == EFFECT_FS)
+            fs_count++;
+        else if (pattern->effect == EFFECT_ADD)
+            variable.offset += (uint64_t)operand;
+        else if (pattern->effect == EFFECT_SLOT && variable.slot)
+            return false;
+        else if (pattern->effect == EFFECT_SLOT)
+            variable.slot = address + (uint64_t)(stream.code - code) + (uint64_t)operand;
+    }
+    if (fs_count != 1)
+        return false;
+    *ret_variable = variable;
+    return true;
+}

@@ -81,6 +81,24 @@ static bool kernel_keeps_masks(void)
            kernel_at_least(version, 5, 1);
 }
 
+// Where threads have errno, read from the code of __errno_location. Without it, it is not restored.
+static void find_errno(struct call_session *session)
+{
+    static const char *const names[] = {"__errno_location", NULL};
+    uint8_t code[FRAME_CODE_BYTES];
+    uint64_t address, word = 0;
+    struct frame_thread_variable variable;
+    const struct image *image;
+    pid_t pid = process_pid(session->process);
+    if (call_find_function(session->images, names, &address, &image) != 0 ||
+        code_read_memory(pid, address, code, sizeof code) != 0 ||
+        !frame_parse_thread_variable(code, sizeof code, address, &variable) ||
+        (variable.slot && code_read_memory(pid, variable.slot, &word, sizeof word) != 0))
+        return;
+    session->errno_offset = variable.offset + word;
+    session->has_errno = true;
+}
+
 static int find_code(struct call_session *session)
 {
     int error = code_find(process_pid(session->process), session->images, &session->code);
@@ -93,10 +111,7 @@ static int find_code(struct call_session *session)
                               "its memory may not be written");
     if (error)
         return session_refuse(session, error, "", "its code cannot be read");
-    static const char *const errno_names[] = {"__errno_location", NULL};
-    const struct image *image;
-    if (call_find_function(session->images, errno_names, &session->errno_function, &image) != 0)
-        session->errno_function = 0;
+    find_errno(session);
     return 0;
 }
 

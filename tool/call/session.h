@@ -15,6 +15,12 @@ enum session_state {
     SESSION_STUCK,  // it was asked to stop and has not yet
 };
 
+// A thread whose stack was no good, as long as it sleeps where it did.
+struct session_unfit {
+    pid_t tid;
+    uint64_t stack_pointer;
+};
+
 struct call_session {
     struct process *process;
     const struct mappings *mappings;
@@ -24,8 +30,9 @@ struct call_session {
     struct call_refusal why;
     struct frame_code code;
     struct frame_extents extents;
-    uint64_t errno_function; // __errno_location; 0 not found
-    bool keeps_masks;        // see frame_wait_of()
+    bool has_errno;
+    uint64_t errno_offset; // of errno, from a thread's fs_base
+    bool keeps_masks;      // see frame_wait_of()
 
     enum session_state state;
     pid_t tid;
@@ -41,8 +48,8 @@ struct call_session {
     int marker; // 0: none is usable
     size_t scratch_used;
 
-    pid_t errno_tid; // whose errno is at errno_address
-    uint64_t errno_address;
+    struct session_unfit *unfit; // threads that need not be stopped again
+    size_t unfit_count, unfit_capacity;
     pid_t filters_tid; // whose seccomp filters were found harmless
 };
 

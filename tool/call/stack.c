@@ -16,7 +16,9 @@ enum {
     PAGE_BYTES = 4096,
     CONTROL_BLOCK_BYTES = 4096,       // struct pthread is 2.3 KiB in glibc, 0.3 in musl
     CONTROL_BLOCK_TO_TOP_MAX = 65536, // what lies above it: alignment, thread-specific data
-    SCANNED_MAX_BYTES = 1 << 20,      // of the stack in use, for frames of handlers
+    STACK_START_MIN = 65536,
+    STACK_MAX_BYTES = 1 << 30,
+    SCANNED_MAX_BYTES = 1 << 20, // of the stack in use, for frames of handlers
     WINDOW_BYTES = 16 << 10,
 };
 
@@ -26,9 +28,11 @@ static uint64_t bound_from_block(const uint64_t *words, size_t count, uint64_t f
 {
     uint64_t low = 0;
     for (size_t i = 0; i + 1 < count; i++) {
-        uint64_t start = words[i], end;
-        if (start == 0 || start > stack_pointer || stack_pointer >= fs_base ||
-            __builtin_add_overflow(start, words[i + 1], &end))
+        uint64_t start = words[i], size = words[i + 1], end;
+        // Small numbers beside pointers must not pass for a pair.
+        if (start < STACK_START_MIN || size > STACK_MAX_BYTES || (start | size) % 16 != 0 ||
+            start > stack_pointer || stack_pointer >= fs_base ||
+            __builtin_add_overflow(start, size, &end))
             continue;
         // Of several pairs the most cautious.
         if (end > fs_base && end - fs_base <= CONTROL_BLOCK_TO_TOP_MAX && start > low)

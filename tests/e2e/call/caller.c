@@ -75,9 +75,12 @@ static int tell(const struct call_session *session, int error, uint64_t value)
 {
     const struct call_stats *stats = call_get_stats(session);
     const struct call_refusal *why = call_why(session);
-    printf("error=%d value=%" PRIu64 " calls=%" PRIu64 " stops=%" PRIu64 " retries=%" PRIu64
+    char words[24] = "unknown";
+    if (call_knows_values(session))
+        snprintf(words, sizeof words, "%" PRId64, (int64_t)value);
+    printf("error=%d value=%s calls=%" PRIu64 " stops=%" PRIu64 " retries=%" PRIu64
            " longest_us=%" PRIu64 " total_us=%" PRIu64 " tid=%d syscall=%ld anew=%d\n",
-           error, value, stats->calls, stats->stops, stats->retries, stats->longest_stop_ns / 1000,
+           error, words, stats->calls, stats->stops, stats->retries, stats->longest_stop_ns / 1000,
            stats->total_stop_ns / 1000, (int)stats->tid, stats->syscall, stats->wait_began_anew);
     if (error)
         printf("why=%s\nneeds=%s\n", why->why, why->needs);
