@@ -164,7 +164,8 @@ def refused(folder):
                   report and rows(report))
             words = " ".join(entry["what"] + " " + entry["needs"] for entry in report["unread"])
             print(f"# {words}")
-            check(f"process {tracer.pid} traces" in words, "traced: it says who is in the way", words)
+            check(f"process {tracer.pid} traces" in words, "traced: it says who is in the way",
+                  words)
             check_account("traced", report, calls=False)
         finally:
             tracer.terminate()

@@ -311,8 +311,8 @@ def no_rights():
         done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                                at.EBB, "reclaim", "--runtime", str(program.pid)],
                               capture_output=True, text=True, timeout=60, check=False)
-        check(done.returncode == 4 and "right" in done.stdout + done.stderr, "no rights: exit status 4, with words",
-              (done.returncode, done.stdout, done.stderr))
+        check(done.returncode == 4 and "right" in done.stdout + done.stderr,
+              "no rights: exit status 4, with words", (done.returncode, done.stdout, done.stderr))
         check(rss_bytes(program.pid) == rss, "no rights: nothing has changed")
 
 

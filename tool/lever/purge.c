@@ -30,6 +30,7 @@ struct purge {
     size_t count;
 };
 
+// On the heap, since the images' table of one target is large.
 int purge_new(struct purge **ret_purge)
 {
     struct purge *purge = calloc(1, sizeof *purge);
@@ -43,6 +44,7 @@ void purge_free(struct purge *purge)
 {
     if (!purge)
         return;
+    // The session borrows the other two.
     if (purge->session)
         call_close(purge->session);
     images_close(&purge->images);
@@ -94,6 +96,7 @@ static uint64_t keeps_bytes(const struct survey *survey, const struct runtime_re
            account_runtime_bytes(&survey->account, report->name, ROW_LAZY);
 }
 
+// Known to keep nothing, that is: what cannot be read may keep anything.
 static bool keeps_nothing(const struct survey *survey, const struct runtime_report *report)
 {
     bool known;
@@ -101,12 +104,14 @@ static bool keeps_nothing(const struct survey *survey, const struct runtime_repo
     return known && bytes < worth_bytes;
 }
 
+// Without a report its reader has found no malloc there.
 static bool is_worth_asking(const struct survey *survey, const struct purge_target *target)
 {
     const struct runtime_report *report = find_report(survey, target);
     return report && !keeps_nothing(survey, report);
 }
 
+// What the step says, with the function's own name for those who want to look it up.
 static const char *kind_request(enum purge_kind kind)
 {
     switch (kind) {
@@ -136,12 +141,14 @@ static int add_step(const struct survey *survey, struct purge_target *target,
                                version[0] ? " " : "", version, file, kind_request(target->kind));
     if (error)
         return error;
+    // By index: the list of steps moves when the lever adds its own.
     target->step = report->step_count - 1;
     bool known;
     uint64_t bytes = keeps_bytes(survey, found, &known);
     char size[UNITS_TEXT_MAX];
     units_format_bytes(bytes, size, sizeof size);
     struct lever_step *step = lever_last_step(report);
+    // Where its inside is closed nothing is said of what it keeps: it is asked all the same.
     if (known && bytes < worth_bytes)
         lever_end_step(step, LEVER_STEP_NOTHING, "it keeps next to nothing");
     else if (known)
@@ -186,6 +193,7 @@ static int add_words(const struct survey *survey, const struct purge_target *fou
             error = lever_add_note(report, "%s", words);
             continue;
         }
+        // CPython and others stand beside the malloc below them; here it is mallocs that count.
         bool can_ask = false;
         for (size_t k = 0; k < count; k++)
             can_ask = can_ask || strcmp(purge_kind_name(found[k].kind), runtime->name) == 0;
@@ -219,6 +227,7 @@ static int prepare_calls(struct purge *purge, struct process *process, struct le
         call_open(process, &purge->mappings, &purge->images, NULL, &purge->session, &refusal);
     if (!error)
         return add_kind_notes(purge, report);
+    // Whatever was refused is said in the steps, so that the lever's other half goes on.
     purge->session = NULL;
     if (error == -ENOMEM)
         return error;
@@ -228,6 +237,7 @@ static int prepare_calls(struct purge *purge, struct process *process, struct le
     return 0;
 }
 
+// Words first: they hold whether or not anything can be called.
 static int plan_steps(struct purge *purge, const struct survey *survey, struct process *process,
                       struct lever_report *report)
 {
@@ -280,6 +290,7 @@ static int ask_patiently(struct purge *purge, struct process *process, struct pu
     return error;
 }
 
+// The malloc's own answer, or why there is none.
 static void end_step(const struct purge *purge, struct lever_step *step, int error,
                      const char *answer)
 {
@@ -303,11 +314,13 @@ int purge_act(void *context, struct process *process, struct lever_report *repor
         struct purge_target *target = &purge->targets[i];
         struct lever_step *step = &report->steps[target->step];
         char answer[LEVER_WHAT_MAX];
+        // One that fails is a failed step; the next malloc may still answer.
         uint64_t began_ns = lever_now_ns();
         int error = ask_patiently(purge, process, target, answer);
         step->took_ns = lever_now_ns() - began_ns;
         end_step(purge, step, error, answer);
     }
+    // The waits of all calls together, as the target has felt them.
     if (!purge->session)
         return 0;
     const struct call_stats *stats = call_get_stats(purge->session);

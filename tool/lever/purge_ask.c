@@ -51,6 +51,8 @@ static bool find_malloc(const struct image *image, struct purge_target *ret_targ
     } mallocs[] = {
         {PURGE_TCMALLOC, "MallocExtension_ReleaseFreeMemory", "MallocExtension_ReleaseToSystem",
          "MallocExtension_GetNumericProperty"},
+        // Google's, of C linkage: size_t bytes in (tcmalloc/internal_malloc_extension.h).
+        {PURGE_TCMALLOC, "MallocExtension_Internal_ReleaseMemoryToSystem", NULL, NULL},
         {PURGE_MIMALLOC, "mi_collect", NULL, NULL},
         {PURGE_GLIBC, "malloc_trim", NULL, NULL},
     };
@@ -91,6 +93,7 @@ size_t purge_find(const struct images *images, struct purge_target *ret_found, s
         ret_found[count++] = (struct purge_target){
             .kind = PURGE_JEMALLOC, .image = jemallocs[i].image, .mallctl = jemallocs[i]};
     bool has_glibc = false;
+    // A second glibc, of another namespace of the linker (dlmopen), serves nobody but itself.
     for (size_t i = 0; i < images->count && count < capacity; i++) {
         struct purge_target found;
         if (!find_malloc(&images->items[i], &found) || (found.kind == PURGE_GLIBC && has_glibc))
@@ -109,6 +112,7 @@ struct stop {
     unsigned count;
 };
 
+// The clock runs from when the thread stands still: looking for one costs it nothing.
 static int stop_begin(struct stop *stop)
 {
     int error = call_begin(stop->session);
@@ -129,6 +133,7 @@ static int stop_breathe(struct stop *stop)
     return stop_begin(stop);
 }
 
+// The malloc said no: the session goes on, so that the others can still be asked.
 static int refuse(char *ret_answer, const char *what, int error)
 {
     text_format(ret_answer, LEVER_WHAT_MAX, "it answered %s to %s", strerror(-error), what);
@@ -144,6 +149,7 @@ static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_an
     if (error)
         return mallctl->call_error ? error : refuse(ret_answer, "arenas.narenas", error);
     uint32_t purged = 0, refused = 0;
+    // Arenas that come in meanwhile are empty, and are not asked.
     for (uint32_t i = 0; i < arenas && i < ARENAS_MAX; i++) {
         char name[MALLCTL_NAME_MAX];
         bool is_there = false;
@@ -156,8 +162,10 @@ static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_an
             mallctl_arena_name(name, "purge", i);
             error = mallctl_do(stop->session, mallctl, name);
         }
+        // What is purged by now stays so.
         if (mallctl->call_error)
             return error;
+        // A user's own arena may have hooks that keep its pages; others are none the worse.
         purged += error == 0;
         refused += error != 0;
         error = stop_breathe(stop);
@@ -226,7 +234,9 @@ static int release_tcmalloc(struct stop *stop, const struct purge_target *target
     if (error && error != -ENOENT)
         return error;
     // What pieces leave, and all of it where there are none.
-    int rest = call_make(stop->session, target->function, NULL, 0, NULL);
+    // gperftools' function takes no argument, Google's how much to release.
+    const uint64_t all = UINT64_MAX;
+    int rest = call_make(stop->session, target->function, &all, 1, NULL);
     if (rest)
         return rest;
     char size[UNITS_TEXT_MAX];
@@ -263,6 +273,7 @@ static int collect_mimalloc(struct call_session *session, struct process *proces
         collected += error == 0;
     }
     free(threads);
+    // Some are better than none: what was collected has gone back.
     if (collected == 0)
         return error;
     text_format(ret_answer, LEVER_WHAT_MAX, "the heaps of %zu of %zu threads%s", collected, count,
@@ -283,6 +294,7 @@ static int trim_glibc(struct stop *stop, const struct purge_target *target, char
     return error;
 }
 
+// Each malloc in its own words.
 static int ask(struct stop *stop, struct purge_target *target, char *ret_answer)
 {
     switch (target->kind) {

@@ -11,6 +11,7 @@
 int ask_begin(const struct target *target, struct call_session **ret_session)
 {
     struct ask *ask = target->ask;
+    // Refused once, refused for all: rights and filters do not change within a reading.
     if (ask->error)
         return ask->error;
     if (!ask->session) {
@@ -21,6 +22,7 @@ int ask_begin(const struct target *target, struct call_session **ret_session)
             return ask->error;
         }
     }
+    // A thread that was busy for one reader may be fit for the next: that is no lasting refusal.
     int error = call_begin(ask->session);
     if (error) {
         ask->refusal = *call_why(ask->session);
@@ -33,12 +35,14 @@ int ask_begin(const struct target *target, struct call_session **ret_session)
 void ask_end(const struct target *target, int error)
 {
     struct ask *ask = target->ask;
+    // Words of an earlier failure are not this one's.
     ask->refusal = (struct call_refusal){0};
     if (error)
         ask->refusal = *call_why(ask->session);
     call_end(ask->session);
 }
 
+// Mappings and images, which the session borrows, are the caller's and still there.
 void ask_close(struct ask *ask)
 {
     if (ask->session)
@@ -51,6 +55,7 @@ int ask_add_unread(const struct target *target, struct runtime_report *report, c
 {
     const struct call_refusal *refusal = &target->ask->refusal;
     const char *why = refusal->why[0] ? refusal->why : strerror(-error);
+    // Where nothing would help, the reason takes the place of the help.
     char text[2 * CALL_WHY_MAX];
     if (refusal->needs[0]) {
         text_format(text, sizeof text, "%s: %s", what, why);
@@ -81,6 +86,7 @@ static uint64_t claimed_bytes(const struct runtime_report *report)
     return bytes;
 }
 
+// One part, less what is not resident: `*excess` goes down by what was cut.
 static int add_cut(struct runtime_report *report, enum account_row row, uint64_t bytes,
                    uint64_t error_bytes, uint64_t *excess, const char *source)
 {
@@ -102,6 +108,7 @@ int ask_add_parts(struct runtime_report *report, const struct ask_answer *answer
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (__builtin_add_overflow(sum, parts[i], &sum))
             return 0;
+    // The order in which memory that was never touched is likely: free pages before objects.
     uint64_t excess = sum > resident ? sum - resident : 0;
     int error = add_cut(report, ROW_KEPT, answer->kept_bytes, 0, &excess, answer->source);
     if (!error)

@@ -23,6 +23,7 @@ static const struct {
     [RETAINED] = {"stats.retained", "mallctl retained"},
 };
 
+// dirty and muzzy are counted by arena; here they are of all of them.
 struct jemalloc_answer {
     uint64_t values[STATISTIC_COUNT];
     uint64_t dirty_bytes, muzzy_bytes;
@@ -68,6 +69,7 @@ static int read_pages(struct call_session *session, struct mallctl *mallctl, con
     return 0;
 }
 
+// In one stop, so that this thread at least changes nothing meanwhile.
 static int read_all(struct call_session *session, struct mallctl *mallctl,
                     struct jemalloc_answer *ret_answer)
 {
@@ -88,6 +90,7 @@ static int read_all(struct call_session *session, struct mallctl *mallctl,
     return error && !mallctl->call_error && error != -EBADMSG ? -ENOENT : error;
 }
 
+// Beside figures that were read under the plain names, hence the prefix.
 static int add_figures(struct runtime_report *report, const struct jemalloc_answer *answer)
 {
     int error = 0;
@@ -102,6 +105,7 @@ static int add_figures(struct runtime_report *report, const struct jemalloc_answ
 static int add_parts(struct runtime_report *report, const struct jemalloc_answer *answer)
 {
     const uint64_t *values = answer->values;
+    // Extents were read: they tell what is resident, which no statistic does.
     if (report->part_count > 0 || report->claim_count == 0)
         return 0;
     const struct ask_answer parts = {
@@ -130,6 +134,7 @@ int jemalloc_ask(const struct target *target, const struct image *image,
     ask_end(target, mallctl.call_error);
     if (error)
         return error;
+    // Both are of one epoch: what is allocated lies in active pages.
     if (answer.values[ALLOCATED] > answer.values[ACTIVE])
         return -EBADMSG;
     error = add_figures(report, &answer);

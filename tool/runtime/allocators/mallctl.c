@@ -56,6 +56,7 @@ size_t mallctl_find(const struct images *images, struct mallctl *ret_found, size
     return count;
 }
 
+// Told apart from mallctl()'s own errors, whose numbers are the same.
 static int call_failed(struct mallctl *mallctl, int error)
 {
     mallctl->call_error = error;
@@ -105,6 +106,7 @@ static int read_value(struct call_session *session, struct mallctl *mallctl, con
     return 0;
 }
 
+// jemalloc copies the value at once: it need not outlive the call.
 static int write_value(struct call_session *session, struct mallctl *mallctl, const char *name,
                        const void *value, size_t size)
 {
@@ -115,6 +117,7 @@ static int write_value(struct call_session *session, struct mallctl *mallctl, co
     return error ? call_failed(mallctl, error) : make(session, mallctl, name, none, new);
 }
 
+// The types differ in size alone, and jemalloc refuses a wrong size: no type is taken for another.
 int mallctl_read_u32(struct call_session *session, struct mallctl *mallctl, const char *name,
                      uint32_t *ret_value)
 {
@@ -180,10 +183,12 @@ int mallctl_write_i64(struct call_session *session, struct mallctl *mallctl, con
 int mallctl_write_bool(struct call_session *session, struct mallctl *mallctl, const char *name,
                        bool value)
 {
+    // sizeof(bool) is 1 in every C library that jemalloc runs on.
     uint8_t byte = value;
     return write_value(session, mallctl, name, &byte, sizeof byte);
 }
 
+// Without value and place it is a control that acts.
 int mallctl_do(struct call_session *session, struct mallctl *mallctl, const char *name)
 {
     struct slot none = {0};

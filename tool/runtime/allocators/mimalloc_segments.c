@@ -23,6 +23,7 @@ struct walk {
     uint64_t unsure_bytes; // segments that did not stand still
 };
 
+// The bytes are a copy, and need not be aligned.
 static uint64_t word_at(const uint8_t *bytes, size_t offset)
 {
     uint64_t word;
@@ -159,12 +160,14 @@ static int walk_segment(struct walk *walk, uint64_t address, const struct mimall
         *ret_is_sound = false;
         return 0;
     }
+    // From here on only memory can run out.
     *ret_is_sound = true;
     if (!error)
         error = walk_table(table, address, segment, walk);
     return error ? error : ranges_add(&walk->all, address, end);
 }
 
+// What is no segment is nothing to tell: most aligned addresses are somebody else's.
 static int read_segment(struct walk *walk, uint64_t address)
 {
     uint8_t header[MIMALLOC_HEADER_BYTES];
@@ -188,6 +191,7 @@ static int read_segment(struct walk *walk, uint64_t address)
     return 0;
 }
 
+// Where a segment begins: its header is never decommitted.
 static bool may_hold_segments(const struct mapping *mapping)
 {
     const uint16_t wanted = MAPPING_READ | MAPPING_WRITE;
@@ -215,6 +219,7 @@ static int walk_mappings(struct walk *walk)
     return 0;
 }
 
+// Back to the beginning, also of the lists.
 static void walk_forget(struct walk *walk)
 {
     struct ranges *const lists[] = {&walk->all, &walk->blocks, &walk->singles, &walk->kept,
@@ -230,6 +235,7 @@ static int walk_best(struct walk *walk)
     int error = 0;
     for (int i = 0; i < TRIES_MAX; i++) {
         walk_forget(walk);
+        // Pages of the last walk would only show the same picture again.
         memset(walk->pages->tags, 0, PAGES_SLOTS * sizeof *walk->pages->tags);
         error = walk_mappings(walk);
         if (error || walk->unsure_bytes == 0)
@@ -243,10 +249,12 @@ static int walk_best(struct walk *walk)
     return walk->unsure_bytes > ranges_bytes(&walk->all) ? -EAGAIN : 0;
 }
 
+// In memory, of each list.
 struct resident {
     uint64_t blocks, singles, kept, tables;
 };
 
+// No table tells what is resident: blocks that were never touched are not.
 static int measure(struct walk *walk, struct resident *ret_resident)
 {
     struct ranges *const lists[] = {&walk->blocks, &walk->singles, &walk->kept, &walk->tables};
@@ -261,6 +269,7 @@ static int measure(struct walk *walk, struct resident *ret_resident)
     return 0;
 }
 
+// Rows from what is resident of each list, and from the count of blocks.
 static int add_parts(const struct walk *walk, const struct resident *resident,
                      struct runtime_report *report)
 {
@@ -285,6 +294,7 @@ static int add_parts(const struct walk *walk, const struct resident *resident,
     return error;
 }
 
+// mimalloc has no names for these that users know.
 static int add_figures(const struct walk *walk, const struct resident *resident,
                        struct runtime_report *report)
 {
@@ -296,6 +306,7 @@ static int add_figures(const struct walk *walk, const struct resident *resident,
     return error ? error : report_add_count(report, "abandoned segments", walk->abandoned_count);
 }
 
+// Segments come by ascending address, as claims must.
 static int fill_report(struct walk *walk, struct runtime_report *report)
 {
     struct resident resident = {0};

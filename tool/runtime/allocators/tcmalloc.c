@@ -148,6 +148,11 @@ static int tcmalloc_read(const struct target *target, struct runtime_report *ret
                           : add_gperftools_settings(target, ret_report);
     if (error)
         return error;
+    // Google's has its properties under other names, and its parts are others: no answer of it was
+    // ever compared.
+    if (is_google)
+        return opaque_claim_silent(target, image, "libtcmalloc", ret_report,
+                                   "nothing in this version: Google's tcmalloc is not asked");
     // gperftools takes memory from brk first.
     error = opaque_claim_malloc(target, image, "libtcmalloc", ret_report, true);
     return error ? error : opaque_ask_malloc(target, image, tcmalloc_ask, ret_report);

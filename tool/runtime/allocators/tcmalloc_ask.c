@@ -54,6 +54,7 @@ static int read_property(struct call_session *session, uint64_t function, enum p
         error = call_make(session, function, arguments, 2, &is_known);
     if (error)
         return error;
+    // An int comes back in the lower half of the register.
     if ((uint32_t)is_known != 0)
         return call_get(session, arguments[1], ret_value, sizeof *ret_value);
     if (properties[property].is_required)
@@ -62,6 +63,7 @@ static int read_property(struct call_session *session, uint64_t function, enum p
     return 0;
 }
 
+// All in one stop: a few calls of microseconds each.
 static int read_all(struct call_session *session, uint64_t function,
                     uint64_t values[PROPERTY_COUNT], uint64_t *ret_again)
 {
@@ -90,6 +92,7 @@ static bool is_sound(const struct target *target, const uint64_t values[PROPERTY
     return values[HEAP_SIZE] <= mapped && sum <= values[HEAP_SIZE] + moved_bytes;
 }
 
+// A property that this version lacks is left out rather than shown as 0.
 static int add_figures(struct runtime_report *report, const uint64_t values[PROPERTY_COUNT])
 {
     int error = 0;
@@ -126,6 +129,7 @@ int tcmalloc_ask(const struct target *target, const struct image *image,
         return -EBADMSG;
     uint64_t allocated = values[ALLOCATED];
     const struct ask_answer answer = {
+        // Caches hold objects that are free, in spans that are not: holes, not free pages.
         .in_use_bytes = allocated,
         .slack_bytes = values[CENTRAL_FREE] + values[TRANSFER_FREE] + values[THREAD_FREE],
         .kept_bytes = values[PAGEHEAP_FREE],
