@@ -205,9 +205,9 @@ static int read_property(struct call_session *session, uint64_t function, const 
 static int release_pieces(struct stop *stop, const struct purge_target *target, uint64_t *ret_bytes)
 {
     static const char free_bytes[] = "tcmalloc.pageheap_free_bytes";
-    uint64_t before, first;
+    uint64_t first = 0;
     int error = read_property(stop->session, target->property_function, free_bytes, &first);
-    before = first;
+    uint64_t before = first;
     unsigned idle = 0;
     for (unsigned i = 0; i < ROUNDS_MAX && !error && before > 0 && idle < 2; i++) {
         uint64_t now;
