@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,8 @@ GO_ROWS = [
     ("1.27", "plain", LAZY, "runtime.adviseUnused"),
     ("1.27", "pie stripped", LAZY, "runtime.adviseUnused"),
 ]
-KILLS = 40
+# As many must hit a running ebb, in as many tries at most.
+KILLS, TRIES = 20, 400
 
 
 def rollup(pid, key):
@@ -64,6 +66,11 @@ def differences(before, after):
         if data != after[start]:
             changed += [start + i for i, (a, b) in enumerate(zip(data, after[start])) if a != b]
     return changed
+
+
+def listed(pid):
+    """{option: present value}"""
+    return {item["option"].split("=")[0]: item["value"] for item in tune(pid)[0]["items"]}
 
 
 def go_upgrade(path, name, environment, knob):
@@ -147,6 +154,11 @@ def percent(path, name):
         back = target.next_gc()
         tap.report(endless > 1 << 60 and 0.9 < back / usual < 1.1,
                    f"{name}: off is out of reach, and back again", (endless, back))
+        statuses = [tune(pid, f"--gogc={value}")[1] for value in ("off", "300", "off", "100")]
+        _, runtime = held.explain(pid)
+        tap.report(statuses == [0] * 4 and held.setting(runtime, "GOGC") == "100" and
+                   "off" not in str(listed(pid)["--gogc"]),
+                   f"{name}: changed again and again without a collection in between", statuses)
         report, status = tune(pid, "--gogc=0")
         tap.report(status == 1 and report["outcome"] == "refused" and "--force" in report["needs"],
                    f"{name}: --gogc=0 wants --force", report)
@@ -199,6 +211,27 @@ def go_versions(folder):
             percent(path, name)
         if version in ("1.19", "1.27"):
             limit(path, name)
+
+
+def works_meanwhile(folder):
+    """Turned to and fro while the program returns memory and takes it again: every byte is zero."""
+    for version in ("1.24", "1.27"):
+        name = f"go {version}: turned to and fro at work"
+        try:
+            path = build(version, "stripped", folder)
+        except held.Skip as problem:
+            tap.skip(name, problem)
+            continue
+        with Tuned(path) as target:
+            target.child.stdin.write("work 60\n")
+            target.child.stdin.flush()
+            statuses = []
+            while not select.select([target.child.stdout], [], [], 0)[0]:
+                way = ["on", "off"][len(statuses) % 2]
+                statuses.append(tune(target.pid, f"--madv-free={way}")[1])
+            wrong = target.child.stdout.readline().strip()
+            tap.report(wrong == "0" and len(statuses) > 10 and set(statuses) == {0}, name,
+                       (wrong, statuses))
 
 
 def attacks(folder):
@@ -278,26 +311,30 @@ def killed(folder):
     with Tuned(path, LAZY) as target:
         target.order("burst 24")
         target.order("drop")
-        cut = 0
-        for number in range(KILLS):
+        cut, began = 0, time.monotonic()
+        tune(target.pid, "--madv-free=on", "--gogc=100")
+        usual = time.monotonic() - began
+        for number in range(TRIES):
+            if cut >= KILLS:
+                break
             options = [["--madv-free=off", "--gogc=50"], ["--madv-free=on", "--gogc=200"]]
             ebb = subprocess.Popen([EBB, "tune", *options[number % 2], str(target.pid)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(chance.uniform(0, 0.03))
+            time.sleep(chance.uniform(0, usual))
             ebb.kill()
             cut += ebb.wait() == -signal.SIGKILL
         wrong = target.order("zero 24")
-        listed, status = tune(target.pid)
-        values = {item["option"].split("=")[0]: item["value"] for item in listed["items"]}
+        values, status = listed(target.pid), tune(target.pid)[1]
         good = values["--madv-free"] in ("on", "off") and values["--gogc"] in ("50", "100", "200")
-        tap.report(wrong == [0] and status == 0 and good and cut >= KILLS // 4,
-                   f"kill -9 of ebb {KILLS} times: the target lives, its values are whole",
+        tap.report(wrong == [0] and status == 0 and good and cut >= KILLS,
+                   f"kill -9 of ebb {KILLS} times at work: the target lives, its values are whole",
                    (wrong, values, cut))
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         go_versions(folder)
+        works_meanwhile(folder)
         attacks(folder)
         rights_and_locks(folder)
         killed(folder)

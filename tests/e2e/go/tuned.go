@@ -2,7 +2,8 @@
 // A Go service that does what it is told, to see what a changed knob does. Orders on stdin, one a
 // line, each answered by a line of numbers: "burst N" fills N MiB and keeps them, "drop" lets go
 // and returns memory, "zero N" takes N MiB and answers how many bytes in them are not zero,
-// "churn N" allocates N MiB of garbage, "gc" collects, "stats" answers NextGC, NumGC, HeapAlloc.
+// "work N" does all of that N times with 32 MiB, "churn N" allocates N MiB of garbage, "gc"
+// collects, "stats" answers NextGC, NumGC, HeapAlloc.
 package main
 
 import (
@@ -51,6 +52,22 @@ func churn(mib int) {
 	}
 }
 
+// Returned and taken again, round by round, filled in between.
+func work(rounds int) int {
+	wrong := 0
+	for i := 0; i < rounds; i++ {
+		wrong += countNonZero(32)
+		for _, piece := range kept {
+			for at := range piece {
+				piece[at] = 0x5a
+			}
+		}
+		kept = nil
+		debug.FreeOSMemory()
+	}
+	return wrong
+}
+
 func answer(order string, number int) {
 	var stats runtime.MemStats
 	switch order {
@@ -61,6 +78,9 @@ func answer(order string, number int) {
 		debug.FreeOSMemory()
 	case "zero":
 		fmt.Println(countNonZero(number))
+		return
+	case "work":
+		fmt.Println(work(number))
 		return
 	case "churn":
 		churn(number)

@@ -27,6 +27,18 @@ static void test_heap_minimum(void **state)
     assert_true(tune_go_heap_minimum(-1) == UINT64_C(0xffffffffffc00000) / 100);
 }
 
+static void test_heap_goal(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1 << 20;
+    assert_true(tune_go_heap_goal(100 * mib, 100) / mib == 200);
+    assert_true(tune_go_heap_goal(1000 * mib, 50) / mib == 1500);
+    assert_true(tune_go_heap_goal(mib, 100) == 4 * mib);
+    assert_true(tune_go_heap_goal(100 * mib, 0) == 100 * mib);
+    assert_true(tune_go_heap_goal(100 * mib, -1) == UINT64_MAX);
+    assert_true(tune_go_heap_goal(UINT64_MAX / 2, 100000000) == INT64_MAX);
+}
+
 static void test_limit_floor(void **state)
 {
     (void)state;
@@ -152,9 +164,9 @@ static void test_poke(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heap_minimum), cmocka_unit_test(test_limit_floor),
-        cmocka_unit_test(test_merge),        cmocka_unit_test(test_mallopt),
-        cmocka_unit_test(test_poke),
+        cmocka_unit_test(test_heap_minimum), cmocka_unit_test(test_heap_goal),
+        cmocka_unit_test(test_limit_floor),  cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_mallopt),      cmocka_unit_test(test_poke),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

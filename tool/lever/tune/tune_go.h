@@ -6,7 +6,9 @@
 // aligned store changes it:
 //   runtime.debug.madvdontneed (int32, 1.12 on): read by sysUnusedOS() before each madvise()
 //   runtime.gcController.gcPercent (int32) with heapMinimum (uint64), 1.17 on; up to 1.16
-//     runtime.gcpercent and runtime.heapminimum: read when a collection ends, for the next goal
+//     runtime.gcpercent and runtime.heapminimum: read when a collection ends, for the next goal.
+//     The goal in force is written too: from 1.19 on the collector looks at it at every turn, and
+//     it is what tells that GOGC is off
 //   runtime.gcController.memoryLimit (int64, 1.19 on): read whenever a goal is asked for
 // Sources: mem_linux.go, mgcpacer.go (setGCPercent, commit, memoryLimitHeapGoal), mgc.go of
 // runtime, 1.12 to 1.27.
@@ -41,6 +43,8 @@ struct tune_go_change {
     size_t store_count;
     struct lever_change change;
     size_t step;
+    bool is_percent; // the goal follows: from `percent_before` to `percent_after`
+    int32_t percent_before, percent_after;
 };
 
 struct tune_go {
@@ -100,6 +104,11 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
 
 // Writes what was planned, reads it back and ends the steps. 0 or -ENOMEM.
 int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report *report);
+
+// Pure. The goal that belongs to a percentage: what is alive and so much more, no less than the
+// minimum; all ones for off. The runtime adds stacks and globals to it, from 1.18 on, when the next
+// collection ends.
+uint64_t tune_go_heap_goal(uint64_t marked, int32_t percent);
 
 // Pure. The heap's minimum that belongs to a percentage: 4 MiB * GOGC / 100 in 64 bits, of -1 too.
 uint64_t tune_go_heap_minimum(int32_t percent);

@@ -27,6 +27,18 @@ uint64_t tune_go_heap_minimum(int32_t percent)
     return HEAP_MINIMUM_BYTES * (uint64_t)(int64_t)percent / 100;
 }
 
+uint64_t tune_go_heap_goal(uint64_t marked, int32_t percent)
+{
+    uint64_t minimum = tune_go_heap_minimum(percent), more, goal;
+    if (percent < 0)
+        return UINT64_MAX;
+    // Nobody's heap: a percentage that large means never.
+    if (__builtin_mul_overflow(marked / 100, (uint64_t)percent, &more) ||
+        __builtin_add_overflow(marked, more, &goal) || goal > INT64_MAX)
+        goal = INT64_MAX;
+    return goal > minimum ? goal : minimum;
+}
+
 // The figures are not of one instant: a sum that does not add up counts as nothing.
 uint64_t tune_go_limit_floor(const struct tune_go_floor *figures)
 {
@@ -203,30 +215,32 @@ static void format_percent(int32_t percent, char *ret_text, size_t size)
         snprintf(ret_text, size, "%" PRId32, percent);
 }
 
-// From when on it counts: the goal is made anew at the end of each collection.
-// Source: commit() and forcegcperiod of runtime.
+// From when on it counts. Up to 1.18 the trigger is made anew at the end of each collection only.
+// Source: commit(), trigger() and forcegcperiod of runtime.
 static int note_percent(const struct tune_go *go, int32_t before, int32_t after,
                         struct lever_report *report)
 {
     uint64_t cycles = 0;
     bool has_cycles = go_read_field(&go->runtime, GO_MEMSTATS_NUMGC, &cycles) == 0;
+    if (go->runtime.version.minor >= GO_MINOR_LIMIT)
+        return lever_add_note(report, after < 0 ? "From now on the heap grows without end"
+                                                : "It holds at once: the next collection begins "
+                                                  "when the heap comes near its new goal");
     if (after < 0)
-        return lever_add_note(report, "One more collection comes at the old goal; after it the "
+        return lever_add_note(report, "One more collection comes at the old trigger; after it the "
                                       "heap grows without end");
-    if (before >= 0)
-        return lever_add_note(report, "The goal is set at the end of each collection: it holds "
-                                      "from the next one on, which the runtime makes within two "
-                                      "minutes even if the program rests");
-    if (has_cycles && cycles == 0)
-        return lever_add_warning(report, "No collection has run yet, and the goal is out of reach "
-                                         "until one has: the program itself must call "
-                                         "runtime.GC() once, or set --memory-limit");
-    return lever_add_note(report, "It holds from the next collection on, which the runtime makes "
-                                  "within two minutes");
+    if (before < 0 && has_cycles && cycles == 0)
+        return lever_add_warning(report, "No collection has run yet, and its trigger is out of "
+                                         "reach until one has: the program itself must call "
+                                         "runtime.GC() once");
+    return lever_add_note(report, "The trigger is set at the end of each collection: it holds from "
+                                  "the next one on, which the runtime makes within two minutes "
+                                  "even if the program rests");
 }
 
-// The pair of percentage and minimum is written as setGCPercent() would, but for the goal: that
-// follows from them when a collection ends, and writing it too would race with exactly that.
+// As setGCPercent() does it: minimum and percentage, then what follows from them. What it also
+// does, pacing the sweeper, is made good by the next collection, which finishes sweeping before it
+// starts.
 int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
                          const struct poke *poke, const struct tune_request *request,
                          struct lever_report *report, struct tune_refusal *refusal)
@@ -249,6 +263,9 @@ int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
     // The minimum alone changes next to nothing, so it goes first.
     add_store(change, pacer.minimum_address, 8, pacer.minimum, tune_go_heap_minimum(after));
     add_store(change, pacer.percent_address, 4, pacer.percent, (uint32_t)after);
+    change->is_percent = true;
+    change->percent_before = before;
+    change->percent_after = after;
     describe(change, "GOGC", old_text, new_text);
     text_format(change->change.undo, sizeof change->change.undo, "ebb tune %d --gogc=%s",
                 report->pid, old_text);
@@ -371,6 +388,36 @@ static int write_store(const struct poke *poke, const struct tune_store *store)
     return !error && now != store->after ? -EIO : error;
 }
 
+// What the last collection found alive: kept from 1.17 on; before that the old goal tells it, and
+// where that is out of reach the size of the heap is the most that it can be.
+static uint64_t read_marked(const struct go_runtime *runtime, uint64_t goal, int32_t percent)
+{
+    uint64_t marked = 0;
+    if (go_read_field(runtime, GO_CONTROLLER_HEAP_MARKED, &marked) == 0)
+        return marked;
+    if (percent >= 0 && goal != UINT64_MAX)
+        return goal / (100 + (uint64_t)percent) * 100;
+    go_read_field(runtime, GO_MEMSTATS_HEAP_LIVE, &marked);
+    return marked;
+}
+
+// The goal is not compared with what was planned: collections end at any time and write it, from
+// the percentage that stands there already. At worst this one counts for a collection.
+static int write_goal(const struct tune_go *go, const struct poke *poke,
+                      const struct tune_go_change *change)
+{
+    static const enum go_field_id goals[] = {GO_CONTROLLER_GC_PERCENT_HEAP_GOAL,
+                                             GO_CONTROLLER_HEAP_GOAL, GO_MEMSTATS_NEXT_GC};
+    uint64_t address = 0, goal;
+    for (size_t i = 0; i < sizeof goals / sizeof goals[0] && !address; i++)
+        address = go_field_address(&go->runtime, goals[i]);
+    int error = address ? poke_read(poke, address, 8, &goal) : -ENOENT;
+    if (error)
+        return error;
+    uint64_t marked = read_marked(&go->runtime, goal, change->percent_before);
+    return poke_write(poke, address, 8, tune_go_heap_goal(marked, change->percent_after));
+}
+
 // Each says what became of the target, which is what people want to know first.
 static const char *words_of(int error)
 {
@@ -400,6 +447,8 @@ int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report
         int error = 0;
         for (; done < change->store_count && !error; done++)
             error = write_store(poke, &change->stores[done]);
+        if (!error && change->is_percent)
+            error = write_goal(go, poke, change);
         // Half of a pair is put back: what is left of it must belong together.
         if (error && done > 1)
             poke_write(poke, change->stores[0].address, change->stores[0].bytes,

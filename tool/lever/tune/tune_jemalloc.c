@@ -174,7 +174,7 @@ struct outcome {
 static int set_number(struct stop *stop, struct mallctl *copy, const char *name, int64_t value,
                       int64_t *ret_before)
 {
-    int64_t now;
+    int64_t now = 0;
     int error = mallctl_read_i64(stop->session, copy, name, ret_before);
     if (!error)
         error = mallctl_write_i64(stop->session, copy, name, value);
@@ -237,7 +237,7 @@ static int set_background(struct stop *stop, struct mallctl *copy, int64_t value
                           struct outcome *outcome)
 {
     static const char name[] = "background_thread";
-    bool before, now;
+    bool before = false, now = false;
     int error = mallctl_read_bool(stop->session, copy, name, &before);
     if (!error) {
         outcome->before = before;

@@ -258,7 +258,8 @@ static void try_rights(struct process *process, struct listing *listing)
                     "its memory may not be written");
     else
         poke_close(&poke);
-    error = tune_calls_open(&listing->scene, &calls, &listing->calls);
+    // What is refused stays in the listing.
+    tune_calls_open(&listing->scene, &calls, &listing->calls);
     tune_calls_close(&calls);
 }
 

@@ -169,6 +169,10 @@ static bool minimum_fits(const struct go_runtime *runtime)
     uint64_t percent = go_take_field(runtime, GO_CONTROLLER_GC_PERCENT, words, size);
     uint64_t minimum = go_take_field(runtime, GO_CONTROLLER_HEAP_MINIMUM, words, size);
     uint64_t extended = (uint64_t)(int64_t)(int32_t)(uint32_t)percent;
+    // Zeros fit each other anywhere. From 1.19 on there is more around them to tell by; before that
+    // a GOGC of 0, which only serves debugging, is not believed.
+    if (percent == 0 && !go_has(runtime, GO_CONTROLLER_HEAP_IN_USE))
+        return false;
     return percent_fits(percent) && minimum == DEFAULT_HEAP_MINIMUM_BYTES * extended / 100;
 }
 
