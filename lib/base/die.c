@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last line of a process, without stdio and without memory. Library world; no state.
+#include "base/die.h"
+
+#include <stdlib.h>
+
+#include "base/syscall.h"
+
+void line_add(struct line *line, const char *text)
+{
+    // The last byte is the newline's.
+    while (*text && line->len < sizeof line->text - 1)
+        line->text[line->len++] = *text++;
+}
+
+static void add_number(struct line *line, uint64_t value, unsigned radix)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    digits[--at] = '\0';
+    do {
+        digits[--at] = "0123456789abcdef"[value % radix];
+        value /= radix;
+    } while (value);
+    line_add(line, digits + at);
+}
+
+void line_add_hex(struct line *line, uint64_t value)
+{
+    line_add(line, "0x");
+    add_number(line, value, 16);
+}
+
+void line_add_decimal(struct line *line, uint64_t value)
+{
+    add_number(line, value, 10);
+}
+
+void line_write(struct line *line)
+{
+    line->text[line->len++] = '\n';
+    (void)syscall_make(SYS_write, 2, (long)(uintptr_t)line->text, (long)line->len, 0, 0, 0);
+}
+
+_Noreturn void die(const char *what)
+{
+    struct line line = {.len = 0};
+    line_add(&line, "ebb: fatal: ");
+    line_add(&line, what);
+    line_write(&line);
+    abort();
+}
+
+_Noreturn void die_at(const char *what, uintptr_t address, const char *note, size_t number)
+{
+    struct line line = {.len = 0};
+    line_add(&line, "ebb: fatal: ");
+    line_add(&line, what);
+    line_add(&line, " ");
+    line_add_hex(&line, address);
+    line_add(&line, " (");
+    line_add(&line, note);
+    if (number) {
+        line_add(&line, " ");
+        line_add_decimal(&line, number);
+    }
+    line_add(&line, ")");
+    line_write(&line);
+    abort();
+}

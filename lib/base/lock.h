@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// A lock that spins briefly and then sleeps in the kernel. Library world.
+//
+// No lock is held across a fork on purpose: the child finds out by lock_is_foreign() which of them
+// another thread held at that moment, repairs what it guards, and resets it.
+#ifndef EBB_BASE_LOCK_H
+#define EBB_BASE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// All zero is an open lock.
+struct lock {
+    uint32_t state; // 0 open, 1 held, 2 held and somebody may sleep
+    uint32_t unused;
+    uint64_t holder; // an address that belongs to the holding thread alone
+};
+
+void lock_take(struct lock *lock);
+bool lock_try(struct lock *lock);
+void lock_release(struct lock *lock);
+
+// Held, but not by the calling thread. Only a child after fork may conclude anything from it.
+bool lock_is_foreign(const struct lock *lock);
+void lock_reset(struct lock *lock);
+
+#endif

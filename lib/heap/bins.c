@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Doubly linked lists of free runs, linked by slot numbers in their records. Library world.
+#include "heap/bins.h"
+
+#include "base/bits.h"
+
+#define EXACT 64u // bins of one length each
+#define TRIES 32  // runs looked at in a bin of mixed lengths
+
+static unsigned bin_of(uint32_t slots)
+{
+    return slots <= EXACT ? slots - 1 : EXACT - 1 + bits_highest(slots - 1) - 5;
+}
+
+void bins_insert(struct bins *bins, struct wire_record *record)
+{
+    unsigned bin = bin_of(wire_run_slots(record->run));
+    uint32_t slot = space_slot(record);
+    record->prev = 0;
+    record->next = bins->heads[bin];
+    if (record->next)
+        space_record(record->next)->prev = slot;
+    bins->heads[bin] = slot;
+    bins->filled[bin / 64] |= UINT64_C(1) << bin % 64;
+}
+
+void bins_remove(struct bins *bins, struct wire_record *record)
+{
+    unsigned bin = bin_of(wire_run_slots(record->run));
+    if (record->next)
+        space_record(record->next)->prev = record->prev;
+    if (record->prev)
+        space_record(record->prev)->next = record->next;
+    else
+        bins->heads[bin] = record->next;
+    if (!bins->heads[bin])
+        bins->filled[bin / 64] &= ~(UINT64_C(1) << bin % 64);
+}
+
+// The first filled bin from `bin` on; SPACE_BINS if there is none.
+static unsigned next_filled(const struct bins *bins, unsigned bin)
+{
+    for (unsigned word = bin / 64; word < 2; word++) {
+        unsigned from = word == bin / 64 ? bin % 64 : 0;
+        uint64_t found = bins->filled[word] & bits_range(from, 63);
+        if (found)
+            return word * 64 + bits_lowest(found);
+    }
+    return SPACE_BINS;
+}
+
+struct wire_record *bins_find(const struct bins *bins, uint32_t slots)
+{
+    unsigned bin = next_filled(bins, bin_of(slots));
+    if (bin >= SPACE_BINS)
+        return NULL;
+    if (bin >= EXACT && bin == bin_of(slots)) {
+        uint32_t slot = bins->heads[bin];
+        for (int tries = 0; slot && tries < TRIES; tries++) {
+            struct wire_record *record = space_record(slot);
+            if (wire_run_slots(record->run) >= slots)
+                return record;
+            slot = record->next;
+        }
+        bin = next_filled(bins, bin + 1);
+        if (bin >= SPACE_BINS)
+            return NULL;
+    }
+    return space_record(bins->heads[bin]);
+}
+
+struct wire_record *bins_find_longest(const struct bins *bins)
+{
+    for (unsigned word = 2; word-- > 0;) {
+        if (bins->filled[word])
+            return space_record(bins->heads[word * 64 + bits_highest(bins->filled[word])]);
+    }
+    return NULL;
+}

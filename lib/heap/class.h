@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Size classes: which block a request gets, and in spans of which shape. Library world; constant.
+//
+// Small: steps of 16 bytes to 128, then eight per doubling to 1 KiB, four to 4 KiB, and 8 KiB: a
+// waste of at most 12.5 % (25 % above 1 KiB, 50 % between 4 and 8 KiB, where the unused half is a
+// page that is never touched). From 4 KiB on blocks are whole pages, so that a free one can be
+// purged by itself. Medium: whole pages, four per doubling, in spans of several slots.
+#ifndef EBB_HEAP_CLASS_H
+#define EBB_HEAP_CLASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/ledger.h"
+
+#define CLASS_SMALL_MAX  8192u   // the largest block in a span of one slot
+#define CLASS_MEDIUM_MAX 262144u // the largest in a span at all
+#define CLASS_COUNT      59u
+#define CLASS_SMALL      41u // the first so many are small
+#define CLASS_STEPS      (CLASS_SMALL_MAX / 16 + 1)
+#define PAGE_BYTES       4096u
+
+extern const uint32_t class_block_bytes[CLASS_COUNT];
+
+// Fills the map from (size + 15) / 16 to class, which each heap carries beside its lists.
+void class_fill_steps(uint8_t steps[CLASS_STEPS]);
+
+// The smallest class with blocks of at least `size` ≤ CLASS_MEDIUM_MAX bytes.
+unsigned class_of_size(size_t size);
+
+// The smallest such class whose blocks all stand at multiples of `align`, a power of two ≤ 64 KiB;
+// CLASS_COUNT where there is none.
+unsigned class_of_aligned(size_t size, size_t align);
+
+// Slots in a span of this class, and blocks in it.
+uint32_t class_slots(unsigned size_class);
+uint32_t class_capacity(unsigned size_class);
+
+// For an offset below 64 KiB: offset × recip, cut to 32 bits, is below recip exactly where the
+// block size divides the offset. (Lemire, Kaser, Kurz: Faster remainder by direct computation,
+// 2019.)
+uint32_t class_reciprocal(unsigned size_class);
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fast paths: pop and push, nothing else. Library world; no atomics, no branch for the start.
+#ifndef EBB_HEAP_FAST_H
+#define EBB_HEAP_FAST_H
+
+#include "base/atomic.h"
+#include "heap/heap.h"
+
+// A block from the thread's current span; NULL where that is for the slow path to do.
+static inline void *heap_pop_fast(size_t bytes)
+{
+    if (__builtin_expect(bytes > CLASS_SMALL_MAX, 0))
+        return NULL;
+    const struct heap *heap = heap_of_thread;
+    struct wire_record *span = heap->current[heap->steps[(bytes + 15) / 16]];
+    struct block *block = (struct block *)(uintptr_t)span->free;
+    if (__builtin_expect(!block, 0))
+        return NULL;
+    span->free = (uint64_t)(uintptr_t)block->next;
+    // In this order, so that a fork in between loses a block rather than giving it out twice.
+    atomic_keep_order();
+    span->counts += SPAN_COUNT_ONE;
+    block->tag = 0;
+    return block;
+}
+
+// The low half of `counts`, read from memory again: three instructions where a register takes five.
+static inline uint16_t span_used_again(const struct wire_record *span)
+{
+    atomic_keep_order();
+    return *(const uint16_t *)&span->counts;
+}
+
+enum heap_push { HEAP_PUSHED, HEAP_PUSHED_LAST, HEAP_NOT_PUSHED };
+
+// Puts a block onto its span's list if the span is the thread's and the block is a live one.
+static inline enum heap_push heap_push_fast(void *pointer)
+{
+    uintptr_t offset = (uintptr_t)pointer - space.base;
+    if (__builtin_expect(offset >= space.bytes, 0))
+        return HEAP_NOT_PUSHED;
+    // One shift and one mask for (offset / slot) × record.
+    uintptr_t at = offset >> (WIRE_SLOT_SHIFT - WIRE_RECORD_SHIFT) & ~(RECORD_BYTES - 1);
+    struct wire_record *span = (struct wire_record *)(space.base + at);
+    if (__builtin_expect(span->fast_owner != (uint64_t)(uintptr_t)heap_of_thread, 0))
+        return HEAP_NOT_PUSHED;
+    // Divisible by the block size: class_reciprocal(). The base is aligned to more than a slot.
+    if (__builtin_expect((uint32_t)(uint16_t)(uintptr_t)pointer * span->recip >= span->recip, 0))
+        return HEAP_NOT_PUSHED;
+    struct block *block = pointer;
+    uint64_t tag = span_tag(span, block);
+    if (__builtin_expect(block->tag == tag, 0))
+        return HEAP_NOT_PUSHED;
+    block->tag = tag;
+    block->next = (struct block *)(uintptr_t)span->free;
+    atomic_keep_order();
+    span->free = (uint64_t)(uintptr_t)block;
+    atomic_keep_order();
+    span->counts--;
+    return __builtin_expect(span_used_again(span) == 0, 0) ? HEAP_PUSHED_LAST : HEAP_PUSHED;
+}
+
+#endif

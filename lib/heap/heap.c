@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The heap's operations for any size and any pointer: the slow path behind fast.h. Library world;
+// locks as told in heap.h.
+#include "heap/heap.h"
+
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "heap/large.h"
+#include "heap/lists.h"
+#include "heap/misuse.h"
+#include "heap/thread.h"
+
+static void *allocate_class(unsigned size_class, bool *is_zero)
+{
+    struct heap *heap = heap_enter();
+    if (!heap)
+        return NULL;
+    void *block = lists_allocate(heap, size_class, is_zero);
+    heap_leave(heap);
+    return block;
+}
+
+// Large blocks need no heap, but a started and repaired space.
+static void *allocate_large(size_t bytes, size_t align, bool *is_zero)
+{
+    struct heap *heap = heap_enter();
+    if (!heap)
+        return NULL;
+    void *block = large_allocate(bytes, align, is_zero);
+    heap_leave(heap);
+    return block;
+}
+
+void *heap_allocate(size_t bytes, bool *is_zero)
+{
+    *is_zero = false;
+    if (bytes <= CLASS_MEDIUM_MAX)
+        return allocate_class(class_of_size(bytes), is_zero);
+    return allocate_large(bytes, 1, is_zero);
+}
+
+void *heap_allocate_aligned(size_t bytes, size_t align)
+{
+    bool is_zero;
+    unsigned size_class = class_of_aligned(bytes, align);
+    if (size_class < CLASS_COUNT)
+        return allocate_class(size_class, &is_zero);
+    return allocate_large(bytes, align, &is_zero);
+}
+
+// Nobody else will look into the inbox of a heap without a thread: so do it when it pays.
+static void help_abandoned(struct wire_record *span, uint32_t remote_count)
+{
+    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
+    if (!heap || atomic_load32(&heap->state) != HEAP_ABANDONED)
+        return;
+    // Racy, but the count stands still where there is no thread.
+    if (remote_count < (atomic_peek64(&span->counts) & SPAN_USED_MASK) || !heap_claim(heap))
+        return;
+    lists_drain_inbox(heap);
+    heap_disown(heap);
+}
+
+static void free_remote(struct wire_record *span, void *pointer)
+{
+    uint32_t count;
+    if (span_push_remote(span, pointer, &count))
+        lists_enqueue(span);
+    help_abandoned(span, count);
+}
+
+static void free_local(struct wire_record *span, void *pointer)
+{
+    struct heap *heap = heap_enter();
+    // The thread has this heap, so entering it took nothing new.
+    if (heap)
+        lists_free(heap, span, pointer);
+    if (heap)
+        heap_leave(heap);
+}
+
+static bool is_own(const struct wire_record *span)
+{
+    return atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap_of_thread;
+}
+
+void heap_free(void *pointer)
+{
+    if (!pointer)
+        return;
+    struct wire_record *record = misuse_check(pointer, "free");
+    enum wire_kind kind = wire_run_kind(record->run);
+    if (kind == WIRE_LARGE || kind == WIRE_GUARDED)
+        large_free(record);
+    else if (is_own(record))
+        free_local(record, pointer);
+    else
+        free_remote(record, pointer);
+}
+
+void heap_note_empty(void *pointer)
+{
+    struct wire_record *span = space_record_at((uintptr_t)pointer);
+    struct heap *heap = heap_enter();
+    if (!heap)
+        return;
+    // Another thread may have brought it a free in between, and the drain may have dropped it.
+    if (is_own(span))
+        lists_drop_if_empty(heap, span);
+    heap_leave(heap);
+}
+
+static size_t usable_bytes(const struct wire_record *record)
+{
+    enum wire_kind kind = wire_run_kind(record->run);
+    bool is_large = kind == WIRE_LARGE || kind == WIRE_GUARDED;
+    return is_large ? (size_t)record->bytes : record->block_bytes;
+}
+
+size_t heap_usable_bytes(const void *pointer)
+{
+    return usable_bytes(misuse_check(pointer, "size query"));
+}
+
+static void *move_block(void *pointer, size_t old_bytes, size_t bytes)
+{
+    bool is_zero;
+    void *moved = heap_allocate(bytes, &is_zero);
+    if (!moved)
+        return NULL;
+    memcpy(moved, pointer, old_bytes < bytes ? old_bytes : bytes);
+    heap_free(pointer);
+    return moved;
+}
+
+// A block that would be mostly empty moves to one of its size.
+static bool fits(size_t usable, size_t bytes)
+{
+    return bytes <= usable && (bytes >= usable / 2 || usable <= 64);
+}
+
+void *heap_resize(void *pointer, size_t bytes)
+{
+    struct wire_record *record = misuse_check(pointer, "realloc");
+    enum wire_kind kind = wire_run_kind(record->run);
+    size_t usable = usable_bytes(record);
+    if ((kind == WIRE_LARGE || kind == WIRE_GUARDED) && bytes > CLASS_MEDIUM_MAX) {
+        void *resized = large_resize(record, bytes);
+        if (resized)
+            return resized;
+    } else if (fits(usable, bytes)) {
+        return pointer;
+    }
+    void *moved = move_block(pointer, usable, bytes);
+    // To get smaller never fails.
+    return moved || bytes > usable ? moved : pointer;
+}
+
+size_t heap_trim(void)
+{
+    struct heap *heap = heap_enter();
+    if (!heap)
+        return 0;
+    size_t gone = lists_trim(heap);
+    heap_leave(heap);
+    for (struct heap *other = heaps_first(); other; other = other->next) {
+        if (atomic_load32(&other->state) != HEAP_ABANDONED || !heap_claim(other))
+            continue;
+        gone += lists_trim(other);
+        heap_disown(other);
+    }
+    return gone + space_purge(SIZE_MAX);
+}

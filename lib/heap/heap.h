@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Thread heaps: which span a thread allocates from, how it gets the next, and whose a freed block
+// is. Library world.
+//
+// A thread owns one heap. Its fast path (fast.h) touches the heap's `current` spans and, by plain
+// stores, spans whose `fast_owner` is the heap. All else about a heap is guarded by heap.lock,
+// which the owner takes on each slow path; others may take it to help where they need not touch
+// what the fast path touches. A heap outlives its thread: the next thread takes it over as it is.
+//
+// Lock order: heap.lock, then the lock of one heap that no thread owns, then space.lock.
+#ifndef EBB_HEAP_HEAP_H
+#define EBB_HEAP_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "heap/class.h"
+#include "heap/space.h"
+#include "heap/span.h"
+
+enum heap_state {
+    HEAP_ABANDONED = 0, // no thread; whoever sets OWNED has it
+    HEAP_OWNED = 1,
+    HEAP_LOST = 2, // in a forked child: its thread was in a slow path, so it is never touched again
+};
+
+struct heap {
+    // Read by the fast path; written by the owner, or under the lock while there is none.
+    struct wire_record *current[CLASS_COUNT];
+    uint8_t steps[CLASS_STEPS];
+
+    struct lock lock;
+    // Guarded by the lock.
+    uint32_t partial[CLASS_COUNT]; // lists of spans with free blocks, by slot; 0: empty
+    uint32_t spare;                // empty small spans, linked by `next`
+    uint32_t spare_count;
+    uint64_t random;
+
+    // Atomic.
+    uint32_t inbox;    // spans with remote frees, linked by `queue_next`
+    uint32_t state;    // enum heap_state
+    struct heap *next; // all heaps, newest first; constant once linked
+};
+
+// All heaps and the one-time start.
+struct heaps {
+    struct lock start_lock;
+    uint32_t is_started; // atomic
+    uint32_t abandoned;  // atomic: heaps to be had; a hint
+    uint64_t first;      // atomic: struct heap *
+    uint32_t *canary;    // 1, and 0 in a child that has not been repaired
+    unsigned key;        // pthread key whose destructor abandons a thread's heap
+};
+
+extern struct heaps heaps;
+
+// What threads start with: no spans, so that the first allocation falls to the slow path.
+extern const struct heap heap_empty;
+extern const struct wire_record heap_no_span;
+
+// The calling thread's heap; &heap_empty before its first allocation and after its end.
+extern _Thread_local struct heap *heap_of_thread __attribute__((tls_model("initial-exec")));
+
+// For all below: thread-safe; 0, NULL or false on failure, which is always want of memory. A
+// pointer that is not a live block ends the process with a line that says what it is.
+
+// Memory for any size ≤ PTRDIFF_MAX. `*is_zero` is set if it is known to read as zeros.
+void *heap_allocate(size_t bytes, bool *is_zero);
+
+// At a multiple of `align`, a power of two.
+void *heap_allocate_aligned(size_t bytes, size_t align);
+
+// Any pointer that was given out, and NULL.
+void heap_free(void *pointer);
+
+// The bytes that may be used behind a live block's address.
+size_t heap_usable_bytes(const void *pointer);
+
+// A live block, not NULL, gets `bytes` > 0: in place or by a move. The old block stays on failure.
+void *heap_resize(void *pointer, size_t bytes);
+
+// Gives back what is free: of the caller's heap and of those without a thread, whole pages inside
+// spans too. Returns the bytes.
+size_t heap_trim(void);
+
+// The fast path has freed the last block of a span, at this address.
+void heap_note_empty(void *pointer);
+
+// For tests: everything anew on another system. No other thread may use the heap.
+int heap_start_on(const struct os *os);
+void heap_stop(void);
+
+// The caller's heap with its lock taken, started and repaired as needed; NULL without memory.
+struct heap *heap_enter(void);
+void heap_leave(struct heap *heap);
+
+#endif

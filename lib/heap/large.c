@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Large blocks, ordinary and guarded. Library world; the space's lock guards what is shared.
+#include "heap/large.h"
+
+#include "base/atomic.h"
+#include "base/bits.h"
+
+// The kernel allows 65,530 mappings by default, and a guarded block makes two.
+#define GUARDED_MAX 16384u
+
+static enum space_area area_for(size_t bytes)
+{
+    return bytes >= LARGE_GUARDED_MIN ? SPACE_GUARDED : SPACE_ORDINARY;
+}
+
+// A guarded block leaves room for its inaccessible page.
+static uint32_t slots_for(enum space_area area, size_t bytes)
+{
+    size_t all = area == SPACE_GUARDED ? bytes + PAGE_BYTES : bytes;
+    return (uint32_t)bits_ceil_div(all, WIRE_SLOT_BYTES);
+}
+
+static bool is_guarded(const struct wire_record *record)
+{
+    return wire_run_kind(record->run) == WIRE_GUARDED;
+}
+
+// At most so many guarded blocks at a time; beyond, blocks are ordinary.
+static bool count_guarded(void)
+{
+    uint32_t count = __atomic_add_fetch(&space.guarded, 1, __ATOMIC_RELAXED);
+    if (count <= GUARDED_MAX)
+        return true;
+    __atomic_sub_fetch(&space.guarded, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+static void uncount_guarded(void)
+{
+    __atomic_sub_fetch(&space.guarded, 1, __ATOMIC_RELAXED);
+}
+
+static void *begin_block(struct wire_record *record, size_t bytes)
+{
+    record->fast_owner = 0;
+    record->heap = 0;
+    record->bytes = bytes;
+    record->freed_bytes = 0;
+    return (void *)space_address(record);
+}
+
+static void *allocate_guarded(size_t bytes, uint32_t align_slots)
+{
+    struct wire_record *record;
+    enum space_pages pages;
+    if (!count_guarded())
+        return NULL;
+    if (space_take(SPACE_GUARDED, slots_for(SPACE_GUARDED, bytes), align_slots, WIRE_GUARDED,
+                   &record, &pages) != 0) {
+        uncount_guarded();
+        return NULL;
+    }
+    if (space.os->commit(space.os, space_address(record), bytes) != 0) {
+        space_give(record, SPACE_CLEAN);
+        uncount_guarded();
+        return NULL;
+    }
+    return begin_block(record, bytes);
+}
+
+static void *allocate_ordinary(size_t bytes, uint32_t align_slots, bool *is_zero)
+{
+    struct wire_record *record;
+    enum space_pages pages;
+    if (space_take(SPACE_ORDINARY, slots_for(SPACE_ORDINARY, bytes), align_slots, WIRE_LARGE,
+                   &record, &pages) != 0)
+        return NULL;
+    *is_zero = pages == SPACE_CLEAN;
+    return begin_block(record, bytes);
+}
+
+void *large_allocate(size_t size, size_t align, bool *is_zero)
+{
+    size_t align_slots = align <= WIRE_SLOT_BYTES ? 1 : align / WIRE_SLOT_BYTES;
+    // What cannot fit is refused before anything is rounded up to it.
+    if (size > space.bytes || align > space.bytes)
+        return NULL;
+    size_t bytes = bits_round_up(size, PAGE_BYTES);
+    *is_zero = true;
+    void *block = NULL;
+    if (area_for(bytes) == SPACE_GUARDED)
+        block = allocate_guarded(bytes, (uint32_t)align_slots);
+    return block ? block : allocate_ordinary(bytes, (uint32_t)align_slots, is_zero);
+}
+
+static void note_gone(struct wire_record *record)
+{
+    atomic_add64(&space.ledger->mallocs, 1);
+    atomic_add64(&space.ledger->frees, 1);
+    // Block sizes of spans are smaller: this one says "large" to whoever frees it again.
+    record->freed_bytes = WIRE_SLOT_BYTES * 16;
+    record->bytes = 0;
+}
+
+// All of a guarded run becomes inaccessible and goes back.
+static void give_guarded(struct wire_record *record, size_t bytes)
+{
+    uintptr_t address = space_address(record);
+    if (space.os->decommit(space.os, address, bytes) != 0)
+        (void)space.os->purge_now(space.os, address, bytes);
+    space_note_purge(bytes);
+    space_give(record, SPACE_CLEAN);
+}
+
+void large_free(struct wire_record *record)
+{
+    size_t bytes = (size_t)record->bytes;
+    bool was_guarded = is_guarded(record);
+    note_gone(record);
+    if (was_guarded) {
+        give_guarded(record, bytes);
+        uncount_guarded();
+    } else {
+        space_give(record, SPACE_DIRTY);
+    }
+}
+
+// Whole slots behind the new end go back; of the last slot a guarded block keeps none of the pages.
+static void shrink(struct wire_record *record, size_t bytes)
+{
+    size_t old = (size_t)record->bytes;
+    bool guarded = is_guarded(record);
+    uint32_t slots = slots_for(guarded ? SPACE_GUARDED : SPACE_ORDINARY, bytes);
+    uintptr_t end = space_address(record) + bytes;
+    record->bytes = bytes;
+    if (guarded && space.os->decommit(space.os, end, old - bytes) != 0)
+        (void)space.os->purge_now(space.os, end, old - bytes);
+    if (slots < wire_run_slots(record->run))
+        space_give(space_cut(record, slots), guarded ? SPACE_CLEAN : SPACE_DIRTY);
+}
+
+static bool grow_in_place(struct wire_record *record, size_t bytes)
+{
+    size_t old = (size_t)record->bytes;
+    bool guarded = is_guarded(record);
+    uint32_t present = wire_run_slots(record->run);
+    uint32_t slots = slots_for(guarded ? SPACE_GUARDED : SPACE_ORDINARY, bytes);
+    enum space_pages pages;
+    if (slots > present && space_grow(record, slots, &pages) != 0)
+        return false;
+    if (guarded && space.os->commit(space.os, space_address(record) + old, bytes - old) != 0) {
+        if (slots > present)
+            space_give(space_cut(record, present), SPACE_CLEAN);
+        return false;
+    }
+    record->bytes = bytes;
+    return true;
+}
+
+// Moves the pages instead of their bytes: what a growing buffer costs is then its growth.
+static void *move_guarded(struct wire_record *record, size_t bytes)
+{
+    bool is_zero;
+    size_t old = (size_t)record->bytes;
+    char *moved = large_allocate(bytes, WIRE_SLOT_BYTES, &is_zero);
+    if (!moved)
+        return NULL;
+    struct wire_record *target = space_record_at((uintptr_t)moved);
+    uintptr_t from = space_address(record);
+    if (!is_guarded(target) || space.os->move(space.os, from, (uintptr_t)moved, old) != 0) {
+        // The kernel may have unmapped the target before it refused.
+        if (is_guarded(target))
+            (void)space.os->decommit(space.os, (uintptr_t)moved, bytes);
+        large_free(target);
+        return NULL;
+    }
+    large_free(record);
+    return moved;
+}
+
+void *large_resize(struct wire_record *record, size_t size)
+{
+    if (size > space.bytes)
+        return NULL;
+    size_t bytes = bits_round_up(size, PAGE_BYTES);
+    if (bytes <= record->bytes) {
+        if (bytes < record->bytes)
+            shrink(record, bytes);
+        return (void *)space_address(record);
+    }
+    if (grow_in_place(record, bytes))
+        return (void *)space_address(record);
+    return is_guarded(record) ? move_guarded(record, bytes) : NULL;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks above the largest class: runs of slots of their own. Library world; no state but the
+// space.
+//
+// From LARGE_GUARDED_MIN on a block stands in the guarded area, its last slot ending in at least
+// one inaccessible page, and goes back to the system when it is freed. Below, its run is kept as
+// others are.
+#ifndef EBB_HEAP_LARGE_H
+#define EBB_HEAP_LARGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "heap/space.h"
+
+#define LARGE_GUARDED_MIN (UINT64_C(1) << 20)
+
+// NULL without memory. `align` is a power of two. `*is_zero` tells whether the block reads as
+// zeros.
+void *large_allocate(size_t size, size_t align, bool *is_zero);
+
+// The record of a live block.
+void large_free(struct wire_record *record);
+
+// In place or by moving pages; NULL if neither can be done (the caller then copies).
+void *large_resize(struct wire_record *record, size_t size);
+
+#endif

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a heap gets, keeps and gives back spans. Library world; all under heap.lock.
+#include "heap/lists.h"
+
+#include "base/atomic.h"
+#include "heap/thread.h"
+
+#define SPARES_MAX  8u // empty spans kept per heap: a lock's cost saved for half a MiB at most
+#define STEAL_TRIES 4  // heaps without a thread that are looked at for a partial span
+
+static struct wire_record *no_span(void)
+{
+    // Never written: its list is empty, so the fast path stops before any store.
+    return (struct wire_record *)(uintptr_t)&heap_no_span;
+}
+
+static void list_insert(struct heap *heap, struct wire_record *span)
+{
+    uint32_t *head = &heap->partial[span->size_class];
+    span->prev = 0;
+    span->next = *head;
+    if (span->next)
+        space_record(span->next)->prev = space_slot(span);
+    *head = space_slot(span);
+    span->state = WIRE_SPAN_PARTIAL;
+    span_open(span, heap);
+}
+
+static void list_remove(struct heap *heap, struct wire_record *span)
+{
+    if (span->next)
+        space_record(span->next)->prev = span->prev;
+    if (span->prev)
+        space_record(span->prev)->next = span->next;
+    else
+        heap->partial[span->size_class] = span->next;
+    span->next = 0;
+    span->prev = 0;
+}
+
+static void mark_full(struct wire_record *span)
+{
+    span->state = WIRE_SPAN_FULL;
+    span->fast_owner = 0;
+}
+
+static void make_current(struct heap *heap, struct wire_record *span)
+{
+    span->state = WIRE_SPAN_CURRENT;
+    // One more than live: the last free of a current span is no event.
+    span->counts++;
+    span_open(span, heap);
+    heap->current[span->size_class] = span;
+}
+
+static void retire_current(struct heap *heap, unsigned size_class)
+{
+    struct wire_record *span = heap->current[size_class];
+    heap->current[size_class] = no_span();
+    if (span == no_span())
+        return;
+    span->counts--;
+    if (!span_has_free(span)) {
+        mark_full(span);
+        return;
+    }
+    list_insert(heap, span);
+    lists_drop_if_empty(heap, span);
+}
+
+static void give_back(struct wire_record *span)
+{
+    bool is_clean = span->is_clean && span->carved == 0;
+    uint32_t slots = wire_run_slots(span->run);
+    span->state = WIRE_SPAN_UNUSED;
+    for (uint32_t slot = 1; slot < slots; slot++)
+        atomic_store64(&span[slot].run, 0);
+    space_give(span, is_clean ? SPACE_CLEAN : SPACE_DIRTY);
+}
+
+static void drop(struct heap *heap, struct wire_record *span)
+{
+    uint64_t mallocs = span->counts >> SPAN_COUNT_SHIFT;
+    atomic_add64(&space.ledger->mallocs, mallocs);
+    atomic_add64(&space.ledger->frees, mallocs);
+    span->fast_owner = 0;
+    span->freed_bytes = span->block_bytes;
+    span->counts = 0;
+    atomic_store64(&span->heap, 0);
+    if (span_is_small(span) && heap->spare_count < SPARES_MAX) {
+        span->state = WIRE_SPAN_SPARE;
+        span->next = heap->spare;
+        heap->spare = space_slot(span);
+        heap->spare_count++;
+        return;
+    }
+    give_back(span);
+}
+
+void lists_drop_if_empty(struct heap *heap, struct wire_record *span)
+{
+    if (span->state != WIRE_SPAN_PARTIAL || span_used(span) != 0)
+        return;
+    // Still linked in the inbox, or about to be: it goes when it has come through there.
+    if (atomic_load64(&span->remote) & WIRE_REMOTE_QUEUED)
+        return;
+    list_remove(heap, span);
+    drop(heap, span);
+}
+
+void lists_enqueue(struct wire_record *span)
+{
+    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
+    uint32_t head = atomic_load32(&heap->inbox);
+    do
+        span->queue_next = head;
+    while (!atomic_replace32(&heap->inbox, &head, space_slot(span)));
+}
+
+static void drain_span(struct heap *heap, struct wire_record *span)
+{
+    // Taken over by another heap since it was queued.
+    if (atomic_load64(&span->heap) != (uint64_t)(uintptr_t)heap) {
+        lists_enqueue(span);
+        return;
+    }
+    span_take_remote(span, false);
+    if (span->state == WIRE_SPAN_FULL && span->free)
+        list_insert(heap, span);
+    lists_drop_if_empty(heap, span);
+}
+
+void lists_drain_inbox(struct heap *heap)
+{
+    if (!atomic_load32(&heap->inbox))
+        return;
+    uint32_t slot = atomic_swap32(&heap->inbox, 0);
+    while (slot) {
+        struct wire_record *span = space_record(slot);
+        // Once its queued bit is cleared the link may be written again.
+        slot = span->queue_next;
+        drain_span(heap, span);
+    }
+}
+
+static struct wire_record *pop_partial(struct heap *heap, unsigned size_class)
+{
+    uint32_t slot = heap->partial[size_class];
+    if (!slot)
+        return NULL;
+    struct wire_record *span = space_record(slot);
+    list_remove(heap, span);
+    return span;
+}
+
+// xorshift64* (Marsaglia; Vigna 2016): keys need to differ, not to be secret.
+static uint64_t next_random(struct heap *heap)
+{
+    heap->random ^= heap->random >> 12;
+    heap->random ^= heap->random << 25;
+    heap->random ^= heap->random >> 27;
+    return heap->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static struct wire_record *pop_spare(struct heap *heap)
+{
+    struct wire_record *span = space_record(heap->spare);
+    heap->spare = span->next;
+    heap->spare_count--;
+    return span;
+}
+
+static void mark_tails(struct wire_record *span, uint32_t slots)
+{
+    for (uint32_t slot = 1; slot < slots; slot++)
+        atomic_store64(&span[slot].run, wire_run_make(WIRE_TAIL, slot));
+}
+
+static struct wire_record *make_span(struct heap *heap, unsigned size_class)
+{
+    struct wire_record *span;
+    enum space_pages pages = SPACE_DIRTY;
+    if (size_class < CLASS_SMALL && heap->spare) {
+        span = pop_spare(heap);
+    } else {
+        uint32_t slots = class_slots(size_class);
+        enum wire_kind kind = size_class < CLASS_SMALL ? WIRE_SMALL : WIRE_MEDIUM;
+        if (space_take(SPACE_ORDINARY, slots, 1, kind, &span, &pages) != 0)
+            return NULL;
+        mark_tails(span, slots);
+    }
+    span_start(span, size_class, heap, next_random(heap), pages == SPACE_CLEAN);
+    return span;
+}
+
+// A span with free blocks from a heap whose thread has gone.
+static struct wire_record *steal(struct heap *heap, unsigned size_class)
+{
+    struct wire_record *span = NULL;
+    int tries = 0;
+    struct heap *other = heaps_first();
+    for (; other && !span && tries < STEAL_TRIES; other = other->next) {
+        if (other->state != HEAP_ABANDONED || !heap_claim(other))
+            continue;
+        tries++;
+        lists_drain_inbox(other);
+        span = pop_partial(other, size_class);
+        if (span)
+            atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+        heap_disown(other);
+    }
+    return span;
+}
+
+static struct wire_record *next_span(struct heap *heap, unsigned size_class)
+{
+    lists_drain_inbox(heap);
+    struct wire_record *span = pop_partial(heap, size_class);
+    if (!span && atomic_load32(&heaps.abandoned))
+        span = steal(heap, size_class);
+    if (!span)
+        span = make_span(heap, size_class);
+    return span;
+}
+
+void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero)
+{
+    struct wire_record *span = heap->current[size_class];
+    for (;;) {
+        void *block = span == no_span() ? NULL : span_pop(span, is_zero);
+        if (block) {
+            // Purged pages may all be back on the list.
+            span_open(span, heap);
+            return block;
+        }
+        span = next_span(heap, size_class);
+        if (!span)
+            return NULL;
+        retire_current(heap, size_class);
+        make_current(heap, span);
+    }
+}
+
+void lists_free(struct heap *heap, struct wire_record *span, void *block)
+{
+    span_push(span, block);
+    if (span->state == WIRE_SPAN_FULL)
+        list_insert(heap, span);
+    lists_drop_if_empty(heap, span);
+}
+
+static void drop_spares(struct heap *heap)
+{
+    while (heap->spare)
+        give_back(pop_spare(heap));
+}
+
+void lists_settle(struct heap *heap)
+{
+    lists_drain_inbox(heap);
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        retire_current(heap, size_class);
+    drop_spares(heap);
+}
+
+static size_t trim_span(struct wire_record *span)
+{
+    uint64_t untouched;
+    uint64_t off = span_collect_free_pages(span, &untouched);
+    return off | untouched ? span_purge(span, off, untouched, false) : 0;
+}
+
+size_t lists_trim(struct heap *heap)
+{
+    size_t gone = 0;
+    lists_drain_inbox(heap);
+    drop_spares(heap);
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct wire_record *span = heap->current[size_class];
+        if (span != no_span())
+            gone += trim_span(span);
+        for (uint32_t slot = heap->partial[size_class]; slot; slot = span->next) {
+            span = space_record(slot);
+            gone += trim_span(span);
+        }
+    }
+    return gone;
+}

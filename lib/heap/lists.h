@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A heap's spans: current, partial, full, spare, and its inbox. Library world; all under heap.lock.
+#ifndef EBB_HEAP_LISTS_H
+#define EBB_HEAP_LISTS_H
+
+#include "heap/heap.h"
+
+// A block of this class for the heap's owner; NULL without memory.
+void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero);
+
+// The owner frees a checked block on the slow path.
+void lists_free(struct heap *heap, struct wire_record *span, void *block);
+
+// A partial span has no live block left: it becomes spare or goes back.
+void lists_drop_if_empty(struct heap *heap, struct wire_record *span);
+
+// Takes in what others have freed.
+void lists_drain_inbox(struct heap *heap);
+
+// Any thread: tells the span's heap that it has remote frees.
+void lists_enqueue(struct wire_record *span);
+
+// No current spans and no spare ones any more: for a heap whose thread has gone.
+void lists_settle(struct heap *heap);
+
+// Purges whole free pages in the heap's spans and gives spare spans back. The heap's thread is the
+// caller, or there is none. Returns the bytes purged.
+size_t lists_trim(struct heap *heap);
+
+#endif

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs of slots: taken from bins or from the frontier, given back and joined. Library world;
+// space.lock guards all but what space_start() sets once.
+#include "heap/space.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "heap/bins.h"
+
+#define COMMIT_SLOTS        64u  // memory is taken from the system by 4 MiB
+#define COMMIT_RECORD_SLOTS 512u // and records by 64 KiB
+#define CACHE_LINE_BYTES    64u
+
+// The heap is the one thing that is global by nature. Everything in it is zero until space_start().
+struct space space;
+
+static enum wire_kind free_kind(enum space_pages pages)
+{
+    return pages == SPACE_DIRTY ? WIRE_DIRTY : WIRE_CLEAN;
+}
+
+static enum space_area area_of(uint32_t slot)
+{
+    return slot >= space.ledger->areas[SPACE_GUARDED].first ? SPACE_GUARDED : SPACE_ORDINARY;
+}
+
+static bool is_free(uint64_t run)
+{
+    return wire_run_kind(run) == WIRE_DIRTY || wire_run_kind(run) == WIRE_CLEAN;
+}
+
+static enum space_pages pages_of(const struct wire_record *record)
+{
+    return wire_run_kind(record->run) == WIRE_DIRTY ? SPACE_DIRTY : SPACE_CLEAN;
+}
+
+// The one store that changes the chain. What it makes visible was written before.
+static void set_run(struct wire_record *record, enum wire_kind kind, uint32_t slots)
+{
+    atomic_store64(&record->run, wire_run_make(kind, slots));
+    atomic_keep_order();
+}
+
+static void clear_run(struct wire_record *record)
+{
+    atomic_store64(&record->run, 0);
+}
+
+// Marks a run as free without putting it into a bin; the end first.
+static void mark_free(struct wire_record *record, enum space_pages pages, uint32_t slots)
+{
+    if (slots > 1)
+        set_run(record + slots - 1, WIRE_FREE_END, slots);
+    set_run(record, free_kind(pages), slots);
+}
+
+static struct bins *bins_of(const struct wire_record *record)
+{
+    return &space.bins[area_of(space_slot(record))][pages_of(record)];
+}
+
+static void insert_free(struct wire_record *record)
+{
+    if (pages_of(record) == SPACE_DIRTY)
+        space.dirty_slots += wire_run_slots(record->run);
+    bins_insert(bins_of(record), record);
+}
+
+static void remove_free(struct wire_record *record)
+{
+    if (pages_of(record) == SPACE_DIRTY)
+        space.dirty_slots -= wire_run_slots(record->run);
+    bins_remove(bins_of(record), record);
+}
+
+// Records up to `end` become writable. 0 or -ENOMEM.
+static int commit_records(enum space_area area, uint32_t end)
+{
+    uint32_t shown = space.records_shown[area];
+    if (end <= shown)
+        return 0;
+    uint32_t limit = space.ledger->areas[area].end;
+    uint32_t wanted = (uint32_t)bits_round_up(end, COMMIT_RECORD_SLOTS);
+    if (wanted > limit)
+        wanted = limit;
+    size_t bytes = (wanted - shown) * RECORD_BYTES;
+    int error = space.os->commit(space.os, (uintptr_t)space_record(shown), bytes);
+    if (error)
+        return error;
+    space.records_shown[area] = wanted;
+    space.ledger->metadata_bytes += bytes;
+    return 0;
+}
+
+// Ordinary slots up to `end` become memory, by steps; by what is needed where a step is refused.
+static int commit_slots(uint32_t end)
+{
+    struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
+    if (end <= area->committed)
+        return 0;
+    uintptr_t start = space.base + (uintptr_t)area->committed * WIRE_SLOT_BYTES;
+    uint32_t wanted = (uint32_t)bits_round_up(end, COMMIT_SLOTS);
+    if (wanted > area->end)
+        wanted = area->end;
+    size_t bytes = (size_t)(wanted - area->committed) * WIRE_SLOT_BYTES;
+    int error = space.os->commit(space.os, start, bytes);
+    if (error && wanted > end) {
+        wanted = end;
+        bytes = (size_t)(wanted - area->committed) * WIRE_SLOT_BYTES;
+        error = space.os->commit(space.os, start, bytes);
+    }
+    if (!error)
+        area->committed = wanted;
+    return error;
+}
+
+// Moves the frontier to `end`: 0 or -ENOMEM, with nothing changed that counts.
+static int reach(enum space_area area, uint32_t end)
+{
+    if (end > space.ledger->areas[area].end)
+        return -ENOMEM;
+    // One record more: the one behind the frontier is looked at when its neighbour is freed.
+    uint32_t records = end < space.ledger->areas[area].end ? end + 1 : end;
+    int error = commit_records(area, records);
+    return error || area == SPACE_GUARDED ? error : commit_slots(end);
+}
+
+static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t align_slots,
+                              enum wire_kind kind, struct wire_record **record)
+{
+    struct wire_area *area = &space.ledger->areas[which];
+    uint32_t start = (uint32_t)bits_round_up(area->frontier, align_slots);
+    if (start >= area->end || slots > area->end - start)
+        return -ENOMEM;
+    int error = reach(which, start + slots);
+    if (error)
+        return error;
+    uint32_t skipped = start - area->frontier;
+    struct wire_record *before = space_record(area->frontier);
+    *record = space_record(start);
+    set_run(*record, kind, slots);
+    if (skipped) {
+        mark_free(before, SPACE_CLEAN, skipped);
+        insert_free(before);
+    }
+    atomic_store32(&area->frontier, start + slots);
+    return 0;
+}
+
+// Makes [skipped][slots][rest] of a free run that is in no bin; the outer two become free runs.
+static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, uint32_t slots,
+                                     enum wire_kind kind)
+{
+    enum space_pages pages = pages_of(run);
+    uint32_t total = wire_run_slots(run->run);
+    uint32_t rest = total - skipped - slots;
+    struct wire_record *taken = run + skipped;
+    struct wire_record *behind = taken + slots;
+    if (rest)
+        mark_free(behind, pages, rest);
+    else if (total > 1)
+        clear_run(run + total - 1);
+    set_run(taken, kind, slots);
+    if (skipped) {
+        mark_free(run, pages, skipped);
+        insert_free(run);
+    }
+    if (rest)
+        insert_free(behind);
+    return taken;
+}
+
+static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
+                                          uint32_t align_slots, enum wire_kind kind,
+                                          enum space_pages *pages)
+{
+    // Kept pages first: they cost no fault.
+    for (int sort = SPACE_DIRTY; sort <= SPACE_CLEAN; sort++) {
+        struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
+        if (!run)
+            continue;
+        remove_free(run);
+        uint32_t start = space_slot(run);
+        uint32_t skipped = (uint32_t)bits_round_up(start, align_slots) - start;
+        *pages = (enum space_pages)sort;
+        return carve_run(run, skipped, slots, kind);
+    }
+    return NULL;
+}
+
+int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+               struct wire_record **record, enum space_pages *pages)
+{
+    int error = 0;
+    enum space_pages found = SPACE_CLEAN;
+    lock_take(&space.lock);
+    struct wire_record *taken = take_from_bins(area, slots, align_slots, kind, &found);
+    if (!taken)
+        error = take_from_frontier(area, slots, align_slots, kind, &taken);
+    lock_release(&space.lock);
+    if (error)
+        return error;
+    *record = taken;
+    *pages = found;
+    return 0;
+}
+
+// The free run of this sort that ends just before `record`, or NULL.
+static struct wire_record *free_before(struct wire_record *record, enum space_pages pages)
+{
+    uint32_t slot = space_slot(record);
+    if (slot == space.ledger->areas[area_of(slot)].first)
+        return NULL;
+    struct wire_record *head = record - 1;
+    if (wire_run_kind(head->run) == WIRE_FREE_END)
+        head = record - wire_run_slots(head->run);
+    else if (is_free(head->run) && wire_run_slots(head->run) != 1)
+        return NULL;
+    return wire_run_kind(head->run) == free_kind(pages) ? head : NULL;
+}
+
+static struct wire_record *free_behind(struct wire_record *record, enum space_pages pages)
+{
+    uint32_t slot = space_slot(record);
+    uint32_t next = slot + wire_run_slots(record->run);
+    if (next >= space.ledger->areas[area_of(slot)].frontier)
+        return NULL;
+    struct wire_record *behind = space_record(next);
+    return wire_run_kind(behind->run) == free_kind(pages) ? behind : NULL;
+}
+
+static void give_locked(struct wire_record *record, enum space_pages pages)
+{
+    uint32_t slots = wire_run_slots(record->run);
+    struct wire_record *before = free_before(record, pages);
+    struct wire_record *behind = free_behind(record, pages);
+    struct wire_record *head = before ? before : record;
+    if (behind) {
+        remove_free(behind);
+        slots += wire_run_slots(behind->run);
+    }
+    if (before) {
+        remove_free(before);
+        slots += wire_run_slots(before->run);
+    }
+    mark_free(head, pages, slots);
+    // Only now: until the store above, the chain went through these.
+    if (behind && behind != head + slots - 1)
+        clear_run(behind);
+    if (before) {
+        if (record != head + slots - 1)
+            clear_run(record);
+        if (record - 1 != before)
+            clear_run(record - 1);
+    }
+    insert_free(head);
+}
+
+void space_give(struct wire_record *record, enum space_pages pages)
+{
+    lock_take(&space.lock);
+    give_locked(record, pages);
+    lock_release(&space.lock);
+}
+
+struct wire_record *space_cut(struct wire_record *record, uint32_t slots)
+{
+    lock_take(&space.lock);
+    enum wire_kind kind = wire_run_kind(record->run);
+    struct wire_record *rest = record + slots;
+    set_run(rest, kind, wire_run_slots(record->run) - slots);
+    set_run(record, kind, slots);
+    lock_release(&space.lock);
+    return rest;
+}
+
+// Joins `record` and the first `more` slots of the free run behind it.
+static void absorb(struct wire_record *record, struct wire_record *behind, uint32_t more)
+{
+    enum space_pages pages = pages_of(behind);
+    uint32_t total = wire_run_slots(behind->run);
+    remove_free(behind);
+    if (more < total)
+        mark_free(behind + more, pages, total - more);
+    else if (total > 1)
+        clear_run(behind + total - 1);
+    set_run(record, wire_run_kind(record->run), wire_run_slots(record->run) + more);
+    clear_run(behind);
+    if (more < total)
+        insert_free(behind + more);
+}
+
+static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pages *pages)
+{
+    uint32_t slot = space_slot(record);
+    uint32_t present = wire_run_slots(record->run);
+    enum space_area which = area_of(slot);
+    struct wire_area *area = &space.ledger->areas[which];
+    if (slots > area->end - slot)
+        return -ENOMEM;
+    if (slot + present == area->frontier) {
+        int error = reach(which, slot + slots);
+        if (error)
+            return error;
+        set_run(record, wire_run_kind(record->run), slots);
+        atomic_store32(&area->frontier, slot + slots);
+        *pages = SPACE_CLEAN;
+        return 0;
+    }
+    struct wire_record *behind = record + present;
+    if (!is_free(behind->run) || wire_run_slots(behind->run) < slots - present)
+        return -ENOMEM;
+    *pages = pages_of(behind);
+    absorb(record, behind, slots - present);
+    return 0;
+}
+
+int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pages)
+{
+    lock_take(&space.lock);
+    int error = grow_locked(record, slots, pages);
+    lock_release(&space.lock);
+    return error;
+}
+
+struct wire_record *space_record_at(uintptr_t address)
+{
+    struct wire_record *record =
+        space_record((uint32_t)((address - space.base) >> WIRE_SLOT_SHIFT));
+    uint64_t run = atomic_peek64(&record->run);
+    if (wire_run_kind(run) == WIRE_TAIL)
+        record -= wire_run_slots(run);
+    return record;
+}
+
+void space_note_purge(size_t bytes)
+{
+    atomic_add64(&space.ledger->purges, 1);
+    atomic_add64(&space.ledger->purged_bytes, bytes);
+}
+
+// Purges the longest kept run. Returns its bytes, 0 where there is none or the system refuses.
+static size_t purge_longest(void)
+{
+    lock_take(&space.lock);
+    struct wire_record *run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
+    if (!run) {
+        lock_release(&space.lock);
+        return 0;
+    }
+    uint32_t slots = wire_run_slots(run->run);
+    remove_free(run);
+    // Nobody joins a busy run, so the pages are ours while the lock is open.
+    set_run(run, WIRE_BUSY, slots);
+    lock_release(&space.lock);
+    size_t bytes = (size_t)slots * WIRE_SLOT_BYTES;
+    int error = space.os->purge_now(space.os, space_address(run), bytes);
+    if (!error)
+        space_note_purge(bytes);
+    space_give(run, error ? SPACE_DIRTY : SPACE_CLEAN);
+    return error ? 0 : bytes;
+}
+
+size_t space_purge(size_t bytes)
+{
+    size_t gone = 0;
+    while (gone < bytes) {
+        size_t purged = purge_longest();
+        if (!purged)
+            break;
+        gone += purged;
+    }
+    return gone;
+}
+
+static int take_meta_run(size_t bytes)
+{
+    struct wire_record *record;
+    enum space_pages pages;
+    uint32_t slots = (uint32_t)bits_ceil_div(bytes, WIRE_SLOT_BYTES);
+    int error = space_take(SPACE_ORDINARY, slots, 1, WIRE_META, &record, &pages);
+    if (error)
+        return error;
+    size_t taken = (size_t)slots * WIRE_SLOT_BYTES;
+    uintptr_t address = space_address(record);
+    if (pages == SPACE_DIRTY)
+        memset((void *)address, 0, taken);
+    lock_take(&space.lock);
+    space.meta_at = address;
+    space.meta_left = taken;
+    space.ledger->metadata_bytes += taken;
+    lock_release(&space.lock);
+    return 0;
+}
+
+static void *cut_meta(size_t bytes)
+{
+    void *found = NULL;
+    lock_take(&space.lock);
+    if (space.meta_left >= bytes) {
+        found = (void *)space.meta_at;
+        space.meta_at += bytes;
+        space.meta_left -= bytes;
+    }
+    lock_release(&space.lock);
+    return found;
+}
+
+void *space_take_meta(size_t bytes)
+{
+    size_t rounded = bits_round_up(bytes, CACHE_LINE_BYTES);
+    for (;;) {
+        void *found = cut_meta(rounded);
+        if (found)
+            return found;
+        // Two threads may both come here; the rest of one run is then left over, once.
+        if (take_meta_run(rounded) != 0)
+            return NULL;
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The address space of the heap: one reservation, cut into slots of 64 KiB, given out in runs; and
+// the table with one record per slot, at its start. Library world.
+//
+// `space.lock` guards the bins, the frontiers and the record words of free runs. The words `run`
+// form a chain: from an area's first slot on, each run's first slot says how many slots it has, up
+// to the frontier. Each change of the chain is one store, so that a child forked in the middle of
+// one finds a chain that is whole, and space_repair() makes the bins anew from it.
+#ifndef EBB_HEAP_SPACE_H
+#define EBB_HEAP_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "heap/class.h"
+#include "os/os.h"
+#include "wire/ledger.h"
+
+#define RECORD_BYTES    sizeof(struct wire_record)
+#define SPACE_BINS      88u
+#define SPACE_MAX_BYTES (UINT64_C(1) << 44)
+
+_Static_assert(RECORD_BYTES == 1u << WIRE_RECORD_SHIFT, "the fast path shifts by it");
+
+enum space_area { SPACE_ORDINARY = 0, SPACE_GUARDED = 1 };
+enum space_pages { SPACE_DIRTY = 0, SPACE_CLEAN = 1 };
+
+// Free runs of one area and one kind, by length. Bin heads are slots; 0 is none, since slot 0 holds
+// the table.
+struct bins {
+    uint32_t heads[SPACE_BINS];
+    uint64_t filled[2]; // a bit per bin with runs in it
+};
+
+struct space {
+    // What every free reads; constant once set.
+    uintptr_t base;
+    size_t bytes;
+    const struct os *os;
+    struct wire_ledger *ledger;
+
+    // Guarded by the lock.
+    struct lock lock;
+    struct bins bins[WIRE_AREAS][2];
+    uint32_t records_shown[WIRE_AREAS]; // slots up to here have records that can be written
+    uint32_t dirty_slots;               // in free runs
+    uint32_t guarded;                   // atomic: guarded blocks alive
+    uintptr_t meta_at;                  // what is left of the present run for metadata
+    size_t meta_left;
+};
+
+extern struct space space;
+
+// Makes the reservation: as much as the system grants, by halves. 0 or -ENOMEM. Once, by one
+// thread.
+int space_start(const struct os *os);
+
+// Gives everything back, for tests that start again.
+void space_stop(void);
+
+static inline struct wire_record *space_record(uint32_t slot)
+{
+    return (struct wire_record *)(space.base + (size_t)slot * RECORD_BYTES);
+}
+
+static inline uint32_t space_slot(const struct wire_record *record)
+{
+    return (uint32_t)(((uintptr_t)record - space.base) / RECORD_BYTES);
+}
+
+// Where the run of this record begins.
+static inline uintptr_t space_address(const struct wire_record *record)
+{
+    return space.base + (uintptr_t)space_slot(record) * WIRE_SLOT_BYTES;
+}
+
+// The record that is in charge of an address inside the reservation: of the run's first slot for
+// medium spans, of the very slot for all others.
+struct wire_record *space_record_at(uintptr_t address);
+
+// Takes a run of `slots` at a multiple of `align_slots`, and marks it as `kind`. Ordinary runs are
+// memory; guarded ones are still reserved space. 0 or -ENOMEM. `*pages` tells whether ordinary
+// memory reads as zeros.
+int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+               struct wire_record **record, enum space_pages *pages);
+
+// Gives a run back; `pages` says what is in it now. Neighbours of the same sort become one run.
+void space_give(struct wire_record *record, enum space_pages pages);
+
+// Cuts a run that is in use to its first `slots`; the rest becomes a run in use of the same kind,
+// to be given back by the caller, who gets its record.
+struct wire_record *space_cut(struct wire_record *record, uint32_t slots);
+
+// Lets a run in use grow to `slots` in place. 0, or -ENOMEM where what follows is not free.
+// `*pages`: what the run now has behind its old end.
+int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pages);
+
+// Purges kept free runs, the longest first, until at least `bytes` are gone or none is left.
+// Returns the bytes.
+size_t space_purge(size_t bytes);
+
+// Memory for libebb itself, zeroed, aligned to a cache line, never given back; NULL without memory.
+void *space_take_meta(size_t bytes);
+
+// In a forked child, alone: resets the lock where another thread held it and rebuilds what it
+// guards.
+void space_repair(void);
+
+// One page's worth of statistics calls: adds to a counter of the ledger.
+void space_note_purge(size_t bytes);
+
+#endif

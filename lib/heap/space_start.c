@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The beginning of the reservation, and its repair in a forked child. Library world; both run
+// alone.
+#include <errno.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "heap/bins.h"
+#include "heap/space.h"
+
+// How readers outside find the ledger: the one variable that the library exports.
+__attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
+
+#define SPACE_MIN_BYTES (UINT64_C(1) << 26)
+#define ALIGN_BYTES     (UINT64_C(2) << 20) // a huge page
+
+static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
+{
+    size_t limit = os->limit_bytes(os);
+    int error = -ENOMEM;
+    for (size_t wanted = SPACE_MAX_BYTES; wanted >= SPACE_MIN_BYTES; wanted /= 2) {
+        // The rest of a limited address space belongs to stacks, files and libraries.
+        if (wanted > limit / 2)
+            continue;
+        error = os->reserve(os, wanted, ALIGN_BYTES, base);
+        if (!error) {
+            *bytes = wanted;
+            return 0;
+        }
+    }
+    return error;
+}
+
+static void describe(struct wire_ledger *ledger, uintptr_t base, size_t bytes)
+{
+    ledger->version = WIRE_LEDGER_VERSION;
+    ledger->ledger_bytes = sizeof *ledger;
+    ledger->base = base;
+    ledger->bytes = bytes;
+    ledger->slot_bytes = WIRE_SLOT_BYTES;
+    ledger->page_bytes = PAGE_BYTES;
+    ledger->record_bytes = RECORD_BYTES;
+    ledger->class_count = CLASS_COUNT;
+    memcpy(ledger->class_bytes, class_block_bytes, sizeof class_block_bytes);
+    atomic_store64(&ledger->magic, WIRE_LEDGER_MAGIC);
+}
+
+// The ledger's own slot is the first behind the table: it must stand before anything can be taken.
+static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
+{
+    uint32_t slots = (uint32_t)(bytes >> WIRE_SLOT_SHIFT);
+    uint32_t first = (uint32_t)bits_ceil_div(slots * RECORD_BYTES, WIRE_SLOT_BYTES);
+    struct wire_record *table = (struct wire_record *)base;
+    uintptr_t page = (uintptr_t)(table + first) & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t home = base + (uintptr_t)first * WIRE_SLOT_BYTES;
+    int error = os->show(os, base, (size_t)first * WIRE_SLOT_BYTES);
+    if (!error)
+        error = os->commit(os, page, PAGE_BYTES);
+    if (!error)
+        error = os->commit(os, home, WIRE_SLOT_BYTES);
+    if (error)
+        return error;
+    struct wire_ledger *ledger = (struct wire_ledger *)home;
+    describe(ledger, base, bytes);
+    ledger->areas[SPACE_ORDINARY] = (struct wire_area){first, slots / 2, first + 1, first + 1};
+    ledger->areas[SPACE_GUARDED] = (struct wire_area){slots / 2, slots, slots / 2, slots / 2};
+    ledger->metadata_bytes = PAGE_BYTES + WIRE_SLOT_BYTES;
+    table[first].run = wire_run_make(WIRE_META, 1);
+    space.ledger = ledger;
+    space.records_shown[SPACE_ORDINARY] = (uint32_t)((page + PAGE_BYTES - base) / RECORD_BYTES);
+    space.records_shown[SPACE_GUARDED] = slots / 2;
+    space.meta_at = home + bits_round_up(sizeof *ledger, 64);
+    space.meta_left = home + WIRE_SLOT_BYTES - space.meta_at;
+    return 0;
+}
+
+int space_start(const struct os *os)
+{
+    uintptr_t base;
+    size_t bytes;
+    int error = reserve(os, &bytes, &base);
+    if (error)
+        return error;
+    error = lay_out(os, base, bytes);
+    if (error) {
+        os->unreserve(os, base, bytes);
+        return error;
+    }
+    space.os = os;
+    space.base = base;
+    space.bytes = bytes;
+    ebb_ledger = space.ledger;
+    return 0;
+}
+
+void space_stop(void)
+{
+    if (space.bytes)
+        space.os->unreserve(space.os, space.base, space.bytes);
+    memset(&space, 0, sizeof space);
+    ebb_ledger = NULL;
+}
+
+// Inner slots of a run may hold what the interrupted operation was about to clear.
+static void clear_inside(struct wire_record *record, uint32_t slots)
+{
+    for (uint32_t slot = 1; slot < slots; slot++) {
+        // Reading alone leaves the record's page untouched.
+        if (record[slot].run)
+            record[slot].run = 0;
+    }
+}
+
+static void repair_run(struct wire_record *record, enum space_area area)
+{
+    uint32_t slots = wire_run_slots(record->run);
+    enum wire_kind kind = wire_run_kind(record->run);
+    if (kind == WIRE_MEDIUM || kind == WIRE_SMALL)
+        return;
+    clear_inside(record, slots);
+    // Somebody was about to purge it: the pages may be there or not.
+    if (kind == WIRE_BUSY)
+        kind = WIRE_DIRTY;
+    if (kind != WIRE_DIRTY && kind != WIRE_CLEAN)
+        return;
+    record->run = wire_run_make(kind, slots);
+    if (slots > 1)
+        record[slots - 1].run = wire_run_make(WIRE_FREE_END, slots);
+    if (kind == WIRE_DIRTY)
+        space.dirty_slots += slots;
+    bins_insert(&space.bins[area][kind == WIRE_DIRTY ? SPACE_DIRTY : SPACE_CLEAN], record);
+}
+
+void space_repair(void)
+{
+    if (!lock_is_foreign(&space.lock))
+        return;
+    memset(space.bins, 0, sizeof space.bins);
+    space.dirty_slots = 0;
+    for (int area = 0; area < WIRE_AREAS; area++) {
+        const struct wire_area *limits = &space.ledger->areas[area];
+        uint32_t slot = limits->first;
+        while (slot < limits->frontier && wire_run_slots(space_record(slot)->run)) {
+            struct wire_record *record = space_record(slot);
+            slot += wire_run_slots(record->run);
+            repair_run(record, (enum space_area)area);
+        }
+    }
+    lock_reset(&space.lock);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// One span: blocks of one size in a run of slots. Library world.
+//
+// A block is in one of five places: with the program; on the span's list (`free`); on its remote
+// list; behind `carved`, never touched; or off the list, in pages that may have been purged
+// (`off`). The list is threaded through the blocks, so a purged page would lose it: what the bitmap
+// `off` says is enough to make the links anew.
+//
+// But for span_push_remote() and the checks, all of this is for whoever owns the span: its heap's
+// thread, or who holds the heap's lock while no thread is in its fast path.
+#ifndef EBB_HEAP_SPAN_H
+#define EBB_HEAP_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/space.h"
+
+// The head of a free block. The tag tells a second free from the first: it depends on the address
+// and on the span's key, and malloc clears it.
+struct block {
+    struct block *next;
+    uint64_t tag;
+};
+
+// One more block allocated ever, and one more live: see `counts` in wire/ledger.h.
+#define SPAN_COUNT_ONE   UINT64_C(0x10001)
+#define SPAN_USED_MASK   UINT64_C(0xffff)
+#define SPAN_COUNT_SHIFT 16
+
+struct heap;
+
+static inline uint64_t span_tag(const struct wire_record *span, const void *block)
+{
+    return span->key ^ (uint64_t)(uintptr_t)block;
+}
+
+static inline uint32_t span_used(const struct wire_record *span)
+{
+    return (uint32_t)(span->counts & SPAN_USED_MASK);
+}
+
+static inline bool span_is_small(const struct wire_record *span)
+{
+    return span->size_class < CLASS_SMALL;
+}
+
+// Something can be allocated without asking others.
+static inline bool span_has_free(const struct wire_record *span)
+{
+    return span->free || span->off || span->carved < span->capacity;
+}
+
+// Lets the plain frees of `heap`'s thread push here, unless they have to look at `off` first.
+static inline void span_open(struct wire_record *span, const struct heap *heap)
+{
+    bool is_open = span_is_small(span) && !span->off;
+    span->fast_owner = is_open ? (uint64_t)(uintptr_t)heap : 0;
+}
+
+// Makes a span of a run that was just taken. `is_clean`: its memory reads as zeros.
+void span_start(struct wire_record *span, unsigned size_class, struct heap *heap, uint64_t key,
+                bool is_clean);
+
+// Takes a block, from the list or by making one: NULL where the span has none. `*is_zero` is set if
+// the block is known to read as zeros.
+void *span_pop(struct wire_record *span, bool *is_zero);
+
+// Puts a live block back. The caller has checked it.
+void span_push(struct wire_record *span, void *pointer);
+
+// Any thread: puts a live block on the remote list. True where the caller is the first since the
+// owner looked, and has to put the span into the owner's inbox.
+bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count);
+
+// Moves the remote list to the span's own. `stays_queued`: the span may still be in the inbox.
+void span_take_remote(struct wire_record *span, bool stays_queued);
+
+// Where an address stands in a span: its block's number, or −1 if no block begins there, or none
+// that was ever handed out.
+long span_block_at(const struct wire_record *span, uintptr_t address);
+
+// The block is free and its page may be purged.
+bool span_is_off(const struct wire_record *span, uint32_t block);
+
+// Takes all free blocks of wholly free pages off the list, so that these pages can be purged.
+// Returns the pages that came off now, as bits of `off`; `*untouched` are pages behind the last
+// carved block that hold nothing and need no bits (small spans of recycled memory).
+uint64_t span_collect_free_pages(struct wire_record *span, uint64_t *untouched);
+
+// Purges what the above returned. Returns the bytes given back; 0 where the system refuses, which
+// loses nothing.
+size_t span_purge(struct wire_record *span, uint64_t off, uint64_t untouched, bool is_lazy);
+
+// Brings some blocks that are off back onto the list.
+void span_restore(struct wire_record *span);
+
+// For tests and debug builds: counters, list and bitmap agree.
+bool span_is_valid(const struct wire_record *span);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which heap is whose: start, threads' first and last moments, fork. Library world.
+//
+// A forked child has one thread and no lock of ours was held for its sake, so any operation of
+// another thread may have stopped half-way. What such a thread did on its fast path is a prefix of
+// ordered stores and at worst loses one block. A heap whose lock was held is lost: its spans stay
+// as they are, for ever. The child notices by a page that the kernel wipes at fork.
+#include "heap/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "heap/lists.h"
+
+struct heaps heaps;
+
+const struct wire_record heap_no_span = {.run = 0};
+
+#define NO_SPAN ((struct wire_record *)&heap_no_span)
+
+const struct heap heap_empty = {
+    .current = {[0 ... CLASS_COUNT - 1] = NO_SPAN},
+};
+
+_Thread_local struct heap *heap_of_thread __attribute__((tls_model("initial-exec"))) =
+    (struct heap *)&heap_empty;
+
+// The thread's destructor has run: what it still allocates comes from heaps borrowed for one call.
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool has_ended;
+
+static bool is_empty_heap(const struct heap *heap)
+{
+    return heap == &heap_empty;
+}
+
+struct heap *heaps_first(void)
+{
+    return (struct heap *)(uintptr_t)atomic_load64(&heaps.first);
+}
+
+bool heap_claim(struct heap *heap)
+{
+    uint32_t abandoned = HEAP_ABANDONED;
+    if (!atomic_replace32(&heap->state, &abandoned, HEAP_OWNED))
+        return false;
+    atomic_add32(&heaps.abandoned, (uint32_t)-1);
+    lock_take(&heap->lock);
+    return true;
+}
+
+void heap_disown(struct heap *heap)
+{
+    lock_release(&heap->lock);
+    atomic_store32(&heap->state, HEAP_ABANDONED);
+    atomic_add32(&heaps.abandoned, 1);
+}
+
+static struct heap *claim_any(void)
+{
+    if (!atomic_load32(&heaps.abandoned))
+        return NULL;
+    for (struct heap *heap = heaps_first(); heap; heap = heap->next) {
+        if (atomic_load32(&heap->state) == HEAP_ABANDONED && heap_claim(heap))
+            return heap;
+    }
+    return NULL;
+}
+
+// A new heap, owned and with its lock taken.
+static struct heap *make_heap(void)
+{
+    struct heap *heap = space_take_meta(sizeof *heap);
+    if (!heap)
+        return NULL;
+    class_fill_steps(heap->steps);
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        heap->current[size_class] = NO_SPAN;
+    heap->random = space.os->random(space.os) | 1;
+    heap->state = HEAP_OWNED;
+    lock_take(&heap->lock);
+    uint64_t first = atomic_load64(&heaps.first);
+    do
+        heap->next = (struct heap *)(uintptr_t)first;
+    while (!atomic_replace64(&heaps.first, &first, (uint64_t)(uintptr_t)heap));
+    return heap;
+}
+
+static void abandon(struct heap *heap)
+{
+    lock_take(&heap->lock);
+    lists_settle(heap);
+    heap_disown(heap);
+}
+
+// Runs among other destructors of the thread, which may allocate before and after.
+static void end_thread(void *pointer)
+{
+    has_ended = true;
+    heap_of_thread = (struct heap *)&heap_empty;
+    abandon(pointer);
+}
+
+// A page that reads 0 in a child. Kernels before 4.14 refuse: then a handler clears it.
+static void clear_canary(void)
+{
+    *heaps.canary = 0;
+}
+
+static int make_canary(void)
+{
+    uintptr_t room = (uintptr_t)space_take_meta((size_t)2 * PAGE_BYTES);
+    if (!room)
+        return -ENOMEM;
+    uintptr_t page = (room + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    heaps.canary = (uint32_t *)page;
+    if (space.os->wipe_on_fork(space.os, page, PAGE_BYTES) != 0)
+        (void)pthread_atfork(NULL, NULL, clear_canary);
+    *heaps.canary = 1;
+    return 0;
+}
+
+static int start_locked(const struct os *os)
+{
+    if (heaps.is_started)
+        return 0;
+    if (!space.base) {
+        int error = space_start(os);
+        if (error)
+            return error;
+    }
+    if (!heaps.canary) {
+        int error = make_canary();
+        if (error)
+            return error;
+    }
+    if (pthread_key_create(&heaps.key, end_thread) != 0)
+        return -ENOMEM;
+    atomic_store32(&heaps.is_started, 1);
+    return 0;
+}
+
+int heaps_start(const struct os *os)
+{
+    lock_take(&heaps.start_lock);
+    int error = start_locked(os);
+    lock_release(&heaps.start_lock);
+    return error;
+}
+
+// What a thread that is not in this process left: nobody else runs.
+static void repair_heap(struct heap *heap)
+{
+    if (heap == heap_of_thread || heap->state != HEAP_OWNED)
+        return;
+    if (lock_is_foreign(&heap->lock)) {
+        heap->state = HEAP_LOST;
+        lock_reset(&heap->lock);
+        return;
+    }
+    abandon(heap);
+}
+
+void heaps_repair(void)
+{
+    if (lock_is_foreign(&heaps.start_lock))
+        lock_reset(&heaps.start_lock);
+    space_repair();
+    // Anew, since another thread may have been about to change it.
+    uint32_t abandoned = 0;
+    for (struct heap *heap = heaps_first(); heap; heap = heap->next) {
+        repair_heap(heap);
+        abandoned += heap->state == HEAP_ABANDONED;
+    }
+    heaps.abandoned = abandoned;
+    *heaps.canary = 1;
+}
+
+struct heap *heap_enter(void)
+{
+    if (!atomic_load32(&heaps.is_started) && heaps_start(&os_real) != 0)
+        return NULL;
+    if (__atomic_load_n(heaps.canary, __ATOMIC_RELAXED) == 0)
+        heaps_repair();
+    struct heap *heap = heap_of_thread;
+    if (!is_empty_heap(heap)) {
+        lock_take(&heap->lock);
+        return heap;
+    }
+    heap = claim_any();
+    if (!heap)
+        heap = make_heap();
+    if (!heap || has_ended)
+        return heap;
+    heap_of_thread = heap;
+    // pthread_setspecific() may allocate, and then comes through here again: with a heap, but the
+    // lock must be open.
+    lock_release(&heap->lock);
+    (void)pthread_setspecific(heaps.key, heap);
+    lock_take(&heap->lock);
+    return heap;
+}
+
+void heap_leave(struct heap *heap)
+{
+    if (heap == heap_of_thread) {
+        lock_release(&heap->lock);
+        return;
+    }
+    lists_settle(heap);
+    heap_disown(heap);
+}
+
+int heap_start_on(const struct os *os)
+{
+    return heaps_start(os);
+}
+
+void heap_stop(void)
+{
+    if (heaps.is_started)
+        (void)pthread_key_delete(heaps.key);
+    heap_of_thread = (struct heap *)&heap_empty;
+    space_stop();
+    memset(&heaps, 0, sizeof heaps);
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The system behind one struct of functions, so that the heap runs on the real one, on a fake with
+// its own clock, and on one whose n-th call fails. Library world.
+//
+// For all: addresses and lengths are page multiples inside one reservation; results are 0 or −errno
+// and errno is left alone; safe from any thread, before constructors, and in signal handlers.
+#ifndef EBB_OS_OS_H
+#define EBB_OS_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct os {
+    // Takes address space without memory, aligned to `align` (a power of two), or gives it back.
+    int (*reserve)(const struct os *os, size_t bytes, size_t align, uintptr_t *address);
+    void (*unreserve)(const struct os *os, uintptr_t address, size_t bytes);
+    // Reserved space becomes readable: zeros that cost no memory and no commit charge.
+    int (*show)(const struct os *os, uintptr_t address, size_t bytes);
+    // Reserved space becomes memory, zero where it was not memory before. −ENOMEM where the system
+    // refuses the charge.
+    int (*commit)(const struct os *os, uintptr_t address, size_t bytes);
+    // Memory becomes reserved space again: pages and commit charge go back, accesses fault.
+    int (*decommit)(const struct os *os, uintptr_t address, size_t bytes);
+    // Pages go back at once and read as zeros (DONTNEED), or when the kernel wants them (FREE).
+    int (*purge_now)(const struct os *os, uintptr_t address, size_t bytes);
+    int (*purge_lazily)(const struct os *os, uintptr_t address, size_t bytes);
+    // The pages of `from` come to stand at `to` (reserved space); `from` stays memory, and empty.
+    int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
+    // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).
+    int (*wipe_on_fork)(const struct os *os, uintptr_t address, size_t bytes);
+    uint64_t (*now_ns)(const struct os *os);    // monotonic
+    uint64_t (*random)(const struct os *os);    // never fails: falls back to clock and address
+    size_t (*limit_bytes)(const struct os *os); // address space that the process may have
+};
+
+// The running kernel. Its functions keep no state.
+extern const struct os os_real;
+
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running kernel, by raw system calls. Library world; no state.
+#include <errno.h>
+#include <linux/mman.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "base/bits.h"
+#include "base/syscall.h"
+#include "os/os.h"
+
+// Kernel headers older than the running kernel lack some of these: include/uapi/linux/mman.h.
+enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_WIPE_ON_FORK = 18 };
+enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4 };
+
+static bool is_error(long result)
+{
+    return result < 0 && result > -4096;
+}
+
+static long map(uintptr_t address, size_t bytes, int protection, int flags)
+{
+    return syscall_make(SYS_mmap, (long)address, (long)bytes, protection,
+                        MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+static int protect(uintptr_t address, size_t bytes, int protection)
+{
+    return (int)syscall_make(SYS_mprotect, (long)address, (long)bytes, protection, 0, 0, 0);
+}
+
+static int advise(uintptr_t address, size_t bytes, int advice)
+{
+    return (int)syscall_make(SYS_madvise, (long)address, (long)bytes, advice, 0, 0, 0);
+}
+
+static void real_unreserve(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    (void)syscall_make(SYS_munmap, (long)address, (long)bytes, 0, 0, 0, 0);
+}
+
+static int real_reserve(const struct os *os, size_t bytes, size_t align, uintptr_t *address)
+{
+    // Without MAP_NORESERVE: unwritable space is not charged anyway, and what is committed later is
+    // charged as a program expects, so that an absurd size fails here as it does with glibc.
+    size_t taken = bytes + align;
+    long result = map(0, taken, PROT_NONE, 0);
+    if (is_error(result))
+        return (int)result;
+    uintptr_t start = (uintptr_t)result;
+    uintptr_t aligned = bits_round_up(start, align);
+    if (aligned > start)
+        real_unreserve(os, start, aligned - start);
+    real_unreserve(os, aligned + bytes, start + taken - (aligned + bytes));
+    *address = aligned;
+    return 0;
+}
+
+static int real_show(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return protect(address, bytes, PROT_READ);
+}
+
+static int real_commit(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return protect(address, bytes, PROT_READ | PROT_WRITE);
+}
+
+static int real_decommit(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    // A new mapping in place of the old one: only this gives the commit charge back too.
+    long result = map(address, bytes, PROT_NONE, MAP_FIXED);
+    return is_error(result) ? (int)result : 0;
+}
+
+static int real_purge_now(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return advise(address, bytes, ADVICE_DONTNEED);
+}
+
+static int real_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return advise(address, bytes, ADVICE_FREE);
+}
+
+static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
+{
+    (void)os;
+    // DONT_UNMAP (5.7): a hole at the old place could become somebody else's mapping.
+    long result = syscall_make(SYS_mremap, (long)from, (long)bytes, (long)bytes,
+                               MOVE_MAY | MOVE_FIXED | MOVE_DONT_UNMAP, (long)to, 0);
+    return is_error(result) ? (int)result : 0;
+}
+
+static int real_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return advise(address, bytes, ADVICE_WIPE_ON_FORK);
+}
+
+static uint64_t real_now_ns(const struct os *os)
+{
+    (void)os;
+    struct timespec now = {0};
+    (void)syscall_make(SYS_clock_gettime, CLOCK_MONOTONIC, (long)(uintptr_t)&now, 0, 0, 0, 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t real_random(const struct os *os)
+{
+    enum { NONBLOCK = 1 };
+    uint64_t value = 0;
+    long got =
+        syscall_make(SYS_getrandom, (long)(uintptr_t)&value, sizeof value, NONBLOCK, 0, 0, 0);
+    if (got == (long)sizeof value)
+        return value;
+    // Early at boot: the clock and where the stack happens to be.
+    return (real_now_ns(os) ^ (uint64_t)(uintptr_t)&value) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static size_t real_limit_bytes(const struct os *os)
+{
+    (void)os;
+    struct {
+        uint64_t now;
+        uint64_t most;
+    } limit = {UINT64_MAX, UINT64_MAX};
+    (void)syscall_make(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)(uintptr_t)&limit, 0, 0);
+    return (size_t)limit.now;
+}
+
+const struct os os_real = {
+    .reserve = real_reserve,
+    .unreserve = real_unreserve,
+    .show = real_show,
+    .commit = real_commit,
+    .decommit = real_decommit,
+    .purge_now = real_purge_now,
+    .purge_lazily = real_purge_lazily,
+    .move = real_move,
+    .wipe_on_fork = real_wipe_on_fork,
+    .now_ns = real_now_ns,
+    .random = real_random,
+    .limit_bytes = real_limit_bytes,
+};

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C entries of the malloc family, with glibc's semantics. Library world.
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "shim/shim.h"
+
+static void *fail(int error)
+{
+    errno = error;
+    return NULL;
+}
+
+__attribute__((noinline)) void *shim_allocate_slow(size_t bytes)
+{
+    bool is_zero;
+    void *block = bytes <= PTRDIFF_MAX ? heap_allocate(bytes, &is_zero) : NULL;
+    return block ? block : fail(ENOMEM);
+}
+
+__attribute__((noinline)) void shim_free_slow(void *pointer)
+{
+    heap_free(pointer);
+}
+
+void *shim_allocate_aligned(size_t bytes, size_t align)
+{
+    if (align <= 16)
+        return shim_allocate(bytes);
+    void *block = bytes <= PTRDIFF_MAX ? heap_allocate_aligned(bytes, align) : NULL;
+    return block ? block : fail(ENOMEM);
+}
+
+EXPORT void *malloc(size_t size)
+{
+    return shim_allocate(size);
+}
+
+EXPORT void free(void *ptr)
+{
+    shim_free(ptr);
+}
+
+// C23. The size is the program's belief; the span knows.
+EXPORT void free_sized(void *ptr, size_t size)
+{
+    (void)size;
+    shim_free(ptr);
+}
+
+EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    shim_free(ptr);
+}
+
+EXPORT void *calloc(size_t nmemb, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(nmemb, size, &bytes) || bytes > PTRDIFF_MAX)
+        return fail(ENOMEM);
+    void *block = heap_pop_fast(bytes);
+    if (__builtin_expect(block != NULL, 1))
+        return memset(block, 0, bytes);
+    bool is_zero;
+    block = heap_allocate(bytes, &is_zero);
+    if (!block)
+        return fail(ENOMEM);
+    // Fresh pages are zero: to write to them would make them resident.
+    return is_zero ? block : memset(block, 0, bytes);
+}
+
+EXPORT void *realloc(void *ptr, size_t size)
+{
+    if (!ptr)
+        return shim_allocate(size);
+    if (size == 0) {
+        shim_free(ptr);
+        return NULL;
+    }
+    void *block = size <= PTRDIFF_MAX ? heap_resize(ptr, size) : NULL;
+    return block ? block : fail(ENOMEM);
+}
+
+EXPORT void *reallocarray(void *ptr, size_t nmemb, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(nmemb, size, &bytes))
+        return fail(ENOMEM);
+    return realloc(ptr, bytes);
+}
+
+EXPORT size_t malloc_usable_size(void *ptr)
+{
+    return ptr ? heap_usable_bytes(ptr) : 0;
+}
+
+// As glibc does it: what is no power of two counts as the next one.
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (alignment > SIZE_MAX / 2 + 1)
+        return fail(EINVAL);
+    if (alignment > 1 && !bits_is_power_of_two(alignment))
+        alignment = (size_t)2 << bits_highest(alignment);
+    return shim_allocate_aligned(size, alignment);
+}
+
+// As glibc since 2.38: a power of two, or 0, which asks for nothing.
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (alignment != 0 && !bits_is_power_of_two(alignment))
+        return fail(EINVAL);
+    return shim_allocate_aligned(size, alignment);
+}
+
+EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
+{
+    if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))
+        return EINVAL;
+    void *block = shim_allocate_aligned(size, alignment);
+    if (!block)
+        return ENOMEM;
+    *memptr = block;
+    return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    return shim_allocate_aligned(size, PAGE_BYTES);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (size > SIZE_MAX - PAGE_BYTES)
+        return fail(ENOMEM);
+    // No bytes are a page too, as in glibc.
+    size_t rounded = bits_round_up(size, PAGE_BYTES);
+    return shim_allocate_aligned(rounded, PAGE_BYTES);
+}
