@@ -4,6 +4,7 @@
 // A thread is looked at twice: from outside, where it seems to sleep, and when it is stopped, for
 // it may have moved on meanwhile, into the allocator for instance.
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,22 @@ static int refuse_attach(struct call_session *session, int error)
                           strerror(-error));
 }
 
+// A busy target would have its thread wait for our turn on a processor as well. Without the right
+// to, it does. What we start meanwhile is not hurried.
+void session_hurry(struct call_session *session)
+{
+    const struct sched_param first = {.sched_priority = 1};
+    if (!session->is_hurried && sched_getscheduler(0) == SCHED_OTHER)
+        session->is_hurried = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0;
+}
+
+void session_relax(struct call_session *session)
+{
+    const struct sched_param none = {0};
+    if (session->is_hurried && sched_setscheduler(0, SCHED_OTHER, &none) == 0)
+        session->is_hurried = false;
+}
+
 // Stops the thread. 0; else it has been let go, or will be by call_end().
 static int stop_thread(struct call_session *session)
 {
@@ -187,6 +204,7 @@ static int stop_thread(struct call_session *session)
     int error = trace_seize(session->tid);
     if (error)
         return refuse_attach(session, error);
+    session_hurry(session);
     session->stopped_ns = trace_now_ns();
     session->state = SESSION_STUCK;
     error = trace_interrupt(session->tid);
@@ -270,6 +288,7 @@ static int begin(struct call_session *session, unsigned wait_ms)
             session->stats.syscall = session->number;
             return 0;
         }
+        session_relax(session);
         if (error != -EAGAIN || trace_now_ns() >= deadline)
             return error;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);

@@ -248,7 +248,7 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
     if (error)
         return error;
     session->stats.calls++;
-    if (session->wait != FRAME_WAIT_EXACT)
+    if (session->wait >= FRAME_WAIT_LIMITED)
         session->stats.wait_began_anew = true;
     if (ret_value && session->code.value.address)
         return code_read_memory(session->tid, session->layout.result, ret_value, sizeof *ret_value);
@@ -329,6 +329,7 @@ void call_end(struct call_session *session)
     else if (session->state == SESSION_STUCK)
         free_stuck(session);
     session->state = SESSION_IDLE;
+    session_relax(session);
 }
 
 void call_close(struct call_session *session)

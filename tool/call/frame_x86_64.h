@@ -103,7 +103,9 @@ bool frame_is_before(const struct frame_registers *registers, const struct frame
 
 // How well a wait may be begun anew; smaller is better.
 enum frame_wait {
-    FRAME_WAIT_EXACT,   // nothing is lost
+    FRAME_WAIT_EXACT, // nothing is lost
+    FRAME_WAIT_TOLD,  // the same, but the kernel itself tells it of any stop, by EINTR: what hides
+                      // that is ebb, and an ebb that dies before it can does not
     FRAME_WAIT_LIMITED, // its time limit begins anew
     FRAME_WAIT_SLEEP, // the same; never the first choice, since allocators that spin may sleep too
     FRAME_WAIT_UNFIT, // not to be begun anew

@@ -82,7 +82,7 @@ enum frame_wait frame_wait_of(int64_t number, const uint64_t arguments[6], bool 
     const struct wait *wait = find_wait(number);
     if (!wait)
         return FRAME_WAIT_UNFIT;
-    bool is_unlimited = false;
+    bool is_unlimited = false, is_told = wait->number != 7;
     switch ((enum wait_kind)wait->kind) {
     case WAIT_OTHER_MASK:
         return keeps_masks ? FRAME_WAIT_EXACT : FRAME_WAIT_UNFIT;
@@ -102,7 +102,8 @@ enum frame_wait frame_wait_of(int64_t number, const uint64_t arguments[6], bool 
     bool has_mask = wait->kind == WAIT_MASK_INT || wait->kind == WAIT_MASK_PTR;
     if (has_mask && !keeps_masks)
         return FRAME_WAIT_UNFIT;
-    return is_unlimited ? FRAME_WAIT_EXACT : FRAME_WAIT_LIMITED;
+    // signal(7), "interruption of system calls by stop signals": epoll_wait() and sigtimedwait().
+    return !is_unlimited ? FRAME_WAIT_LIMITED : is_told ? FRAME_WAIT_TOLD : FRAME_WAIT_EXACT;
 }
 
 // The kernel's own restart leaves the arguments in place but not the number, which C libraries load

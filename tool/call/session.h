@@ -35,6 +35,7 @@ struct call_session {
     bool keeps_masks;      // see frame_wait_of()
 
     enum session_state state;
+    bool is_hurried;
     pid_t tid;
     pid_t only_tid; // no other may be stopped; 0: any
     uint64_t stopped_ns;
@@ -56,6 +57,11 @@ struct call_session {
 // Fills in why->... and returns `error`. `needs` may be "".
 int session_refuse(struct call_session *session, int error, const char *needs, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+
+// Puts this thread ahead of the target's for as long as one of them waits for us, where that is
+// allowed; and back.
+void session_hurry(struct call_session *session);
+void session_relax(struct call_session *session);
 
 // Room on the stopped thread's own stack, registers in session->native. 0; -EAGAIN with words when
 // it is not on it, has no room there, or runs a signal handler.
