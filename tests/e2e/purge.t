@@ -301,6 +301,27 @@ def two_at_once():
         check(program.ask("digest") == before, "two at once: the blocks are what they were")
 
 
+def traced(folder):
+    """Where no call can be made the step fails with its reason, and nothing else is harmed."""
+    if not shutil.which("strace"):
+        skip("traced", "strace is not installed")
+        return
+    with keeping({"MALLOC_TRIM_THRESHOLD_": "1000000000"}) as program:
+        tracer = subprocess.Popen(["strace", "-o", f"{folder}/log", "-p", str(program.pid)],
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(0.5)
+            report, status = reclaim(program.pid)
+            asked = steps(report, "glibc") if report else []
+            check(status == 1 and asked and asked[0]["state"] == "failed" and
+                  "traces it" in asked[0]["result"], "traced: the step fails and says why",
+                  (status, report))
+        finally:
+            tracer.terminate()
+            tracer.wait()
+        check_purge("traced before", program, "glibc", 0.3)
+
+
 def no_rights():
     """Another user's process: refused in words, and untouched."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
@@ -319,7 +340,7 @@ def no_rights():
 def main():
     preloads()
     plain_glibc()
-    for test in (redis, redis_muzzy, backend, prefixed, others):
+    for test in (redis, redis_muzzy, backend, prefixed, others, traced):
         with tempfile.TemporaryDirectory() as folder:
             test(folder)
     with tempfile.TemporaryDirectory() as folder:
