@@ -55,6 +55,7 @@ void purge_free(struct purge *purge)
 // Where things are, without the sizes that cost a second walk of the page tables.
 static int read_places(struct process *process, struct purge *purge)
 {
+    // The parser carries a line of its own, too large for a stack.
     struct buffer file = {0};
     struct smaps_parser *parser = malloc(sizeof *parser);
     int error = parser ? process_read_file(process, "maps", MAPS_LIMIT_BYTES, &file) : -ENOMEM;
@@ -75,6 +76,7 @@ static int read_places(struct process *process, struct purge *purge)
 static const struct runtime_report *find_report(const struct survey *survey,
                                                 const struct purge_target *target)
 {
+    // The report keeps a cut path: as much of it is compared.
     for (size_t i = 0; i < survey->report_count; i++) {
         const struct runtime_report *report = &survey->reports[i];
         if (strcmp(report->name, purge_kind_name(target->kind)) == 0 &&
@@ -131,6 +133,7 @@ static const char *kind_request(enum purge_kind kind)
 static int add_step(const struct survey *survey, struct purge_target *target,
                     struct lever_report *report)
 {
+    // A second copy of a malloc, inside a library, has no report of its own.
     const struct runtime_report *found = find_report(survey, target);
     const char *version = target->kind == PURGE_JEMALLOC ? target->mallctl.version
                           : found                        ? found->version
@@ -170,6 +173,7 @@ static int add_kind_notes(const struct purge *purge, struct lever_report *report
         [PURGE_GLIBC] = "while glibc trims an arena, threads that allocate from it wait; it has no "
                         "smaller piece, so the thread that makes the call waits for all of it",
     };
+    // Two jemallocs have the same to tell.
     bool said[sizeof notes / sizeof notes[0]] = {false};
     int error = 0;
     for (size_t i = 0; i < purge->count && !error; i++) {
@@ -188,6 +192,7 @@ static int add_words(const struct survey *survey, const struct purge_target *fou
     int error = 0;
     for (size_t i = 0; i < survey->report_count && !error; i++) {
         const struct runtime_report *runtime = &survey->reports[i];
+        // Runtimes with words of their own are none that a symbol would help.
         const char *words = purge_words(runtime->name);
         if (words) {
             error = lever_add_note(report, "%s", words);
@@ -257,6 +262,8 @@ static int plan_steps(struct purge *purge, const struct survey *survey, struct p
 
 int purge_plan(void *context, struct process *process, struct lever_report *report)
 {
+    // The same limit as explain's: a reader that runs out of time leaves "not known", which is
+    // asked.
     struct purge *purge = context;
     const struct survey_options options = {.proc_root = "/proc", .budget_ms = BUDGET_MS};
     struct survey survey;
@@ -311,6 +318,7 @@ int purge_act(void *context, struct process *process, struct lever_report *repor
 {
     struct purge *purge = context;
     for (size_t i = 0; i < purge->count; i++) {
+        // Steps that need no call were ended by the plan.
         struct purge_target *target = &purge->targets[i];
         struct lever_step *step = &report->steps[target->step];
         char answer[LEVER_WHAT_MAX];

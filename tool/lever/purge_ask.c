@@ -33,6 +33,7 @@ const char *purge_kind_name(enum purge_kind kind)
 }
 
 // A function of one image, by its only name.
+// By image, so that each malloc is asked by its own function and not by a namesake's.
 static uint64_t find_function(const struct image *image, const char *name)
 {
     const char *const names[] = {name, NULL};
@@ -86,6 +87,7 @@ static void sort_glibc_last(struct purge_target *targets, size_t count)
 
 size_t purge_find(const struct images *images, struct purge_target *ret_found, size_t capacity)
 {
+    // jemallocs first: their prefix is any, so that they are looked for by themselves.
     struct mallctl jemallocs[MALLCTL_COPIES_MAX];
     size_t copies = mallctl_find(images, jemallocs, MALLCTL_COPIES_MAX);
     size_t count = 0;
@@ -144,6 +146,7 @@ static int refuse(char *ret_answer, const char *what, int error)
 // Arenas that do not exist yet answer at once.
 static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_answer)
 {
+    // Arenas of ended threads count too: their pages are kept like any other's.
     uint32_t arenas;
     int error = mallctl_read_u32(stop->session, mallctl, "arenas.narenas", &arenas);
     if (error)
@@ -184,6 +187,7 @@ static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_an
 static int read_property(struct call_session *session, uint64_t function, const char *name,
                          uint64_t *ret_value)
 {
+    // Name first, place second, in the scratch memory of the thread.
     const uint64_t zero = 0;
     uint64_t arguments[2], is_known;
     call_put_reset(session);
@@ -207,6 +211,7 @@ static int release_pieces(struct stop *stop, const struct purge_target *target, 
     static const char free_bytes[] = "tcmalloc.pageheap_free_bytes";
     uint64_t first = 0;
     int error = read_property(stop->session, target->property_function, free_bytes, &first);
+    // Threads at work free spans meanwhile: the rounds have an end.
     uint64_t before = first;
     unsigned idle = 0;
     for (unsigned i = 0; i < ROUNDS_MAX && !error && before > 0 && idle < 2; i++) {
@@ -227,6 +232,7 @@ static int release_pieces(struct stop *stop, const struct purge_target *target, 
 
 static int release_tcmalloc(struct stop *stop, const struct purge_target *target, char *ret_answer)
 {
+    // Other builds of it may lack either function: then it is done in one go.
     uint64_t bytes = 0;
     int error = -ENOENT;
     if (target->step_function && target->property_function)
@@ -263,6 +269,7 @@ static int collect_thread(struct call_session *session, const struct purge_targe
 static int collect_mimalloc(struct call_session *session, struct process *process,
                             const struct purge_target *target, char *ret_answer)
 {
+    // Those that come in meanwhile have collected nothing that is old.
     struct proc_thread *threads;
     size_t count, collected = 0;
     int error = proc_threads_read(process, &threads, &count);
@@ -313,6 +320,7 @@ static int ask(struct stop *stop, struct purge_target *target, char *ret_answer)
 int purge_ask(struct call_session *session, struct process *process, struct purge_target *target,
               char ret_answer[LEVER_WHAT_MAX])
 {
+    // The thread is let go in any case, whichever call failed.
     struct stop stop = {.session = session};
     ret_answer[0] = '\0';
     if (target->kind == PURGE_MIMALLOC)

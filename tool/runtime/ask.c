@@ -8,6 +8,8 @@
 #include "base/number.h"
 #include "base/text.h"
 
+// One session for all readers: opening one reads symbols and filters, which takes longer than the
+// calls themselves.
 int ask_begin(const struct target *target, struct call_session **ret_session)
 {
     struct ask *ask = target->ask;
@@ -32,6 +34,7 @@ int ask_begin(const struct target *target, struct call_session **ret_session)
     return 0;
 }
 
+// The words are copied, since the session's own hold only until its next call.
 void ask_end(const struct target *target, int error)
 {
     struct ask *ask = target->ask;
@@ -50,6 +53,7 @@ void ask_close(struct ask *ask)
     *ask = (struct ask){0};
 }
 
+// Made to fit the two halves of an unread entry, which renderers join to a sentence.
 int ask_add_unread(const struct target *target, struct runtime_report *report, const char *what,
                    int error)
 {
@@ -103,6 +107,7 @@ int ask_add_parts(struct runtime_report *report, const struct ask_answer *answer
 {
     const uint64_t parts[] = {answer->in_use_bytes, answer->slack_bytes, answer->kept_bytes,
                               answer->metadata_bytes};
+    // Claims are of the smaps that was read before the calls: a program at work has moved on since.
     uint64_t sum = 0, resident = claimed_bytes(report);
     // Answers come from hostile memory: a sum beyond any size tells nothing.
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

@@ -9,6 +9,7 @@
 #include "runtime/allocators/mallctl.h"
 #include "runtime/ask.h"
 
+// Those that exist since 4.0 or came soon after, in the order in which they are shown.
 enum statistic { ALLOCATED, ACTIVE, METADATA, RESIDENT, MAPPED, RETAINED, STATISTIC_COUNT };
 
 // `figure` is the name under which people find it.
@@ -51,6 +52,7 @@ static int read_statistic(struct call_session *session, struct mallctl *mallctl,
 static int read_pages(struct call_session *session, struct mallctl *mallctl, const char *control,
                       uint64_t page_bytes, uint64_t *ret_bytes)
 {
+    // 5.0 gave all arenas together a number of their own, above any arena's.
     char name[MALLCTL_NAME_MAX];
     uint64_t pages;
     snprintf(name, sizeof name, "stats.arenas.%d.%s", MALLCTL_ARENAS_ALL, control);
@@ -61,6 +63,7 @@ static int read_pages(struct call_session *session, struct mallctl *mallctl, con
         snprintf(name, sizeof name, "stats.arenas.%u.%s", arenas, control);
         error = mallctl_read_u64(session, mallctl, name, &pages);
     }
+    // Only jemalloc's own no means that there is nothing of the kind.
     if (mallctl->call_error)
         return mallctl->call_error;
     *ret_bytes = 0;
@@ -121,6 +124,7 @@ static int add_parts(struct runtime_report *report, const struct jemalloc_answer
 int jemalloc_ask(const struct target *target, const struct image *image,
                  struct runtime_report *report)
 {
+    // This image's copy: another jemalloc of the process has other arenas.
     const struct images one = {.items = (struct image *)image, .count = 1};
     struct mallctl mallctl;
     if (mallctl_find(&one, &mallctl, 1) != 1)

@@ -27,6 +27,7 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
     const char *dash = memchr(version.data, '-', version.len);
     if (dash)
         version.len = (size_t)(dash - version.data);
+    // A build without a number of its own carries 40 letters.
     if (version.len > SHOWN_MAX)
         version.len = SHOWN_MAX;
     text_copy(version, context, MALLCTL_VERSION_MAX);
@@ -37,6 +38,7 @@ static bool visit_version(void *context, const char *data, size_t len, uint64_t 
 static int find_in(const struct image *image, uint64_t *ret_function)
 {
     static const char *const names[] = {"*mallctl", NULL};
+    // The search only reads what it is given.
     struct images one = {.items = (struct image *)image, .count = 1};
     const struct image *found;
     return call_find_function(&one, names, ret_function, &found);
@@ -68,6 +70,7 @@ static int call_failed(struct mallctl *mallctl, int error)
 static int make(struct call_session *session, struct mallctl *mallctl, const char *name,
                 struct slot old, struct slot new)
 {
+    // The name is put last, so that callers know where their own slots begin.
     uint64_t name_address, answer;
     int error = call_put(session, name, strlen(name) + 1, &name_address);
     if (error)
@@ -85,6 +88,7 @@ static int make(struct call_session *session, struct mallctl *mallctl, const cha
 static int read_value(struct call_session *session, struct mallctl *mallctl, const char *name,
                       void *ret_value, size_t size)
 {
+    // Zeros, so that what jemalloc does not write is no leftover of an earlier call.
     const char zeros[sizeof(uint64_t)] = {0};
     uint64_t length = size;
     struct slot old, none = {0};
@@ -98,6 +102,7 @@ static int read_value(struct call_session *session, struct mallctl *mallctl, con
     error = make(session, mallctl, name, old, none);
     if (error)
         return error;
+    // Copied aside first: a failed read leaves the caller's value as it was.
     char value[sizeof zeros];
     error = call_get(session, old.value, value, size);
     if (error)
@@ -151,6 +156,7 @@ int mallctl_read_bool(struct call_session *session, struct mallctl *mallctl, con
 int mallctl_read_string(struct call_session *session, struct mallctl *mallctl, const char *name,
                         char *ret_text, size_t size)
 {
+    // What the pointer leads to is jemalloc's own constant, if it is jemalloc: cut all the same.
     uint64_t address;
     int error = read_value(session, mallctl, name, &address, sizeof address);
     if (error)

@@ -16,10 +16,11 @@ static const uint64_t segment_align = 32ULL << 20, slice_unit = 64ULL << 10;
 struct walk {
     const struct target *target;
     struct pages *pages;
+    // Segments; pages of several blocks, of one; free slices; headers with their tables.
     struct ranges all, blocks, singles, kept, tables;
     uint64_t used_bytes; // in pages of several blocks
     uint64_t block_count, segment_count, abandoned_count;
-    uint64_t key;
+    uint64_t key;          // of the first segment that was sound
     uint64_t unsure_bytes; // segments that did not stand still
 };
 
@@ -51,6 +52,7 @@ bool mimalloc_segment_decode(const uint8_t header[MIMALLOC_HEADER_BYTES], uint64
         segment.entries != number_least(segment.slices, MIMALLOC_SLICES) ||
         segment.info_slices == 0 || segment.info_slices >= segment.slices || used > segment.entries)
         return false;
+    // Only a huge one, which is made for a single block, has another size.
     if (kind == 0 && segment.slices != MIMALLOC_SLICES)
         return false;
     *ret_segment = segment;
@@ -68,9 +70,11 @@ bool mimalloc_span_decode(const uint8_t slice[MIMALLOC_SLICE_BYTES], struct mima
         .used = (uint32_t)sizes,
         .reserved = (uint16_t)(flags >> 32),
     };
+    // Slices within a span say how far back its first one is: their offset is not 0.
     uint32_t offset = (uint32_t)(first >> 32), capacity = (uint16_t)(flags >> 16);
     if (span.slices == 0 || offset != 0)
         return false;
+    // What an earlier page has left in a free span's counts means nothing.
     if (span.block_bytes == 0) {
         *ret_span = span;
         return true;
@@ -88,6 +92,7 @@ bool mimalloc_span_decode(const uint8_t slice[MIMALLOC_SLICE_BYTES], struct mima
 // of many, the count tells.
 static int add_span(struct walk *walk, const struct mimalloc_span *span, uint64_t start)
 {
+    // A page whose blocks are all free waits for its next use: as free as no page at all.
     uint64_t end = start + span->slices * slice_unit;
     if (span->block_bytes == 0 || span->used == 0)
         return ranges_add(&walk->kept, start, end);
@@ -101,6 +106,7 @@ static int add_span(struct walk *walk, const struct mimalloc_span *span, uint64_
 // Copies a table. What was never touched is not in memory, and zero.
 static int read_table(struct pages *pages, uint64_t address, uint8_t *ret_table, size_t bytes)
 {
+    // By pages of the cache, each of which is there or not.
     for (size_t done = 0; done < bytes;) {
         size_t part = PAGES_SIZE - (size_t)((address + done) % PAGES_SIZE);
         part = part < bytes - done ? part : bytes - done;
@@ -185,6 +191,7 @@ static int read_segment(struct walk *walk, uint64_t address)
     error = walk_segment(walk, address, &segment, &is_sound);
     if (error || !is_sound)
         return error;
+    // From the second segment on the key tells mimalloc's memory from anybody else's.
     walk->key = segment.key;
     walk->segment_count++;
     walk->abandoned_count += segment.is_abandoned;
@@ -203,6 +210,7 @@ static bool may_hold_segments(const struct mapping *mapping)
 static int walk_mappings(struct walk *walk)
 {
     const struct mappings *mappings = walk->target->mappings;
+    // Terabytes of reserved address space are no reason to look for ever.
     uint64_t looked = 0;
     for (size_t i = 0; i < mappings->count; i++) {
         const struct mapping *mapping = &mappings->items[i];
@@ -325,6 +333,7 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
 
 int mimalloc_segments_read(const struct target *target, struct runtime_report *report)
 {
+    // The budget is the cache's: whatever is read goes through it.
     struct pages pages;
     struct walk walk = {.target = target, .pages = &pages};
     int error = pages_init(&pages, target->process, target->budget_ms);

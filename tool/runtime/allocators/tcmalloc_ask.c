@@ -43,6 +43,7 @@ static const struct {
 static int read_property(struct call_session *session, uint64_t function, enum property property,
                          uint64_t *ret_value)
 {
+    // Name and place are put anew each time: the scratch memory is small, and calls are few.
     const char *name = properties[property].name;
     const uint64_t zero = 0;
     uint64_t arguments[2], is_known;
@@ -77,6 +78,7 @@ static int read_all(struct call_session *session, uint64_t function,
 // address space. Sums that wrap round are none.
 static bool is_sound(const struct target *target, const uint64_t values[PROPERTY_COUNT])
 {
+    // These are all that a heap is made of; each is of its own moment.
     uint64_t sum = 0;
     static const enum property parts[] = {ALLOCATED,    PAGEHEAP_FREE, PAGEHEAP_UNMAPPED,
                                           CENTRAL_FREE, TRANSFER_FREE, THREAD_FREE};
@@ -116,6 +118,7 @@ int tcmalloc_ask(const struct target *target, const struct image *image,
     uint64_t function = ask_find_function(image, "MallocExtension_GetNumericProperty");
     if (!function)
         return -ENOENT;
+    // Symbols were looked up before: nothing is stopped where there is nothing to call.
     struct call_session *session;
     int error = ask_begin(target, &session);
     if (error)
@@ -125,6 +128,7 @@ int tcmalloc_ask(const struct target *target, const struct image *image,
     ask_end(target, error);
     if (error)
         return error;
+    // The answers come from the target's memory, which may say anything.
     if (!is_sound(target, values))
         return -EBADMSG;
     uint64_t allocated = values[ALLOCATED];
