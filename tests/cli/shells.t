@@ -44,11 +44,19 @@ proposes always ebb explain --color = al
 proposes explain ebb help ''
 proposes "$$" ebb explain "$$"
 proposes bash ebb explain bas
+proposes --madv-free ebb run --m
+proposes off ebb run --madv-free ''
+proposes bash ebb run --limit 1G --check bas
+proposes bash ebb run --limit = 1G -- bas
+proposes --dry-run ebb run --check --dr
 
 if command -v fish >/dev/null; then
     # shellcheck disable=SC2016
     run fish -c 'source $argv[1]; complete -C "ebb explain --exi"' "$TMPDIR/generated/fish/ebb.fish"
     check 'fish completes an option' says out '--exit-code'
+    # shellcheck disable=SC2016
+    run fish -c 'source $argv[1]; complete -C "ebb run bas"' "$TMPDIR/generated/fish/ebb.fish"
+    check 'fish completes a command' says out 'bash'
 else
     skip 'fish completes an option' 'fish is not installed'
 fi

@@ -20,6 +20,12 @@ static const struct option_spec verb_options[] = {
     {.name = "file", .letter = 'f', .kind = OPTION_STRING, .argument = "FILE", .help = "A file."},
     {.name = "limit", .kind = OPTION_SIZE, .argument = "SIZE", .fallback = "4K", .help = "Size."},
     {.name = "for", .kind = OPTION_DURATION, .argument = "DURATION", .help = "How long."},
+    {.name = "watch",
+     .letter = 'w',
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .bare = "5s",
+     .help = "Watch."},
     {.name = "count", .letter = 'n', .kind = OPTION_COUNT, .argument = "N", .help = "How many."},
     {.name = NULL},
 };
@@ -246,6 +252,56 @@ static void test_nearest(void **state)
     assert_null(options_nearest("", verbs));
 }
 
+// An argument that may be left out is attached or not there at all.
+static void test_bare(void **state)
+{
+    (void)state;
+    struct line line;
+    PARSE(&line, "--watch", "10s", "--watch=2s");
+    assert_int_equal(line.result, 0);
+    assert_int_equal(line.options.operand_count, 1);
+    assert_int_equal(options_get(&line.options, "watch")->number, 2000000000ULL);
+    PARSE(&line, "-aw", "x");
+    assert_int_equal(line.result, 0);
+    assert_int_equal(options_get(&line.options, "watch")->number, 5000000000ULL);
+    assert_true(options_get(&line.options, "watch")->given);
+    PARSE(&line, "-w1s");
+    assert_int_equal(options_get(&line.options, "watch")->number, 1000000000ULL);
+    PARSE(&line, "x");
+    assert_false(options_get(&line.options, "watch")->given);
+    assert_int_equal(options_get(&line.options, "watch")->number, 0);
+    REFUSED("--watch needs a duration such as 10s or 1m30s, not an empty one", "--watch=");
+}
+
+// What follows a command is the command's.
+static void test_command_ends_options(void **state)
+{
+    (void)state;
+    static const struct {
+        char *words[6];
+        size_t operands;
+        bool is_all;
+    } rows[] = {
+        {{"-a", "cmd", "-d", "--", "--file"}, 4, true},
+        {{"--file", "x", "--", "cmd", "-a"}, 2, false},
+        {{"--", "--all", "--"}, 2, false},
+        {{"-5", "-a"}, 2, false},
+        {{"-a"}, 0, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct options options;
+        char error[OPTIONS_ERROR_MAX], *words[6];
+        size_t count = 0;
+        for (; count < 6 && rows[i].words[count]; count++)
+            words[count] = rows[i].words[count];
+        assert_int_equal(
+            options_parse_command(verb_options, global_options, count, words, &options, error), 0);
+        assert_int_equal(options.operand_count, rows[i].operands);
+        assert_int_equal(options_flag(&options, "all"), rows[i].is_all);
+        assert_false(options_flag(&options, "deep"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +313,8 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_refusal_leaves_result),
         cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_command_ends_options),
         cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

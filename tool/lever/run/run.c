@@ -126,6 +126,9 @@ static int become(const struct run *run, struct lever_report *report, bool *ret_
         signal(SIGPIPE, SIG_IGN);
     *ret_is_command = true;
     report->outcome = LEVER_FAILED;
+    // It was there a moment ago, so it is something that it names which is not.
+    if (error == -ENOENT)
+        return fail(report, error, run->program.path, "the interpreter or loader that it names");
     return refuse_command(report, error, run->request->argv[0]);
 }
 
