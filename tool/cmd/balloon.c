@@ -56,6 +56,7 @@ static const uint64_t ns_per_s = 1000000000, mib = 1 << 20;
 // A day: a balloon that shall stay longer is no balloon.
 static const uint64_t time_most_ns = 86400ULL * 1000000000ULL;
 
+// The frame's form, for what the table cannot express.
 static int refuse_usage(const char *sentence)
 {
     message_error("balloon: %s", sentence);
@@ -94,6 +95,7 @@ static int check_usage(const struct options *options, struct balloon_options *re
     int status = check_place(options);
     if (status != EXIT_DONE)
         return status;
+    // In the order in which somebody who learns the command makes mistakes.
     const struct option_value *until = options_get(options, "until");
     const struct option_value *size = options_get(options, "size");
     uint64_t time_ns = options_get(options, "time-limit")->number;
@@ -163,6 +165,7 @@ static int open_named(const struct command *command, struct process **ret_proces
     return watch->given ? levers_open(command, watch->string, ret_process) : EXIT_DONE;
 }
 
+// Where to press. Only a process that was named can stand for its group.
 static int find_place(const struct options *options, struct process *named,
                       struct balloon_place *ret_place)
 {
@@ -182,6 +185,7 @@ static int find_place(const struct options *options, struct process *named,
     return EXIT_FAILED;
 }
 
+// The line on the terminal goes before the report comes.
 static int pull(const struct command *command, struct balloon *balloon, struct process *process)
 {
     struct lever_report report = {0};
@@ -206,6 +210,7 @@ static int inflate(const struct command *command, const struct balloon_options *
     int error = balloon_open(&balloon, &place, wanted, *process ? process_pid(*process) : 0);
     if (error)
         return refuse_group(place.version ? place.directory : "/", error);
+    // The one with the most lazily freed memory may have ended since.
     if (!*process) {
         error = process_open(proc_root, balloon.watched, process);
         status = error ? target_refuse(proc_root, balloon.watched, error) : EXIT_DONE;
@@ -216,6 +221,7 @@ static int inflate(const struct command *command, const struct balloon_options *
     return status;
 }
 
+// Usage first, so that a slip costs no reading; then whoever was named.
 int balloon_run(const struct command *command)
 {
     struct progress progress;

@@ -362,6 +362,38 @@ static void test_counters_that_go_backwards(void **unused)
     assert_int_equal(second(&no_wish, &first, &then).stop, BALLOON_UNREADABLE);
 }
 
+// What a fork shares is lazily freed, and cannot be taken: there is room, but no use for it.
+static void test_shared_with_a_fork(void **unused)
+{
+    (void)unused;
+    struct balloon_state state = {0};
+    struct balloon_reading reading = ordinary();
+    reading.sure_bytes = 0;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).stop, BALLOON_SHARED);
+    // An old walk is good enough while there is room, and not where pressure begins.
+    reading.walked_ns = 0;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_GROW);
+    reading.free_bytes = mib;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_WALK);
+}
+
+// Each bound by itself is the tightest once.
+static void test_allowance(void **unused)
+{
+    (void)unused;
+    struct balloon_limits limits = no_wish;
+    struct balloon_reading reading = ordinary();
+    assert_int_equal(balloon_allowance(&limits, &reading), reading.free_bytes + 200 * mib);
+    reading.host_bytes = 30 * mib;
+    assert_int_equal(balloon_allowance(&limits, &reading), 30 * mib);
+    limits.size_bytes = 20 * mib;
+    assert_int_equal(balloon_allowance(&limits, &reading), 20 * mib);
+    reading.slack_bytes = 10 * (int64_t)mib - 200 * (int64_t)mib;
+    assert_int_equal(balloon_allowance(&limits, &reading), 10 * mib);
+    reading.slack_bytes = INT64_MIN;
+    assert_int_equal(balloon_allowance(&limits, &reading), 0);
+}
+
 // 25 % of 400 ms; the same in a group is allowed, since the balloon waits there itself.
 static void test_pressure(void **unused)
 {
@@ -498,6 +530,8 @@ int main(void)
         cmocka_unit_test(test_any_group),
         cmocka_unit_test(test_brakes_one_by_one),
         cmocka_unit_test(test_counters_that_go_backwards),
+        cmocka_unit_test(test_shared_with_a_fork),
+        cmocka_unit_test(test_allowance),
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_stalls),
         cmocka_unit_test(test_waits_for_background_reclaim),

@@ -16,18 +16,20 @@
 #include "proc/status.h"
 
 enum {
-    WALK_LONG_MS = 20,   // during a walk the target's mmap and munmap wait: a short one takes half
-    WALK_PAUSES = 4,     // of the time, a longer one a fifth
-    PAUSE_LEAST_MS = 1,  // after a step, and as long as the step took: others want the processor
-    PAUSE_MOST_MS = 100, //
-    WAIT_MS = 10,
-    PROGRESS_MS = 100,
-    ANSWER_POLL_MS = 50,
+    WALK_LONG_MS = 20, // during a walk the target's mmap and munmap wait: a short one takes half
+    WALK_PAUSES = 4,   // of the time, a longer one a fifth
+    // After a step, as long as the step took: others want the processor and the memory's bandwidth.
+    PAUSE_LEAST_MS = 1,
+    PAUSE_MOST_MS = 100,
+    WAIT_MS = 10,        // for kswapd, or for the next walk
+    PROGRESS_MS = 100,   // fast enough to look alive
+    ANSWER_POLL_MS = 50, // how soon a hanging step is noticed
 };
 static const uint64_t ns_per_ms = 1000000;
 
 void balloon_look(struct balloon *balloon)
 {
+    // What walks and steps have told stays in it.
     struct balloon_reading *reading = &balloon->reading;
     reading->balloon_bytes = balloon->child.held_bytes;
     balloon_read(&balloon->place, reading);
@@ -47,6 +49,7 @@ void balloon_walk(struct balloon *balloon)
     reading->has_sure = balloon->place.version != 0;
     reading->target_bytes = holders->lazy_bytes;
     reading->has_target = balloon->place.version != 0 && holders->unknown == 0;
+    // Of one that was named, its own figure counts, whether or not others may be read.
     for (size_t i = 0; balloon->options.watches_one && i < holders->count; i++) {
         if (holders->items[i].pid != balloon->watched)
             continue;
@@ -82,6 +85,7 @@ int balloon_open(struct balloon *balloon, const struct balloon_place *place,
                 .force = options->force,
             },
     };
+    // Found once: who comes later counts as one who holds nothing, which errs on the safe side.
     int error = balloon_holders_find(&balloon->holders, place);
     if (!error && watched != 0)
         error = add_watched(&balloon->holders, place, watched);
@@ -120,6 +124,7 @@ static enum balloon_stop wait_for(struct balloon *balloon, const struct watch *w
         {.fd = watch->process_fd, .events = POLLIN},
         {.fd = for_child ? balloon->child.fd : -1, .events = POLLIN},
     };
+    // A signal that is not ours only shortens the wait.
     int ready = poll(polled, 3, timeout_ms);
     *ret_answered = ready > 0 && polled[2].revents != 0;
     if (ready > 0 && polled[0].revents != 0)
@@ -131,6 +136,7 @@ static enum balloon_stop wait_for(struct balloon *balloon, const struct watch *w
     return BALLOON_GOES_ON;
 }
 
+// Between steps; the end of the child is noticed by the next order.
 static enum balloon_stop pause_for(struct balloon *balloon, const struct watch *watch, uint64_t ns)
 {
     bool answered;
@@ -162,6 +168,7 @@ static enum balloon_stop grow(struct balloon *balloon, const struct watch *watch
         bool answered;
         enum balloon_stop stop = wait_for(balloon, watch, ANSWER_POLL_MS, true, &answered);
         passed_ns = lever_now_ns() - began_ns;
+        // What happened to us or to the target goes before what the child says.
         if (stop == BALLOON_GOES_ON && answered)
             stop = take_answer(balloon);
         else if (stop == BALLOON_GOES_ON &&
@@ -236,6 +243,7 @@ static enum balloon_stop inflate(struct balloon *balloon, const struct watch *wa
 {
     for (;;) {
         bool answered;
+        // Nothing is carried over from the step before but what the judge keeps.
         balloon_look(balloon);
         struct balloon_decision decision =
             balloon_judge(&balloon->limits, &balloon->state, &balloon->reading);
@@ -289,6 +297,7 @@ static void unblock_signals(int fd, const sigset_t *old)
     sigprocmask(SIG_SETMASK, old, NULL);
 }
 
+// The balloon's whole life.
 static int run(struct balloon *balloon, struct process *process, struct lever_report *report)
 {
     enum balloon_child_step step;
@@ -296,6 +305,7 @@ static int run(struct balloon *balloon, struct process *process, struct lever_re
     int signal_fd = block_signals(&old);
     if (signal_fd < 0)
         return signal_fd;
+    // From here on nothing returns before the signals are back as they were.
     const struct watch watch = {signal_fd, process_pid_fd(process), process};
     int error = balloon_child_start(&balloon->child, balloon->place.proc_root,
                                     balloon->place.directory, balloon->limits.time_ns, &step);
@@ -303,6 +313,7 @@ static int run(struct balloon *balloon, struct process *process, struct lever_re
         error = balloon_refuse_start(report, balloon, error, step);
     } else {
         balloon->stop = inflate(balloon, &watch);
+        // How large it was is for the report; the last reading is of the time after it.
         uint64_t held_bytes = balloon->child.held_bytes;
         balloon_child_stop(&balloon->child);
         // What is left is told from a walk, not from what the last one promised.
@@ -328,6 +339,7 @@ static int lock_place(const struct balloon_place *place)
     return error;
 }
 
+// Held while the balloon is: the lock goes with its descriptor.
 static int balloon_act(void *context, struct process *process, struct lever_report *report)
 {
     struct balloon *balloon = context;

@@ -40,6 +40,7 @@ static const uint64_t ns_per_s = 1000000000, ns_per_us = 1000;
 static const uint64_t timer_grace_ns = 1000000000;
 enum { STOP_WAIT_MS = 1000, CLOCK_BYTES = 128 << 10 };
 
+// One write: the kernel takes or refuses it as a whole.
 static int write_file(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -111,6 +112,7 @@ static void reset_signals(void)
     sigemptyset(&none);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
+    // Ctrl-C reaches the whole foreground group.
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
@@ -131,6 +133,7 @@ static uint64_t touch(char *memory, const struct child_order *order, uint64_t sa
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     for (uint64_t at = 0; at < order->grow_bytes; at += page) {
+        // Often enough that a step ends within a fraction of a millisecond.
         if (at % CLOCK_BYTES == 0 && now_ns() > order->until_ns)
             return at;
         uint64_t word = (salt + at) * 0x9e3779b97f4a7c15U | 1;
@@ -150,6 +153,7 @@ static int grow(const struct child_order *order, uint64_t *held_bytes)
     madvise(memory, bytes, MADV_NOHUGEPAGE);
     madvise(memory, bytes, MADV_DONTDUMP);
     madvise(memory, bytes, MADV_UNMERGEABLE);
+    // What was not touched is given back, so that it is never counted as held.
     uint64_t touched = touch(memory, order, *held_bytes);
     if (touched < bytes)
         munmap(memory + touched, bytes - touched);
@@ -160,6 +164,7 @@ static int grow(const struct child_order *order, uint64_t *held_bytes)
 static int prepare(const char *proc_root, const char *directory, uint64_t time_ns, pid_t parent,
                    int *ret_step)
 {
+    // In the order of what must hold first: no memory without an owner, none without a score.
     *ret_step = BALLOON_CHILD_PARENT;
     int error = die_with(parent);
     if (error)
@@ -182,6 +187,7 @@ static int prepare(const char *proc_root, const char *directory, uint64_t time_n
 // Takes orders until the parent closes the connection. What cannot be said ends it as well.
 static void serve(int fd, struct child_answer answer)
 {
+    // Gigabytes of nothing are no use to anybody who debugs.
     const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_NAME, "ebb-balloon");
@@ -210,6 +216,7 @@ static void close_others(int fd)
         close(other);
 }
 
+// Packets come whole or not at all; an empty one is the end.
 static int take_answer(struct balloon_child *child, struct child_answer *ret_answer)
 {
     ssize_t len = recv(child->fd, ret_answer, sizeof *ret_answer, 0);
@@ -225,6 +232,7 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
     *ret_step = BALLOON_CHILD_FORK;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
+    // Asked for before the fork: afterwards getppid() may tell of another already.
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         struct child_answer answer = {0};
@@ -241,6 +249,7 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
         return error;
     }
     *child = (struct balloon_child){.pid = pid, .fd = ends[0]};
+    // Its first answer comes when it stands ready, with nothing taken.
     struct child_answer answer = {.step = BALLOON_CHILD_PARENT};
     error = take_answer(child, &answer);
     if (!error)

@@ -76,6 +76,7 @@ static int add_tree(struct balloon_holders *holders, const char *directory, unsi
     return error;
 }
 
+// A process is only a number here: one that takes the number of another is counted as what it is.
 static int read_small(const char *proc_root, pid_t pid, const char *name, struct buffer *file)
 {
     char path[PATH_MAX];
@@ -84,6 +85,7 @@ static int read_small(const char *proc_root, pid_t pid, const char *name, struct
     return balloon_file_read(path, file);
 }
 
+// 4 µs whatever its size; 0 when it has gone.
 static uint64_t read_rss(const char *proc_root, pid_t pid)
 {
     struct buffer file = {0};
@@ -94,6 +96,7 @@ static uint64_t read_rss(const char *proc_root, pid_t pid)
     return statm.resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+// Most first.
 static int compare_rss(const void *a, const void *b)
 {
     uint64_t left = ((const struct balloon_holder *)a)->rss_bytes;
@@ -143,6 +146,7 @@ static void walk_one(struct balloon_holder *holder, const char *proc_root)
         holder->rss_bytes = gone ? 0 : read_rss(proc_root, holder->pid);
         return;
     }
+    // See holders.h: what is not private is shared with a fork.
     uint64_t sure_kib = rollup.lazy_free_kib;
     if (rollup.private_clean_kib < sure_kib)
         sure_kib = rollup.private_clean_kib;
@@ -157,6 +161,7 @@ void balloon_holders_walk(struct balloon_holders *holders, const char *proc_root
     holders->unknown = 0;
     for (size_t i = 0; i < holders->count; i++) {
         struct balloon_holder *holder = &holders->items[i];
+        // Per process: no target waits for the walk of another.
         uint64_t began_ns = lever_now_ns();
         walk_one(holder, proc_root);
         uint64_t took_ns = lever_now_ns() - began_ns;

@@ -9,6 +9,7 @@
 
 static const uint64_t mib = 1 << 20, page_bytes = 4096, ns_per_ms = 1000000, us_per_ms = 1000;
 
+// a - b, or 0.
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -118,6 +119,7 @@ uint64_t balloon_cache_taken(const struct balloon_state *state)
     uint64_t fallen = less(start->cache_bytes, last->cache_bytes);
     if (!start->has_taken || !last->has_taken)
         return fallen;
+    // pgsteal_file counts lazily freed pages too, since they lie on the same list.
     uint64_t files = less(last->file_taken_pages, start->file_taken_pages);
     uint64_t lazy = less(last->lazy_taken_pages, start->lazy_taken_pages);
     uint64_t counted_pages = less(files, lazy);
@@ -149,6 +151,7 @@ static bool waits_too_much(const struct balloon_psi *then, const struct balloon_
 {
     if (!then->is_known || !now->is_known)
         return false;
+    // Microseconds on both sides.
     uint64_t waited_us = less(now->some_us, then->some_us);
     return waited_us > percent_of(passed_ns / (ns_per_ms / us_per_ms), percent);
 }
@@ -163,6 +166,7 @@ static bool is_under_pressure(struct balloon_state *state, const struct balloon_
         waits_too_much(&state->psi.group_psi, &now->group_psi, passed_ns,
                        BALLOON_GROUP_PSI_PERCENT))
         return true;
+    // A longer time would hide a new wait among old seconds.
     if (passed_ns >= BALLOON_PSI_MOST_MS * ns_per_ms)
         state->psi = *now;
     return false;
@@ -194,8 +198,10 @@ static enum balloon_stop find_harm(const struct balloon_limits *limits, struct b
                                    const struct balloon_reading *now)
 {
     const struct balloon_reading *start = &state->start;
-    if (!now->is_complete || now->now_ns < state->last.now_ns)
+    // A clock that runs backwards would lift the time limit.
+    if (now->now_ns < state->last.now_ns)
         return BALLOON_UNREADABLE;
+    // Neither of these is ever forced.
     if (now->oom_kills != start->oom_kills)
         return now->oom_kills > start->oom_kills ? BALLOON_OOM : BALLOON_UNREADABLE;
     if (now->can_swap)
@@ -220,12 +226,6 @@ static bool is_walk_exact(const struct balloon_state *state, const struct balloo
            less(now->now_ns, now->walked_ns) <= BALLOON_WRITE_MS * ns_per_ms;
 }
 
-// Half of what it found may be gone.
-static bool is_walk_used_up(const struct balloon_state *state, const struct balloon_reading *now)
-{
-    return now->has_sure && taken_since_walk(state, now) > now->sure_bytes / 2;
-}
-
 static struct balloon_decision stop_for(enum balloon_stop stop)
 {
     return (struct balloon_decision){.action = BALLOON_STOP, .stop = stop};
@@ -244,9 +244,11 @@ static struct balloon_decision judge_goal(const struct balloon_limits *limits,
     uint64_t target = now->lazy_bytes;
     if (now->has_target)
         target = less(now->target_bytes, taken_since_walk(state, now));
+    // Less than the smallest step cannot be pressed for.
     uint64_t wanted = limits->until_bytes != BALLOON_NO_LIMIT ? limits->until_bytes
                                                               : BALLOON_STEP_LEAST_MIB * mib;
     if (target < wanted) {
+        // The estimate errs towards the goal: it ends nothing by itself.
         if (now->has_target && !is_walk_exact(state, now))
             return go_on(BALLOON_WALK);
         return stop_for(limits->until_bytes != BALLOON_NO_LIMIT ? BALLOON_REACHED : BALLOON_EMPTY);
@@ -275,6 +277,7 @@ static uint64_t time_for(const struct balloon_reading *now, uint64_t sure_bytes,
     const uint64_t most_ns = BALLOON_SLOW_STEP_MS * ns_per_ms;
     if (!now->has_sure || now->free_bytes >= step_bytes)
         return most_ns;
+    // The reserve is not spent here: it is what covers the reading and the last moments.
     uint64_t spare = less(margin(now, sure_bytes), step_bytes);
     uint64_t ms = spare / (BALLOON_WRITE_MIB_PER_MS * mib) + BALLOON_WRITE_MS;
     return ms >= BALLOON_SLOW_STEP_MS ? most_ns : ms * ns_per_ms;
@@ -289,11 +292,15 @@ static struct balloon_decision judge_step(const struct balloon_limits *limits,
     uint64_t sure = sure_now(state, now), may = may_take(limits, now, sure);
     if (now->host_bytes < least)
         return stop_for(BALLOON_HOST);
-    // Filling the room would take nothing: pressure cannot be had without the OOM killer.
-    if (sure < least && !limits->force)
-        return is_walk_exact(state, now) ? stop_for(BALLOON_SHARED) : go_on(BALLOON_WALK);
+    // Filling the room would take nothing. While there is room, an old walk is good enough to go
+    // on; without, it is not.
+    bool is_exact = is_walk_exact(state, now);
+    if (sure < least && !limits->force && is_exact)
+        return stop_for(BALLOON_SHARED);
+    if (sure < least && !limits->force && now->free_bytes < BALLOON_STEP_LARGEST_MIB * mib)
+        return go_on(BALLOON_WALK);
     if (may < least)
-        return is_walk_exact(state, now) ? stop_for(BALLOON_RESERVE) : go_on(BALLOON_WALK);
+        return is_exact ? stop_for(BALLOON_RESERVE) : go_on(BALLOON_WALK);
     uint64_t step = number_least(may / BALLOON_STEP_PART, BALLOON_STEP_LARGEST_MIB * mib);
     if (limits->in_background) {
         // Half of the room: another may want the rest before the kernel has made more.
@@ -328,12 +335,14 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
                                       struct balloon_state *state,
                                       const struct balloon_reading *reading)
 {
+    // What is missing in it is 0, which would look like peace.
     if (!reading->is_complete)
         return stop_for(BALLOON_UNREADABLE);
     if (!state->has_start)
         take_start(limits, state, reading);
     if (reading->walks != state->walk.walks)
         state->walk = *reading;
+    // Harm first, then the goal, then what would make the next step wrong.
     enum balloon_stop harm = find_harm(limits, state, reading);
     state->last = *reading;
     if (harm != BALLOON_GOES_ON)
@@ -344,8 +353,6 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
     // Behind the goal: what is reached needs no brake.
     if (!limits->force && takes_cache(state))
         return stop_for(BALLOON_CACHE);
-    if (is_walk_used_up(state, reading))
-        return go_on(BALLOON_WALK);
     if (has_stalled(limits, state, reading))
         return stop_for(BALLOON_STALLED);
     return judge_step(limits, state, reading);

@@ -9,8 +9,8 @@
 //   as a cushion against the OOM killer, and half of it;
 // - the figure for lazily freed pages that costs nothing, lists minus cache, is an upper bound:
 //   pages that were written again stay in it until the kernel scans them. So walks of smaps say
-//   what is truly there. Each is trusted for half of what it found, less what the target may have
-//   written to since, at the speed of memory: no fault and no counter tells of such a write.
+//   what is truly there. From each is taken off what has been taken since, and what the target may
+//   have written to since, at the speed of memory: no fault and no counter tells of such a write.
 #ifndef EBB_LEVER_BALLOON_JUDGE_H
 #define EBB_LEVER_BALLOON_JUDGE_H
 

@@ -42,6 +42,7 @@ static int take_directory(const char *proc_root, const char *path, struct balloo
     if (!S_ISDIR(status.st_mode))
         return -ENOTDIR;
     text_copy(text_of(real), place.directory, sizeof place.directory);
+    // Any folder can be named: what makes it a group are its files.
     place.version = find_version(place.directory);
     if (place.version == 0)
         return -ENODATA;
@@ -72,6 +73,7 @@ int balloon_place_find(const char *proc_root, const char *path, struct balloon_p
     int error = take_directory(proc_root, path, ret_place);
     if (error == 0 || error == -ENAMETOOLONG || error == -EACCES)
         return error;
+    // On a hybrid host the memory controller is in version 1, if that is mounted with it at all.
     for (int version = 1; version <= 2; version++) {
         int other = find_below_mount(proc_root, version, path, ret_place);
         if (other == 0)
@@ -83,6 +85,7 @@ int balloon_place_find(const char *proc_root, const char *path, struct balloon_p
 int balloon_place_of(const char *proc_root, struct process *process,
                      struct balloon_place *ret_place)
 {
+    // Some ten small files more than needed, once.
     struct cgroup cgroup;
     int error = cgroup_read(process, &cgroup);
     if (error)
@@ -151,12 +154,14 @@ enum balloon_danger balloon_place_danger(const struct balloon_place *place)
         return BALLOON_OOM_PANICS;
     if (place->version == 0)
         return find_host_danger(place);
+    // The walk up cuts the directory.
     struct balloon_place copy = *place;
     struct balloon_room room;
     if (balloon_place_room(&copy, &room) == -ENODATA)
         return BALLOON_WITHOUT_LIMIT;
     if (is_inner(place))
         return BALLOON_NOT_A_LEAF;
+    // A setting of any level above reaches down to the balloon.
     do {
         enum balloon_danger danger = find_level_danger(copy.version, copy.directory);
         if (danger != BALLOON_SAFE)

@@ -12,6 +12,7 @@
 // Who holds nearly all of it makes pressure on all others pointless.
 enum { ONE_HOLDER_PERCENT = 90, BEGIN_WALKS = 5 };
 
+// What was seen and why it is a danger, what would help, and how it is reported.
 struct danger_text {
     const char *why, *needs;
     int error;
@@ -36,6 +37,7 @@ static const struct danger_text danger_texts[] = {
                             "naming one of the groups below it", -EBUSY},
 };
 
+// None of these can be forced.
 static int refuse_danger(struct lever_report *report, enum balloon_danger danger)
 {
     const struct danger_text *text = &danger_texts[danger];
@@ -95,6 +97,7 @@ static int check_rights(struct lever_report *report, const struct balloon_place 
     return lever_refuse(report, -EACCES, "the balloon may not be moved into the group", needs);
 }
 
+// As the user may check it, not as it was typed.
 static const char *where(const struct balloon *balloon)
 {
     return balloon->place.version == 0 ? "the host" : balloon->place.directory;
@@ -124,6 +127,7 @@ static int add_steps(struct lever_report *report, const struct balloon *balloon)
     return error ? error : lever_add_step(report, "let it go");
 }
 
+// With this group's numbers; docs/balloon.md has them all.
 static int add_brakes(struct lever_report *report, const struct balloon *balloon)
 {
     char reserve[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX];
@@ -171,6 +175,7 @@ static int advise(struct lever_report *report, const struct balloon *balloon)
 {
     const struct balloon_holders *holders = &balloon->holders;
     const struct balloon_holder *largest = balloon_holders_largest(holders);
+    // Divided first, as everywhere: sums of hostile figures may be near the end of 64 bits.
     bool is_one = largest && largest->lazy_bytes > 0 &&
                   largest->lazy_bytes > holders->lazy_bytes / 100 * ONE_HOLDER_PERCENT;
     int error = 0;
@@ -238,6 +243,7 @@ int balloon_plan(void *context, struct process *process, struct lever_report *re
         return tell_nothing(report, balloon, decision.stop);
     if (decision.action == BALLOON_STOP)
         return refuse_stop(report, balloon, decision.stop);
+    // Whoever waits already would wait longer.
     if (waits_already(balloon))
         return lever_refuse(report, -EBUSY, "tasks of this host wait for memory already (PSI)",
                             "ebb reclaim, which takes no memory; --force presses all the same");

@@ -23,6 +23,7 @@ static const uint64_t group_reserve_least = 16 << 20;
 // The host's reserve grows with the host: 5 %, but 256 MiB at least.
 static const uint64_t host_reserve_least = 256 << 20;
 
+// mm/vmstat.c; what is missing stays 0, and its brake is silent.
 static const struct keyed_field vmstat_fields[] = {
     {"workingset_refault_file", offsetof(struct balloon_vmstat, refault_pages)},
     {"workingset_refault", offsetof(struct balloon_vmstat, refault_pages)}, // before 5.9
@@ -34,6 +35,7 @@ static const struct keyed_field vmstat_taken_fields[] = {
     {"pglazyfreed", offsetof(struct balloon_vmstat, lazy_taken_pages)},
     {"pgsteal_file", offsetof(struct balloon_vmstat, file_taken_pages)},
 };
+// The total_ lines of version 1 include the groups below, as all of version 2 do.
 static const struct keyed_field group_fields_v1[] = {
     {"total_inactive_file", offsetof(struct balloon_group, inactive_file_bytes)},
     {"total_active_file", offsetof(struct balloon_group, active_file_bytes)},
@@ -53,6 +55,7 @@ static const struct keyed_field group_fields_v2[] = {
     {"file_mapped", offsetof(struct balloon_group, mapped_bytes)},
     {"workingset_refault_file", offsetof(struct balloon_group, refault_pages)},
 };
+// Without this line it is no memory.stat at all.
 static const struct keyed_field group_cache_v1 = {"total_cache",
                                                   offsetof(struct balloon_group, cache_bytes)};
 static const struct keyed_field group_cache_v2 = {"file",
@@ -112,12 +115,14 @@ static int read_limit(int version, const char *directory, uint64_t *ret_limit_by
     return 0;
 }
 
+// With all that is charged to the groups below.
 static int read_usage(int version, const char *directory, uint64_t *ret_usage_bytes)
 {
     return balloon_file_number(directory, version == 1 ? "memory.usage_in_bytes" : "memory.current",
                                ret_usage_bytes);
 }
 
+// memory.stat flushes what processors have not reported yet, so the figures are of now.
 static int read_group(int version, const char *directory, struct balloon_group *ret_group)
 {
     struct buffer file = {.limit = BALLOON_FILE_MAX_BYTES};
@@ -152,6 +157,7 @@ int balloon_place_room(struct balloon_place *place, struct balloon_room *ret_roo
         error = read_usage(place->version, directory, &usage);
         if (error)
             return error;
+        // Of two with the same room the inner one is closer to what was meant.
         if (less(limit, usage) >= best)
             continue;
         best = less(limit, usage);
@@ -178,6 +184,7 @@ static int add_level(const struct balloon_place *place, const char *directory, u
         error = read_group(place->version, directory, &group);
     if (error)
         return error;
+    // Both may change between the two reads: a usage above the limit is no room, not a huge one.
     uint64_t room = less(limit, usage), easy = easy_cache(&group) / 2;
     uint64_t reserve = balloon_reserve(limit, group_reserve_least, UINT64_MAX);
     // Nothing real reaches 2^61; what is larger says no more than that.
@@ -187,6 +194,7 @@ static int add_level(const struct balloon_place *place, const char *directory, u
     if (slack < reading->slack_bytes)
         reading->slack_bytes = slack;
     reading->free_bytes = number_least(reading->free_bytes, room);
+    // One level's figures throughout: those of two would make a difference of nothing.
     if (strlen(directory) == place->tightest_len) {
         reading->cache_bytes = less(group.cache_bytes, group.shmem_bytes);
         reading->refault_pages = group.refault_pages;
@@ -262,6 +270,7 @@ static bool can_swap(const struct balloon_place *place, const struct meminfo *me
     return value != 0;
 }
 
+// Not in every kernel, and not in version 1: then it stays unknown.
 static void read_psi(const char *directory, const char *name, struct balloon_psi *psi)
 {
     struct buffer file = {.limit = BALLOON_FILE_MAX_BYTES};
@@ -282,6 +291,7 @@ static void read_host_room(const struct balloon_place *place, const struct memin
     text_format(name, sizeof name, "%s/sys/vm", place->proc_root);
     balloon_file_number(name, "min_free_kbytes", &kept_kib);
     reserve_kib = balloon_reserve(meminfo->total_kib * kib, host_reserve_least, UINT64_MAX) / kib;
+    // MemAvailable counts what is lazily freed as inactive file pages; here it stands by itself.
     uint64_t lazy_kib = meminfo_lazy_bound_kib(meminfo);
     reading->free_bytes = less(meminfo->free_kib, kept_kib) * kib;
     reading->lazy_bytes = lazy_kib * kib;
@@ -320,6 +330,7 @@ void balloon_read(const struct balloon_place *place, struct balloon_reading *rea
 {
     struct meminfo meminfo = {0};
     struct balloon_vmstat vmstat = {0};
+    // Until everything has been read.
     reading->is_complete = false;
     reading->now_ns = lever_now_ns();
     reading->oom_kills = 0;
@@ -336,6 +347,7 @@ void balloon_read(const struct balloon_place *place, struct balloon_reading *rea
         reading->is_complete = true;
         return;
     }
+    // Whatever the group may take, the host has to have it.
     uint64_t reserve = balloon_reserve(meminfo.total_kib * kib, host_reserve_least, UINT64_MAX);
     reading->host_bytes = less(meminfo.available_kib * kib, reserve);
     reading->free_bytes = UINT64_MAX;

@@ -14,6 +14,7 @@ enum { STEP_START, STEP_GROW, STEP_LET_GO, STEP_COUNT };
 int balloon_refuse_start(struct lever_report *report, const struct balloon *balloon, int error,
                          enum balloon_child_step step)
 {
+    // Which preparation failed decides what would help.
     char why[LEVER_WHAT_MAX];
     const char *needs = "";
     switch (step) {
@@ -97,6 +98,7 @@ static int add_untouched(const struct balloon *balloon, struct lever_report *rep
     return error;
 }
 
+// Told even when it is little: it is what the balloon costs others.
 static int add_taken(const struct balloon *balloon, struct lever_report *report)
 {
     char text[UNITS_TEXT_MAX];
@@ -126,6 +128,7 @@ int balloon_tell(const struct balloon *balloon, struct lever_report *report)
     char held[UNITS_TEXT_MAX], taken[UNITS_TEXT_MAX], why[LEVER_WHAT_MAX / 2];
     if (report->step_count < STEP_COUNT)
         return -EINVAL;
+    // A brake is no failure of the lever, but the wish was not fulfilled: "partly".
     bool is_good = balloon_stop_is_good(balloon->stop, &balloon->limits);
     format_stop(balloon, why, sizeof why);
     units_format_bytes(balloon->child.held_bytes, held, sizeof held);
@@ -137,6 +140,7 @@ int balloon_tell(const struct balloon *balloon, struct lever_report *report)
                    balloon->steps, taken, why);
     grow->took_ns = balloon->state.last.now_ns - balloon->state.start.now_ns;
     end_let_go(balloon, &report->steps[STEP_LET_GO]);
+    // At most: only if it called one of the two just then.
     lever_add_wait(report, "its mmap and munmap", balloon->holders.longest_ns,
                    balloon->holders.total_ns);
     int error = add_taken(balloon, report);
