@@ -28,6 +28,7 @@ bool lasting_merge(struct text list, char separator, const char *key, char assig
     ret_list[0] = '\0';
     // What the user has set stays, and in its order.
     while (text_next_field(&list, separator, &item)) {
+        // An empty item is a slip that Go and jemalloc would stumble over.
         if (item.len == 0 || is_item_of(item, key, assign))
             continue;
         fits = fits && append(ret_list, size, item) && append(ret_list, size, text_of(between));

@@ -11,6 +11,7 @@
 int poke_open(struct process *process, const struct mappings *mappings, struct poke *ret_poke)
 {
     int fd = openat(process_dir_fd(process), "mem", O_RDWR | O_CLOEXEC);
+    // Some kernels say the one, some the other.
     if (fd < 0)
         return errno == EACCES ? -EPERM : -errno;
     *ret_poke = (struct poke){fd, mappings};
@@ -61,6 +62,7 @@ int poke_write(const struct poke *poke, uint64_t address, size_t bytes, uint64_t
         return -EINVAL;
     // mem writes through protections: what the program's own code could not do is not done.
     const struct mapping *mapping = mappings_find(poke->mappings, address);
+    // It was unmapped between the plan and now, or never there.
     if (!mapping)
         return -EFAULT;
     if (!(mapping->flags & MAPPING_WRITE) || (mapping->flags & MAPPING_SHARED))

@@ -31,6 +31,7 @@ static int refuse_reading(struct tune_refusal *refusal, int error)
 {
     if (error == -ENOMEM)
         return error;
+    // EACCES of /proc means the same: the exit status is one.
     if (error == -EPERM || error == -EACCES)
         return tune_refuse(refusal, -EPERM, tune_needs_attach,
                            "its mappings and its memory may not be read");
@@ -43,6 +44,7 @@ static void read_files(struct process *process, struct tune_scene *scene)
     if (process_read_file(process, "status", STATUS_MAX_BYTES, &scene->status_file) != 0 ||
         proc_status_parse(buffer_text(&scene->status_file), &scene->status) != 0)
         scene->status = (struct proc_status){0};
+    // Only for what makes a change last.
     if (process_read_file(process, "environ", ENVIRON_MAX_BYTES, &scene->environ_file) != 0)
         buffer_clear(&scene->environ_file);
 }
@@ -57,6 +59,7 @@ int tune_scene_open(struct process *process, struct tune_scene *scene, struct tu
         error = images_open(process, &scene->mappings, &scene->images, &skipped);
     if (error)
         return refuse_reading(refusal, error);
+    // Finding runtimes by their texts is then done once for all readers.
     scene->located = calloc(1, sizeof *scene->located);
     if (!scene->located)
         return -ENOMEM;
@@ -99,8 +102,10 @@ void tune_scene_name_runtimes(const struct tune_scene *scene, char *ret_names, s
     ret_names[0] = '\0';
     for (size_t i = 0; i < runtime_reader_count; i++) {
         const struct runtime_reader *reader = runtime_readers[i];
+        // find() is cheap: names and sections.
         if (is_ground(reader) || !reader->find(&scene->target))
             continue;
+        // Cut where the list is longer than a sentence bears.
         size_t len = strlen(ret_names);
         text_format(ret_names + len, size - len, "%s%s", len > 0 ? ", " : "", reader->name);
     }

@@ -31,6 +31,7 @@ int tune_new(const struct tune_request *request, struct tune **ret_tune)
     if (!tune)
         return -ENOMEM;
     tune->request = *request;
+    // 0 would be stdin.
     tune->poke.fd = -1;
     *ret_tune = tune;
     return 0;
@@ -61,6 +62,7 @@ static int refuse_runtime(const struct tune *tune, const char *option, const cha
 // there is no plan.
 static int open_poke(struct tune *tune, struct tune_refusal *refusal)
 {
+    // One descriptor for all stores.
     if (tune->poke.fd >= 0)
         return 0;
     int error = poke_open(tune->scene.target.process, &tune->scene.mappings, &tune->poke);
@@ -89,6 +91,7 @@ static int plan_go_pacer(struct tune *tune, struct lever_report *report,
                          struct tune_refusal *refusal)
 {
     const struct tune_request *request = &tune->request;
+    // Before versions: most wrong targets are no Go at all.
     if (!tune->go.image)
         return refuse_runtime(tune, request->gogc.is_given ? "--gogc" : "--memory-limit", "Go",
                               refusal);
@@ -97,6 +100,7 @@ static int plan_go_pacer(struct tune *tune, struct lever_report *report,
         error = tune_go_find_pacer(&tune->scene, &tune->go, refusal);
     if (!error)
         error = open_poke(tune, refusal);
+    // Both come from the same proven pacer.
     if (!error && request->memory_limit.is_given)
         error = tune_go_plan_limit(&tune->scene, &tune->go, &tune->poke, request, report, refusal);
     if (!error && request->gogc.is_given)
@@ -152,6 +156,7 @@ static int plan_madv_free(struct tune *tune, struct lever_report *report,
                           struct tune_refusal *refusal)
 {
     bool has_go = tune->go.image != NULL, has_jemalloc = tune->jemalloc.count > 0;
+    // tcmalloc returns memory at once, and glibc too: neither has the switch.
     bool has_mimalloc = tune->properties.image && tune->properties.is_mimalloc;
     if (!has_go && !has_jemalloc && !has_mimalloc)
         return refuse_runtime(tune, "--madv-free", "Go, jemalloc and mimalloc", refusal);
@@ -164,9 +169,11 @@ static int plan_all(struct tune *tune, struct lever_report *report, struct tune_
     const struct tune_request *request = &tune->request;
     bool is_madv_free = request->madv_free != TUNE_KEEP;
     int error = 0;
+    // All that could be asked for are looked up first, since --madv-free is for several.
     tune_go_find(&tune->scene, &tune->go);
     tune_jemalloc_find(&tune->scene, &tune->jemalloc);
     tune_properties_find(&tune->scene, &tune->properties);
+    // Refused before anything is planned, and so before anything is done.
     if (wants_decay(request) && tune->jemalloc.count == 0)
         return refuse_runtime(tune, "a decay time or --background-thread",
                               "a jemalloc whose mallctl() can be found", refusal);
@@ -178,6 +185,7 @@ static int plan_all(struct tune *tune, struct lever_report *report, struct tune_
         error = plan_go_pacer(tune, report, refusal);
     if (!error && tune->jemalloc.count > 0 && (is_madv_free || wants_decay(request)))
         error = plan_jemalloc(tune, report, refusal);
+    // The switch alone concerns mimalloc only.
     bool is_option = request->options.count > 0 || (is_madv_free && tune->properties.is_mimalloc);
     if (!error && tune->properties.image && is_option)
         error = plan_properties(tune, report, refusal);
@@ -189,6 +197,7 @@ static int plan_all(struct tune *tune, struct lever_report *report, struct tune_
 // Notes of parts that come to nothing do not stand below a refusal.
 static int refuse_plan(const struct tune_refusal *refusal, struct lever_report *report)
 {
+    // What was planned before the refusal is not going to happen.
     report->step_count = report->note_count = 0;
     return lever_refuse(report, refusal->error, refusal->why, refusal->needs);
 }
@@ -201,6 +210,7 @@ static int tune_plan(void *context, struct process *process, struct lever_report
     int error = tune_scene_open(process, &tune->scene, &refusal);
     if (!error)
         error = plan_all(tune, report, &refusal);
+    // Running out of memory has no words.
     if (error && refusal.error)
         return refuse_plan(&refusal, report);
     return error;
@@ -211,6 +221,7 @@ static int tune_act(void *context, struct process *process, struct lever_report 
 {
     (void)process;
     struct tune *tune = context;
+    // Stores first: they take microseconds, and calls may have to wait for a thread.
     int error = tune_go_act(&tune->go, &tune->poke, report);
     if (!error && tune->has_jemalloc_steps)
         error = tune_jemalloc_act(&tune->jemalloc, &tune->calls, report);
@@ -218,6 +229,7 @@ static int tune_act(void *context, struct process *process, struct lever_report 
         error = tune_properties_act(&tune->scene, &tune->properties, &tune->calls, report);
     if (!error && tune->has_glibc_steps)
         error = tune_glibc_act(&tune->scene, &tune->glibc, &tune->request, &tune->calls, report);
+    // Also after a failure: a stop is a stop.
     tune_calls_add_wait(&tune->calls, report);
     return error;
 }

@@ -9,11 +9,13 @@
 int tune_calls_open(const struct tune_scene *scene, struct tune_calls *calls,
                     struct tune_refusal *refusal)
 {
+    // Two parts of one pull share it.
     if (calls->session)
         return 0;
     struct call_refusal why = {0};
     int error = call_open(scene->target.process, &scene->mappings, &scene->images, NULL,
                           &calls->session, &why);
+    // No words for that one.
     if (error == -ENOMEM)
         return error;
     return error ? tune_refuse(refusal, error, why.needs, "it cannot be called: %s", why.why) : 0;
@@ -32,6 +34,7 @@ void tune_calls_fail(const struct tune_calls *calls, struct lever_step *step, in
                      const char *words)
 {
     const struct call_refusal *why = call_error ? call_why(calls->session) : NULL;
+    // A malloc's own refusal has no words of the session.
     bool is_told = why && why->why[0];
     const char *needs = is_told && why->needs[0] ? why->needs : "";
     lever_end_step(step, LEVER_STEP_FAILED, "%s%s%s", is_told ? why->why : words,
@@ -44,6 +47,7 @@ void tune_calls_add_wait(const struct tune_calls *calls, struct lever_report *re
     if (!calls->session)
         return;
     const struct call_stats *stats = call_get_stats(calls->session);
+    // Several stops: the longest and the sum.
     if (stats->stops > 0)
         lever_add_wait(report, "one thread", stats->longest_stop_ns, stats->total_stop_ns);
 }

@@ -70,6 +70,7 @@ bool tune_glibc_find(const struct tune_scene *scene, struct tune_glibc *glibc)
     static const struct runtime_reader *const others[] = {&jemalloc_reader, &tcmalloc_reader,
                                                           &mimalloc_reader};
     static const char *const names[] = {"mallopt"};
+    // Preloaded or linked: theirs is the malloc() that the program calls.
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i]->find(&scene->target))
             return false;
@@ -78,6 +79,7 @@ bool tune_glibc_find(const struct tune_scene *scene, struct tune_glibc *glibc)
         return false;
     struct image_symbol symbol = {0};
     glibc_version(glibc->image, glibc->version, sizeof glibc->version);
+    // libc.so exports it for ever; a static program has it if it kept its symbols.
     if (image_find_symbols(glibc->image, names, 1, &symbol) == 1 && symbol.value)
         glibc->function = symbol.value + glibc->image->bias;
     return true;
@@ -105,6 +107,7 @@ int tune_glibc_read(const struct tune_scene *scene, const struct tune_glibc *gli
                     struct glibc_par *ret_par)
 {
     char version_text[16];
+    // The target runs on this kernel.
     long page_bytes = sysconf(_SC_PAGESIZE);
     struct glibc_memory memory = {.peek = peek_process,
                                   .count_resident = count_nothing,
@@ -114,9 +117,11 @@ int tune_glibc_read(const struct tune_scene *scene, const struct tune_glibc *gli
     int error = glibc_memory_open(&memory);
     if (error)
         return error;
+    // It picks the layout of malloc_par.
     unsigned version = glibc_version(glibc->image, version_text, sizeof version_text);
     error = glibc_locate(&scene->target, &memory, glibc->image, version, &state);
     glibc_memory_close(&memory);
+    // Then a change is made all the same, and told without its old value.
     if (!error && !state.has_par)
         error = -ENOENT;
     if (!error)
@@ -132,6 +137,7 @@ static int note_lasting(const struct tune_scene *scene, const struct tune_settin
     char merged[LASTING_VALUE_MAX] = "", next[LASTING_VALUE_MAX], key[96], value[32];
     bool fits = true;
     proc_environ_find(scene->target.environ_text, "GLIBC_TUNABLES", &list);
+    // Tunables are parted by colons.
     fits = text_copy(list, merged, sizeof merged);
     for (size_t i = 0; i < settings->count && fits; i++) {
         snprintf(key, sizeof key, "glibc.malloc.%s", settings->items[i].name);
@@ -150,6 +156,7 @@ static int note_effects(const struct tune_glibc *glibc, const struct tune_settin
 {
     bool ends_moving = false, has_arenas = false;
     for (size_t i = 0; i < settings->count; i++) {
+        // The only one that does not touch the thresholds' freedom.
         bool is_arenas = strcmp(settings->items[i].name, "arena_max") == 0;
         has_arenas = has_arenas || is_arenas;
         ends_moving = ends_moving || !is_arenas;
@@ -175,6 +182,7 @@ int tune_glibc_plan(const struct tune_scene *scene, struct tune_glibc *glibc,
     if (!glibc->function)
         return tune_refuse(refusal, -ENOENT, "GLIBC_TUNABLES at the next start",
                            "mallopt() was not found: the program is static and stripped");
+    // Before the first call: mallopt() itself may begin malloc's state.
     glibc->has_before = tune_glibc_read(scene, glibc, &glibc->before) == 0;
     glibc->first_step = report->step_count;
     int error = 0;
@@ -195,6 +203,7 @@ static void set_one(struct tune_calls *calls, const struct tune_glibc *glibc,
 {
     int parameter;
     uint64_t answer = 0, started_ns = lever_now_ns();
+    // Checked when it was typed as well; this gives the number.
     int error = tune_mallopt_check(setting, &parameter);
     if (!error) {
         const uint64_t arguments[] = {(uint64_t)(int64_t)parameter, (uint64_t)setting->value};
@@ -203,6 +212,7 @@ static void set_one(struct tune_calls *calls, const struct tune_glibc *glibc,
     step->took_ns = lever_now_ns() - started_ns;
     if (error)
         tune_calls_fail(calls, step, error, strerror(-error));
+    // An int: the upper half of the register means nothing.
     else if ((uint32_t)answer != 1)
         lever_end_step(step, LEVER_STEP_FAILED, "mallopt() refused the value");
     else
@@ -228,6 +238,7 @@ static int verify(const struct tune_glibc *glibc, const struct glibc_par *after,
     uint64_t old = 0, now;
     text_copy(text_of(setting->name), change.name, sizeof change.name);
     format_value((uint64_t)setting->value, change.after, sizeof change.after);
+    // Its answer alone is no proof.
     if (after && tune_mallopt_value(after, setting->name, &now)) {
         format_value(now, change.after, sizeof change.after);
         bool is_set = now == (uint64_t)setting->value;
@@ -239,6 +250,7 @@ static int verify(const struct tune_glibc *glibc, const struct glibc_par *after,
         int parameter;
         memcpy(back.name, setting->name, sizeof back.name);
         format_value(old, change.before, sizeof change.before);
+        // What moved by itself may be larger than mallopt() takes.
         if (tune_mallopt_check(&back, &parameter) == 0)
             text_format(change.undo, sizeof change.undo, "ebb tune %d --mallopt=%s=%s", report->pid,
                         change.name, change.before);
@@ -255,6 +267,7 @@ int tune_glibc_act(const struct tune_scene *scene, struct tune_glibc *glibc,
     struct lever_step *steps = &report->steps[glibc->first_step];
     int error = call_begin(calls->session);
     for (size_t i = 0; i < settings->count; i++) {
+        // The same reason for all: no thread was fit.
         if (error)
             tune_calls_fail(calls, &steps[i], error, strerror(-error));
         else
@@ -263,6 +276,7 @@ int tune_glibc_act(const struct tune_scene *scene, struct tune_glibc *glibc,
     call_end(calls->session);
     // The page with malloc_par was written, and may be another than before.
     struct glibc_par after;
+    // What was absent before may be there now.
     process_forget_residency(scene->target.process);
     bool has_after = tune_glibc_read(scene, glibc, &after) == 0;
     error = 0;

@@ -29,12 +29,14 @@ bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
             go->image = &images->items[i];
     if (!go->image)
         return false;
+    // Tables of .bss may have pages that were never touched: they read as zeros.
     go->live = (struct go_live_memory){scene->target.process, &scene->mappings};
     go->runtime = (struct go_runtime){
         .memory = go_memory_of_live(&go->live),
         .machine = go->image->machine,
         .image_low = go->image->low,
         .image_high = go->image->high,
+        // Whether other code maps memory does not matter to a knob.
         .has_cgo = true,
     };
     // Without one every lever says so by itself.
@@ -47,8 +49,10 @@ bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
 static int check_version(const struct tune_go *go, unsigned first, struct tune_refusal *refusal)
 {
     unsigned minor = go->runtime.version.minor;
+    // A "devel" build may be anything between two versions.
     if (minor == 0)
         return tune_refuse(refusal, -ENOTSUP, "", "the Go version of this program is not known");
+    // 1.26 changed what a knob means without changing its place: it can happen again.
     if (minor > GO_MINOR_LAST)
         return tune_refuse(refusal, -ENOTSUP, "a newer ebb",
                            "this ebb knows Go's knobs up to 1.%d, and this is Go %s", GO_MINOR_LAST,
@@ -67,6 +71,7 @@ static bool symbol_span(const struct image *image, const char *name, uint64_t *r
     if (image_find_symbols(image, &name, 1, &symbol) != 1 || symbol.value == 0)
         return false;
     *ret_start = symbol.value + image->bias;
+    // Go's linker writes sizes; others may leave 0.
     *ret_end = *ret_start + symbol.size;
     return true;
 }
@@ -78,6 +83,7 @@ int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
     int error = check_version(go, GO_MINOR_MADV_FREE, refusal);
     if (error)
         return error;
+    // Searched anew each time: an address from a cache is good enough to read, not to write.
     uint64_t entry, knob, start, end;
     error = go_knob_find(&scene->target, go->image, "madvdontneed", &entry);
     if (!error)
@@ -93,6 +99,7 @@ int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
         return tune_refuse(refusal, -EBADMSG, "",
                            "Go's table of knobs and the symbol runtime.debug disagree");
     go->knob = knob;
+    // Not found is no failure yet: turning on needs the knob alone.
     if (go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO &&
         tune_go_find_advise(scene, go, &go->advise) != 0)
         go->advise = GO_ADVISE_NOT_FOUND;
@@ -103,6 +110,7 @@ int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
 static bool is_initialised_with(const struct image *image, uint64_t address, uint32_t wanted)
 {
     uint32_t value;
+    // An operand may point anywhere, into .bss too, which the file does not hold.
     return address % sizeof value == 0 && address >= image->low && address < image->high &&
            image_read(image, address - image->bias, &value, sizeof value) == 0 && value == wanted;
 }
@@ -116,19 +124,23 @@ static int targets_of_unused(const struct tune_scene *scene, const struct image 
     struct go_module module;
     struct go_function function = {0};
     uint8_t code[CODE_MAX_BYTES];
+    // The table of functions survives stripping, as stack traces need it.
     int error = go_module_find(&scene->target, image, deadline_ns, &module);
     if (error)
         return error;
+    // It has a name of its own from 1.18 on; only 1.26 and later are asked here.
     int found =
         go_module_functions(&scene->target, image, &module, names, 1, deadline_ns, &function);
     if (found != 1 || function.end <= function.entry)
         return found < 0 ? found : -ENOENT;
+    // Some hundred bytes; a damaged table could claim any size.
     size_t len = function.end - function.entry < sizeof code
                      ? (size_t)(function.end - function.entry)
                      : sizeof code;
     error = image_read(image, function.entry - image->bias, code, len);
     if (error)
         return error;
+    // Operands that lie outside of the data are dropped at once.
     memcpy(targets->ranges, module.data, sizeof module.data);
     targets->range_count = sizeof module.data / sizeof module.data[0];
     error = go_targets_add_code(targets, image->machine, function.entry, code, len);
@@ -142,6 +154,7 @@ static int advise_by_code(const struct tune_scene *scene, const struct tune_go *
 {
     struct go_targets targets = {0};
     int error = targets_of_unused(scene, go->image, &targets);
+    // Otherwise it is another function, whatever it is called.
     if (!error && !go_targets_has(&targets, go->knob))
         error = -ENOENT;
     uint64_t address = 0;
@@ -153,6 +166,7 @@ static int advise_by_code(const struct tune_scene *scene, const struct tune_go *
         count++;
     }
     go_targets_free(&targets);
+    // Two words with that value cannot be told apart.
     if (error || count != 1)
         return error ? error : -ENOENT;
     *ret_address = address;
@@ -188,10 +202,12 @@ int tune_go_read_policy(const struct tune_go *go, tune_go_read *read, void *cont
         error = read(context, go->advise, 4, &policy.advise);
     if (error)
         return error;
+    // 0 is what the runtime falls back to where the kernel has no madvise() at all.
     bool is_advice = policy.advise == ADVISE_FREE || policy.advise == ADVISE_DONTNEED ||
                      policy.advise == ADVISE_UNSUPPORTED;
     if (go->advise && !is_advice)
         return -EBADMSG;
+    // The knob wins over the advice (sysUnusedOS).
     policy.gives_lazily = policy.knob == 0 && (!go->advise || policy.advise == ADVISE_FREE);
     *ret_policy = policy;
     return 0;
@@ -247,6 +263,7 @@ int tune_go_find_pacer(const struct tune_scene *scene, struct tune_go *go,
         .is_mapped = address_is_mapped,
         .context = scene,
     };
+    // Static text of the locator.
     const char *reason = "";
     uint64_t deadline_ns = go_now_ns() + (uint64_t)SEARCH_BUDGET_MS * 1000000u;
     error = go_locate(&scene->target, go->image, &limits, deadline_ns, &go->runtime, &reason);
@@ -255,6 +272,7 @@ int tune_go_find_pacer(const struct tune_scene *scene, struct tune_go *go,
                            "GOGC or GOMEMLIMIT at the next start, or debug.SetGCPercent and "
                            "debug.SetMemoryLimit in the program",
                            "Go's pacer cannot be told from other memory: %s", reason);
+    // gcController holds it from 1.17 on.
     if (!go_has(&go->runtime, GO_CONTROLLER_GC_PERCENT))
         return find_old_pacer(go, refusal);
     go->has_pacer = true;

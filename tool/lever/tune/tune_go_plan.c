@@ -65,6 +65,7 @@ static int refuse_value(struct tune_refusal *refusal, int error, const char *nam
 // A place for one more; its step is the report's next.
 static struct tune_go_change *next_change(struct tune_go *go, const struct lever_report *report)
 {
+    // At most four in one pull: the policy's two words, the limit, the percentage.
     struct tune_go_change *change = &go->changes[go->change_count++];
     *change = (struct tune_go_change){.step = report->step_count};
     return change;
@@ -91,6 +92,7 @@ static int plan_knob(struct tune_go *go, const struct tune_go_policy *policy, bo
                      struct lever_report *report)
 {
     struct tune_go_change *change = next_change(go, report);
+    // Towards 0 memory is at worst cleared once too often; towards 1 this is for 1.25 and older.
     add_store(change, go->knob, 4, policy->knob, is_on ? 0 : 1);
     describe(change, "GODEBUG madvdontneed", is_on ? "1" : "0", is_on ? "0" : "1");
     return lever_add_step(report, "write %d over %d in runtime.debug.madvdontneed of Go %s",
@@ -103,6 +105,7 @@ static int plan_advise(struct tune_go *go, const struct tune_go_policy *policy, 
 {
     struct tune_go_change *change = next_change(go, report);
     const char *lazy = "MADV_FREE", *once = "MADV_DONTNEED";
+    // Read with an atomic load before each madvise().
     add_store(change, go->advise, 4, policy->advise, is_on ? ADVISE_FREE : ADVISE_DONTNEED);
     describe(change, "runtime.adviseUnused", is_on ? once : lazy, is_on ? lazy : once);
     return lever_add_step(report, "write %s over %s in runtime.adviseUnused of Go %s",
@@ -113,6 +116,7 @@ static int plan_advise(struct tune_go *go, const struct tune_go_policy *policy, 
 static int plan_policy(struct tune_go *go, const struct tune_go_policy *policy, bool is_on,
                        struct lever_report *report, struct tune_refusal *refusal)
 {
+    // By version: the code that decides on clearing is not looked at.
     bool knows_zero = go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO;
     if (!knows_zero)
         return plan_knob(go, policy, is_on, report);
@@ -124,6 +128,7 @@ static int plan_policy(struct tune_go *go, const struct tune_go_policy *policy, 
                            "lazily freed ones are not, and runtime.adviseUnused was not found",
                            go->runtime.version.text);
     int error = 0;
+    // Both words, or the one that is off would keep the other from being heard.
     if (is_on && policy->knob != 0)
         error = plan_knob(go, policy, is_on, report);
     if (!error && go->advise && policy->advise != (is_on ? ADVISE_FREE : ADVISE_DONTNEED))
@@ -138,6 +143,7 @@ static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lev
     char merged[LASTING_VALUE_MAX];
     const char *value = is_on ? "0" : "1";
     proc_environ_find(scene->target.environ_text, "GODEBUG", &list);
+    // An environment that is too long to merge is shown without what it had.
     if (!lasting_merge(list, ',', "madvdontneed", '=', value, merged, sizeof merged))
         text_format(merged, sizeof merged, "madvdontneed=%s", value);
     int error = lever_add_note(report,
@@ -161,10 +167,12 @@ int tune_go_plan_madv_free(const struct tune_scene *scene, struct tune_go *go,
     int error = tune_go_read_policy(go, read_poke, &reader, &policy);
     if (error)
         return refuse_value(refusal, error, "runtime.debug.madvdontneed");
+    // Nothing to do is an answer, and no write.
     if (policy.gives_lazily == is_on)
         return lever_add_note(report, "Go %s gives memory back %s already",
                               go->runtime.version.text,
                               is_on ? "lazily (MADV_FREE)" : "at once (MADV_DONTNEED)");
+    // Both changes of one switch are undone by the same command.
     size_t first = go->change_count;
     error = plan_policy(go, &policy, is_on, report, refusal);
     if (error)
@@ -172,6 +180,7 @@ int tune_go_plan_madv_free(const struct tune_scene *scene, struct tune_go *go,
     for (size_t i = first; i < go->change_count; i++)
         text_format(go->changes[i].change.undo, sizeof go->changes[i].change.undo,
                     "ebb tune %d --madv-free=%s", report->pid, is_on ? "off" : "on");
+    // Then there is no safe way back, and no command is offered.
     if (is_on && go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO && !go->advise) {
         go->changes[first].change.undo[0] = '\0';
         error = lever_add_warning(report, "It cannot be put back while the process runs: from 1.26 "
@@ -190,11 +199,13 @@ struct pacer {
 static int read_pacer(const struct tune_go *go, const struct poke *poke, struct pacer *pacer)
 {
     const struct go_runtime *runtime = &go->runtime;
+    // The pair moved into gcController with 1.17.
     bool is_old = !go_has(runtime, GO_CONTROLLER_GC_PERCENT);
     pacer->percent_address =
         go_field_address(runtime, is_old ? GO_GCPERCENT : GO_CONTROLLER_GC_PERCENT);
     pacer->minimum_address =
         is_old ? go->minimum : go_field_address(runtime, GO_CONTROLLER_HEAP_MINIMUM);
+    // A variable that was dropped by a check has no address.
     if (pacer->percent_address == 0 || pacer->minimum_address == 0)
         return -ENOENT;
     int error = poke_read(poke, pacer->percent_address, 4, &pacer->percent);
@@ -254,8 +265,10 @@ int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
     char old_text[32], new_text[32];
     format_percent(before, old_text, sizeof old_text);
     format_percent(after, new_text, sizeof new_text);
+    // No store for nothing.
     if (before == after)
         return lever_add_note(report, "GOGC is %s already", old_text);
+    // Harm here means slowness: that is what --force is for.
     if (after >= 0 && after < PERCENT_LOW && !request->is_forced)
         return tune_refuse(refusal, -EINVAL, "--force, which only costs time",
                            "with GOGC=%s the collector would run nearly all the time", new_text);
@@ -314,12 +327,14 @@ static int check_limit(const struct tune_go *go, const struct tune_request *requ
                        struct lever_report *report, struct tune_refusal *refusal)
 {
     uint64_t floor_bytes, limit = (uint64_t)request->memory_limit.value;
+    // What people compare with the limit that they have typed.
     char floor_text[UNITS_TEXT_MAX];
     bool is_known;
     int error = read_floor(go, &floor_bytes, &is_known);
     if (error)
         return refuse_value(refusal, error, "Go's ledger");
     units_format_bytes(floor_bytes, floor_text, sizeof floor_text);
+    // A tenth is what the collector needs to breathe; Go keeps 3 % for itself.
     if (limit >= floor_bytes + floor_bytes / 10)
         return 0;
     if (!is_known)
@@ -346,6 +361,7 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
     if (address == 0)
         return refuse_value(refusal, -ENOENT, "runtime.gcController.memoryLimit");
     int error = poke_read(poke, address, 8, &before);
+    // setMemoryLimit() lets nothing else in.
     if (!error && (before == 0 || before > INT64_MAX))
         error = -EBADMSG;
     if (error)
@@ -356,6 +372,7 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
     format_limit(after, new_text, sizeof new_text);
     if (before == after)
         return lever_add_note(report, "GOMEMLIMIT is %s already", old_text);
+    // Figures of the same runtime that was proven a moment ago.
     error = check_limit(go, request, report, refusal);
     if (error)
         return error;
@@ -412,6 +429,7 @@ static int write_goal(const struct tune_go *go, const struct poke *poke,
     for (size_t i = 0; i < sizeof goals / sizeof goals[0] && !address; i++)
         address = go_field_address(&go->runtime, goals[i]);
     int error = address ? poke_read(poke, address, 8, &goal) : -ENOENT;
+    // Without its goal the percentage holds from the next collection on.
     if (error)
         return error;
     uint64_t marked = read_marked(&go->runtime, goal, change->percent_before);
@@ -442,9 +460,11 @@ int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report
     for (size_t i = 0; i < go->change_count && !out_of_memory; i++) {
         const struct tune_go_change *change = &go->changes[i];
         struct lever_step *step = &report->steps[change->step];
+        // Microseconds; it is told, so that nobody has to believe it.
         uint64_t started_ns = lever_now_ns();
         size_t done = 0;
         int error = 0;
+        // In order: what follows from the percentage is there before it.
         for (; done < change->store_count && !error; done++)
             error = write_store(poke, &change->stores[done]);
         if (!error && change->is_percent)

@@ -40,6 +40,7 @@ bool tune_jemalloc_find(const struct tune_scene *scene, struct tune_jemalloc *je
 static bool is_old(const struct mallctl *copy)
 {
     struct setting_version version;
+    // 0.0.0 is a build outside of git: it may be any.
     return setting_version_parse(text_of(copy->version), &version) && version.major > 0 &&
            version.major < 5;
 }
@@ -71,16 +72,19 @@ static int note_lasting(const struct tune_scene *scene, const struct tune_jemall
 {
     struct text list = {0};
     char merged[LASTING_VALUE_MAX] = "", value[32], next[LASTING_VALUE_MAX];
+    // redis overwrites its own environment with its title: then there is nothing to merge.
     proc_environ_find(scene->target.environ_text, "MALLOC_CONF", &list);
     text_copy(list, merged, sizeof merged);
     for (unsigned i = 0; i < TUNE_CONTROLS; i++) {
         if (!jemalloc->is_wanted[i])
             continue;
+        // jemalloc takes true and false for flags, and no on and off.
         bool is_flag = i == TUNE_BACKGROUND;
         snprintf(value, sizeof value, "%" PRId64, jemalloc->value[i]);
         const char *words = !is_flag ? value : jemalloc->value[i] ? "true" : "false";
         if (!lasting_merge(text_of(merged), ',', controls[i].name, ':', words, next, sizeof next))
             text_format(next, sizeof next, "%s:%s", controls[i].name, words);
+        // Merged from one into the other, control by control.
         memcpy(merged, next, sizeof merged);
     }
     int error = lasting_add_until(report);
@@ -116,6 +120,7 @@ int tune_jemalloc_plan(const struct tune_scene *scene, struct tune_jemalloc *jem
     // Lazily freed pages are jemalloc's muzzy ones; 10 s were the default up to 5.1.
     if (request->madv_free != TUNE_KEEP)
         want(jemalloc, TUNE_MUZZY, request->madv_free == TUNE_OFF ? 0 : MUZZY_DEFAULT_MS);
+    // What is asked for by name goes before what the switch means.
     if (request->dirty_decay_ms.is_given)
         want(jemalloc, TUNE_DIRTY, request->dirty_decay_ms.value);
     if (request->muzzy_decay_ms.is_given)
@@ -125,12 +130,14 @@ int tune_jemalloc_plan(const struct tune_scene *scene, struct tune_jemalloc *jem
     jemalloc->first_step = report->step_count;
     int error = 0;
     for (size_t i = 0; i < jemalloc->count && !error; i++) {
+        // One old copy spoils it: half of the memory would keep its policy.
         if (is_old(&jemalloc->copies[i]))
             return tune_refuse(refusal, -ENOTSUP, "MALLOC_CONF at the next start",
                                "jemalloc %s has no decay times in milliseconds: 5.0 brought them",
                                jemalloc->copies[i].version);
         error = plan_copy(jemalloc, &jemalloc->copies[i], report);
     }
+    // It is a change of RSS that a setting alone would not promise.
     if (!error && (jemalloc->is_wanted[TUNE_DIRTY] || jemalloc->is_wanted[TUNE_MUZZY]))
         error = lever_add_note(report, "Setting a decay time also purges at once what the arenas "
                                        "hold of such pages, unless it is off");
@@ -154,8 +161,10 @@ static int stop_begin(struct stop *stop)
 // A purge of gigabytes in one stop would be seen by the program's users.
 static int stop_breathe(struct stop *stop)
 {
+    // Stopping again costs as much as some calls.
     if (lever_now_ns() - stop->began_ns < stop_ns)
         return 0;
+    // Requests that came in meanwhile are served now.
     call_end(stop->session);
     nanosleep(&pause_between, NULL);
     return stop_begin(stop);
@@ -190,8 +199,10 @@ static int set_arena(struct stop *stop, struct mallctl *copy, const char *contro
     char name[MALLCTL_NAME_MAX];
     bool is_there = false;
     int64_t before;
+    // A write to an arena that is not there is an error, and would be counted as one.
     mallctl_arena_name(name, "initialized", arena);
     int error = mallctl_read_bool(stop->session, copy, name, &is_there);
+    // A call that failed ends the session; an answer does not.
     if (error || !is_there)
         return copy->call_error ? error : 0;
     mallctl_arena_name(name, control, arena);
@@ -203,6 +214,7 @@ static int set_arena(struct stop *stop, struct mallctl *copy, const char *contro
         return 0;
     }
     outcome->arenas++;
+    // Programs may give an arena of their own another time: it is told, since undoing levels it.
     if (before != outcome->before) {
         outcome->differing++;
         outcome->other = before;
@@ -216,12 +228,14 @@ static int set_decay(struct stop *stop, struct mallctl *copy, const char *contro
 {
     char name[MALLCTL_NAME_MAX];
     uint32_t count = 0;
+    // The default first, for arenas that are made while this goes on.
     snprintf(name, sizeof name, "arenas.%s", control);
     int error = set_number(stop, copy, name, value, &outcome->before);
     if (!error)
         outcome->has_before = true;
     if (!error)
         error = mallctl_read_u32(stop->session, copy, "arenas.narenas", &count);
+    // One by one: the index for all of them takes no decay time in every version.
     for (uint32_t i = 0; i < count && i < ARENAS_MAX && !error; i++) {
         error = set_arena(stop, copy, control, i, value, outcome);
         if (error)
@@ -273,6 +287,7 @@ static int add_change(enum tune_jemalloc_control control, int64_t value,
     text_format(change.undo, sizeof change.undo, "ebb tune %d %s=%s", report->pid,
                 controls[control].option, change.before);
     int error = lever_add_change(report, &change);
+    // One value puts all of them back.
     if (error || outcome->differing == 0)
         return error;
     char other[32];
@@ -307,11 +322,13 @@ static int act_control(struct tune_jemalloc *jemalloc, struct mallctl *copy,
     uint64_t started_ns = lever_now_ns();
     int error = stop_begin(&stop);
     outcome.is_session_over = error != 0;
+    // Of an earlier control, whose session was another stop.
     copy->call_error = 0;
     if (!error && control == TUNE_BACKGROUND)
         error = set_background(&stop, copy, value, &outcome);
     else if (!error)
         error = set_decay(&stop, copy, controls[control].name, value, &outcome);
+    // Safe after any failure.
     call_end(calls->session);
     step->took_ns = lever_now_ns() - started_ns;
     if (error)

@@ -45,6 +45,7 @@ static int add_item(struct listing *listing, const struct runtime_report *report
     name_runtime(report, item->runtime, sizeof item->runtime);
     text_copy(text_of(value), item->value, sizeof item->value);
     text_copy(text_of(source), item->source, sizeof item->source);
+    // Nothing is said of what is possible.
     if (refusal->error) {
         memcpy(item->why, refusal->why, sizeof item->why);
         memcpy(item->needs, refusal->needs, sizeof item->needs);
@@ -93,9 +94,11 @@ static int add_madv_free(struct listing *listing, const struct runtime_report *r
         return error;
     if (!error)
         error = tune_go_read_policy(go, read_peek, listing->scene.target.process, &policy);
+    // The reader's value comes from the environment then, and says so.
     if (error)
         return add_setting(listing, report, option, "GODEBUG madvdontneed",
                            refusal.error ? &refusal : &listing->rights);
+    // Off is what people want, and it could not be had.
     bool is_stuck = go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO && !go->advise &&
                     policy.gives_lazily && !listing->rights.error;
     if (is_stuck)
@@ -111,11 +114,13 @@ static int add_go(struct listing *listing, const struct runtime_report *report)
 {
     struct tune_go go = {0};
     struct tune_refusal pacer = {0}, limit = {0};
+    // A runtime that only the reader has found.
     if (!tune_go_find(&listing->scene, &go))
         return 0;
     int error = add_madv_free(listing, report, &go);
     if (error)
         return error;
+    // Where it is found, only rights can be missing.
     if (tune_go_find_pacer(&listing->scene, &go, &pacer) == 0)
         pacer = listing->rights;
     limit = pacer;
@@ -150,6 +155,7 @@ static int add_jemalloc(struct listing *listing, const struct runtime_report *re
     struct tune_refusal refusal = listing->calls;
     if (!refusal.error && !tune_jemalloc_find(&listing->scene, &jemalloc))
         tune_refuse(&refusal, -ENOENT, "a jemalloc with its symbols", "mallctl() was not found");
+    // Unknown where the version is.
     const struct runtime_setting *muzzy = find_setting(report, "muzzy_decay_ms");
     bool is_off = muzzy && strcmp(muzzy->value, "0") == 0;
     int error = add_item(listing, report, "--madv-free=on|off",
@@ -174,6 +180,7 @@ static int add_glibc(struct listing *listing, const struct runtime_report *repor
         tune_refuse(&refusal, -ENOENT, "GLIBC_TUNABLES at the next start",
                     "mallopt() was not found");
     struct glibc_par par;
+    // Holds what the reader does not show.
     bool has_par = tune_glibc_read(&listing->scene, &glibc, &par) == 0;
     int error = 0;
     for (size_t i = 0; tune_mallopt_names[i] && !error; i++) {
@@ -198,6 +205,7 @@ static int add_mimalloc(struct listing *listing, const struct runtime_report *re
 {
     struct tune_properties options = {0};
     struct tune_refusal refusal = listing->calls;
+    // A tcmalloc beside it would answer for itself.
     bool is_there = tune_properties_find(&listing->scene, &options) && options.is_mimalloc;
     if (!refusal.error && !is_there)
         tune_refuse(&refusal, -ENOENT, "a mimalloc with its symbols",
@@ -268,6 +276,7 @@ static int list_runtimes(struct listing *listing)
 {
     struct runtime_report *reports = NULL;
     size_t count = 0;
+    // The readers tell more than is asked here, and take as long as for explain.
     listing->scene.target.budget_ms = BUDGET_MS;
     int error = runtimes_read(&listing->scene.target, &reports, &count);
     for (size_t i = 0; i < count && !error; i++)
@@ -298,6 +307,7 @@ int tune_list_read(struct process *process, struct tune_list *ret_list)
     struct listing listing = {.list = &list};
     struct tune_refusal refusal = {0};
     read_name(process, &list);
+    // No mappings, no list: that is told as by every verb that reads.
     int error = tune_scene_open(process, &listing.scene, &refusal);
     if (!error) {
         try_rights(process, &listing);

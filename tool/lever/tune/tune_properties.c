@@ -44,6 +44,7 @@ static int want_madv_free(struct tune_properties *options, bool is_on, struct tu
 {
     static const char *const names[] = {"purge_decommits", "reset_decommits"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        // Only names that this build's own table has.
         if (!mimalloc_option_find(&options->table, names[i]))
             continue;
         want(options, names[i], is_on ? 0 : 1);
@@ -70,6 +71,7 @@ static int drop_held(struct tune_properties *options, struct lever_report *repor
     int error = 0;
     for (size_t i = 0; i < options->wanted.count && !error; i++) {
         const struct tune_setting *setting = &options->wanted.items[i];
+        // Checked a moment ago: the name is there.
         if (mimalloc_option_find(&options->table, setting->name)->value == setting->value)
             error = lever_add_note(report, "%s of mimalloc is %" PRId64 " already", setting->name,
                                    setting->value);
@@ -94,6 +96,7 @@ static int note_lasting(const struct tune_properties *options, struct lever_repo
     for (size_t i = 0; i < options->wanted.count && options->is_mimalloc && !error; i++) {
         char variable[TUNE_NAME_MAX + 16], value[32];
         text_format(variable, sizeof variable, "MIMALLOC_%s", options->wanted.items[i].name);
+        // MIMALLOC_PURGE_DELAY.
         for (char *byte = variable; *byte; byte++)
             *byte = (char)toupper((unsigned char)*byte);
         snprintf(value, sizeof value, "%" PRId64, options->wanted.items[i].value);
@@ -114,6 +117,7 @@ int tune_properties_plan(const struct tune_scene *scene, struct tune_properties 
     int error = 0;
     for (size_t i = 0; i < request->options.count; i++)
         want(options, request->options.items[i].name, request->options.items[i].value);
+    // From the target's memory, as they are in force.
     if (options->is_mimalloc) {
         error = mimalloc_options_read(&scene->target, options->image, &options->table);
         if (error)
@@ -147,6 +151,7 @@ static int read_property(struct call_session *session, uint64_t function, const 
 {
     const uint64_t zero = 0;
     uint64_t arguments[2], is_known = 0;
+    // The name and the place for the answer lie in scratch memory, below the stack.
     call_put_reset(session);
     int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
     if (!error)
@@ -183,6 +188,7 @@ static int set_property(const struct tune_properties *options, struct tune_calls
     char name[TUNE_NAME_MAX + 16];
     property_name(setting->name, name, sizeof name);
     int error = 0;
+    // The old value first: it is what undo needs.
     if (options->get)
         error = read_property(calls->session, options->get, name, &outcome->before);
     outcome->has_before = options->get && !error;
@@ -201,6 +207,7 @@ static int set_mimalloc(const struct tune_properties *options, struct tune_calls
     const struct mimalloc_option *option = mimalloc_option_find(&options->table, setting->name);
     const uint64_t arguments[] = {(uint64_t)(option - options->table.items),
                                   (uint64_t)setting->value};
+    // The enum's number is the place in the table.
     outcome->before = option->value;
     outcome->has_before = true;
     return call_make(calls->session, options->set, arguments, 2, NULL);
@@ -212,6 +219,7 @@ static void read_back_mimalloc(const struct tune_scene *scene,
 {
     struct mimalloc_options now;
     process_forget_residency(scene->target.process);
+    // Set all the same; then it is told that it could not be read back.
     if (mimalloc_options_read(&scene->target, options->image, &now) != 0)
         return;
     for (size_t i = 0; i < options->wanted.count; i++) {
@@ -258,6 +266,7 @@ static void set_one(const struct tune_properties *options, struct tune_calls *ca
 static int end_one(const struct tune_setting *setting, const struct outcome *outcome,
                    struct lever_step *step, struct lever_report *report)
 {
+    // No change, and nothing to undo.
     if (step->state == LEVER_STEP_FAILED)
         return 0;
     bool is_otherwise = outcome->has_after && outcome->after != setting->value;
