@@ -177,6 +177,15 @@ def tracer_of(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("TracerPid:"))
 
 
+def nothing_to_ask():
+    """glibc is read from outside: --ask says that it had nothing to do, and did nothing."""
+    with keeping({}) as program:
+        done = subprocess.run([at.EBB, "explain", "--ask", str(program.pid)], capture_output=True,
+                              text=True, check=False)
+        check("Asked nothing" in done.stdout, "glibc: nothing is asked", done.stdout)
+        check_account("glibc", ask(program.pid), calls=False)
+
+
 def usage():
     for options in (["--all", "--ask"], ["--ask", "--proc-root", "/nowhere", "1"]):
         done = subprocess.run([at.EBB, "explain", *options], capture_output=True, check=False)
@@ -190,5 +199,6 @@ unread_jemalloc()
 mimalloc()
 with tempfile.TemporaryDirectory() as scratch:
     refused(scratch)
+nothing_to_ask()
 usage()
 sys.exit(at.finish())

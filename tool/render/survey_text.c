@@ -268,6 +268,8 @@ static void write_unread(struct writer *writer, const struct survey *survey)
 // What asking cost the target is told wherever it was asked.
 static void write_ask(struct writer *writer, const struct survey *survey)
 {
+    if (survey->has_nothing_to_ask)
+        write_text(writer, "Asked nothing: no malloc in it is closed and has an answer.\n");
     if (survey->ask_calls > 0)
         write_format(writer, "Asked by %llu calls; one thread stood still for up to %.1f ms.\n",
                      (unsigned long long)survey->ask_calls,

@@ -77,6 +77,9 @@ int opaque_ask_malloc(const struct target *target, const struct image *image, op
     int error = ask(target, image, report);
     if (error == -ENOMEM)
         return error;
+    // The words say what would help; to ask once more would not, unless its threads were busy.
+    if (error != -EAGAIN)
+        report->facts &= ~(uint32_t)FACT_ASK;
     if (error == -ENOENT)
         return add_closed(report, "nothing: its functions are not among its symbols");
     if (error == -EBADMSG)
@@ -86,7 +89,7 @@ int opaque_ask_malloc(const struct target *target, const struct image *image, op
         snprintf(what, sizeof what, "the inside of %s's memory", report->name);
         return ask_add_unread(target, report, what, error);
     }
-    report->facts &= ~(uint32_t)(FACT_OPAQUE | FACT_ASK);
+    report->facts &= ~(uint32_t)FACT_OPAQUE;
     return 0;
 }
 

@@ -211,8 +211,10 @@ static uint64_t lazy_lag_bytes(const struct process *process)
 }
 
 // What it has cost, for the reader of the report to know.
-static void survey_end_ask(struct survey *survey, struct ask *ask)
+static void survey_end_ask(const struct survey_options *options, struct survey *survey,
+                           struct ask *ask)
 {
+    survey->has_nothing_to_ask = options->ask && !ask->session && !ask->error;
     if (ask->session) {
         const struct call_stats *stats = call_get_stats(ask->session);
         survey->ask_calls = stats->calls;
@@ -240,7 +242,7 @@ static int survey_account(const struct survey_options *options, struct process *
         target.ask = &ask;
     // A reader sees the mappings of one walk only: what it finds elsewhere has moved since.
     int error = runtimes_read(&target, &survey->reports, &survey->report_count);
-    survey_end_ask(survey, &ask);
+    survey_end_ask(options, survey, &ask);
     if (error)
         return error;
     struct account_input input = {.mappings = &reading->mappings,

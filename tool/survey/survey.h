@@ -58,6 +58,7 @@ struct survey {
     struct host host;
     // What asking cost the target: 0 calls when nothing was asked. See struct call_stats.
     uint64_t ask_calls, ask_longest_stop_ns;
+    bool has_nothing_to_ask; // it was to be asked, but everything in it is read, or has no answer
     struct survey_unread *unread;
     size_t unread_count, unread_capacity;
 };
