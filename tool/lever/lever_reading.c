@@ -67,7 +67,8 @@ int lever_read(struct process *process, struct lever_reading *ret_reading)
         .virtual_bytes = status.vm_size_kib * 1024,
     };
     struct rollup rollup;
-    error = read_rollup(process, &rollup);
+    // Kernel threads and zombies have no mappings to read: they are still there to be refused.
+    error = status.has_memory ? read_rollup(process, &rollup) : -ENODATA;
     if (error == -ESRCH || error == -ENOMEM)
         return error;
     if (error == 0) {

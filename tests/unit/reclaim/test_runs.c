@@ -19,7 +19,7 @@ enum { PAGES = 40000, FRAMES = 1 << 17 };
 struct table {
     uint64_t entries[PAGES], flags[PAGES], words[FRAMES];
     uint64_t scratch[RUNS_HEAD_FRAMES + RUNS_SPAN_FRAMES];
-    struct frame_run runs[PAGES];
+    struct frame_run runs[PAGES], sorting[PAGES];
 };
 
 static uint64_t word_of(uint64_t frame)
@@ -44,7 +44,7 @@ static void put(struct table *table, size_t page, uint64_t frame)
 // As the kernel would serve it, up to `frames_there`. The number of reads.
 static size_t read_all(struct table *table, size_t count, size_t frames_there)
 {
-    size_t run_count = runs_find(table->entries, count, table->runs), reads = 0;
+    size_t run_count = runs_find(table->entries, count, table->runs, table->sorting), reads = 0;
     struct frame_span span = {0};
     while (runs_next_span(table->runs, run_count, span.end_run, &span)) {
         assert_true(span.count <= RUNS_SPAN_FRAMES && span.count > 0);
@@ -145,9 +145,9 @@ static void test_hidden(void **state)
 {
     (void)state;
     uint64_t entries[] = {PAGES_PRESENT, PAGES_PRESENT | PAGES_EXCLUSIVE, 0};
-    struct frame_run runs[3];
+    struct frame_run runs[3], sorting[3];
     struct frame_span span;
-    assert_int_equal(runs_find(entries, 3, runs), 0);
+    assert_int_equal(runs_find(entries, 3, runs, sorting), 0);
     assert_false(runs_next_span(runs, 0, 0, &span));
 }
 

@@ -2,9 +2,11 @@
 // Runs of frames, see runs.h. Tool world; pure.
 #include "lever/reclaim/runs.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "lever/reclaim/pages.h"
+
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
 // Extends a run by the page behind it, if its frame is the next one either way.
 static bool run_extend(struct frame_run *run, uint64_t frame)
@@ -26,14 +28,32 @@ static bool run_extend(struct frame_run *run, uint64_t frame)
     return true;
 }
 
-static int compare_runs(const void *a, const void *b)
+// By digits of the frame number, lowest first. On a host that has run for long, memory is so
+// scattered that most runs are one page: comparing sorts would take as long as reading the flags.
+static void sort_runs(struct frame_run *runs, struct frame_run *scratch, size_t count)
 {
-    uint64_t first = ((const struct frame_run *)a)->frame;
-    uint64_t second = ((const struct frame_run *)b)->frame;
-    return first < second ? -1 : first > second;
+    uint64_t all = 0;
+    struct frame_run *from = runs, *to = scratch;
+    for (size_t i = 0; i < count; i++)
+        all |= runs[i].frame;
+    for (unsigned shift = 0; shift < 64 && all >> shift != 0; shift += DIGIT_BITS) {
+        uint32_t starts[DIGITS + 1] = {0};
+        for (size_t i = 0; i < count; i++)
+            starts[(from[i].frame >> shift) % DIGITS + 1]++;
+        for (size_t i = 1; i < DIGITS; i++)
+            starts[i] += starts[i - 1];
+        for (size_t i = 0; i < count; i++)
+            to[starts[(from[i].frame >> shift) % DIGITS]++] = from[i];
+        struct frame_run *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    if (from != runs)
+        memcpy(runs, from, count * sizeof *runs);
 }
 
-size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_runs)
+size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_runs,
+                 struct frame_run *scratch)
 {
     size_t found = 0;
     bool is_open = false;
@@ -45,7 +65,7 @@ size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_ru
             ret_runs[found++] = (struct frame_run){.frame = frame, .page = (uint32_t)i, .count = 1};
         is_open = is_there;
     }
-    qsort(ret_runs, found, sizeof *ret_runs, compare_runs);
+    sort_runs(ret_runs, scratch, found);
     return found;
 }
 

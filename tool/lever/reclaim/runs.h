@@ -35,8 +35,10 @@ struct frame_span {
     size_t first_run, end_run;
 };
 
-// Finds the runs of the pages that are present, at most `count`, and sorts them. How many.
-size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_runs);
+// Finds the runs of the pages that are present, at most `count`, and sorts them; `scratch` has as
+// much room. How many.
+size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_runs,
+                 struct frame_run *scratch);
 
 // The span that begins with run `first_run`. False behind the last.
 bool runs_next_span(const struct frame_run *runs, size_t run_count, size_t first_run,

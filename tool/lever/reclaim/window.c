@@ -13,7 +13,7 @@
 // In one piece, so that there is one failure.
 struct window_buffers {
     uint64_t entries[WINDOW_PAGES], flags[WINDOW_PAGES];
-    struct frame_run runs[WINDOW_PAGES];
+    struct frame_run runs[WINDOW_PAGES], scratch[WINDOW_PAGES];
     uint64_t words[RUNS_HEAD_FRAMES + RUNS_SPAN_FRAMES];
     uint8_t fates[WINDOW_PAGES];
 };
@@ -101,7 +101,7 @@ int window_read_flags(struct window *window, int kpageflags_fd)
     if (kpageflags_fd < 0)
         return 0;
     struct frame_run *runs = window->buffers->runs;
-    size_t run_count = runs_find(window->entries, window->count, runs);
+    size_t run_count = runs_find(window->entries, window->count, runs, window->buffers->scratch);
     struct frame_span span = {0};
     while (runs_next_span(runs, run_count, span.end_run, &span)) {
         int error = read_span(window, kpageflags_fd, &span);

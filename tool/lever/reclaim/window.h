@@ -19,7 +19,7 @@ struct window {
     struct window_buffers *buffers;
 };
 
-// 0 and a window for window_free(); -ENOMEM. Cost: 3.6 MiB.
+// 0 and a window for window_free(); -ENOMEM. Cost: 3.2 MiB.
 int window_init(struct window *window);
 void window_free(struct window *window);
 
