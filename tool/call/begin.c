@@ -127,6 +127,9 @@ static int look_at_wait(struct call_session *session)
     session->wait = frame_wait_of(session->number, arguments, session->keeps_masks);
     if (session->wait == FRAME_WAIT_UNFIT)
         return move_on(session, "had moved on when it was stopped");
+    // A socket with a time limit answers EINTR, one without does not.
+    if (session->wait == FRAME_WAIT_EXACT && (int64_t)registers->rax == -EINTR)
+        session->wait = FRAME_WAIT_LIMITED;
     if (frame_hide_stop(registers, session->number, false) &&
         trace_set_registers(session->tid, registers) != 0)
         return move_on(session, "has ended");

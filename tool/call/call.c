@@ -106,6 +106,13 @@ static int resume(struct call_session *session, int signal)
     return check_ptrace(session, error, "continuing");
 }
 
+static int take_held_signal(struct call_session *session)
+{
+    int signal = session->held_signal;
+    session->held_signal = 0;
+    return signal;
+}
+
 static bool is_fault(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
@@ -139,6 +146,7 @@ static int give_up(struct call_session *session)
 
 // Only a stop that the kernel makes for signals lets us restart system calls: ask for one, where
 // the thread is.
+// 1 when it has stopped, -errno.
 static int stop_at_mark(struct call_session *session)
 {
     struct trace_event event = {0};
@@ -151,7 +159,10 @@ static int stop_at_mark(struct call_session *session)
         return refuse_stuck(session);
     if (error)
         return check_ptrace(session, error, "stopping");
-    return event.what == TRACE_ENDED ? refuse_ended(session) : 0;
+    // SIGSTOP is the only one that may come here; it is passed on with the next step.
+    if (event.what == TRACE_SIGNAL && event.signal != session->marker)
+        session->held_signal = event.signal;
+    return event.what == TRACE_ENDED ? refuse_ended(session) : 1;
 }
 
 // The function faulted. Its frames below are left where they are; the thread goes on behind it.
@@ -177,9 +188,7 @@ static int handle(struct call_session *session, const struct trace_event *event,
     case TRACE_TRAP:
         return resume(session, 0);
     case TRACE_SYSCALL:
-        if (!is_at_mark(session))
-            return resume(session, 0);
-        return stop_at_mark(session) ? -ESRCH : 1;
+        return is_at_mark(session) ? stop_at_mark(session) : resume(session, 0);
     case TRACE_SIGNAL:
         break;
     }
@@ -199,7 +208,7 @@ static int run(struct call_session *session, const struct frame_call *call)
     int fault = 0;
     int error = start(session, call);
     if (!error)
-        error = resume(session, 0);
+        error = resume(session, take_held_signal(session));
     uint64_t deadline = trace_now_ns() + (uint64_t)session->options.timeout_ms * 1000000;
     while (!error) {
         struct trace_event event;
@@ -305,7 +314,7 @@ static void let_go(struct call_session *session)
         trace_set_mask(session->tid, session->frame.signal_mask);
         trace_set_registers(session->tid, &native);
     }
-    trace_detach(session->tid, 0);
+    trace_detach(session->tid, take_held_signal(session));
     count_stop(session);
 }
 

@@ -38,9 +38,10 @@ static const uint32_t magic1 = 0x46505853, magic2 = 0x46505845; // FP_XSTATE_MAG
 // Tile data: its room is given to threads that ask for it, so it is named only when it is in use.
 static const uint64_t features_on_demand = UINT64_C(1) << 18;
 static const uint64_t features_legacy = 3; // x87 and SSE
-// ILL, TRAP, BUS, FPE, SEGV: what a fault raises must not be blocked, or the kernel kills.
-static const uint64_t fault_signals =
-    UINT64_C(1) << 3 | UINT64_C(1) << 4 | UINT64_C(1) << 6 | UINT64_C(1) << 7 | UINT64_C(1) << 10;
+// ILL, TRAP, BUS, FPE, SEGV, SYS: what an instruction raises must not be blocked, or the kernel
+// kills instead of asking.
+static const uint64_t open_signals = UINT64_C(1) << 3 | UINT64_C(1) << 4 | UINT64_C(1) << 6 |
+                                     UINT64_C(1) << 7 | UINT64_C(1) << 10 | UINT64_C(1) << 30;
 static const uint64_t flags_at_entry = 0x202; // the direction flag clear
 
 enum {
@@ -158,7 +159,7 @@ static struct signal_frame blank_frame(const struct frame_state *state,
         .eflags = flags_at_entry,
         .cs = (uint16_t)state->registers.cs,
         .ss = (uint16_t)state->registers.ss,
-        .signal_mask = ~fault_signals,
+        .signal_mask = ~open_signals,
     };
 }
 
@@ -244,7 +245,7 @@ static struct signal_frame mark_frame(const struct frame_state *state,
     frame.rip = code->restorer;
     frame.rsp = layout->leave + 8;
     frame.fpstate = layout->xsave;
-    frame.signal_mask = ~(fault_signals | call->marker_mask);
+    frame.signal_mask = ~(open_signals | call->marker_mask);
     return frame;
 }
 

@@ -46,7 +46,8 @@ struct call_session {
     struct frame_state frame;      // the same for the frames
     struct frame_layout layout;
     uint64_t marker_mask;
-    int marker; // 0: none is usable
+    int marker;      // 0: none is usable
+    int held_signal; // that the thread shall take when it goes on; 0 none
     size_t scratch_used;
 
     struct session_unfit *unfit; // threads that need not be stopped again
