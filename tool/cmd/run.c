@@ -17,8 +17,10 @@ enum { EXIT_NO_COMMAND = 127, EXIT_NOT_EXECUTABLE = 126 };
 // A reader of stderr that has stopped must not keep the watcher.
 enum { TELL_PATIENCE_MS = 1000 };
 
+// Their numbers are places in this list.
 static const char *const madv_free_choices[] = {"off", "on", NULL};
 
+// What the policy is comes first, then how it is told.
 const struct option_spec run_options[] = {
     {.name = "madv-free",
      .kind = OPTION_CHOICE,
@@ -55,6 +57,7 @@ const struct option_spec run_options[] = {
     {.name = NULL},
 };
 
+// One sentence, and the way to all options.
 static int refuse_usage(const char *sentence)
 {
     message_error("run: %s", sentence);
@@ -68,7 +71,9 @@ static int check_options(const struct options *options)
     const struct option_value *limit = options_get(options, "limit");
     const struct option_value *madv_free = options_get(options, "madv-free");
     const struct option_value *check = options_get(options, "check");
+    // "off" is the first of the choices.
     bool is_off = madv_free->given && madv_free->number == 0;
+    // In the order in which one would notice it.
     if (options->operand_count == 0)
         return refuse_usage("which command?");
     if (!madv_free->given && !limit->given && !options_get(options, "malloc")->given)
@@ -87,6 +92,7 @@ static int check_options(const struct options *options)
 // In whole words: "redis-server (pid 4121) and 3 descendants".
 static void format_watched(const struct watch_result *result, char *ret_text, size_t size)
 {
+    // What ended at once has left no name.
     char name[MESSAGE_NAME_MAX];
     message_escape(result->name[0] ? result->name : "the command", name, sizeof name);
     if (result->processes > 1)
@@ -96,9 +102,11 @@ static void format_watched(const struct watch_result *result, char *ret_text, si
         text_format(ret_text, size, "%s (pid %d)", name, result->pid);
 }
 
+// Which process, since it may be a child of a child.
 static void tell_lazy(const struct watch_result *result)
 {
     char size[UNITS_TEXT_MAX], name[MESSAGE_NAME_MAX];
+    // The most that was seen, not the last: it may be taken back any time.
     units_format_bytes(result->lazy_bytes, size, sizeof size);
     message_escape(result->lazy_name, name, sizeof name);
     message_error("run: --check: LazyFree rose to %s in %s (pid %d): MADV_FREE still gets through",
@@ -111,6 +119,7 @@ static void tell_lazy(const struct watch_result *result)
 // so that nothing waits.
 static void tell_check(const struct watch_result *result)
 {
+    // Not writable for so long means that nobody reads: then the sentence is lost, not the watcher.
     struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
     char watched[MESSAGE_NAME_MAX + 64];
     double seconds = (double)result->watched_ns / 1e9;
@@ -133,12 +142,14 @@ static void tell_check(const struct watch_result *result)
 // Warnings always, the steps in one line on demand.
 static void say(const struct lever_report *report, bool is_verbose)
 {
+    // Names in them are from outside.
     for (size_t i = 0; i < report->note_count; i++) {
         char text[MESSAGE_NAME_MAX * 2];
         message_escape(report->notes[i].text, text, sizeof text);
         if (report->notes[i].is_warning || is_verbose)
             message_error("run: %s%s", report->notes[i].is_warning ? "warning: " : "", text);
     }
+    // As one line, so that it can be found in a log by its beginning.
     struct buffer line = {0};
     for (size_t i = 0; i < report->step_count && is_verbose; i++) {
         char text[MESSAGE_NAME_MAX];
@@ -155,6 +166,7 @@ static void say(const struct lever_report *report, bool is_verbose)
 static int refuse(const struct lever_report *report, int error, bool is_command)
 {
     char why[MESSAGE_NAME_MAX], needs[MESSAGE_NAME_MAX];
+    // The only one without a sentence in the report.
     if (error == -ENOMEM)
         message_error("run: not enough memory");
     message_escape(report->refusal, why, sizeof why);
@@ -163,11 +175,13 @@ static int refuse(const struct lever_report *report, int error, bool is_command)
     message_escape(report->needs, needs, sizeof needs);
     if (needs[0])
         message_hint("What would help: %s.", needs);
+    // As a shell would answer for it.
     if (is_command)
         return error == -ENOENT ? EXIT_NO_COMMAND : EXIT_NOT_EXECUTABLE;
     return error == -EPERM || error == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// The report has the reason in it; its exit status is that of a real run.
 static int dry_run(const struct command *command, const struct lever_report *report, int error,
                    bool is_command)
 {
@@ -189,6 +203,7 @@ static char **copy_operands(const struct options *options)
 // Plans it, and starts it unless that was not asked for. Returns only when it is not running.
 static int plan_and_start(const struct command *command, const struct run_request *request)
 {
+    // run_start() comes back only with an error.
     struct lever_report report = {0};
     struct run *run = NULL;
     bool is_command = false;
@@ -214,6 +229,7 @@ int run_run(const struct command *command)
     int status = check_options(options);
     if (status != EXIT_DONE)
         return status;
+    // All from the table; what was not given is 0 or NULL.
     const struct option_value *madv_free = options_get(options, "madv-free");
     struct run_request request = {
         .environment = environ,
@@ -225,6 +241,7 @@ int run_run(const struct command *command)
     };
     if (madv_free->given)
         request.madv_free = madv_free->number == 0 ? RUN_MADV_FREE_OFF : RUN_MADV_FREE_ON;
+    // The options' own list has no NULL at its end.
     char **argv = copy_operands(options);
     request.argv = argv;
     status = argv ? plan_and_start(command, &request) : EXIT_FAILED;

@@ -2,7 +2,9 @@
 // ebb run in the table of verbs: what its help and man page say. Tool world; constant.
 #include "cmd/verbs.h"
 
+// One form: what follows the command is its own.
 static const char *const run_usage[] = {"[OPTION]... [--] COMMAND [ARGUMENT]...", NULL};
+// What it does, what it changes, what it costs, how it ends.
 static const char *const run_description[] = {
     "Starts a command with a memory policy that it and its children cannot leave, without a change "
     "of the program. ebb becomes the command: it keeps its process ID, signals, exit status, "

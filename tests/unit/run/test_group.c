@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +197,84 @@ static void test_failed_group_is_gone(void **state)
     assert_int_equal(access(group.path, F_OK), -1);
 }
 
+static void test_escape_is_refused(void **state)
+{
+    (void)state;
+    struct group_surroundings around = {.version = 1, .is_root = true, .would_escape = true};
+    char why[GROUP_TEXT_MAX], needs[GROUP_TEXT_MAX];
+    struct group group;
+    path_of("one", around.directory);
+    assert_int_equal(group_plan(&around, &group, why, needs), -ENOTSUP);
+    assert_non_null(strstr(why, "use_hierarchy"));
+}
+
+static void test_old_number_is_reused(void **state)
+{
+    (void)state;
+    struct group group = {.version = 1};
+    put_folder("seven");
+    put_folder("seven/ebb-run-1");
+    path_of("seven", group.parent);
+    path_of("seven/ebb-run-1", group.path);
+    // The plain tree has no limit to set, but got as far as that.
+    assert_int_equal(group_make(&group, 1 << 20), -ENOENT);
+    assert_int_equal(access(group.path, F_OK), -1);
+    put_folder("seven/ebb-run-1");
+    put_file("seven/ebb-run-1/taken", "");
+    assert_int_equal(group_make(&group, 1 << 20), -ENOTEMPTY);
+}
+
+// The mount point of a cgroup 2 tree that may be written to.
+static bool find_cgroup2(char ret_path[PATH_MAX])
+{
+    FILE *mounts = fopen("/proc/self/mounts", "re");
+    char line[PATH_MAX * 2], point[PATH_MAX], type[32];
+    bool found = false;
+    while (mounts && !found && fgets(line, sizeof line, mounts)) {
+        found = sscanf(line, "%*s %4095s %31s", point, type) == 2 && !strcmp(type, "cgroup2") &&
+                access(point, W_OK) == 0;
+        if (found)
+            memcpy(ret_path, point, strlen(point) + 1);
+    }
+    if (mounts)
+        fclose(mounts);
+    return found;
+}
+
+// Joining and leaving in a real tree of version 2, with whichever controllers it has.
+static void test_real_version_2(void **state)
+{
+    (void)state;
+    struct group group = {.version = 2};
+    if (!find_cgroup2(group.parent)) {
+        print_message("no cgroup 2 tree may be written to here\n");
+        skip();
+    }
+    int len = snprintf(group.path, sizeof group.path, "%s/ebb-run-test-%d", group.parent, getpid());
+    assert_true(len > 0 && (size_t)len < sizeof group.path);
+    assert_int_equal(mkdir(group.path, 0755), 0);
+    int pipe_fds[2], status;
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte = group_join(&group) == 0;
+        if (write(pipe_fds[1], &byte, 1) == 1)
+            pause();
+        _exit(0);
+    }
+    char joined = 0;
+    assert_int_equal(read(pipe_fds[0], &joined, 1), 1);
+    int busy = group_remove(&group);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    int removed = group_remove(&group);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    assert_true(joined);
+    assert_int_equal(busy, -EBUSY);
+    assert_int_equal(removed, 0);
+}
+
 static void test_sweep(void **state)
 {
     (void)state;
@@ -228,6 +308,9 @@ int main(void)
         cmocka_unit_test(test_systemd_rules_version_2),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_failed_group_is_gone),
+        cmocka_unit_test(test_escape_is_refused),
+        cmocka_unit_test(test_old_number_is_reused),
+        cmocka_unit_test(test_real_version_2),
         cmocka_unit_test(test_sweep),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);

@@ -25,8 +25,10 @@ struct segment {
     uint64_t offset, size;
 };
 
+// One header by its offset, as one struct for both classes.
 static bool read_segment(const struct image *image, uint64_t offset, struct segment *ret)
 {
+    // The fields stand in another order in each class.
     Elf64_Phdr wide;
     Elf32_Phdr narrow;
     if (image->is_64bit) {
@@ -57,6 +59,7 @@ static bool find_segment(const struct image *image, uint32_t type, struct segmen
             return false;
         offset = narrow.e_phoff, count = narrow.e_phnum, size = sizeof(Elf32_Phdr);
     }
+    // A table of at most IMAGE_SEGMENTS_MAX entries, since a longer one was refused.
     for (unsigned i = 0; i < count; i++) {
         uint64_t at;
         if (__builtin_add_overflow(offset, i * size, &at) || !read_segment(image, at, ret))
@@ -70,6 +73,7 @@ static bool find_segment(const struct image *image, uint32_t type, struct segmen
 // A string of the file by linked address, cut to `size`.
 static bool read_name(const struct image *image, uint64_t address, char *ret_name, size_t size)
 {
+    // Byte by byte: names are short, and a longer read could leave the segment.
     for (size_t i = 0; i + 1 < size; i++) {
         if (image_read(image, address + i, &ret_name[i], 1))
             return false;
@@ -79,11 +83,13 @@ static bool read_name(const struct image *image, uint64_t address, char *ret_nam
     return false;
 }
 
+// Both classes' entry of the dynamic section.
 struct dynamic {
     int64_t tag;
     uint64_t value;
 };
 
+// Entry number `index`; false at the end of the table, or of the file.
 static bool read_dynamic(const struct image *image, const struct segment *segment, size_t index,
                          struct dynamic *ret)
 {
@@ -102,6 +108,7 @@ static bool read_dynamic(const struct image *image, const struct segment *segmen
     return ret->tag != DT_NULL;
 }
 
+// By the soname of the C library itself, which every shared library needs.
 static enum binary_libc libc_of_name(const char *name)
 {
     if (strncmp(name, "libc.musl", 9) == 0 || strcmp(name, "libc.so") == 0)
@@ -115,6 +122,7 @@ static enum binary_libc libc_by_needs(const struct image *image)
 {
     struct segment segment;
     struct dynamic entry;
+    // Names are offsets into a table that may be told of behind them: two passes.
     uint64_t strings = 0;
     if (!find_segment(image, PT_DYNAMIC, &segment))
         return BINARY_LIBC_UNKNOWN;
@@ -142,6 +150,7 @@ static enum binary_libc libc_by_loader(const struct image *image, bool *ret_has_
     if (!*ret_has_loader || segment.size == 0 || segment.size >= sizeof path ||
         image_read_at(image, segment.offset, path, segment.size))
         return BINARY_LIBC_UNKNOWN;
+    // "/lib/ld-musl-x86_64.so.1", "/lib64/ld-linux-x86-64.so.2", "/lib/ld.so.1".
     const char *name = locate_file_name(path);
     if (strncmp(name, "ld-musl", 7) == 0)
         return BINARY_LIBC_MUSL;
@@ -154,8 +163,10 @@ static enum binary_libc libc_by_loader(const struct image *image, bool *ret_has_
 // between it and the NUL of the string before.
 static void add_variable(struct binary *binary, const struct image *image, uint64_t address)
 {
+    // With the NUL behind it, so that the whole name is copied at once.
     static const char tail[] = "MALLOC_CONF";
     char name[BINARY_VARIABLE_MAX];
+    // Backwards, as far as a name of a variable can reach.
     size_t prefix = 0, most = sizeof(name) - sizeof(tail);
     char byte;
     while (prefix < most && image_read(image, address - prefix - 1, &byte, 1) == 0 &&
@@ -163,6 +174,7 @@ static void add_variable(struct binary *binary, const struct image *image, uint6
         prefix++;
     if (image_read(image, address - prefix, name, prefix + sizeof(tail)))
         return;
+    // A text may be there twice: once for the name, once in a message.
     for (unsigned i = 0; i < binary->conf_variable_count; i++) {
         if (strcmp(binary->conf_variables[i], name) == 0)
             return;
@@ -172,6 +184,7 @@ static void add_variable(struct binary *binary, const struct image *image, uint6
                   BINARY_VARIABLE_MAX);
 }
 
+// A window of the read-only data that holds jemalloc's version ends the search.
 static bool visit_version(void *context, const char *data, size_t len, uint64_t linked_address)
 {
     (void)linked_address;
@@ -189,6 +202,7 @@ static void find_jemalloc(struct binary *binary, const struct image *image)
 {
     static const char needle[] = "MALLOC_CONF";
     enum { OVERLAP = 128, HITS_MAX = 16 };
+    // Each hit is behind the last one, so that the loop ends even without its bound.
     uint64_t from = 0, address;
     // With the NUL at its end: other texts speak of the variable.
     for (int i = 0; i < HITS_MAX &&
@@ -213,14 +227,17 @@ int binary_read(int fd, struct binary *ret_binary)
         close(own);
         return error;
     }
+    // What follows is best effort: a fact that cannot be read stays unknown.
     struct binary binary = {.machine = image.machine, .is_64bit = image.is_64bit};
     bool has_loader;
     binary.libc = libc_by_loader(&image, &has_loader);
     binary.is_static = !has_loader;
     if (!has_loader)
         binary.libc = libc_by_needs(&image);
+    // The sections of a Go program are there in stripped ones too.
     binary.is_go = image_section(&image, ".go.buildinfo") || image_section(&image, ".gopclntab") ||
                    image_section(&image, ".note.go.buildid");
+    // A Go program may be large, and has jemalloc in it only by way of cgo.
     if (!binary.is_go)
         find_jemalloc(&binary, &image);
     image_close(&image);
@@ -228,6 +245,7 @@ int binary_read(int fd, struct binary *ret_binary)
     return 0;
 }
 
+// The names that packages and documents use.
 void binary_format_machine(const struct binary *binary, char *ret_text, unsigned long size)
 {
     const char *name = NULL;
@@ -247,6 +265,7 @@ void binary_format_machine(const struct binary *binary, char *ret_text, unsigned
     default:
         break;
     }
+    // What has no name here is told by its number, which readelf shows as well.
     if (name)
         text_copy(text_of(name), ret_text, size);
     else
@@ -254,6 +273,7 @@ void binary_format_machine(const struct binary *binary, char *ret_text, unsigned
                     binary->is_64bit ? 64U : 32U);
 }
 
+// Debian's multiarch tuples; elsewhere such folders are not there, which does no harm.
 const char *binary_library_folder(const struct binary *binary)
 {
     switch (binary->machine) {
@@ -270,6 +290,7 @@ const char *binary_library_folder(const struct binary *binary)
     }
 }
 
+// What does not say for which C library it is made is given the benefit of the doubt.
 bool binary_fits(const struct binary *library, const struct binary *program)
 {
     bool same_libc = library->libc == BINARY_LIBC_UNKNOWN || program->libc == BINARY_LIBC_UNKNOWN ||

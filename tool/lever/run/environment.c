@@ -10,6 +10,7 @@
 #include "base/array.h"
 
 // Room for the NULL at the end is kept as well.
+// Takes the item over.
 static int append(struct environment *environment, char *item)
 {
     int error = array_reserve_one(&environment->items, &environment->capacity,
@@ -30,6 +31,7 @@ int environment_copy(char *const *source, struct environment *ret_environment)
     environment.capacity = 1;
     if (!environment.items)
         return -ENOMEM;
+    // Entries without "=" are kept as they are: exec takes them too.
     for (; *source && !error; source++) {
         char *item = strdup(*source);
         error = item ? append(&environment, item) : -ENOMEM;
@@ -44,6 +46,7 @@ int environment_copy(char *const *source, struct environment *ret_environment)
     return 0;
 }
 
+// An empty one may be freed, and freed again.
 void environment_free(struct environment *environment)
 {
     for (size_t i = 0; i < environment->count; i++)
@@ -52,6 +55,7 @@ void environment_free(struct environment *environment)
     *environment = (struct environment){0};
 }
 
+// The name must be followed by "=", else GODEBU would be GODEBUG.
 static bool is_of(const char *item, const char *name)
 {
     size_t len = strlen(name);
@@ -60,6 +64,7 @@ static bool is_of(const char *item, const char *name)
 
 const char *environment_get(const struct environment *environment, const char *name)
 {
+    // The first one counts, as for getenv(3).
     for (size_t i = 0; i < environment->count; i++) {
         if (is_of(environment->items[i], name))
             return environment->items[i] + strlen(name) + 1;
@@ -76,6 +81,7 @@ struct text environment_text(const struct environment *environment, const char *
 // Takes out all of that name from `from` on.
 static void remove_from(struct environment *environment, size_t from, const char *name)
 {
+    // What stays moves up, in its order.
     size_t kept = from;
     for (size_t i = from; i < environment->count; i++) {
         if (is_of(environment->items[i], name))
@@ -89,6 +95,7 @@ static void remove_from(struct environment *environment, size_t from, const char
 
 int environment_set(struct environment *environment, const char *name, const char *value)
 {
+    // Made before anything is changed: a failure leaves the old value.
     size_t size = strlen(name) + strlen(value) + sizeof("=");
     char *item = malloc(size);
     if (!item)
@@ -97,6 +104,7 @@ int environment_set(struct environment *environment, const char *name, const cha
     for (size_t i = 0; i < environment->count; i++) {
         if (!is_of(environment->items[i], name))
             continue;
+        // The second of two settings would be seen by programs that walk the list themselves.
         free(environment->items[i]);
         environment->items[i] = item;
         remove_from(environment, i + 1, name);
@@ -108,6 +116,7 @@ int environment_set(struct environment *environment, const char *name, const cha
     return error;
 }
 
+// None of that name is no failure.
 void environment_unset(struct environment *environment, const char *name)
 {
     remove_from(environment, 0, name);

@@ -36,6 +36,7 @@ static const struct filter_call arm_calls[] = {
     {AUDIT_ARCH_ARM, 440, 3},
 };
 
+// By machine rather than all in one: tokens that cannot come would only be compared in vain.
 const struct filter_call *filter_calls(enum filter_machine machine, size_t *ret_count)
 {
     bool is_x86 = machine == FILTER_X86;
@@ -51,6 +52,7 @@ const char *filter_coverage(enum filter_machine machine)
 
 int filter_machine_here(enum filter_machine *ret_machine)
 {
+// A 32-bit ebb filters the 64-bit programs of its kernel as well.
 #if defined(__x86_64__) || defined(__i386__)
     *ret_machine = FILTER_X86;
     return 0;
@@ -63,6 +65,7 @@ int filter_machine_here(enum filter_machine *ret_machine)
 #endif
 }
 
+// One instruction. Jumps count from the one behind it.
 static int put(struct buffer *program, uint16_t code, uint32_t value, size_t if_true,
                size_t if_false)
 {
@@ -70,6 +73,7 @@ static int put(struct buffer *program, uint16_t code, uint32_t value, size_t if_
     return buffer_append(program, &instruction, sizeof instruction);
 }
 
+// A 32-bit word of struct seccomp_data, the only thing that a filter may look at.
 static int put_load(struct buffer *program, size_t offset)
 {
     return put(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
@@ -81,6 +85,7 @@ static int put_unless_equal_skip(struct buffer *program, uint32_t value, size_t 
     return put(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, skipped);
 }
 
+// Ends the program with an answer.
 static int put_return(struct buffer *program, uint32_t action)
 {
     return put(program, BPF_RET | BPF_K, action, 0, 0);
@@ -120,6 +125,7 @@ int filter_assemble(enum filter_machine machine, struct buffer *program)
 {
     size_t count;
     const struct filter_call *calls = filter_calls(machine, &count);
+    // Once at the beginning; the parts only compare it.
     int error = put_load(program, offsetof(struct seccomp_data, arch));
     for (size_t at = 0; at < count && !error;) {
         size_t end = at;
@@ -128,6 +134,7 @@ int filter_assemble(enum filter_machine machine, struct buffer *program)
         error = put_architecture(program, calls + at, end - at);
         at = end;
     }
+    // A token that is not known passes: what it is cannot be told, and killing it helps nobody.
     return error ? error : put_return(program, SECCOMP_RET_ALLOW);
 }
 
@@ -145,6 +152,7 @@ bool filter_needs_no_new_privs(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    // Doubt means yes: no_new_privs is then only announced, never set in vain.
     if (syscall(SYS_capget, &header, data) < 0)
         return true;
     return !(data[CAP_SYS_ADMIN / 32].effective & (1U << (CAP_SYS_ADMIN % 32)));
@@ -156,6 +164,7 @@ static int install(const struct sock_fprog *program)
 {
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, program) == 0)
         return 0;
+    // A kernel that has no filters at all says EINVAL again.
     if (errno != EINVAL)
         return -errno;
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0 ? 0 : -errno;
@@ -167,6 +176,7 @@ int filter_install(const struct buffer *program)
         .len = (unsigned short)(program->len / sizeof(struct sock_filter)),
         .filter = (struct sock_filter *)(void *)program->data,
     };
+    // First without: root's commands keep their set-user-ID programs.
     int error = install(&form);
     if (error != -EACCES)
         return error;

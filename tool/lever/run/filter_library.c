@@ -26,6 +26,7 @@ static void list_architectures(enum filter_machine machine, uint32_t ret[ARCHITE
 // test asks for another.
 static int set_architectures(scmp_filter_ctx filter, enum filter_machine machine)
 {
+    // Added before the native one goes: a filter for nothing at all is refused.
     uint32_t wanted[ARCHITECTURES_MAX + 1];
     list_architectures(machine, wanted);
     bool wants_native = false;
@@ -42,6 +43,7 @@ static int set_architectures(scmp_filter_ctx filter, enum filter_machine machine
 // low half of the argument only.
 static int add_rule(scmp_filter_ctx filter, const char *name, unsigned argument)
 {
+    // A libseccomp older than the call does not know it: then our own filter is used.
     int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR)
         return -ENOTSUP;
@@ -56,6 +58,7 @@ static int export_program(scmp_filter_ctx filter, struct buffer *program)
     int fd = memfd_create("ebb-filter", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
+    // It writes from where the descriptor stands; reading begins at the start.
     int error = seccomp_export_bpf(filter, fd);
     if (!error && lseek(fd, 0, SEEK_SET) < 0)
         error = -errno;
@@ -84,6 +87,7 @@ int filter_assemble_by_library(enum filter_machine machine, struct buffer *progr
     return error;
 }
 
+// A build without libseccomp.
 #else
 
 int filter_assemble_by_library(enum filter_machine machine, struct buffer *program)

@@ -49,6 +49,7 @@ static int write_file(const char *directory, const char *name, const char *value
 static bool file_has_word(const char *directory, const char *name, const char *word)
 {
     char path[PATH_MAX];
+    // Whole words: memory_recursiveprot is not memory.
     struct buffer file = {.limit = FILE_MAX};
     bool found = false;
     if (join_path(directory, name, path) && buffer_read_at(&file, AT_FDCWD, path) == 0) {
@@ -68,6 +69,7 @@ static bool may_make_in(const char *directory)
     return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
+// The file that a process is moved through, in the group above both places.
 static bool may_move_from(const char *directory)
 {
     char path[PATH_MAX];
@@ -78,12 +80,15 @@ static bool may_move_from(const char *directory)
 void group_surroundings(const char *search_path, struct group_surroundings *ret_surroundings)
 {
     struct group_surroundings around = {.is_root = geteuid() == 0};
+    // Where /proc is not mounted, nothing is known, and a limit is refused.
     struct process *self;
     if (process_open("/proc", proc_self("/proc"), &self) == 0) {
         struct cgroup cgroup;
         if (cgroup_read(self, &cgroup) == 0) {
             around.version = cgroup.version;
             text_copy(text_of(cgroup.directory), around.directory, sizeof around.directory);
+            around.would_escape = cgroup.version == 1 && cgroup.limit_bytes != CGROUP_NO_LIMIT &&
+                                  file_has_word(cgroup.directory, "memory.use_hierarchy", "0");
         }
         process_close(self);
     }
@@ -91,6 +96,7 @@ void group_surroundings(const char *search_path, struct group_surroundings *ret_
     char path[PATH_MAX];
     around.has_systemd = access("/run/systemd/system", F_OK) == 0 &&
                          program_find("systemd-run", search_path, path) == 0;
+    // The socket of systemd --user, which systemd-run talks to.
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     around.has_user_systemd = around.has_systemd && runtime &&
                               join_path(runtime, "systemd/private", path) &&
@@ -98,6 +104,7 @@ void group_surroundings(const char *search_path, struct group_surroundings *ret_
     *ret_surroundings = around;
 }
 
+// Copies both texts, for the caller's report.
 static int refuse(int error, const char *why, const char *needs, char ret_why[GROUP_TEXT_MAX],
                   char ret_needs[GROUP_TEXT_MAX])
 {
@@ -106,6 +113,7 @@ static int refuse(int error, const char *why, const char *needs, char ret_why[GR
     return error;
 }
 
+// The name holds our number, which is the command's: so one sees whose group it is.
 static void set_place(const char *parent, struct group *group)
 {
     char name[64];
@@ -133,6 +141,7 @@ static bool find_place_version_2(const char *directory, struct group *group)
         return true;
     }
     text_copy(text_of(directory), parent, sizeof parent);
+    // The mount point itself has nothing above it that could be written to.
     char *slash = strrchr(parent, '/');
     if (!slash || slash == parent)
         return false;
@@ -148,6 +157,7 @@ int group_plan(const struct group_surroundings *around, struct group *ret_group,
                char ret_why[GROUP_TEXT_MAX], char ret_needs[GROUP_TEXT_MAX])
 {
     struct group group = {.version = around->version};
+    // Whatever is chosen, a limit that is not in force must never look like one.
     if (around->version == 0 || around->directory[0] == '\0')
         return refuse(-ENOTSUP, "no memory cgroup can be reached from here",
                       "a kernel with CONFIG_MEMCG, and /sys/fs/cgroup mounted", ret_why, ret_needs);
@@ -157,6 +167,12 @@ int group_plan(const struct group_surroundings *around, struct group *ret_group,
         *ret_group = group;
         return 0;
     }
+    if (around->would_escape)
+        return refuse(-ENOTSUP,
+                      "groups do not add up here (memory.use_hierarchy is 0): the command would "
+                      "leave the limit that is in force now",
+                      "memory.use_hierarchy set to 1 in the group above, or cgroup version 2",
+                      ret_why, ret_needs);
     bool has_place = false;
     if (around->version == 2) {
         has_place = find_place_version_2(around->directory, &group);
@@ -164,10 +180,12 @@ int group_plan(const struct group_surroundings *around, struct group *ret_group,
         set_place(around->directory, &group);
         has_place = true;
     }
+    // Users cannot: version 1 is not delegated to them.
     if (!has_place && around->version == 1 && around->has_systemd && around->is_root) {
         group.way = GROUP_SYSTEMD;
         has_place = true;
     }
+    // Containers see their tree read-only, and users one that is root's.
     if (!has_place)
         return refuse(-EACCES, "there is no right to make a memory cgroup here",
                       around->is_root ? "a cgroup tree that may be written to: in a container, the "
@@ -179,8 +197,10 @@ int group_plan(const struct group_surroundings *around, struct group *ret_group,
     return 0;
 }
 
+// The kernel rounds it down to whole pages.
 int group_set_limit(int version, const char *directory, uint64_t limit_bytes)
 {
+    // A plain number is taken by both versions.
     char value[32];
     text_format(value, sizeof value, "%" PRIu64, limit_bytes);
     return write_file(directory, version == 2 ? "memory.max" : "memory.limit_in_bytes", value);
@@ -189,8 +209,13 @@ int group_set_limit(int version, const char *directory, uint64_t limit_bytes)
 int group_make(const struct group *group, uint64_t limit_bytes)
 {
     group_sweep(group->parent);
-    if (mkdir(group->path, 0755) < 0)
+    int made = mkdir(group->path, 0755);
+    // An empty one of that name is of an earlier process with our number.
+    if (made < 0 && errno == EEXIST && rmdir(group->path) == 0)
+        made = mkdir(group->path, 0755);
+    if (made < 0)
         return -errno;
+    // Before anybody is in it: then it can neither fail for use nor kill.
     int error = group_set_limit(group->version, group->path, limit_bytes);
     if (error)
         rmdir(group->path);
@@ -203,6 +228,7 @@ int group_join(const struct group *group)
     return write_file(group->path, "cgroup.procs", "0");
 }
 
+// The files in a group are the kernel's and go with it.
 int group_remove(const struct group *group)
 {
     return rmdir(group->path) == 0 ? 0 : -errno;
@@ -214,6 +240,7 @@ void group_sweep(const char *parent)
     DIR *directory = opendir(parent);
     if (!directory)
         return;
+    // By the clock of the host, as the times of the files are.
     time_t now = time(NULL);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         struct stat status;

@@ -33,6 +33,8 @@ struct group_surroundings {
     bool has_systemd;      // systemd rules this host, and its systemd-run is there
     bool has_user_systemd; // the user's own instance answers
     bool is_root;
+    // Version 1 without use_hierarchy, below a limit: a new group would not count towards it.
+    bool would_escape;
 };
 void group_surroundings(const char *search_path, struct group_surroundings *ret_surroundings);
 

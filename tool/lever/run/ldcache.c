@@ -7,6 +7,7 @@
 #include <string.h>
 
 // As they lie in the file, in the byte order of the machine.
+// All fields lie as the compiler would lay them, without gaps.
 struct header {
     char magic[20];
     uint32_t count, strings_len;
@@ -20,6 +21,7 @@ struct entry {
     uint64_t hardware;
 };
 
+// It also stands for the byte order of the numbers: the cache is made on the machine.
 static const char magic[] = "glibc-ld.so.cache1.1";
 
 int ldcache_open(struct text file, struct ldcache *ret_cache)
@@ -28,6 +30,7 @@ int ldcache_open(struct text file, struct ldcache *ret_cache)
     struct header header;
     if (!at)
         return -EBADMSG;
+    // Offsets of strings count from here.
     struct text data = {at, file.len - (size_t)(at - file.data)};
     if (data.len < sizeof header)
         return -EBADMSG;
@@ -52,6 +55,7 @@ static bool string_at(struct text data, uint32_t offset, struct text *ret_string
 
 bool ldcache_next(struct ldcache *cache, struct text *ret_soname, struct text *ret_path)
 {
+    // Unsound entries are passed over, so that one of them does not hide the rest.
     while (cache->next < cache->count) {
         struct entry entry;
         size_t at = sizeof(struct header) + cache->next++ * sizeof entry;

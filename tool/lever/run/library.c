@@ -31,6 +31,7 @@ static const char *const mimalloc_sonames[] = {"libmimalloc.so.3",
                                                NULL};
 static const char *const ebb_sonames[] = {"libebb.so.1", "libebb.so.0", "libebb.so", NULL};
 
+// Names of packages change with releases; the first one is the present Debian's.
 static const struct library_kind kinds[] = {
     {"jemalloc", jemalloc_sonames,
      "the package libjemalloc2 (Debian, Ubuntu) or jemalloc (Fedora, "
@@ -57,6 +58,7 @@ const struct library_kind *library_kind_find(const char *name)
 
 int library_check(const char *path, const struct binary *program, struct library_found *ret_found)
 {
+    // A FIFO of that name must not stop us.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return -errno;
@@ -65,12 +67,14 @@ int library_check(const char *path, const struct binary *program, struct library
     close(fd);
     if (error)
         return error;
+    // Kept, so that a refusal can say what was found instead of "not installed".
     if (!binary_fits(&binary, program)) {
         ret_found->misfit_binary = binary;
         text_copy(text_of(path), ret_found->misfit, sizeof ret_found->misfit);
         return -EINVAL;
     }
     // The loader resolves a relative path in each child's own folder.
+    // An absolute one stays as it was typed: links of packages outlive versions.
     char resolved[PATH_MAX];
     bool is_relative = path[0] != '/' && realpath(path, resolved);
     text_copy(text_of(is_relative ? resolved : path), ret_found->path, sizeof ret_found->path);
@@ -81,6 +85,7 @@ int library_check(const char *path, const struct binary *program, struct library
 static int check_in(struct text folder, const char *soname, const struct binary *program,
                     struct library_found *ret_found)
 {
+    // Too long for a path is not there.
     char path[PATH_MAX];
     if (folder.len == 0 || folder.len + strlen(soname) + sizeof("/") > sizeof path)
         return -ENOENT;
@@ -92,6 +97,7 @@ static int check_in(struct text folder, const char *soname, const struct binary 
 static int check_search(const char *search, const char *soname, const struct binary *program,
                         struct library_found *ret_found)
 {
+    // Empty entries mean the current folder, which is nothing to trust.
     while (search && *search) {
         size_t len = strcspn(search, ":;");
         if (check_in((struct text){search, len}, soname, program, ret_found) == 0)
@@ -104,6 +110,7 @@ static int check_search(const char *search, const char *soname, const struct bin
 static int check_cache(struct text file, const char *soname, const struct binary *program,
                        struct library_found *ret_found)
 {
+    // One soname may stand there for several machines: the one that fits counts.
     struct ldcache cache;
     struct text name, path;
     if (ldcache_open(file, &cache))
@@ -124,6 +131,7 @@ static int check_folders(const char *soname, const struct binary *program,
     static const char *const folders[] = {"/usr/local/lib", "/usr/lib", "/lib"};
     static const char *const plain[] = {"/usr/local/lib64", "/usr/local/lib", "/usr/lib64",
                                         "/usr/lib",         "/lib64",         "/lib"};
+    // The machine's own folders first: the plain ones may be for another one.
     const char *machine = binary_library_folder(program);
     for (size_t i = 0; machine && i < sizeof(folders) / sizeof(*folders); i++) {
         char folder[64];
@@ -145,6 +153,7 @@ int library_find(const struct library_kind *kind, const struct binary *program, 
     // Without a cache, or a whole one, the folders are still there.
     if (buffer_read_at(&file, AT_FDCWD, "/etc/ld.so.cache"))
         buffer_clear(&file);
+    // Best soname first, wherever it is; then the next.
     int error = -ENOENT;
     struct library_found found = {0};
     for (size_t i = 0; kind->sonames[i] && error; i++) {

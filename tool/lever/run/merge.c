@@ -14,6 +14,7 @@ static bool has_key(struct text pair, const char *key, char sign)
 static int put_others(struct text old, const char *key, char sign, struct buffer *merged)
 {
     struct text pair;
+    // What stands there already is the pair that goes to the front.
     bool is_first = merged->len == 0;
     int error = 0;
     while (!error && text_next_field(&old, ',', &pair)) {
@@ -29,6 +30,7 @@ static int put_others(struct text old, const char *key, char sign, struct buffer
 int merge_godebug(struct text old, const char *key, const char *value, struct buffer *merged)
 {
     buffer_clear(merged);
+    // All others first, in their order.
     int error = put_others(old, key, '=', merged);
     if (error)
         return error;
@@ -42,6 +44,7 @@ int merge_malloc_conf(struct text old, const char *key, const char *value, struc
     return error ? error : put_others(old, key, ':', merged);
 }
 
+// ld.so(8) takes both.
 static bool is_separator(char byte)
 {
     return byte == ' ' || byte == ':';
@@ -60,6 +63,7 @@ static bool is_allocator(struct text path)
         "libsnmallocshim", "libhoard",    "libhardened_malloc", "libscudo",
         "librpmalloc",     "libmesh.so",  "libclang_rt.scudo",
     };
+    // By its beginning: versions and variants ("_minimal", "_debug") follow.
     struct text name = text_base_name(path);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (text_starts_with(name, names[i]))
@@ -72,6 +76,7 @@ int merge_preload(struct text old, const char *library, struct buffer *merged, s
 {
     buffer_clear(merged);
     int error = buffer_printf(merged, "%s", library ? library : "");
+    // text_next_field() knows one separator only.
     while (!error && old.len > 0) {
         struct text path = {old.data, 0};
         while (path.len < old.len && !is_separator(old.data[path.len]))

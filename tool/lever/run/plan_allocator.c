@@ -14,6 +14,7 @@
 
 static const char preload[] = "LD_PRELOAD";
 
+// lever_refuse() with a formatted reason.
 __attribute__((format(printf, 4, 5))) static int refuse(struct lever_report *report, int error,
                                                         const char *needs, const char *format, ...)
 {
@@ -25,11 +26,13 @@ __attribute__((format(printf, 4, 5))) static int refuse(struct lever_report *rep
     return lever_refuse(report, error, why, needs);
 }
 
+// Only where it is known.
 static const char *libc_name(enum binary_libc libc)
 {
     return libc == BINARY_LIBC_MUSL ? " with musl" : libc == BINARY_LIBC_GLIBC ? " with glibc" : "";
 }
 
+// Says both sides: the mistake may be on either.
 static int refuse_misfit(const struct run *run, const struct library_found *found,
                          struct lever_report *report)
 {
@@ -43,6 +46,7 @@ static int refuse_misfit(const struct run *run, const struct library_found *foun
                   libc_name(found->misfit_binary.libc), program, libc_name(binary->libc));
 }
 
+// A path is taken as it is, if it is a library for this program.
 static int find_file(const struct run *run, struct library_found *found,
                      struct lever_report *report)
 {
@@ -62,7 +66,9 @@ static int find_file(const struct run *run, struct library_found *found,
 static int find_by_name(const struct run *run, const struct library_kind *kind,
                         struct library_found *found, struct lever_report *report)
 {
+    // As the loader would look for it.
     const char *search = environment_get(&run->environment, "LD_LIBRARY_PATH");
+    // Not found, and found for another machine, are different troubles.
     int error = library_find(kind, &run->program.binary, search, found);
     if (error == 0)
         return 0;
@@ -75,6 +81,7 @@ static int find_by_name(const struct run *run, const struct library_kind *kind,
 static int find_library(const struct run *run, struct library_found *found,
                         struct lever_report *report)
 {
+    // A slash makes it a path, as for the shell's commands.
     const char *allocator = run->request->allocator;
     if (strchr(allocator, '/'))
         return find_file(run, found, report);
@@ -96,6 +103,7 @@ static int check_program(const struct run *run, struct lever_report *report)
     if (!program->is_known)
         return lever_refuse(report, -EACCES, "the command's file may not be read",
                             "the right to read it: it may be static or of another machine");
+    // Before its rights: a static program ignores LD_PRELOAD whoever runs it.
     if (program->binary.is_static)
         return refuse(report, -ENOTSUP,
                       program->binary.is_go ? "Go does not use malloc: see --madv-free and GOGC"
@@ -130,6 +138,7 @@ static int set_preload(struct run *run, const char *library, size_t *ret_removed
     return error;
 }
 
+// Needs nothing of the program: a variable less can do no harm.
 static int plan_glibc(struct run *run, struct lever_report *report)
 {
     size_t removed = 0;
@@ -138,6 +147,7 @@ static int plan_glibc(struct run *run, struct lever_report *report)
         error = lever_add_step(report, "take allocators out of %s", preload);
     if (!error && removed == 0)
         lever_end_step(lever_last_step(report), LEVER_STEP_NOTHING, "none is in it");
+    // What is linked in stays in.
     if (error || !run->program.is_known || run->program.binary.conf_variable_count == 0)
         return error;
     return lever_add_warning(report, "%s has jemalloc linked into it: it keeps using that",
@@ -153,6 +163,7 @@ int plan_allocator(struct run *run, struct lever_report *report)
     int error = check_program(run, report);
     if (error)
         return error;
+    // The program is sound: now the library for it.
     struct library_found found = {0};
     error = find_library(run, &found, report);
     if (error)
@@ -160,6 +171,7 @@ int plan_allocator(struct run *run, struct lever_report *report)
     if (!merge_preload_can_hold(found.path))
         return refuse(report, -EINVAL, "a symbolic link to it with a plain name",
                       "%s: LD_PRELOAD can hold no blank and no colon", found.path);
+    // In front of what the user preloads: the first definition of malloc counts.
     size_t removed = 0;
     error = set_preload(run, found.path, &removed);
     if (!error)

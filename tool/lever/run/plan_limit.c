@@ -17,8 +17,10 @@
 static const char scope_variable[] = "EBB_RUN_SCOPE";
 
 // The limit that holds for this process now.
+// The tightest one, of this group or of those above it.
 static int read_limit(uint64_t *ret_bytes)
 {
+    // By the kernel's own account, as ebb explain reads it.
     struct process *self;
     int error = process_open("/proc", proc_self("/proc"), &self);
     if (error)
@@ -35,6 +37,7 @@ static int read_limit(uint64_t *ret_bytes)
 static int verify_scope(struct run *run, struct lever_report *report)
 {
     uint64_t limit_bytes = CGROUP_NO_LIMIT;
+    // The command's own children must not believe it.
     environment_unset(&run->environment, scope_variable);
     int error = read_limit(&limit_bytes);
     if (error || limit_bytes > run->request->limit_bytes)
@@ -52,6 +55,7 @@ int plan_limit(struct run *run, struct lever_report *report)
         return 0;
     if (environment_get(&run->environment, scope_variable))
         return verify_scope(run, report);
+    // Nothing is made here: a dry run says the same.
     struct group_surroundings around;
     char why[GROUP_TEXT_MAX], needs[GROUP_TEXT_MAX], size[UNITS_TEXT_MAX];
     group_surroundings(environment_get(&run->environment, "PATH"), &around);
@@ -59,6 +63,7 @@ int plan_limit(struct run *run, struct lever_report *report)
     if (error)
         return lever_refuse(report, error, why, needs);
     run->has_group = true;
+    // As people write it; the kernel gets the exact bytes.
     units_format_bytes(limit_bytes, size, sizeof size);
     if (run->group.way == GROUP_OWN)
         return lever_add_step(report, "limit its memory to %s in the cgroup %s", size,
@@ -70,6 +75,7 @@ int plan_limit(struct run *run, struct lever_report *report)
 enum { ARGUMENT_MAX = 64, OPTIONS_ROOM = 20 };
 
 // The options of this program once more, as far as they are left to do.
+// Room for each word that is made here; the others are borrowed.
 struct command_line {
     char limit[ARGUMENT_MAX], limit_again[ARGUMENT_MAX], check[ARGUMENT_MAX];
     char allocator[PATH_MAX + ARGUMENT_MAX], self[PATH_MAX];
@@ -77,6 +83,7 @@ struct command_line {
     size_t count;
 };
 
+// calloc() left a NULL behind each of them.
 static void put(struct command_line *line, const char *word)
 {
     // exec takes them as char *const and changes none.
@@ -91,6 +98,7 @@ static void put_options(struct command_line *line, const struct run_request *req
         snprintf(line->allocator, sizeof line->allocator, "--malloc=%s", request->allocator);
         put(line, line->allocator);
     }
+    // In milliseconds: fractions of them are nothing to a check.
     if (request->check_ns > 0) {
         snprintf(line->check, sizeof line->check, "--check=%" PRIu64 "ms",
                  request->check_ns / 1000000);
@@ -118,12 +126,14 @@ static void put_systemd_run(struct command_line *line, const struct run *run)
 int plan_exec_systemd(const struct run *run)
 {
     struct command_line line = {0};
+    // As many words as the command has, and some of ours.
     size_t count = 0;
     while (run->request->argv[count])
         count++;
     line.words = calloc(count + OPTIONS_ROOM, sizeof *line.words);
     if (!line.words)
         return -ENOMEM;
+    // By its real path: systemd-run looks along a PATH of its own.
     ssize_t len = readlink("/proc/self/exe", line.self, sizeof(line.self) - 1);
     int error = len < 0 ? -errno : 0;
     if (!error) {

@@ -25,7 +25,9 @@ static const char muzzy_on[] = "10000", muzzy_off[] = "0";
 static int set_variable(struct run *run, const char *name, const char *value,
                         struct lever_report *report)
 {
+    // Read before it is changed.
     const char *old = environment_get(&run->environment, name);
+    // Said all the same: one sees then where a setting comes from.
     bool is_same = old && strcmp(old, value) == 0;
     int error = environment_set(&run->environment, name, value);
     if (!error)
@@ -35,6 +37,7 @@ static int set_variable(struct run *run, const char *name, const char *value,
     return error;
 }
 
+// Effective for Go 1.12 to 1.15, and later where a program asks for madvdontneed=0.
 static int set_godebug(struct run *run, const char *value, struct lever_report *report)
 {
     struct buffer merged = {0};
@@ -46,6 +49,7 @@ static int set_godebug(struct run *run, const char *value, struct lever_report *
     return error;
 }
 
+// For jemalloc 5; older ones complain of the key on stderr and go on.
 static int set_malloc_conf(struct run *run, const char *name, const char *value,
                            struct lever_report *report)
 {
@@ -71,6 +75,7 @@ static int set_jemalloc(struct run *run, const char *value, struct lever_report 
     return error;
 }
 
+// One number each: nothing of the user's is in the way.
 static int set_mimalloc(struct run *run, const char *value, struct lever_report *report)
 {
     int error = 0;
@@ -79,6 +84,7 @@ static int set_mimalloc(struct run *run, const char *value, struct lever_report 
     return error;
 }
 
+// Always all of them: the command may be a script, and its children are meant too.
 static int set_all(struct run *run, bool is_off, struct lever_report *report)
 {
     int error = set_godebug(run, is_off ? "1" : "0", report);
@@ -89,14 +95,17 @@ static int set_all(struct run *run, bool is_off, struct lever_report *report)
     return error;
 }
 
+// By what their sources do when madvise() fails; each would be better off without the filter.
 static int warn_of_loss(const struct run *run, struct lever_report *report)
 {
     switch (run->program.loser) {
     case PROGRAM_DOTNET:
         return lever_add_warning(
-            report, "this is a .NET program: where MADV_FREE is refused, its garbage collector "
-                    "calls posix_madvise(), which frees nothing with glibc. Memory that it would "
-                    "free lazily stays in use; DOTNET_GCConserveMemory makes it decommit instead");
+            report,
+            "this is a .NET program: where MADV_FREE is refused, its garbage collector "
+            "calls posix_madvise(), which frees nothing with glibc. Memory that it would "
+            "free lazily stays in use. Its own settings, such as DOTNET_GCHeapHardLimit and "
+            "DOTNET_GCConserveMemory, are the better lever");
     case PROGRAM_ERLANG:
         return lever_add_warning(
             report,
@@ -120,6 +129,7 @@ static int tell_of_privileges(const struct run *run, struct lever_report *report
     bool has_it = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
     if (has_it || !filter_needs_no_new_privs())
         return 0;
+    // The kernel drops the rights without a word, so say it here.
     if (run->program.gains_privileges)
         return lever_add_warning(
             report,
@@ -140,6 +150,7 @@ static int plan_filter(struct run *run, struct lever_report *report)
                             "machine",
                             "the runtime's own setting: GODEBUG=madvdontneed=1, "
                             "MALLOC_CONF=muzzy_decay_ms:0");
+    // Built now, so that a dry run fails where a real one would.
     int error = filter_build(machine, &run->filter);
     if (!error)
         error = lever_add_step(report,
@@ -156,6 +167,7 @@ int plan_madv_free(struct run *run, struct lever_report *report)
     enum run_madv_free wanted = run->request->madv_free;
     if (wanted == RUN_MADV_FREE_ALONE)
         return 0;
+    // Lazily again is a matter of settings alone: no filter can bring MADV_FREE back.
     bool is_off = wanted == RUN_MADV_FREE_OFF;
     int error = set_all(run, is_off, report);
     if (error)

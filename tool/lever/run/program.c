@@ -19,6 +19,7 @@
 static const char default_search[] = "/bin:/usr/bin";
 
 // 0, or why exec would not take it.
+// By the real user, as access() has it: that is who ebb was started by.
 static int check_executable(const char *path)
 {
     struct stat status;
@@ -47,6 +48,7 @@ int program_find(const char *name, const char *search, char ret_path[PATH_MAX])
         size_t len = strcspn(at, ":");
         is_last = at[len] == '\0';
         // An empty folder is the current one.
+        // An entry that is too long is left out, as execvp() does it.
         const char *slash = len > 0 ? "/" : "";
         if (len + strlen(name) + sizeof("/") <= PATH_MAX) {
             char path[PATH_MAX];
@@ -69,6 +71,7 @@ static bool gains_privileges(int fd)
 {
     struct stat status;
     struct statvfs mount;
+    // By descriptor, so that it is the file that was read.
     if (fstat(fd, &status) < 0)
         return false;
     if (fstatvfs(fd, &mount) == 0 && (mount.f_flag & ST_NOSUID))
@@ -84,6 +87,7 @@ static bool gains_privileges(int fd)
     return new_user || new_group || new_rights;
 }
 
+// PATH plus a suffix, or a folder plus a name.
 static bool exists_beside(const char *path, const char *suffix)
 {
     char other[PATH_MAX];
@@ -104,6 +108,7 @@ static bool is_dotnet(const char *path, struct text name)
 // By names, since the files are libraries of their runtimes or scripts that start one.
 static bool is_erlang(struct text name)
 {
+    // The servers that are best known for it start it by scripts of these names.
     static const char *const names[] = {"beam.smp",        "beam",    "erl",
                                         "erlexec",         "elixir",  "iex",
                                         "rabbitmq-server", "couchdb", "ejabberdctl"};
@@ -121,6 +126,7 @@ static enum program_loser find_loser(const struct program *program)
     for (size_t i = 0; i < 2; i++) {
         char resolved[PATH_MAX];
         const char *path = realpath(paths[i], resolved) ? resolved : paths[i];
+        // A file of that name in a folder of its own is proof enough for a warning.
         if (is_dotnet(path, text_base_name(text_of(path))))
             return PROGRAM_DOTNET;
         if (is_erlang(text_base_name(text_of(path))))
@@ -136,10 +142,12 @@ static enum program_loser find_loser(const struct program *program)
 // -ENOENT and others as program_find().
 static int follow(int fd, const char *search, char path[PATH_MAX])
 {
+    // As much as the kernel looks at.
     char start[SHEBANG_MAX];
     ssize_t len = pread(fd, start, sizeof start, 0);
     if (len < 0)
         return -errno;
+    // env(1) is only a way to look along PATH: what it starts is of interest.
     struct text interpreter, argument, wanted;
     int error = shebang_parse((struct text){start, (size_t)len}, &interpreter, &argument);
     if (error)
@@ -156,6 +164,7 @@ static int follow(int fd, const char *search, char path[PATH_MAX])
 // Neither ELF nor a script with a first line: exec fails, and execvp() gives it to the shell.
 static int read_final(int fd, struct program *program, const char *search)
 {
+    // ELF, and the end of the way, in most cases at once.
     int error = binary_read(fd, &program->binary);
     if (error != -ENOEXEC)
         return error;
@@ -173,6 +182,7 @@ int program_look(const char *name, const char *search, struct program *ret_progr
     if (error)
         return error;
     text_copy(text_of(program.path), program.final_path, PATH_MAX);
+    // What remains if the way has no end.
     program.error = -ELOOP;
     // -EAGAIN: there is an interpreter to look at.
     for (int depth = 0; depth <= SHEBANG_DEPTH; depth++) {
@@ -189,6 +199,7 @@ int program_look(const char *name, const char *search, struct program *ret_progr
         program.is_script = true;
         program.error = -ELOOP;
     }
+    // What is not known is no reason to refuse: exec will tell.
     program.is_known = program.error == 0;
     program.loser = find_loser(&program);
     *ret_program = program;

@@ -19,6 +19,7 @@ static int refuse_command(struct lever_report *report, int error, const char *na
     char why[LEVER_WHAT_MAX];
     text_format(why, sizeof why, "cannot run '%s': %s", name,
                 error == -ENOENT ? "no such command" : strerror(-error));
+    // Other errors of exec speak for themselves.
     const char *needs = "";
     if (error == -ENOENT)
         needs = "its path, or a name that is in PATH";
@@ -27,8 +28,10 @@ static int refuse_command(struct lever_report *report, int error, const char *na
     return lever_refuse(report, error, why, needs);
 }
 
+// In the order in which they are told; each adds its own.
 static int plan_steps(struct run *run, struct lever_report *report, bool *ret_is_command)
 {
+    // Without a command nothing else is worth looking at.
     const char *name = run->request->argv[0];
     int error = program_look(name, environment_get(&run->environment, "PATH"), &run->program);
     *ret_is_command = error < 0;
@@ -53,6 +56,7 @@ static int plan_steps(struct run *run, struct lever_report *report, bool *ret_is
 int run_plan(const struct run_request *request, struct run **ret_run, struct lever_report *report,
              bool *ret_is_command)
 {
+    // A plan takes a few milliseconds; the report has it.
     uint64_t started_ns = lever_now_ns();
     struct run *run = calloc(1, sizeof *run);
     if (!run)
@@ -64,6 +68,7 @@ int run_plan(const struct run_request *request, struct run **ret_run, struct lev
     if (!error)
         error = plan_steps(run, report, ret_is_command);
     report->took_ns = lever_now_ns() - started_ns;
+    // The report stays the caller's, with the reason in it.
     if (error) {
         run_free(run);
         report->outcome = LEVER_REFUSED;
@@ -83,6 +88,7 @@ void run_free(struct run *run)
     free(run);
 }
 
+// A refusal of the system's, with its own words.
 static int fail(struct lever_report *report, int error, const char *what, const char *needs)
 {
     char why[LEVER_WHAT_MAX];
@@ -98,6 +104,7 @@ static int make_group(const struct run *run, struct lever_report *report)
     return error ? fail(report, error, "the cgroup could not be made", "") : 0;
 }
 
+// A kernel without filters and one that forbids them are different troubles.
 static int install_filter(const struct run *run, struct lever_report *report)
 {
     int error = filter_install(&run->filter);
@@ -113,6 +120,7 @@ static int become(const struct run *run, struct lever_report *report, bool *ret_
     int error = run->has_group ? group_join(&run->group) : 0;
     if (error)
         return fail(report, error, "the cgroup could not be entered", "");
+    // Nothing that this process does from here on frees lazily either.
     if (run->filter.len > 0)
         error = install_filter(run, report);
     if (error)
@@ -135,8 +143,10 @@ static int become(const struct run *run, struct lever_report *report, bool *ret_
 int run_start(struct run *run, struct lever_report *report, bool *ret_is_command)
 {
     *ret_is_command = false;
+    // The ebb inside of the scope does all the rest.
     if (run->has_group && run->group.way != GROUP_OWN)
         return fail(report, plan_exec_systemd(run), "systemd-run could not be started", "");
+    // The group first: the watcher must know what to remove.
     int error = run->has_group ? make_group(run, report) : 0;
     if (error)
         return error;
@@ -145,6 +155,7 @@ int run_start(struct run *run, struct lever_report *report, bool *ret_is_command
         .group = run->has_group ? &run->group : NULL,
         .tell = run->request->tell,
     };
+    // Only where there is something to watch: else nothing is forked at all.
     int watch_fd = -1;
     if (watch.group || watch.check_ns > 0)
         error = watch_start(&watch, &watch_fd);
@@ -153,6 +164,7 @@ int run_start(struct run *run, struct lever_report *report, bool *ret_is_command
             (void)group_remove(&run->group);
         return fail(report, error, "the watcher could not be started", "");
     }
+    // Comes back only if there is no command: the watcher has nothing to do then.
     error = become(run, report, ret_is_command);
     if (watch_fd >= 0)
         watch_cancel(watch_fd);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+// What the kernel takes for one.
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
@@ -32,6 +33,7 @@ int shebang_parse(struct text start, struct text *ret_interpreter, struct text *
     while (line.len < start.len && line.len < room && line.data[line.len] != '\n' &&
            line.data[line.len] != '\0')
         line.len++;
+    // Blanks at the end would make an argument of nothing.
     bool is_cut = line.len == room;
     while (line.len > 0 && is_blank(line.data[line.len - 1]))
         line.len--;

@@ -31,6 +31,7 @@ enum {
     REMOVE_PAUSE_MAX_MS = 2000,
 };
 
+// A signal may cut it short, which does no harm.
 static void sleep_ns(uint64_t ns)
 {
     struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000),
@@ -53,6 +54,7 @@ static bool wait_for_end(const struct process *process, uint64_t ns)
     return ppoll(&poll_fd, 1, &timeout, NULL) > 0;
 }
 
+// Looks at once and then ever more seldom, until the time is over or the command has ended.
 static void check(struct process *process, uint64_t check_ns, struct watch_result *result)
 {
     uint64_t started_ns = lever_now_ns(), pause_ns = FIRST_LOOK_NS;
@@ -61,6 +63,7 @@ static void check(struct process *process, uint64_t check_ns, struct watch_resul
         uint64_t watched_ns = lever_now_ns() - started_ns;
         if (watched_ns >= check_ns)
             break;
+        // The pause ends with the command, so that no pipe is held longer than it lives.
         uint64_t rest_ns = check_ns - watched_ns;
         result->has_ended = wait_for_end(process, pause_ns < rest_ns ? pause_ns : rest_ns);
         if (result->has_ended)
@@ -88,6 +91,7 @@ static void remove_when_empty(const struct group *group)
 // Neither folder nor terminal nor pipe is held by who only watches; stderr alone, for the check.
 static void let_go_of_all(int kept_fd, bool keeps_stderr)
 {
+    // The first three stay taken, so that no later file gets their numbers.
     int null = open("/dev/null", O_RDWR);
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
@@ -97,11 +101,13 @@ static void let_go_of_all(int kept_fd, bool keeps_stderr)
     // Ours goes to the first free place, then everything behind is closed.
     if (kept_fd != first)
         dup2(kept_fd, first);
+    // Before 5.9 one by one.
     if (syscall(SYS_close_range, (unsigned)first + 1, ~0U, 0) < 0) {
         long most = sysconf(_SC_OPEN_MAX);
         for (int fd = first + 1; fd < most; fd++)
             close(fd);
     }
+    // A folder that is in use could not be unmounted.
     if (chdir("/") < 0)
         return;
 }
@@ -109,6 +115,7 @@ static void let_go_of_all(int kept_fd, bool keeps_stderr)
 // True when exec closed the other end; false when ebb says that there will be none.
 static bool wait_for_exec(int fd)
 {
+    // A byte means that there is nothing to watch; the end of the pipe, that exec went well.
     char byte;
     ssize_t got;
     do
@@ -133,9 +140,11 @@ static int open_command(pid_t pid, uint64_t start_ticks, struct process **ret_pr
 // is swept by the next run.
 static void watch(const struct watch_request *request, pid_t pid, uint64_t start_ticks, int fd)
 {
+    // A session of its own has no terminal: neither ^C nor its end come here.
     setsid();
     signal(SIGPIPE, SIG_IGN);
     let_go_of_all(fd, request->check_ns > 0);
+    // Opened only once exec is through: before, it would be ebb.
     struct process *process = NULL;
     struct watch_result result = {.pid = pid};
     bool is_running = wait_for_exec(STDERR_FILENO + 1);
@@ -148,6 +157,7 @@ static void watch(const struct watch_request *request, pid_t pid, uint64_t start
         result.has_ended = result.has_ended || result.error == -ESRCH;
         request->tell(&result);
     }
+    // From here on only the group matters, and nobody is told of it.
     close(STDERR_FILENO);
     while (process && request->group && !wait_for_end(process, UINT64_C(3600) * 1000000000))
         continue;
@@ -165,6 +175,7 @@ static pid_t fork_silently(void)
 // Twice, so that the watcher is an orphan by the time the command begins.
 static int fork_watcher(const struct watch_request *request, uint64_t start_ticks, int fd)
 {
+    // The command will have this number.
     pid_t pid = getpid();
     pid_t child = fork_silently();
     if (child < 0)
@@ -175,6 +186,7 @@ static int fork_watcher(const struct watch_request *request, uint64_t start_tick
             watch(request, pid, start_ticks, fd);
         _exit(watcher < 0 ? errno : 0);
     }
+    // __WALL, as the child is one that signals nothing. It ends at once.
     int status;
     while (waitpid(child, &status, __WALL) < 0) {
         if (errno != EINTR)
@@ -190,6 +202,7 @@ int watch_start(const struct watch_request *request, int *ret_fd)
     int error = process_open("/proc", getpid(), &self);
     if (error)
         return error;
+    // exec keeps it, a later process of that number has another.
     uint64_t start_ticks = process_start_ticks(self);
     process_close(self);
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)

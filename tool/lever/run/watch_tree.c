@@ -18,6 +18,7 @@ struct node {
     int pid, parent;
 };
 
+// A growing list.
 struct nodes {
     struct node *items;
     size_t count, capacity;
@@ -27,11 +28,13 @@ struct nodes {
 // every kernel.
 static int list_all(struct nodes *nodes)
 {
+    // A snapshot that may tear: who forks meanwhile is seen the next time.
     DIR *proc = opendir("/proc");
     if (!proc)
         return -errno;
     int error = 0;
     for (struct dirent *entry; !error && (entry = readdir(proc)) != NULL;) {
+        // What ends between listing and reading is left out.
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         char path[300];
@@ -54,7 +57,9 @@ static int list_all(struct nodes *nodes)
 // Moves the root and its descendants to the front, in order of their depth. Returns how many.
 static size_t gather(struct nodes *nodes, int root)
 {
+    // The list is sorted in place: what is found stands in front.
     size_t found = 0;
+    // The root first.
     for (size_t i = 0; i < nodes->count; i++) {
         if (nodes->items[i].pid == root) {
             struct node swap = nodes->items[0];
@@ -82,6 +87,7 @@ static int read_one(struct process *process, char ret_name[64], uint64_t *ret_la
     struct buffer file = {0};
     struct proc_stat stat;
     struct proc_rollup rollup;
+    // stat first: a name is needed where the rest may not be read, too.
     int error = process_read_file(process, "stat", FILE_MAX, &file);
     if (!error)
         error = proc_stat_parse(buffer_text(&file), &stat);
@@ -100,6 +106,7 @@ static int read_one(struct process *process, char ret_name[64], uint64_t *ret_la
     return 0;
 }
 
+// The worst of them is what a message can name.
 static void take(int pid, const char *name, uint64_t lazy_bytes, struct watch_result *result)
 {
     if (lazy_bytes <= result->lazy_bytes)
@@ -126,6 +133,7 @@ void watch_tree_read(struct process *process, struct watch_result *result)
 {
     uint64_t lazy_bytes = 0;
     int error = read_one(process, result->name, &lazy_bytes);
+    // It has ended: the watcher sees that as well.
     if (error == -ESRCH)
         return;
     if (error) {
@@ -135,7 +143,9 @@ void watch_tree_read(struct process *process, struct watch_result *result)
     result->error = 0;
     result->readings++;
     take(process_pid(process), result->name, lazy_bytes, result);
+    // Without the list at least the command itself is told of.
     struct nodes nodes = {0};
+    // Descendants behind the root, which was read above.
     size_t count = list_all(&nodes) == 0 ? gather(&nodes, process_pid(process)) : 1;
     for (size_t i = 1; i < count; i++)
         read_descendant(nodes.items[i].pid, result);
