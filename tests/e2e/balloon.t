@@ -30,6 +30,17 @@ def ebb(*arguments, **options):
     return (json.loads(run.stdout) if run.stdout else None), run.returncode, run.stderr
 
 
+def calm_ebb(*arguments):
+    """The same, again when somebody else on this host waits for memory just now."""
+    for _ in range(5):
+        report, status, said = ebb(*arguments)
+        if status == 0 or not any(words in str(report) for words in
+                                  ("for memory already", "tasks wait", "more than a second")):
+            break
+        time.sleep(2)
+    return report, status, said
+
+
 def result(report):
     return report["steps"][1]["result"] if report and len(report["steps"]) > 1 else str(report)
 
@@ -99,7 +110,7 @@ def takes_lazy_pages():
     with Group(512) as group, Program(group, [LAZY_LIVE, "256", "64"]) as program:
         usage = group.usage()
         with Unharmed(name, group, program):
-            report, status, said = ebb("--cgroup", group.path, "--until", "lazy<64MiB")
+            report, status, said = calm_ebb("--cgroup", group.path, "--until", "lazy<64MiB")
         tap.report(status == 0 and report["outcome"] == "done", f"{name}: done", (said, report))
         lazy = program.rollup("LazyFree")
         tap.report(lazy < 64 * MIB, f"{name}: less than 64 MiB is lazily freed", lazy)
@@ -140,7 +151,7 @@ def takes_from_go(folder):
     with Group(600) as group, Program(group, [binary, "400", "10"],
                                       {"GODEBUG": "madvdontneed=0"}) as program:
         with Unharmed("go-upgrade, Go", group, program):
-            report, status, said = ebb(program.pid, "--until", "lazy<50MiB")
+            report, status, said = calm_ebb(program.pid, "--until", "lazy<50MiB")
         lazy = program.rollup("LazyFree")
         tap.report(status == 0 and lazy < 50 * MIB, "go-upgrade, Go: lazily freed memory is gone",
                    (lazy, said, report))
@@ -182,7 +193,7 @@ def takes_from_redis(folder):
             tap.skip(name, f"only {lazy >> 20} MiB became lazy: redis has another allocator here")
             return
         with Unharmed(name, group):
-            report, status, said = ebb(child.pid, "--until", "lazy<48MiB")
+            report, status, said = calm_ebb(child.pid, "--until", "lazy<48MiB")
         after = groups.keyed(rollup, "LazyFree") * 1024
         tap.report(status == 0 and after < 48 * MIB, f"{name}: lazily freed memory is gone",
                    (lazy, after, said, report))
@@ -234,7 +245,7 @@ def refuses_dangerous_groups():
         return
     with Group(300) as outer, Group(None, outer) as group, \
             Program(group, [LAZY_LIVE, "128", "16"]) as program:
-        report, status, said = ebb("--cgroup", group.path)
+        report, status, said = calm_ebb("--cgroup", group.path)
         tap.report(status == 0 and program.rollup("LazyFree") < 40 * MIB,
                    "a limit of the group above counts", (said, report))
 
@@ -320,6 +331,10 @@ def somebody_ends_it():
             _, status, said = ebb("--cgroup", group.path)
             tap.report(status == 1 and "another ebb" in said, "two at once: the second refuses",
                        said)
+            with Program(group, [LAZY_LIVE, "50", "1"]) as other:
+                _, status, said = ebb(other.pid)
+                tap.report(status == 1 and "has a balloon here" in said,
+                           "two in one group: the second refuses", said)
             program.child.kill()
             program.child.wait()
             output, _ = child.communicate(timeout=10)
@@ -382,7 +397,8 @@ def stops_for_others(folder):
         tap.skip(name, f"no PSI here: {error.strerror}")
         return
     with Group(900) as group, Program(group, [LAZY_LIVE, "300", "16"]), Group(16) as small:
-        with Program(small, [sys.executable, "-c", WRITES, f"{folder}/written"]):
+        with Program(small, [sys.executable, "-c", WRITES, f"{folder}/written"]), \
+                Program(small, [sys.executable, "-c", WRITES, f"{folder}/written too"]):
             before = waited_us()
             time.sleep(0.5)
             share = (waited_us() - before) / 5000
