@@ -28,5 +28,5 @@ else
 fi
 
 run "$EBB" help reclaim
-check "help names the options" eval 'says out "--runtime" && says out "--cgroup" && says out "--bite"'
+check "help names the options" eval 'says out --runtime && says out --cgroup && says out --bite'
 done_testing

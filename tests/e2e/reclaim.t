@@ -155,7 +155,8 @@ def stopped_by_ctrl_c():
         if "done" in out.splitlines()[0]:
             tap.skip("Ctrl-C", "the work was done before the signal came")
             return
-        tap.report(child.returncode == 1 and "stopped after" in out, "Ctrl-C ends between two bites",
+        tap.report(child.returncode == 1 and "stopped after" in out,
+                   "Ctrl-C ends between two bites",
                    out)
         tap.report(target.wrong("a")[0] == 0, "and leaves the target in order")
 

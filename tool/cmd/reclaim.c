@@ -58,6 +58,7 @@ struct reclaiming {
     int signal_fd; // Ctrl-C, asked for between bites; -1: it kills, as ever
 };
 
+// The frame's form, for what the tables cannot express.
 static int refuse_usage(const char *sentence)
 {
     message_error("reclaim: %s", sentence);
@@ -65,6 +66,7 @@ static int refuse_usage(const char *sentence)
     return EXIT_USAGE;
 }
 
+// What does not go together, in the order in which one meets it.
 static int check_usage(const struct options *options)
 {
     bool has_group = options_get(options, "cgroup")->given;
@@ -85,6 +87,7 @@ static int check_usage(const struct options *options)
     return EXIT_DONE;
 }
 
+// The signal stays pending, so that every later question is answered alike: a group ends, too.
 static bool is_stopped(void *user)
 {
     const struct reclaiming *reclaiming = user;
@@ -92,6 +95,7 @@ static bool is_stopped(void *user)
     return reclaiming->signal_fd >= 0 && poll(&descriptor, 1, 0) > 0;
 }
 
+// For targets of many GiB; small ones are done before a line could be read.
 static void show_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
 {
     struct reclaiming *reclaiming = user;
@@ -135,6 +139,7 @@ static int pull(struct reclaiming *reclaiming, struct process *process, struct l
     return error;
 }
 
+// The common case. What failed before there was a report is told as for any other verb.
 static int reclaim_one(struct reclaiming *reclaiming)
 {
     const struct command *command = reclaiming->command;
@@ -180,6 +185,7 @@ static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever
     return 1;
 }
 
+// One after the other: two at a time would only wait for each other's page tables and lists.
 static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, size_t count)
 {
     struct lever_report *reports = calloc(count + 1, sizeof *reports);
@@ -211,6 +217,7 @@ static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, siz
     return status;
 }
 
+// A slip in the path is the likely reason.
 static int refuse_group(const char *path, int error)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -224,6 +231,7 @@ static int refuse_group(const char *path, int error)
     return EXIT_FAILED;
 }
 
+// No process is looked at: the group's own figures are before and after.
 static int reclaim_by_kernel(struct reclaiming *reclaiming, const struct group *group)
 {
     const struct options *options = &reclaiming->command->options;
@@ -238,6 +246,7 @@ static int reclaim_by_kernel(struct reclaiming *reclaiming, const struct group *
     return status;
 }
 
+// The list is of one moment: who joins later is not reclaimed, who has left is.
 static int reclaim_group(struct reclaiming *reclaiming)
 {
     const struct options *options = &reclaiming->command->options;

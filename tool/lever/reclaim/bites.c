@@ -36,6 +36,7 @@ static bool bite_add(struct bite *bite, uint64_t address, uint64_t bytes)
     return true;
 }
 
+// Fates in, addresses out; a bite ends where either limit is reached.
 bool bite_next(const struct bite_source *source, uint64_t bytes_max, size_t *index,
                struct bite *ret_bite)
 {
@@ -58,6 +59,7 @@ bool bite_next(const struct bite_source *source, uint64_t bytes_max, size_t *ind
     return ret_bite->bytes > 0;
 }
 
+// Proportional, since a call's time is that of its pages; bounded both ways against outliers.
 uint64_t bite_adapt(uint64_t bytes, uint64_t took_ns, uint64_t bytes_max)
 {
     // Small ones say little on time; nothing is faster than the clock.
@@ -71,6 +73,7 @@ uint64_t bite_adapt(uint64_t bytes, uint64_t took_ns, uint64_t bytes_max)
     return number_least((uint64_t)next, bytes_max);
 }
 
+// The front range may be done in part.
 void bite_advance(struct bite *bite, uint64_t done)
 {
     size_t gone = 0;

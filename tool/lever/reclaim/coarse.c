@@ -35,6 +35,7 @@ static void read_setting(int dir_fd, const char *path, struct buffer *buffer)
         buffer_printf(buffer, "[never]");
 }
 
+// Any size will do: smaps tells of huge pages only, not of those between.
 static bool has_large_pages(DIR *directory)
 {
     struct buffer global = {.limit = 4096}, setting = {.limit = 4096};
@@ -58,6 +59,7 @@ static bool has_large_pages(DIR *directory)
     return is_used;
 }
 
+// The harm decides, not the likelihood of it.
 int coarse_check(bool force, char ret_why[COARSE_WHY_MAX])
 {
     struct host host;

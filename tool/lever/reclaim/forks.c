@@ -12,6 +12,7 @@
 
 enum { AUXV_MAX_BYTES = 4096, SHOWN_FORKS = 3 };
 
+// Whoever may not be read, or has ended, shares nothing that could be told.
 static bool has_auxv(pid_t pid, struct text auxv)
 {
     struct process *other;
@@ -33,6 +34,7 @@ static void append(struct text entry, size_t shown, char *text, size_t size)
                 entry.data);
 }
 
+// Children and parents alike: both keep the pages.
 static void list_forks(const struct proc_entry *entries, size_t count, pid_t self, struct text auxv,
                        char *text, size_t size)
 {

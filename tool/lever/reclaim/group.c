@@ -22,6 +22,7 @@ struct pid_list {
     size_t count, capacity;
 };
 
+// Files tell what a directory is; the types of file systems would not cover copies of trees.
 static bool has_file(const char *directory, const char *name)
 {
     char path[GROUP_PATH_MAX + 64];
@@ -68,6 +69,7 @@ static int find_by_path(const char *path, struct group *ret_group)
     return error;
 }
 
+// A directory is tried first: a path of the hierarchy hardly ever is one by accident.
 int group_find(const char *path, struct group *ret_group)
 {
     struct group group = {.version = version_of(path)};
@@ -80,6 +82,7 @@ int group_find(const char *path, struct group *ret_group)
     return 0;
 }
 
+// Lines that make no sense are passed over: the file is read while it changes.
 static int add_pids(struct text file, struct pid_list *pids)
 {
     struct text line;
@@ -97,6 +100,7 @@ static int add_pids(struct text file, struct pid_list *pids)
     return 0;
 }
 
+// One level's processes; threads have the file "tasks".
 static int read_pids(int directory_fd, struct pid_list *pids)
 {
     struct buffer file = {.limit = GROUP_FILE_MAX_BYTES};
@@ -140,6 +144,7 @@ static int descend(int fd, DIR **stack, size_t *depth, struct pid_list *pids)
     return 0;
 }
 
+// Depth first, one descriptor for each level: groups nest a few levels deep.
 static int collect(const char *path, struct pid_list *pids)
 {
     DIR *stack[GROUP_DEPTH_MAX];
@@ -178,6 +183,7 @@ static void make_unique(struct pid_list *pids)
     pids->count = kept;
 }
 
+// Sorted, so that two runs list alike.
 int group_list(const struct group *group, pid_t **ret_pids, size_t *ret_count)
 {
     struct pid_list pids = {0};

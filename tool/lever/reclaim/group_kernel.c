@@ -25,6 +25,7 @@ static const struct kernel_way ways[] = {
     {"memory.current", "memory.reclaim"},
 };
 
+// A group's file, whole.
 static int read_file(const struct group *group, const char *name, struct buffer *ret_file)
 {
     char path[GROUP_PATH_MAX + 64];
@@ -34,6 +35,7 @@ static int read_file(const struct group *group, const char *name, struct buffer 
     return buffer_read_at(ret_file, AT_FDCWD, path);
 }
 
+// In one write: the kernel acts on each.
 int group_write(const struct group *group, const char *file, const char *request)
 {
     char path[GROUP_PATH_MAX + 64];
@@ -86,6 +88,7 @@ static uint64_t lazy_bound(const struct cgroup *figures)
     return lists > files ? lists - files : 0;
 }
 
+// Unknown counts as yes: then nothing is risked.
 static bool host_has_swap(void)
 {
     struct host host;
@@ -110,6 +113,7 @@ static int ask(const struct group *group, uint64_t bytes, bool force)
     return error == -EAGAIN ? 0 : error;
 }
 
+// Each reason with the way that is still open.
 static int refuse(struct lever_report *report, int error)
 {
     report->outcome = LEVER_REFUSED;
@@ -128,10 +132,12 @@ static int refuse(struct lever_report *report, int error)
     }
 }
 
+// What the group lost meanwhile is the result; the kernel itself answers yes or no only.
 static int act(const struct group *group, bool force, const struct cgroup *figures,
                struct lever_report *report)
 {
     uint64_t started_ns = lever_now_ns();
+    // The figures are those of the plan, a moment ago.
     // A bound of 0 still is worth a try: the figures lag.
     uint64_t bytes = lazy_bound(figures);
     int error = ask(group, bytes ? bytes : figures->inactive_file_bytes, force);
@@ -161,6 +167,7 @@ static bool would_swap(const struct group *group)
     return group->version == 1 && host_has_swap();
 }
 
+// The protocol of lever_pull(), for a target that is no process.
 int group_ask_kernel(const struct group *group, bool is_dry_run, bool force,
                      struct lever_report *report)
 {

@@ -10,6 +10,7 @@ static bool is_marked(uint64_t entry, uint64_t flags)
     return (entry & PAGES_PRESENT) && !(entry & PAGES_FILE) && (flags & looked_at) == wanted;
 }
 
+// In this order: a locked page stays, whoever shares it.
 static enum page_fate judge(uint64_t entry, uint64_t flags)
 {
     if (!is_marked(entry, flags))
@@ -48,8 +49,10 @@ static void judge_huge(const uint64_t *entries, const uint64_t *flags, size_t co
     }
 }
 
+// Apart from the judging: a huge page changes what was judged before.
 static void count_fates(const uint8_t *fates, size_t count, struct page_counts_by_fate *counts)
 {
+    // Counters by number: no branch for each of millions of pages.
     uint64_t by_fate[PAGE_HUGE_UNSURE + 1] = {0};
     for (size_t i = 0; i < count; i++)
         by_fate[fates[i]]++;
@@ -60,6 +63,7 @@ static void count_fates(const uint8_t *fates, size_t count, struct page_counts_b
     counts->unsure += by_fate[PAGE_HUGE_UNSURE];
 }
 
+// First each page by itself, then those that belong together.
 void pages_judge(const uint64_t *entries, const uint64_t *flags, size_t count, uint64_t first_page,
                  const struct page_rules *rules, uint8_t *ret_fates,
                  struct page_counts_by_fate *counts)
@@ -81,11 +85,13 @@ bool pages_judge_huge(uint64_t marked_pages, uint64_t lazy_pages, uint64_t huge_
     return can_collapse && written <= lazy_pages;
 }
 
+// The two fates that a bite is made of.
 static bool was_wanted(uint8_t fate)
 {
     return fate == PAGE_TAKE || fate == PAGE_TAKE_HUGE;
 }
 
+// By what is there now; the kernel gives no list of what it took.
 void pages_compare(const uint8_t *fates, const uint64_t *entries, const uint64_t *flags,
                    size_t count, struct page_results *results)
 {
@@ -102,6 +108,7 @@ void pages_compare(const uint8_t *fates, const uint64_t *entries, const uint64_t
     }
 }
 
+// Only where all of it is there: a hole means that the kernel split the page and took the rest.
 bool pages_next_live_huge(const uint8_t *fates, const uint64_t *entries, size_t count,
                           uint64_t first_page, uint64_t huge_pages, size_t *index)
 {

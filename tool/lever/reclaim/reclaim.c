@@ -83,6 +83,8 @@ static int check_call(struct process *process, struct lever_report *report)
     }
 }
 
+// smaps chooses the mappings, frame numbers the pages: without the first nothing can be done,
+// without the second something, sometimes.
 static int check_look(struct reclaim *reclaim, struct process *process, struct lever_report *report)
 {
     // lever_read() could not read smaps_rollup: the walk could not read smaps.
@@ -136,6 +138,7 @@ static int plan_closely(struct reclaim *reclaim, struct process *process,
         return lever_refuse(report, error, "it could not be looked at", "");
     char size[UNITS_TEXT_MAX];
     // Coarse mode takes no count of its own; the kernel's is there in any case.
+    // A figure that errs upwards: pages are written again until it comes to it.
     uint64_t bytes = reclaim->is_coarse ? walk.total_bytes - walk.tally.huge_bytes
                                         : walk.tally.fates.taken * walk.page_bytes;
     units_format_bytes(bytes, size, sizeof size);
@@ -145,6 +148,7 @@ static int plan_closely(struct reclaim *reclaim, struct process *process,
     return error ? error : tally_report(&walk.tally, process, walk.page_bytes, false, report);
 }
 
+// The cheap questions first; none of them changes anything.
 static int check_all(struct reclaim *reclaim, struct process *process, struct lever_report *report)
 {
     int error = check_memory(process, report);
@@ -153,6 +157,7 @@ static int check_all(struct reclaim *reclaim, struct process *process, struct le
     return error ? error : check_call(process, report);
 }
 
+// Only --dry-run looks at every page here: otherwise act() looks in any case, and twice is slow.
 static int reclaim_plan(void *context, struct process *process, struct lever_report *report)
 {
     struct reclaim *reclaim = context;
@@ -176,6 +181,7 @@ static int reclaim_plan(void *context, struct process *process, struct lever_rep
     return lever_add_step(report, "%s", reclaim->is_coarse ? mapping_wise : page_wise);
 }
 
+// What the second look found gone counts, not what was asked for.
 static void end_step(const struct walk *walk, int error, uint64_t took_ns, struct lever_step *step)
 {
     const char *how = walk->reclaim->is_coarse ? "" : " lazily freed";
@@ -210,6 +216,7 @@ static void add_waits(const struct walk *walk, const struct mappings *mappings, 
     lever_add_wait(report, what, walk->sweep.longest_ns, walk->sweep.total_ns);
 }
 
+// Ends that are no mistake of anybody are told in words of their own.
 static int fail(struct lever_report *report, int error)
 {
     switch (error) {
@@ -225,6 +232,8 @@ static int fail(struct lever_report *report, int error)
     }
 }
 
+// The mappings are read here and not in the plan: mallocs that were asked meanwhile have changed
+// them.
 static int take_pages(struct reclaim *reclaim, struct process *process, struct lever_report *report)
 {
     uint64_t started_ns = lever_now_ns();
@@ -245,6 +254,7 @@ static int take_pages(struct reclaim *reclaim, struct process *process, struct l
     return told;
 }
 
+// The order matters: what the mallocs give back lazily is there to be taken afterwards.
 static int reclaim_act(void *context, struct process *process, struct lever_report *report)
 {
     struct reclaim *reclaim = context;

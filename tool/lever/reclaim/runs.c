@@ -52,6 +52,7 @@ static void sort_runs(struct frame_run *runs, struct frame_run *scratch, size_t 
         memcpy(runs, from, count * sizeof *runs);
 }
 
+// In the order of pages first, where neighbours are easily seen.
 size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_runs,
                  struct frame_run *scratch)
 {
@@ -63,12 +64,14 @@ size_t runs_find(const uint64_t *entries, size_t count, struct frame_run *ret_ru
         bool is_there = (entries[i] & PAGES_PRESENT) && frame != 0;
         if (is_there && !(is_open && run_extend(&ret_runs[found - 1], frame)))
             ret_runs[found++] = (struct frame_run){.frame = frame, .page = (uint32_t)i, .count = 1};
+        // A hole in memory ends the run, though the frames may go on.
         is_open = is_there;
     }
     sort_runs(ret_runs, scratch, found);
     return found;
 }
 
+// A short gap costs less to read than another call.
 bool runs_next_span(const struct frame_run *runs, size_t run_count, size_t first_run,
                     struct frame_span *ret_span)
 {
@@ -99,6 +102,7 @@ static void fold_heads(uint64_t *words, size_t count)
     }
 }
 
+// Runs that overlap (a frame that is mapped twice) each get their own copy.
 void runs_spread(const struct frame_run *runs, const struct frame_span *span, uint64_t *words,
                  uint64_t words_frame, size_t word_count, uint64_t *flags)
 {

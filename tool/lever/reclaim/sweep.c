@@ -26,6 +26,7 @@ ssize_t sweep_advise_process(void *target, const struct iovec *ranges, size_t co
     return done < 0 ? -errno : done;
 }
 
+// Cut short by a signal, it is a shorter pause.
 static void sleep_ns(uint64_t ns)
 {
     struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
@@ -33,6 +34,7 @@ static void sleep_ns(uint64_t ns)
         nanosleep(&time, NULL);
 }
 
+// The kernel holds the target's mmap_lock for the whole call, so its time is the target's wait.
 static ssize_t timed_advise(struct sweep *sweep, const struct iovec *ranges, size_t count,
                             int advice, uint64_t *ret_took_ns)
 {
@@ -84,6 +86,7 @@ static bool next_bite(struct sweep *sweep, const struct bite_source *source, siz
 {
     size_t first = *index;
     while (bite_next(source, sweep->bytes_next, index, &sweep->bite)) {
+        // Without swap a live page that is offered by mistake stays where it is.
         if (!sweep->look_again || !sweep->look_again(sweep->look_user, first, *index))
             return true;
         // The fates left decide anew; all of them may be gone.
@@ -98,6 +101,7 @@ static bool next_bite(struct sweep *sweep, const struct bite_source *source, siz
     return false;
 }
 
+// Stops are asked for before each bite: Ctrl-C never waits longer than one.
 int sweep_take(struct sweep *sweep, const struct bite_source *source)
 {
     size_t index = 0;
@@ -120,6 +124,7 @@ int sweep_take(struct sweep *sweep, const struct bite_source *source)
     return 0;
 }
 
+// The pages stay where they are for readers; the kernel copies them into one huge page.
 int sweep_collapse(struct sweep *sweep, uint64_t address, uint64_t bytes)
 {
     struct iovec range = {.iov_base = (void *)(uintptr_t)address, .iov_len = bytes};

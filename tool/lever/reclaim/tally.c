@@ -26,12 +26,14 @@ static int add_shared(const struct tally *tally, struct process *process, uint64
     return lever_add_untouched(report, bytes, "shared with a fork", why);
 }
 
+// Locked pages count one by one, or as the whole of a locked mapping, never both.
 static int add_locked(const struct tally *tally, uint64_t page_bytes, struct lever_report *report)
 {
     return add(report, tally->fates.locked * page_bytes + tally->locked_bytes, "locked",
                "locked with mlock(2) after they were freed; munlock(2) would help");
 }
 
+// Two reasons, two rows: one of them --force can do something about.
 static int add_huge(const struct tally *tally, uint64_t page_bytes, struct lever_report *report)
 {
     int error =
@@ -64,6 +66,7 @@ static int add_results(const struct tally *tally, uint64_t page_bytes, struct le
     return error;
 }
 
+// From what others could change to what time alone will.
 int tally_report(const struct tally *tally, struct process *process, uint64_t page_bytes,
                  bool has_acted, struct lever_report *report)
 {

@@ -66,6 +66,7 @@ static int leave_huge_pages(struct stride *stride)
 static int judge_coarsely(struct stride *stride)
 {
     struct window *window = &stride->window;
+    // Mapped once: a page that is shared would be left by the kernel in any case.
     for (size_t i = 0; i < window->count; i++) {
         const uint64_t looked_at = PAGES_PRESENT | PAGES_FILE | PAGES_EXCLUSIVE;
         bool may = (window->entries[i] & looked_at) == (PAGES_PRESENT | PAGES_EXCLUSIVE);
@@ -74,6 +75,7 @@ static int judge_coarsely(struct stride *stride)
     return stride->has_huge ? leave_huge_pages(stride) : 0;
 }
 
+// First look: entries, flags, fates. Nothing is changed by it.
 static int look(struct stride *stride, uint64_t first_page, size_t count,
                 struct page_counts_by_fate *counts)
 {
@@ -162,6 +164,7 @@ static bool look_before(void *look_user, size_t first, size_t end)
     return has_changed;
 }
 
+// Then the calls, and the second look at once, while the window is still what it was.
 static int take(struct stride *stride)
 {
     struct walk *walk = stride->walk;
@@ -226,6 +229,7 @@ static int walk_mapping(struct stride *stride, const struct mapping *mapping)
     stride->has_huge = mapping->anon_huge_kib > 0;
     if (stride->has_huge && !walk->reclaim->is_coarse && !walk->reclaim->options.force) {
         struct page_counts_by_fate counts = {0};
+        // Counted only; what may be taken without harm is not known before the last of them.
         stride->is_counting = true;
         int error = walk_pages(stride, page, end_page, is_sparse, &counts);
         stride->is_counting = false;
@@ -253,6 +257,7 @@ static void tally_mapping(struct walk *walk, const struct mapping *mapping)
             (mapping->private_clean_kib - mapping->lazy_free_kib) * UINT64_C(1024);
 }
 
+// In the order of addresses, so that progress means something.
 static int walk_candidates(struct stride *stride, const struct mappings *mappings)
 {
     struct walk *walk = stride->walk;
@@ -277,6 +282,7 @@ static int walk_candidates(struct stride *stride, const struct mappings *mapping
     return 0;
 }
 
+// What progress is a part of.
 static uint64_t sum_candidates(const struct mappings *mappings)
 {
     uint64_t bytes = 0;
@@ -287,6 +293,7 @@ static uint64_t sum_candidates(const struct mappings *mappings)
     return bytes;
 }
 
+// Made anew for each walk: how long a call takes depends on the target and the hour.
 static void prepare_sweep(struct stride *stride, bool has_swap)
 {
     struct walk *walk = stride->walk;
@@ -303,6 +310,7 @@ static void prepare_sweep(struct stride *stride, bool has_swap)
     };
 }
 
+// Unknown counts as yes: it costs a little time.
 static bool host_has_swap(void)
 {
     struct host host;
@@ -323,6 +331,7 @@ static int explain_error(const struct walk *walk, int error)
     return ended ? ended : error;
 }
 
+// All that the walk holds is closed again here, however it ends.
 int walk_mappings(struct walk *walk, const struct mappings *mappings)
 {
     struct stride stride = {

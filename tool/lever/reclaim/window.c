@@ -18,6 +18,7 @@ struct window_buffers {
     uint8_t fates[WINDOW_PAGES];
 };
 
+// Zeroed: fates of a window that was never judged leave every page alone.
 int window_init(struct window *window)
 {
     struct window_buffers *buffers = calloc(1, sizeof *buffers);
@@ -32,6 +33,7 @@ int window_init(struct window *window)
     return 0;
 }
 
+// A freed window is empty, and may be freed again.
 void window_free(struct window *window)
 {
     free(window->buffers);
@@ -57,6 +59,7 @@ static ssize_t read_words(int fd, uint64_t first, size_t count, uint64_t *ret_wo
     return (ssize_t)got;
 }
 
+// The descriptor names the address space that process_open() saw: after an exec it reads as empty.
 int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_page, size_t count)
 {
     ssize_t got = read_words(pagemap_fd, first_page, count, window->entries);
@@ -95,6 +98,7 @@ static int read_span(struct window *window, int fd, const struct frame_span *spa
     return 0;
 }
 
+// Pages whose flags are not known are no anonymous pages, and so are left.
 int window_read_flags(struct window *window, int kpageflags_fd)
 {
     memset(window->flags, 0, window->count * sizeof *window->flags);
