@@ -133,7 +133,7 @@ int tune_glibc_read(const struct tune_scene *scene, const struct tune_glibc *gli
 static int note_lasting(const struct tune_scene *scene, const struct tune_settings *settings,
                         struct lever_report *report)
 {
-    struct text list = {0};
+    struct text list = text_of("");
     char merged[LASTING_VALUE_MAX] = "", next[LASTING_VALUE_MAX], key[96], value[32];
     bool fits = true;
     proc_environ_find(scene->target.environ_text, "GLIBC_TUNABLES", &list);

@@ -139,7 +139,7 @@ static int plan_policy(struct tune_go *go, const struct tune_go_policy *policy, 
 // How to begin with the new policy at the next start.
 static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lever_report *report)
 {
-    struct text list = {0};
+    struct text list = text_of("");
     char merged[LASTING_VALUE_MAX];
     const char *value = is_on ? "0" : "1";
     proc_environ_find(scene->target.environ_text, "GODEBUG", &list);

@@ -70,7 +70,7 @@ static void format_value(enum tune_jemalloc_control control, int64_t value, char
 static int note_lasting(const struct tune_scene *scene, const struct tune_jemalloc *jemalloc,
                         struct lever_report *report)
 {
-    struct text list = {0};
+    struct text list = text_of("");
     char merged[LASTING_VALUE_MAX] = "", value[32], next[LASTING_VALUE_MAX];
     // redis overwrites its own environment with its title: then there is nothing to merge.
     proc_environ_find(scene->target.environ_text, "MALLOC_CONF", &list);
