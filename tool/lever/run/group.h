@@ -39,7 +39,7 @@ struct group_surroundings {
 void group_surroundings(const char *search_path, struct group_surroundings *ret_surroundings);
 
 // Chooses the way and the place; changes nothing. 0; -errno with why not and what would help.
-int group_plan(const struct group_surroundings *surroundings, struct group *ret_group,
+int group_plan(const struct group_surroundings *around, struct group *ret_group,
                char ret_why[GROUP_TEXT_MAX], char ret_needs[GROUP_TEXT_MAX]);
 
 // Makes the group with its limit. 0, -errno; nothing is left behind after a failure.

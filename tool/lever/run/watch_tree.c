@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -38,15 +39,18 @@ static int list_all(struct nodes *nodes)
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         char path[300];
+        uint64_t pid;
+        struct text name = text_of(entry->d_name);
         struct buffer file = {.limit = FILE_MAX};
         struct proc_stat stat;
         text_format(path, sizeof path, "%s/stat", entry->d_name);
-        if (buffer_read_at(&file, dirfd(proc), path) == 0 &&
+        if (text_take_u64(&name, &pid) && pid <= INT_MAX &&
+            buffer_read_at(&file, dirfd(proc), path) == 0 &&
             proc_stat_parse(buffer_text(&file), &stat) == 0) {
             error = array_reserve_one(&nodes->items, &nodes->capacity, nodes->count,
                                       sizeof *nodes->items);
             if (!error)
-                nodes->items[nodes->count++] = (struct node){atoi(entry->d_name), stat.ppid};
+                nodes->items[nodes->count++] = (struct node){(int)pid, stat.ppid};
         }
         buffer_free(&file);
     }
