@@ -294,8 +294,8 @@ static void read_name(struct process *process, struct tune_list *list)
     struct text line = {0};
     if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
         struct text rest = buffer_text(&file);
-        text_next_line(&rest, &line);
-        text_copy(line, list->name, sizeof list->name);
+        if (text_next_line(&rest, &line))
+            text_copy(line, list->name, sizeof list->name);
     }
     buffer_free(&file);
 }
