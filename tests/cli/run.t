@@ -33,7 +33,7 @@ run "$EBB" run --madv-free=off -- echo -- -v
 check 'one -- is taken, in front of the command' answered 0 out '-- -v'
 run "$EBB" run --help true
 check 'help is asked for before the command' answered 0 out 'Usage: ebb run'
-run "$EBB" run --madv-free=off --check=10ms -- sh -c 'exit 9' 2>/dev/null
+run "$EBB" run --madv-free=off -- sh -c 'exit 9'
 check 'the exit status is the command'"'"'s' ended_with 9
 
 shows 'set GODEBUG=madvdontneed=1' run --madv-free=off --dry-run true
