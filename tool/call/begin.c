@@ -52,6 +52,7 @@ static void note_unfit(struct call_session *session)
         (struct session_unfit){session->tid, session->native.rsp};
 }
 
+// Among equals the older thread: the first one is often the one with the least to do.
 static int compare_candidates(const void *a, const void *b)
 {
     const struct candidate *left = a, *right = b;
@@ -93,6 +94,7 @@ static int list_candidates(struct call_session *session, struct candidate **ret_
     return 0;
 }
 
+// The thread's own: its filters may differ from those of the others.
 static int read_status(struct call_session *session, struct proc_status *ret_status)
 {
     char name[40];
@@ -106,6 +108,7 @@ static int read_status(struct call_session *session, struct proc_status *ret_sta
     return error ? -EAGAIN : 0;
 }
 
+// Not this one; there may be others, or this one again in a moment.
 static int move_on(struct call_session *session, const char *why)
 {
     return session_refuse(session, -EAGAIN, "", "thread %d %s", (int)session->tid, why);
@@ -122,6 +125,7 @@ static int look_at_wait(struct call_session *session)
     if (!frame_is_interrupted(registers) ||
         code_read_memory(session->tid, registers->rip - sizeof code, code, sizeof code) != 0)
         return move_on(session, "had moved on when it was stopped");
+    // The wait itself, not the restart that an earlier stop has made of it.
     session->number = frame_syscall_of(registers, code);
     frame_syscall_arguments(registers, arguments);
     session->wait = frame_wait_of(session->number, arguments, session->keeps_masks);
@@ -155,6 +159,7 @@ static int keep_state(struct call_session *session)
     return 0;
 }
 
+// Cheap questions first; each one costs the thread some microseconds.
 static int look_at_thread(struct call_session *session, const struct proc_status *status)
 {
     int error = look_at_wait(session);
@@ -170,6 +175,7 @@ static int look_at_thread(struct call_session *session, const struct proc_status
     return error;
 }
 
+// EPERM has two reasons: no right, and somebody else who traces it.
 static int refuse_attach(struct call_session *session, int error)
 {
     struct proc_status status = {0};
@@ -222,6 +228,7 @@ static int stop_thread(struct call_session *session)
         session->state = SESSION_IDLE;
         return move_on(session, "has ended");
     }
+    // From here on it stands still.
     session->state = SESSION_WAIT;
     if (event.what == TRACE_TRAP)
         return 0;
@@ -242,6 +249,7 @@ static int try_thread(struct call_session *session, const struct candidate *cand
     int error = read_status(session, &status);
     if (error)
         return move_on(session, "has ended");
+    // Handlers come and go: for the marker only those of this moment count.
     session->caught = status.signals_caught;
     error = stop_thread(session);
     if (error)
@@ -253,6 +261,7 @@ static int try_thread(struct call_session *session, const struct candidate *cand
     return error;
 }
 
+// One pass over all that seem fit. What only another thread could mend ends it.
 static int try_all(struct call_session *session)
 {
     struct candidate *candidates;
@@ -280,6 +289,7 @@ static int begin(struct call_session *session, unsigned wait_ms)
     session->scratch_used = 0;
     uint64_t deadline = trace_now_ns() + (uint64_t)wait_ms * 1000000;
     for (;;) {
+        // A PID that is somebody else's by now must not be stopped.
         int error = process_check(session->process);
         if (error)
             return session_refuse(session, error, "",
@@ -298,6 +308,7 @@ static int begin(struct call_session *session, unsigned wait_ms)
     }
 }
 
+// A busy target has no thread asleep at one moment and several at the next.
 int call_begin(struct call_session *session)
 {
     session->only_tid = 0;

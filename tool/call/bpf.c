@@ -10,6 +10,7 @@
 _Static_assert(sizeof(struct bpf_instruction) == sizeof(struct sock_filter), "struct sock_filter");
 _Static_assert(sizeof(struct bpf_call) == 64, "struct seccomp_data");
 
+// All that a program can change; it begins at 0.
 struct machine {
     uint32_t a, x;
     uint32_t memory[BPF_MEMWORDS];
@@ -122,6 +123,7 @@ static bool jump(const struct machine *machine, const struct bpf_instruction *at
     return true;
 }
 
+// Sixteen words, and no address is calculated.
 static bool store(struct machine *machine, const struct bpf_instruction *at)
 {
     if (at->k >= BPF_MEMWORDS)
@@ -130,6 +132,7 @@ static bool store(struct machine *machine, const struct bpf_instruction *at)
     return true;
 }
 
+// TAX and TXA; a kernel knows no others.
 static bool copy_register(struct machine *machine, const struct bpf_instruction *at)
 {
     if (BPF_MISCOP(at->code) == BPF_TAX)
@@ -159,6 +162,7 @@ static bool step(struct machine *machine, const struct bpf_instruction *at,
     }
 }
 
+// The budget is the program itself: `next` only grows.
 int bpf_run(const struct bpf_instruction *program, size_t count, const struct bpf_call *call,
             uint32_t *ret_answer)
 {
@@ -174,8 +178,10 @@ int bpf_run(const struct bpf_instruction *program, size_t count, const struct bp
         bool is_over = false;
         bool is_sound = BPF_CLASS(at->code) == BPF_JMP ? jump(&machine, at, &skipped)
                                                        : step(&machine, at, call, &is_over);
+        // Behind the end there is no instruction, and no answer.
         if (!is_sound || skipped > count - next)
             return -EINVAL;
+        // Divided by a register that was 0.
         if (is_over) {
             *ret_answer = 0;
             return 0;

@@ -38,6 +38,7 @@ static int refuse_ended(struct call_session *session)
                           error ? "it ended meanwhile" : "the thread that made the call ended");
 }
 
+// A thread that ptrace does not find is one that has just been killed.
 static int check_ptrace(struct call_session *session, int error, const char *what)
 {
     if (error == -ESRCH)
@@ -47,6 +48,7 @@ static int check_ptrace(struct call_session *session, int error, const char *wha
                  : 0;
 }
 
+// In the kernel's masks signal 1 has bit 0.
 static uint64_t bit_of(int signal)
 {
     return UINT64_C(1) << (signal - 1);
@@ -63,6 +65,7 @@ static int choose_marker(const struct call_session *session)
     return 0;
 }
 
+// In one piece, and nothing above it: the red zone and all that is alive lie there.
 static int write_frames(struct call_session *session, const struct frame_call *call)
 {
     size_t len = (size_t)(session->layout.high - session->layout.low);
@@ -99,6 +102,7 @@ static int start(struct call_session *session, const struct frame_call *call)
     return 0;
 }
 
+// With a marker at full speed; without one, from one system call to the next.
 static int resume(struct call_session *session, int signal)
 {
     int error = session->marker ? trace_continue(session->tid, signal)
@@ -106,6 +110,7 @@ static int resume(struct call_session *session, int signal)
     return check_ptrace(session, error, "continuing");
 }
 
+// Given on once.
 static int take_held_signal(struct call_session *session)
 {
     int signal = session->held_signal;
@@ -113,15 +118,17 @@ static int take_held_signal(struct call_session *session)
     return signal;
 }
 
+// SIGSYS is none: whoever has a handler for it (system call user dispatch) needs it.
 static bool is_fault(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
            signal == SIGTRAP;
 }
 
+// All of the chain but its last step is behind it.
 static bool is_at_mark(struct call_session *session)
 {
-    struct frame_registers registers;
+    struct frame_registers registers = {0};
     return trace_get_registers(session->tid, &registers) == 0 &&
            frame_is_before(&registers, &session->code, session->layout.leave);
 }
@@ -138,6 +145,7 @@ static int give_up(struct call_session *session)
     }
     if (event.what == TRACE_ENDED)
         return refuse_ended(session);
+    // The marker has no more to say; any other signal is the thread's own.
     trace_detach(tid,
                  event.what == TRACE_SIGNAL && event.signal != session->marker ? event.signal : 0);
     session->state = SESSION_IDLE;
@@ -241,6 +249,7 @@ static void keep_errno(struct call_session *session, struct frame_call *call)
         call->errno_address = address;
 }
 
+// Between calls the thread waits at its mark; the next one goes on from there.
 int call_make(struct call_session *session, uint64_t function, const uint64_t *arguments,
               size_t count, uint64_t *ret_value)
 {
@@ -256,6 +265,7 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
     int error = run(session, &call);
     if (error)
         return error;
+    // What the function has done counts, whether or not its value can be fetched.
     session->stats.calls++;
     if (session->wait >= FRAME_WAIT_LIMITED)
         session->stats.wait_began_anew = true;
@@ -264,11 +274,13 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
     return 0;
 }
 
+// Without a gadget that stores it, the value is gone when the thread is at its mark.
 bool call_knows_values(const struct call_session *session)
 {
     return session->code.value.address != 0;
 }
 
+// Straight into the target: nothing is kept here.
 int call_put(struct call_session *session, const void *data, size_t len, uint64_t *ret_address)
 {
     if (session->state != SESSION_WAIT && session->state != SESSION_MARK)
@@ -290,12 +302,14 @@ void call_put_reset(struct call_session *session)
     session->scratch_used = 0;
 }
 
+// A process whose first thread has ended is read through another.
 int call_get(struct call_session *session, uint64_t address, void *ret_data, size_t len)
 {
     pid_t pid = session->state == SESSION_IDLE ? process_pid(session->process) : session->tid;
     return code_read_memory(pid, address, ret_data, len);
 }
 
+// From the moment we asked it to stop: what the target has seen of us.
 static void count_stop(struct call_session *session)
 {
     uint64_t took_ns = trace_now_ns() - session->stopped_ns;
@@ -329,6 +343,7 @@ static void free_stuck(struct call_session *session)
                                        : 0);
 }
 
+// Whatever the state is, afterwards no thread is held.
 void call_end(struct call_session *session)
 {
     if (session->state == SESSION_WAIT || session->state == SESSION_MARK)
@@ -341,6 +356,7 @@ void call_end(struct call_session *session)
     session_relax(session);
 }
 
+// The process, its mappings and images stay the caller's.
 void call_close(struct call_session *session)
 {
     if (!session)

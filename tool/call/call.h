@@ -3,14 +3,31 @@
 // own words. Tool world; one thread uses a session, and it must be the one that opened it (ptrace).
 //
 // How: one thread that sleeps in a system call which may be begun anew is stopped, all others run
-// on. Below its stack two signal frames are written, as if a signal handler ran: the first, left by
+// on. Below its stack signal frames are written, as if a signal handler ran: the first, left by
 // rt_sigreturn, enters the function with every signal blocked and a fresh floating-point state; the
-// second puts the thread back where it was, registers, signal mask, extended state and errno. What
+// last puts the thread back where it was, registers, signal mask, extended state and errno. What
 // starts the call is a single change of registers. So whenever ebb dies, by kill -9 even, either
 // nothing has begun, or the thread finishes the call and restores itself with nobody attached. No
-// code byte, no mapping and no breakpoint of the target is changed.
-// Sources: arch/x86/kernel/signal.c and fpu/signal.c, ptrace(2), sigreturn(2), signal(7) ("system
-// calls interrupted by stop signals").
+// code byte, no mapping and no breakpoint of the target is changed; the function's end is seen by a
+// signal that the target ignores.
+//
+// Which thread: one in read, poll, select, epoll_wait, accept, recv, wait, pause, sigwait or a
+// sleep, never in futex, madvise, mmap or brk; on its own stack (not a coroutine's, a goroutine's,
+// an alternate one) with 64 KiB left; in no signal handler, which may have interrupted the
+// allocator; and, once it is stopped, still in that system call. Those come first whose wait loses
+// nothing.
+//
+// What the target may see: the thread does not run meanwhile, and signals for it wait; those for
+// the process go to other threads. A wait with a time limit begins it anew (poll, nanosleep,
+// epoll_wait); one without a limit shows nothing, a handler that interrupts it ends it by EINTR as
+// ever. One window remains: if ebb is killed in the microseconds between the stop and its first
+// act, epoll_wait() and sigtimedwait() answer EINTR, as they do to any SIGSTOP and SIGCONT
+// (signal(7)). If it is killed inside a call, a handler that is due runs before the wait, which
+// then begins anew instead of ending by EINTR. Memory protection keys are as in a signal handler. A
+// thread that the function starts has all signals blocked.
+//
+// Sources: arch/x86/kernel/signal_64.c and fpu/signal.c, kernel/signal.c, kernel/ptrace.c,
+// ptrace(2), sigreturn(2), signal(7) ("system calls interrupted by stop signals").
 #ifndef EBB_CALL_CALL_H
 #define EBB_CALL_CALL_H
 
@@ -50,17 +67,22 @@ struct call_stats {
 struct call_session;
 
 // Looks, without stopping anything, whether calls are possible: architecture, C library's
-// rt_sigreturn, who traces it, whether it is stopped, shadow stacks, seccomp filters that would end
-// it for what a purge does. `mappings` and `images` are borrowed until call_close().
-// 0; else -errno with `ret_refusal` filled in: -ENOTSUP (architecture, no rt_sigreturn, shadow
-// stack, 32-bit), -EPERM (no attach rights; a filter forbids it or cannot be read), -EBUSY (traced
-// by somebody else, or stopped by a signal), -ESRCH, -ESTALE, -ENOMEM.
+// rt_sigreturn, who traces it, whether it is stopped, shadow stacks, rights. `mappings` and
+// `images` are borrowed until call_close(). 0; else -errno with `ret_refusal` filled in: -ENOTSUP
+// (architecture, no rt_sigreturn, shadow stack, 32-bit, another PID namespace), -EPERM (no attach
+// rights; strict seccomp, or a filter that ebb's own forbids to read), -EBUSY (traced by somebody
+// else, or stopped by a signal), -ESRCH, -ENOMEM. Cost: a look at the C library's code and symbols,
+// about 10 ms.
 int call_open(struct process *process, const struct mappings *mappings, const struct images *images,
               const struct call_options *options, struct call_session **ret_session,
               struct call_refusal *ret_refusal);
 
-// Stops a fit thread. From here to call_end() it stands still but for the calls. 0; -EAGAIN no
-// thread was fit within wait_ms; -ESRCH, -ESTALE, -EPERM, with call_why() for the words.
+// Stops a fit thread. From here to call_end() it stands still but for the calls. With the right to,
+// ebb takes a real-time priority for as long, so that the target does not wait for ebb's turn.
+// 0; -EAGAIN no thread was fit within wait_ms; -EPERM no right, or the thread has a seccomp filter
+// that would end it for what a call does, or that cannot be read; -EBUSY; -ETIME a thread was asked
+// to stop and has not within a second (it waits for a disk); -ENOTSUP before Linux 4.7; -ESRCH,
+// -ESTALE; with call_why() for the words.
 int call_begin(struct call_session *session);
 // The same for this one thread, for what a runtime keeps by thread; does not wait for it to be fit.
 int call_begin_thread(struct call_session *session, pid_t tid);
@@ -89,7 +111,8 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
 // restored.
 bool call_knows_values(const struct call_session *session);
 
-// Lets the thread go, exactly as it was. Safe to call at any time; a session may begin again.
+// Lets the thread go, as it was. Safe to call at any time, after failures too; a session may begin
+// again.
 void call_end(struct call_session *session);
 void call_close(struct call_session *session);
 

@@ -22,9 +22,10 @@ struct search {
 // The addresses are the target's: they are no pointers of ours.
 static struct iovec remote_at(uint64_t address, size_t len)
 {
-    return (struct iovec){(void *)(uintptr_t)address, len}; // NOLINT(performance-no-int-to-ptr)
+    return (struct iovec){(void *)(uintptr_t)address, len};
 }
 
+// Short reads are none: what was asked for is needed whole.
 int code_read_memory(pid_t pid, uint64_t address, void *ret_data, size_t len)
 {
     struct iovec local = {ret_data, len}, remote = remote_at(address, len);
@@ -34,9 +35,10 @@ int code_read_memory(pid_t pid, uint64_t address, void *ret_data, size_t len)
     return (size_t)got == len ? 0 : -EFAULT;
 }
 
+// process_vm_writev() respects what is read-only, which /proc/PID/mem does not.
 int code_write_memory(pid_t pid, uint64_t address, const void *data, size_t len)
 {
-    struct iovec local = {(void *)(uintptr_t)data, len}; // NOLINT(performance-no-int-to-ptr)
+    struct iovec local = {(void *)(uintptr_t)data, len};
     struct iovec remote = remote_at(address, len);
     ssize_t put = process_vm_writev(pid, &local, 1, &remote, 1, 0);
     if (put < 0)
@@ -54,6 +56,7 @@ static bool is_live(struct search *search, uint64_t address, const uint8_t *code
     return !error && memcmp(live, code, len) == 0;
 }
 
+// Nothing more to look for.
 static bool has_all(const struct frame_code *code)
 {
     return code->restorer && code->value.address && code->word.address;
@@ -101,6 +104,7 @@ static int search_segment(struct search *search, const struct image *image,
     return search->error;
 }
 
+// Code of another architecture would be found and mean something else.
 static int search_image(struct search *search, const struct image *image)
 {
     if (image->machine != EM_X86_64 || !image->is_64bit)
@@ -124,6 +128,7 @@ static bool is_c_library(const struct image *image)
            text_starts_with(name, "ld-musl") || text_starts_with(name, "libc.musl");
 }
 
+// The window is too large for a stack.
 int code_find(pid_t pid, const struct images *images, struct frame_code *ret_code)
 {
     struct frame_code code = {0};

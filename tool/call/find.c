@@ -34,7 +34,8 @@ static int find_in_image(const struct image *image, const char *const *names, ui
     return -ENOENT;
 }
 
-// An image that cannot be read is as one that lacks them.
+// The executable comes first: its own copy is the one it uses. An image that cannot be read is as
+// one that lacks them.
 int call_find_function(const struct images *images, const char *const *names, uint64_t *ret_address,
                        const struct image **ret_image)
 {

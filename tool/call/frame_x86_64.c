@@ -51,6 +51,7 @@ enum {
     XSAVE_MIN_BYTES = 576,
 };
 
+// Nothing in an image is aligned for us.
 static uint64_t load64(const uint8_t *from)
 {
     uint64_t value;
@@ -101,6 +102,7 @@ static int measure_xsave(const struct frame_state *state, const struct frame_ext
     return 0;
 }
 
+// `to` is a power of two.
 static uint64_t align_down(uint64_t address, uint64_t to)
 {
     return address & ~(to - 1);
@@ -117,6 +119,7 @@ int frame_lay_out(const struct frame_state *state, const struct frame_code *code
     if (error)
         return error;
     const uint64_t frame_bytes = align_down(sizeof(struct signal_frame) + 15, 16);
+    // The psABI gives functions 128 bytes below the stack pointer without asking.
     uint64_t top = state->registers.rsp - RED_ZONE_BYTES;
     at.scratch = align_down(top - FRAME_SCRATCH_BYTES, 16);
     at.high = at.scratch;
@@ -132,12 +135,14 @@ int frame_lay_out(const struct frame_state *state, const struct frame_code *code
     at.entry = align_down(at.enter - frame_bytes - below_mend, 16) - 8;
     at.mend = at.entry + below_mend;
     at.low = at.entry;
+    // Half of the room at most; the function needs the rest.
     if (state->registers.rsp < FRAME_ROOM_BYTES || at.high - at.low > FRAME_ROOM_BYTES / 2)
         return -ENOTSUP;
     *ret_layout = at;
     return 0;
 }
 
+// The register of a gadget, by its number in instructions.
 static void put_base(struct signal_frame *frame, uint8_t base, uint64_t value)
 {
     uint64_t *const registers[16] = {
@@ -271,12 +276,14 @@ static void put_xsave(const struct frame_state *state, const struct frame_layout
     memcpy(to + layout->xsave_bytes, &magic2, sizeof magic2);
 }
 
+// Addresses are the target's; the image is our copy of that part of its stack.
 static void put_at(uint8_t *image, const struct frame_layout *layout, uint64_t address,
                    const void *data, size_t len)
 {
     memcpy(image + (address - layout->low), data, len);
 }
 
+// Each frame is small, so one is filled in after the other. What lies between them is 0.
 void frame_build(const struct frame_state *state, const struct frame_code *code,
                  const struct frame_layout *layout, const struct frame_call *call,
                  uint8_t *ret_image)
@@ -299,6 +306,7 @@ void frame_build(const struct frame_state *state, const struct frame_code *code,
     put_xsave(state, layout, features, ret_image + (layout->xsave - layout->low));
 }
 
+// With orig_rax -1 the kernel has no system call to restart on the way.
 struct frame_registers frame_return_through(const struct frame_registers *registers,
                                             const struct frame_code *code, uint64_t frame)
 {
@@ -310,6 +318,7 @@ struct frame_registers frame_return_through(const struct frame_registers *regist
     return flipped;
 }
 
+// Both must agree: the restorer also runs at the end of the target's own handlers.
 bool frame_is_before(const struct frame_registers *registers, const struct frame_code *code,
                      uint64_t frame)
 {

@@ -54,6 +54,7 @@ static const struct wait {
     {441, WAIT_MASK_PTR, 3, "epoll_pwait2"},
 };
 
+// Few enough to be looked through.
 static const struct wait *find_wait(int64_t number)
 {
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
@@ -77,6 +78,7 @@ static enum frame_wait rank_sleep(const struct wait *wait, const uint64_t argume
     return is_absolute || writes_rest ? FRAME_WAIT_EXACT : FRAME_WAIT_SLEEP;
 }
 
+// From the number and the arguments alone; what the stop itself shows, frame_is_interrupted() says.
 enum frame_wait frame_wait_of(int64_t number, const uint64_t arguments[6], bool keeps_masks)
 {
     const struct wait *wait = find_wait(number);
@@ -129,6 +131,7 @@ void frame_syscall_arguments(const struct frame_registers *registers, uint64_t r
     memcpy(ret_arguments, arguments, sizeof arguments);
 }
 
+// Anything else it answers, a byte read for instance, must not be lost.
 bool frame_is_interrupted(const struct frame_registers *registers)
 {
     int64_t result = (int64_t)registers->rax;
@@ -157,6 +160,7 @@ struct stream {
     size_t len;
 };
 
+// Every read of code goes through these two: none runs over the end.
 static bool take_byte(struct stream *stream, uint8_t *ret_byte)
 {
     if (stream->len == 0)
@@ -193,7 +197,7 @@ static bool take_operand(struct stream *stream, bool is_extended, struct frame_s
     if (modrm < 0x80) {
         if (!take_byte(stream, &low))
             return false;
-        store->displacement = (int8_t)low;
+        store->displacement = low < 0x80 ? low : low - 0x100;
         return true;
     }
     if (stream->len < 4)
@@ -234,6 +238,7 @@ static bool is_preserved(uint8_t base)
     return base == 3 || base == 5 || base >= 12;
 }
 
+// Of a function's value, just after its return: the base is what we gave it.
 bool frame_parse_value_store(const uint8_t *code, size_t len, struct frame_store *ret_store)
 {
     struct stream stream = {code, len};
@@ -248,6 +253,8 @@ bool frame_parse_value_store(const uint8_t *code, size_t len, struct frame_store
     return true;
 }
 
+// Of 32 bits, since a word beside errno is not ours. All registers are set by its frame, so any
+// base will do.
 bool frame_parse_word_store(const uint8_t *code, size_t len, struct frame_store *ret_store)
 {
     struct stream stream = {code, len};
@@ -290,6 +297,7 @@ static const struct pattern {
     {{0x48, 0x8d, 0x80}, 3, EFFECT_ADD, 4, false},
 };
 
+// No pattern is the beginning of another.
 static const struct pattern *take_pattern(struct stream *stream, int64_t *ret_operand)
 {
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
@@ -300,7 +308,9 @@ static const struct pattern *take_pattern(struct stream *stream, int64_t *ret_op
         int32_t wide = 0;
         if (pattern->operand == 4)
             memcpy(&wide, stream->code, 4);
-        *ret_operand = pattern->operand == 1 ? (int8_t)*stream->code : wide;
+        else if (pattern->operand == 1)
+            wide = *stream->code < 0x80 ? *stream->code : *stream->code - 0x100;
+        *ret_operand = wide;
         stream->code += pattern->operand;
         stream->len -= pattern->operand;
         return pattern;
@@ -308,6 +318,7 @@ static const struct pattern *take_pattern(struct stream *stream, int64_t *ret_op
     return NULL;
 }
 
+// A model of %rax through a straight line of code: a sum with %fs:0 in it once.
 bool frame_parse_thread_variable(const uint8_t *code, size_t len, uint64_t address,
                                  struct frame_thread_variable *ret_variable)
 {

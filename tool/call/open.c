@@ -17,6 +17,7 @@
 
 enum { STATUS_MAX_BYTES = 64 << 10, WAIT_MS = 2000, TIMEOUT_MS = 10000, SECCOMP_STRICT = 1 };
 
+// Words may be long (paths, names): they are cut, never refused.
 int session_refuse(struct call_session *session, int error, const char *needs, const char *format,
                    ...)
 {
@@ -42,6 +43,7 @@ static int check_machine(struct call_session *session)
     return 0;
 }
 
+// What the kernel says of the process: each of these would make a call impossible, or deadly.
 static int check_status(struct call_session *session, const struct proc_status *status)
 {
     if (status->tracer_pid != 0)
@@ -62,6 +64,7 @@ static int check_status(struct call_session *session, const struct proc_status *
     return 0;
 }
 
+// A process without a status line is on its way out.
 static int read_status(struct call_session *session, struct proc_status *ret_status)
 {
     struct buffer file = {0};
@@ -99,6 +102,7 @@ static void find_errno(struct call_session *session)
     session->has_errno = true;
 }
 
+// The restorer is needed, the rest is a comfort: see call_knows_values().
 static int find_code(struct call_session *session)
 {
     int error = code_find(process_pid(session->process), session->images, &session->code);
@@ -115,6 +119,7 @@ static int find_code(struct call_session *session)
     return 0;
 }
 
+// Before anything is stopped, and without a trace in the target.
 static int look(struct call_session *session)
 {
     struct proc_status status = {0};
@@ -128,6 +133,7 @@ static int look(struct call_session *session)
     return error;
 }
 
+// A refusal leaves nothing behind but its words.
 int call_open(struct process *process, const struct mappings *mappings, const struct images *images,
               const struct call_options *options, struct call_session **ret_session,
               struct call_refusal *ret_refusal)

@@ -78,13 +78,14 @@ static int ask_filter(struct call_session *session, const struct bpf_instruction
     return 0;
 }
 
+// How many instructions it has; without `program` only that.
 static long get_filter(pid_t tid, size_t index, struct bpf_instruction *program)
 {
-    long count = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)index,
-                        program); // NOLINT(performance-no-int-to-ptr)
+    long count = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)index, program);
     return count < 0 ? -errno : count;
 }
 
+// What cannot be seen is taken for harm: a wrong guess would kill the target.
 static int refuse_unread(struct call_session *session, long error)
 {
     return session_refuse(
@@ -93,6 +94,7 @@ static int refuse_unread(struct call_session *session, long error)
         strerror((int)-error));
 }
 
+// Newest first, as the kernel numbers them. Each program is bounded, and so are they all.
 int session_check_filters(struct call_session *session)
 {
     if (session->filters_tid == session->tid)
@@ -114,6 +116,7 @@ int session_check_filters(struct call_session *session)
             count < 0 ? refuse_unread(session, count) : ask_filter(session, program, (size_t)count);
     }
     free(program);
+    // Filters are only ever added, and hardly by a thread that waits.
     if (!error)
         session->filters_tid = session->tid;
     return error;

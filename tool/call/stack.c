@@ -77,13 +77,12 @@ static int first_bound(const struct call_session *session, uint64_t *ret_low, ui
 static bool is_readable(pid_t tid, uint64_t low, uint64_t high)
 {
     enum { BATCH = 64 };
-    char bytes[BATCH];
+    char bytes[BATCH] = {0};
     struct iovec remote[BATCH];
     for (uint64_t page = low & ~(uint64_t)(PAGE_BYTES - 1); page < high;) {
         size_t count = 0;
         for (; count < BATCH && page < high; count++, page += PAGE_BYTES)
-            remote[count] =
-                (struct iovec){(void *)(uintptr_t)page, 1}; // NOLINT(performance-no-int-to-ptr)
+            remote[count] = (struct iovec){(void *)(uintptr_t)page, 1};
         struct iovec local = {bytes, count};
         if (process_vm_readv(tid, &local, 1, remote, count, 0) != (ssize_t)count)
             return false;
@@ -100,7 +99,9 @@ static bool runs_handler(pid_t tid, uint64_t stack_pointer, uint64_t high)
         high - stack_pointer > SCANNED_MAX_BYTES ? stack_pointer + SCANNED_MAX_BYTES : high;
     uint64_t at = stack_pointer & ~UINT64_C(7);
     while (at + FRAME_SIGNAL_BYTES <= end) {
+        // Windows overlap by a frame, so that none is missed at a border.
         size_t take = end - at < WINDOW_BYTES ? (size_t)(end - at) : WINDOW_BYTES;
+        // What cannot be read is no proof of anything.
         if (code_read_memory(tid, at, window, take) != 0)
             return true;
         for (size_t i = 0; i + FRAME_SIGNAL_BYTES <= take; i += 8)
@@ -124,6 +125,7 @@ int session_check_stack(struct call_session *session)
                               (int)session->tid);
     if (error)
         return error;
+    // The bound may be above a guard of the C library's, which only reading shows.
     if (stack_pointer - low < FRAME_ROOM_BYTES ||
         !is_readable(session->tid, stack_pointer - FRAME_ROOM_BYTES, stack_pointer))
         return session_refuse(session, -EAGAIN, "",

@@ -20,14 +20,16 @@ enum {
 // The regset's numbers are small ints; ptrace wants them as an address.
 static void *as_address(uintptr_t value)
 {
-    return (void *)value; // NOLINT(performance-no-int-to-ptr)
+    return (void *)value;
 }
 
-static int ask(int request, pid_t tid, uintptr_t address, void *data)
+// Every request answers -1 with errno, or something that is not asked for here.
+static int ask(enum __ptrace_request request, pid_t tid, uintptr_t address, void *data)
 {
     return ptrace(request, tid, as_address(address), data) < 0 ? -errno : 0;
 }
 
+// The clock of all deadlines: it does not jump.
 uint64_t trace_now_ns(void)
 {
     struct timespec now;
@@ -41,11 +43,13 @@ int trace_seize(pid_t tid)
     return ask(PTRACE_SEIZE, tid, 0, as_address(PTRACE_O_TRACESYSGOOD));
 }
 
+// No signal is sent: nothing is left behind in the thread should it not stop.
 int trace_interrupt(pid_t tid)
 {
     return ask(PTRACE_INTERRUPT, tid, 0, NULL);
 }
 
+// si_status is what a status word has above its lowest byte: the signal, and the event above it.
 static void translate(const siginfo_t *info, struct trace_event *ret_event)
 {
     int status = info->si_status;
@@ -83,6 +87,8 @@ static void nap(const sigset_t *child, uint64_t now_ns, uint64_t deadline_ns)
     sigtimedwait(child, NULL, &time);
 }
 
+// SIGCHLD is blocked before the first look, so that one which comes behind it ends the nap. Other
+// children's are taken as well; whoever waits for those asks waitpid() in any case.
 int trace_wait(pid_t tid, uint64_t deadline_ns, struct trace_event *ret_event)
 {
     sigset_t child, before;
@@ -103,8 +109,10 @@ int trace_wait(pid_t tid, uint64_t deadline_ns, struct trace_event *ret_event)
     return error;
 }
 
+// All general registers at once, fs_base included.
 int trace_get_registers(pid_t tid, struct frame_registers *ret_registers)
 {
+    *ret_registers = (struct frame_registers){0};
     struct iovec io = {ret_registers, sizeof *ret_registers};
     int error = ask(PTRACE_GETREGSET, tid, NT_PRSTATUS, &io);
     // A 32-bit program has fewer.
@@ -114,10 +122,12 @@ int trace_get_registers(pid_t tid, struct frame_registers *ret_registers)
 int trace_set_registers(pid_t tid, const struct frame_registers *registers)
 {
     struct frame_registers copy = *registers;
+    // The kernel takes a pointer that is not const.
     struct iovec io = {&copy, sizeof copy};
     return ask(PTRACE_SETREGSET, tid, NT_PRSTATUS, &io);
 }
 
+// The kernel answers with as much as it has.
 int trace_get_xsave(pid_t tid, uint8_t *ret_image, size_t size, size_t *ret_len)
 {
     struct iovec io = {ret_image, size};
@@ -127,6 +137,7 @@ int trace_get_xsave(pid_t tid, uint8_t *ret_image, size_t size, size_t *ret_len)
     return error;
 }
 
+// The kernel's mask is 64 bits, whatever size the C library's is.
 int trace_get_mask(pid_t tid, uint64_t *ret_mask)
 {
     return ask(PTRACE_GETSIGMASK, tid, KERNEL_MASK_BYTES, ret_mask);
@@ -137,13 +148,15 @@ int trace_set_mask(pid_t tid, uint64_t mask)
     return ask(PTRACE_SETSIGMASK, tid, KERNEL_MASK_BYTES, &mask);
 }
 
+// si_code is above 0 for those alone (sigaction(2)).
 bool trace_is_raised_by_kernel(pid_t tid)
 {
     siginfo_t info = {0};
     return ask(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code > 0;
 }
 
-static int resume(int request, pid_t tid, int signal)
+// All of them take the signal where others take data.
+static int resume(enum __ptrace_request request, pid_t tid, int signal)
 {
     return ask(request, tid, 0, as_address((uintptr_t)signal));
 }
