@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "lever/urgent.h"
 #include "proc/keyed.h"
 #include "proc/status.h"
 
@@ -36,7 +37,11 @@ static int parse_rollup(struct text file, struct rollup *ret_rollup)
 static int read_rollup(struct process *process, struct rollup *ret_rollup)
 {
     struct buffer file = {0};
+    struct urgent urgent;
+    // The kernel holds the target's mmap_lock while it counts.
+    urgent_begin(&urgent);
     int error = process_read_file(process, "smaps_rollup", LEVER_FILE_MAX_BYTES, &file);
+    urgent_end(&urgent);
     if (error == 0)
         error = parse_rollup(buffer_text(&file), ret_rollup);
     buffer_free(&file);

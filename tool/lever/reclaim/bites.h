@@ -16,8 +16,8 @@ enum { BITES_RANGES_MAX = 512 };
 #define BITES_BYTES_MIN   (UINT64_C(256) << 10)
 #define BITES_BYTES_FIRST (UINT64_C(2) << 20)
 #define BITES_BYTES_MAX   (UINT64_C(16) << 20)
-// What a call should take.
-#define BITES_GOAL_NS UINT64_C(1000000)
+// What a call should take: less than the walk of smaps before it makes the target wait.
+#define BITES_GOAL_NS UINT64_C(2500000)
 
 struct bite {
     struct iovec ranges[BITES_RANGES_MAX];

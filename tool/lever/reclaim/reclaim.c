@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "lever/reclaim/coarse.h"
+#include "lever/urgent.h"
 #include "lever/reclaim/walk.h"
 #include "proc/host.h"
 #include "proc/pagemap.h"
@@ -238,7 +239,10 @@ static int take_pages(struct reclaim *reclaim, struct process *process, struct l
 {
     uint64_t started_ns = lever_now_ns();
     struct mappings mappings = {0};
+    struct urgent urgent;
+    urgent_begin(&urgent);
     int error = mappings_read(process, &mappings);
+    urgent_end(&urgent);
     if (error)
         return fail(report, error);
     uint64_t read_ns = lever_now_ns() - started_ns;

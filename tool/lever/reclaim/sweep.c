@@ -9,6 +9,7 @@
 
 #include "base/number.h"
 #include "lever/lever.h"
+#include "lever/urgent.h"
 
 // How often a bite is tried again that the kernel had no time or memory for.
 enum { SWEEP_TRIES = 5 };
@@ -22,8 +23,12 @@ enum { SWEEP_TRIES = 5 };
 ssize_t sweep_advise_process(void *target, const struct iovec *ranges, size_t count, int advice)
 {
     const int *pid_fd = target;
+    struct urgent urgent;
+    urgent_begin(&urgent);
     ssize_t done = syscall(SYS_process_madvise, *pid_fd, ranges, count, advice, 0U);
-    return done < 0 ? -errno : done;
+    int error = errno;
+    urgent_end(&urgent);
+    return done < 0 ? -error : done;
 }
 
 // Cut short by a signal, it is a shorter pause.

@@ -73,9 +73,11 @@ int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_pa
     return 0;
 }
 
-int window_read_scratch(struct window *window, int pagemap_fd, size_t first, size_t count)
+// The window itself stays as it is: the second look is compared with the first.
+int window_read_part(const struct window *window, int pagemap_fd, size_t first, size_t count,
+                     uint64_t *room)
 {
-    ssize_t got = read_words(pagemap_fd, window->first_page + first, count, window->flags + first);
+    ssize_t got = read_words(pagemap_fd, window->first_page + first, count, room + first);
     if (got < 0)
         return (int)got;
     return (size_t)got == count ? 0 : -ESRCH;

@@ -27,9 +27,10 @@ void window_free(struct window *window);
 // Cost: 6 ms for each GiB that is there, the target's mmap waiting for 2 MiB at a time.
 int window_read_entries(struct window *window, int pagemap_fd, uint64_t first_page, size_t count);
 
-// Reads the entries of pages [first, first + count) of the window once more, into the room of their
-// flags. 0 or -errno.
-int window_read_scratch(struct window *window, int pagemap_fd, size_t first, size_t count);
+// Reads the entries of pages [first, first + count) of the window once more, to the same places of
+// `room`: its entries, or its flags when those have been judged. 0; -ESRCH; -errno.
+int window_read_part(const struct window *window, int pagemap_fd, size_t first, size_t count,
+                     uint64_t *room);
 
 // Reads the flags of all present pages through `kpageflags_fd` (-1: there is none, the flags are
 // left 0). Entries that are set to 0 before cost nothing. 0 or -errno. Cost: about 20 ms for each
