@@ -73,6 +73,11 @@ def listed(pid):
     return {item["option"].split("=")[0]: item["value"] for item in tune(pid)[0]["items"]}
 
 
+def explained_settings(pid):
+    run = subprocess.run([EBB, "explain", "--json", str(pid)], capture_output=True, check=False)
+    return json.loads(run.stdout)["runtimes"][0]["settings"]
+
+
 def go_upgrade(path, name, environment, knob):
     """A Go service whose memory stays up: turned off, memory falls; undone, it stays again."""
     with Tuned(path, environment) as target:
@@ -89,6 +94,11 @@ def go_upgrade(path, name, environment, knob):
                    f"go-upgrade, {name}: --madv-free=off is done by {knob}", report)
         again, _ = tune(pid, "--madv-free=off")
         tap.report(again["outcome"] == "nothing", f"go-upgrade, {name}: twice is nothing", again)
+        settings = explained_settings(pid)
+        told = [settings.get(key, {}).get("value") for key in
+                ("GODEBUG madvdontneed", "adviseUnused")]
+        tap.report(told in (["1", None], ["0", "MADV_DONTNEED"]),
+                   f"go-upgrade, {name}: explain sees it", settings)
         wrong = target.order("zero 96")
         tap.report(wrong == [0], f"go-upgrade, {name}: fresh memory is zero", wrong)
         target.order("drop")

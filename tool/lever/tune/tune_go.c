@@ -6,19 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/go/go_code.h"
+#include "runtime/go/go_advise.h"
 #include "runtime/go/go_knobs.h"
 #include "runtime/go/go_locate.h"
-#include "runtime/go/go_module.h"
 
-enum {
-    ADVISE_FREE = 8,
-    ADVISE_DONTNEED = 4,
-    ADVISE_UNSUPPORTED = 0,
-    CODE_MAX_BYTES = 16 << 10,
-    // A table of functions may be huge.
-    SEARCH_BUDGET_MS = 10000,
-};
+// A table of functions may be huge.
+enum { SEARCH_BUDGET_MS = 10000 };
 
 // As the reader does: the first Go runtime of a process is the one that is read and written.
 bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
@@ -101,88 +94,8 @@ int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
     go->knob = knob;
     // Not found is no failure yet: turning on needs the knob alone.
     if (go->runtime.version.minor >= GO_MINOR_KNOWS_ZERO &&
-        tune_go_find_advise(scene, go, &go->advise) != 0)
+        go_advise_find(&scene->target, go->image, knob, &go->advise) != 0)
         go->advise = GO_ADVISE_NOT_FOUND;
-    return 0;
-}
-
-// Initialised data, as the file has it: nothing has changed it there.
-static bool is_initialised_with(const struct image *image, uint64_t address, uint32_t wanted)
-{
-    uint32_t value;
-    // An operand may point anywhere, into .bss too, which the file does not hold.
-    return address % sizeof value == 0 && address >= image->low && address < image->high &&
-           image_read(image, address - image->bias, &value, sizeof value) == 0 && value == wanted;
-}
-
-// What the code of sysUnusedOS() mentions, within the image's data.
-static int targets_of_unused(const struct tune_scene *scene, const struct image *image,
-                             struct go_targets *targets)
-{
-    static const char *const names[] = {"runtime.sysUnusedOS"};
-    uint64_t deadline_ns = go_now_ns() + (uint64_t)SEARCH_BUDGET_MS * 1000000u;
-    struct go_module module;
-    struct go_function function = {0};
-    uint8_t code[CODE_MAX_BYTES];
-    // The table of functions survives stripping, as stack traces need it.
-    int error = go_module_find(&scene->target, image, deadline_ns, &module);
-    if (error)
-        return error;
-    // It has a name of its own from 1.18 on; only 1.26 and later are asked here.
-    int found =
-        go_module_functions(&scene->target, image, &module, names, 1, deadline_ns, &function);
-    if (found != 1 || function.end <= function.entry)
-        return found < 0 ? found : -ENOENT;
-    // Some hundred bytes; a damaged table could claim any size.
-    size_t len = function.end - function.entry < sizeof code
-                     ? (size_t)(function.end - function.entry)
-                     : sizeof code;
-    error = image_read(image, function.entry - image->bias, code, len);
-    if (error)
-        return error;
-    // Operands that lie outside of the data are dropped at once.
-    memcpy(targets->ranges, module.data, sizeof module.data);
-    targets->range_count = sizeof module.data / sizeof module.data[0];
-    error = go_targets_add_code(targets, image->machine, function.entry, code, len);
-    go_targets_sort(targets);
-    return error;
-}
-
-// Exactly one, in the function that also asks the knob: anything else is not believed.
-static int advise_by_code(const struct tune_scene *scene, const struct tune_go *go,
-                          uint64_t *ret_address)
-{
-    struct go_targets targets = {0};
-    int error = targets_of_unused(scene, go->image, &targets);
-    // Otherwise it is another function, whatever it is called.
-    if (!error && !go_targets_has(&targets, go->knob))
-        error = -ENOENT;
-    uint64_t address = 0;
-    size_t count = 0;
-    for (size_t i = 0; i < targets.count && !error; i++) {
-        if (!is_initialised_with(go->image, targets.items[i], ADVISE_FREE))
-            continue;
-        address = targets.items[i];
-        count++;
-    }
-    go_targets_free(&targets);
-    // Two words with that value cannot be told apart.
-    if (error || count != 1)
-        return error ? error : -ENOENT;
-    *ret_address = address;
-    return 0;
-}
-
-// A symbol is believed only if the file holds there what Go's source initialises it with.
-int tune_go_find_advise(const struct tune_scene *scene, const struct tune_go *go,
-                        uint64_t *ret_address)
-{
-    uint64_t start, end;
-    if (!symbol_span(go->image, "runtime.adviseUnused", &start, &end))
-        return advise_by_code(scene, go, ret_address);
-    if (!is_initialised_with(go->image, start, ADVISE_FREE))
-        return -ENOENT;
-    *ret_address = start;
     return 0;
 }
 
@@ -203,12 +116,12 @@ int tune_go_read_policy(const struct tune_go *go, tune_go_read *read, void *cont
     if (error)
         return error;
     // 0 is what the runtime falls back to where the kernel has no madvise() at all.
-    bool is_advice = policy.advise == ADVISE_FREE || policy.advise == ADVISE_DONTNEED ||
-                     policy.advise == ADVISE_UNSUPPORTED;
+    bool is_advice = policy.advise == GO_ADVISE_FREE || policy.advise == GO_ADVISE_DONTNEED ||
+                     policy.advise == GO_ADVISE_UNSUPPORTED;
     if (go->advise && !is_advice)
         return -EBADMSG;
     // The knob wins over the advice (sysUnusedOS).
-    policy.gives_lazily = policy.knob == 0 && (!go->advise || policy.advise == ADVISE_FREE);
+    policy.gives_lazily = policy.knob == 0 && (!go->advise || policy.advise == GO_ADVISE_FREE);
     *ret_policy = policy;
     return 0;
 }

@@ -24,9 +24,10 @@
 #include "lever/tune/poke.h"
 #include "lever/tune/scene.h"
 #include "lever/tune/tune.h"
+#include "runtime/go/go_advise.h"
 #include "runtime/go/go_runtime.h"
 
-enum { GO_MINOR_MADV_FREE = 12, GO_MINOR_LIMIT = 19, GO_MINOR_KNOWS_ZERO = 26 };
+enum { GO_MINOR_MADV_FREE = 12, GO_MINOR_LIMIT = 19 };
 
 enum { GO_ADVISE_NOT_FOUND = 0, TUNE_GO_STORES_MAX = 2, TUNE_GO_CHANGES_MAX = 4 };
 
@@ -66,11 +67,6 @@ bool tune_go_find(const struct tune_scene *scene, struct tune_go *go);
 // the refusal: no version, one that is not known, a knob that is not where it must be.
 int tune_go_find_knob(const struct tune_scene *scene, struct tune_go *go,
                       struct tune_refusal *refusal);
-
-// runtime.adviseUnused by its symbol, or as the one word that sysUnusedOS() mentions, besides
-// `knob`, which the file initialises with MADV_FREE. 0 with its run-time address; -ENOENT.
-int tune_go_find_advise(const struct tune_scene *scene, const struct tune_go *go,
-                        uint64_t *ret_address);
 
 // 0; -ENOTSUP with the refusal for versions without a memory limit.
 int tune_go_check_limit(const struct tune_go *go, struct tune_refusal *refusal);

@@ -13,8 +13,6 @@
 #include "runtime/go/go_ledger.h"
 
 enum {
-    ADVISE_FREE = 8,
-    ADVISE_DONTNEED = 4,
     HEAP_MINIMUM_BYTES = 4 << 20,
     LEDGER_TRIES = 5,
     // debug.SetGCPercent() takes more; nobody means it.
@@ -106,7 +104,7 @@ static int plan_advise(struct tune_go *go, const struct tune_go_policy *policy, 
     struct tune_go_change *change = next_change(go, report);
     const char *lazy = "MADV_FREE", *once = "MADV_DONTNEED";
     // Read with an atomic load before each madvise().
-    add_store(change, go->advise, 4, policy->advise, is_on ? ADVISE_FREE : ADVISE_DONTNEED);
+    add_store(change, go->advise, 4, policy->advise, is_on ? GO_ADVISE_FREE : GO_ADVISE_DONTNEED);
     describe(change, "runtime.adviseUnused", is_on ? once : lazy, is_on ? lazy : once);
     return lever_add_step(report, "write %s over %s in runtime.adviseUnused of Go %s",
                           is_on ? lazy : once, is_on ? once : lazy, go->runtime.version.text);
@@ -131,7 +129,7 @@ static int plan_policy(struct tune_go *go, const struct tune_go_policy *policy, 
     // Both words, or the one that is off would keep the other from being heard.
     if (is_on && policy->knob != 0)
         error = plan_knob(go, policy, is_on, report);
-    if (!error && go->advise && policy->advise != (is_on ? ADVISE_FREE : ADVISE_DONTNEED))
+    if (!error && go->advise && policy->advise != (is_on ? GO_ADVISE_FREE : GO_ADVISE_DONTNEED))
         error = plan_advise(go, policy, is_on, report);
     return error;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/go/go_advise.h"
 #include "runtime/target.h"
 
 enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000, KNOB_NAME_MAX = 32 };
@@ -163,6 +164,20 @@ static int add_number(struct runtime_report *report, const char *name, int64_t v
     return report_add_setting(report, name, text, source);
 }
 
+// Without madvdontneed the advice decides, where somebody may have changed it: the kernel's refusal
+// or `ebb tune`, from 1.26 on.
+static bool advises_at_once(const struct target *target, const struct image *image,
+                            const struct go_runtime *runtime)
+{
+    uint64_t entry, knob, address;
+    uint32_t advice;
+    return runtime->version.minor >= GO_MINOR_KNOWS_ZERO &&
+           go_knob_find(target, image, "madvdontneed", &entry) == 0 &&
+           go_knob_of_entry(target, image, "madvdontneed", entry, &knob) == 0 &&
+           go_advise_find(target, image, knob, &address) == 0 &&
+           process_peek_u32(target->process, address, &advice) == 0 && advice == GO_ADVISE_DONTNEED;
+}
+
 // As it is in force: it may have been changed since the start, which the environment does not
 // show.
 static int report_madvdontneed(const struct target *target, const struct image *image,
@@ -183,9 +198,13 @@ static int report_madvdontneed(const struct target *target, const struct image *
         }
     }
     // 1.12-1.15 and whoever asks for it: MADV_FREE (sysUnused, runtime/mem_linux.go).
-    if (value == 0)
-        report->facts |= FACT_GIVES_LAZILY;
-    return add_number(report, "GODEBUG madvdontneed", value, source);
+    int error = add_number(report, "GODEBUG madvdontneed", value, source);
+    if (error || value != 0)
+        return error;
+    if (advises_at_once(target, image, runtime))
+        return report_add_setting(report, "adviseUnused", "MADV_DONTNEED", "runtime");
+    report->facts |= FACT_GIVES_LAZILY;
+    return 0;
 }
 
 // Off unless it is asked for, so it is looked for only then.
