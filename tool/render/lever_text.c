@@ -233,16 +233,20 @@ static void write_wait(struct writer *writer, const struct lever_report *report)
     write_wrapped(writer, text, 0, 0);
 }
 
+// One below the other, like what was not touched: a list needs no full stops.
 static void write_notes(struct writer *writer, const struct lever_report *report)
 {
+    if (report->note_count == 0)
+        return;
+    write_text(writer, "\n");
+    write_colored(writer, COLOR_BOLD, "Good to know");
+    write_text(writer, "\n");
     for (size_t i = 0; i < report->note_count; i++) {
         const struct lever_note *note = &report->notes[i];
-        if (i == 0)
-            write_text(writer, "\n");
-        size_t column = note->is_warning ? strlen("warning: ") : 0;
+        write_text(writer, "  ");
         if (note->is_warning)
             write_colored(writer, COLOR_WARN, "warning: ");
-        write_wrapped(writer, note->text, column, column);
+        write_wrapped(writer, note->text, note->is_warning ? 2 + strlen("warning: ") : 2, 2);
     }
 }
 

@@ -47,6 +47,9 @@ static void read_files(struct process *process, struct tune_scene *scene)
     // Only for what makes a change last.
     if (process_read_file(process, "environ", ENVIRON_MAX_BYTES, &scene->environ_file) != 0)
         buffer_clear(&scene->environ_file);
+    // A thread's name may tell a setting: jemalloc's in the background does.
+    if (proc_threads_read(process, &scene->threads, &scene->thread_count) != 0)
+        scene->thread_count = 0;
 }
 
 // Every part of a plan looks at this one reading, so that they agree about the target.
@@ -70,6 +73,8 @@ int tune_scene_open(struct process *process, struct tune_scene *scene, struct tu
         .images = &scene->images,
         .status = &scene->status,
         .environ_text = buffer_text(&scene->environ_file),
+        .threads = scene->threads,
+        .thread_count = scene->thread_count,
         .located = scene->located,
     };
     // Its runtimes' structures are known with 8-byte pointers only.
@@ -86,6 +91,7 @@ void tune_scene_close(struct tune_scene *scene)
     mappings_free(&scene->mappings);
     buffer_free(&scene->status_file);
     buffer_free(&scene->environ_file);
+    free(scene->threads);
     free(scene->located);
     *scene = (struct tune_scene){0};
 }

@@ -26,7 +26,9 @@ struct tune_scene {
     struct buffer status_file, environ_file;
     struct proc_status status;
     struct locate_cache *located;
-    struct target target; // of all of these; its threads are not read
+    struct proc_thread *threads;
+    size_t thread_count;
+    struct target target; // of all of these
 };
 
 // Reads it all. The scene must not move while it is open; it is closed in any case. 0; -errno with
