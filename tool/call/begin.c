@@ -26,6 +26,7 @@ enum {
     UNFIT_MAX = 4096,
 };
 
+// A thread that seemed fit from outside.
 struct candidate {
     pid_t tid;
     enum frame_wait wait;
@@ -83,6 +84,7 @@ static int list_candidates(struct call_session *session, struct candidate **ret_
         // restart_syscall: what it was, its code tells when it is stopped.
         if (call->number == FRAME_RESTART_SYSCALL)
             wait = FRAME_WAIT_LIMITED;
+        // One that runs on a processor has no stack pointer to show.
         if (threads[i].stack_pointer && wait != FRAME_WAIT_UNFIT &&
             !is_known_unfit(session, &threads[i]))
             candidates[kept++] = (struct candidate){threads[i].tid, wait};

@@ -87,6 +87,7 @@ static int start(struct call_session *session, const struct frame_call *call)
     int error = write_frames(session, call);
     if (error)
         return check_ptrace(session, error, "writing to the stack of");
+    // The only step that counts.
     struct frame_registers flipped =
         frame_return_through(&session->native, &session->code, session->layout.enter);
     error = trace_set_registers(tid, &flipped);
@@ -217,6 +218,7 @@ static int run(struct call_session *session, const struct frame_call *call)
     int error = start(session, call);
     if (!error)
         error = resume(session, take_held_signal(session));
+    // Of the function, not of the whole: what it waits for besides is not ours to judge.
     uint64_t deadline = trace_now_ns() + (uint64_t)session->options.timeout_ms * 1000000;
     while (!error) {
         struct trace_event event;
@@ -256,6 +258,7 @@ int call_make(struct call_session *session, uint64_t function, const uint64_t *a
     if ((session->state != SESSION_WAIT && session->state != SESSION_MARK) ||
         count > CALL_ARGUMENTS_MAX)
         return -EINVAL;
+    // Chosen anew each time, since a call without the right to send it goes without.
     session->marker = choose_marker(session);
     session->marker_mask = session->marker ? bit_of(session->marker) : 0;
     struct frame_call call = {.function = function, .marker_mask = session->marker_mask};
@@ -285,6 +288,7 @@ int call_put(struct call_session *session, const void *data, size_t len, uint64_
 {
     if (session->state != SESSION_WAIT && session->state != SESSION_MARK)
         return -EINVAL;
+    // What is put there may be read with the widest moves.
     size_t at = (session->scratch_used + 15) & ~(size_t)15;
     if (at > CALL_SCRATCH_BYTES || len > CALL_SCRATCH_BYTES - at)
         return -ENOSPC;

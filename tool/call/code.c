@@ -89,6 +89,7 @@ static int search_segment(struct search *search, const struct image *image,
     if (bytes > SEARCHED_MAX_BYTES)
         bytes = SEARCHED_MAX_BYTES;
     for (uint64_t done = 0; done < bytes && !has_all(search->code) && !search->error;) {
+        // No more than the segment has in the file: what is behind it is other things.
         size_t take = bytes - done < WINDOW_BYTES ? (size_t)(bytes - done) : WINDOW_BYTES;
         int error = image_read_at(image, segment->offset + done, search->window, take);
         if (error)
@@ -139,6 +140,7 @@ int code_find(pid_t pid, const struct images *images, struct frame_code *ret_cod
     search->code = &code;
     search->error = 0;
     int error = 0;
+    // First round: the C library. Second: all others.
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < images->count && !error && !has_all(&code); i++)
             if (is_c_library(&images->items[i]) == (round == 0))

@@ -83,6 +83,7 @@ bool frame_read_extents(struct frame_extents *ret_extents)
 static int measure_xsave(const struct frame_state *state, const struct frame_extents *extents,
                          uint64_t *ret_features, size_t *ret_bytes)
 {
+    // A processor without xsave, or an image that ptrace had to cut.
     if (state->xsave_bytes < XSAVE_MIN_BYTES || state->xsave_bytes > FRAME_XSAVE_MAX_BYTES)
         return -ENOTSUP;
     uint64_t used = load64(state->xsave + XSAVE_HEADER_AT);
@@ -92,6 +93,7 @@ static int measure_xsave(const struct frame_state *state, const struct frame_ext
     for (unsigned feature = 2; feature < 64; feature++) {
         if (!(features >> feature & 1))
             continue;
+        // Unknown to this processor, or not in the image.
         if (extents->end[feature] == 0 || extents->end[feature] > state->xsave_bytes)
             return -ENOTSUP;
         if (extents->end[feature] > bytes)
@@ -114,6 +116,7 @@ int frame_lay_out(const struct frame_state *state, const struct frame_code *code
                   const struct frame_extents *extents, struct frame_layout *ret_layout)
 {
     uint64_t features;
+    // Refused before anything is laid out.
     struct frame_layout at = {0};
     int error = measure_xsave(state, extents, &features, &at.xsave_bytes);
     if (error)

@@ -26,9 +26,9 @@ struct frame_registers {
 
 enum {
     FRAME_XSAVE_MAX_BYTES = 32768,
-    // Room that a thread's stack must have below the stack pointer: frames and arguments (below
-    // 20 KiB with AVX-512, 28 KiB with AMX), the rest for the function. jemalloc's purge of all
-    // arenas was seen to use 2 KiB, malloc_trim less than 1, lazy binding of a symbol 4.
+    // Room that a thread's stack must have below the stack pointer: frames and arguments take 9 KiB
+    // with AVX-512 and 18 with AMX, the rest is for the function. Seen: malloc_trim below 1 KiB,
+    // jemalloc's purge of all arenas and tcmalloc's release below 4, malloc_stats_print 17.
     FRAME_ROOM_BYTES = 65536,
     FRAME_SCRATCH_BYTES = 4096,
     FRAME_CODE_BYTES = 40, // more than any piece of code that is looked at

@@ -185,6 +185,7 @@ static bool take_operand(struct stream *stream, bool is_extended, struct frame_s
     uint8_t modrm, sib, low;
     if (!take_byte(stream, &modrm) || (modrm & 0x38) != 0 || modrm >= 0xc0)
         return false;
+    // The base alone, without what REX.B adds.
     uint8_t base = modrm & 7;
     // Base 4 needs a second byte, and is rsp unless it is r12.
     if (base == 4 && (!is_extended || !take_byte(stream, &sib) || sib != 0x24))
@@ -194,6 +195,7 @@ static bool take_operand(struct stream *stream, bool is_extended, struct frame_s
     store->base = (uint8_t)(base + (is_extended ? 8 : 0));
     if (modrm < 0x40)
         return true;
+    // One byte of displacement, or four.
     if (modrm < 0x80) {
         if (!take_byte(stream, &low))
             return false;
@@ -227,6 +229,7 @@ static bool take_epilogue(struct stream *stream, struct frame_store *store)
         // pop, but not of the stack pointer.
         if (byte < 0x58 || byte > 0x5f || (byte == 0x5c && !is_extended))
             return false;
+        // What goes into the register does not matter: the next frame sets them all.
         store->popped_bytes += 8;
     }
     return false;
@@ -330,6 +333,7 @@ bool frame_parse_thread_variable(const uint8_t *code, size_t len, uint64_t addre
         const struct pattern *pattern = take_pattern(&stream, &operand);
         if (!pattern)
             return false;
+        // What came before is forgotten.
         if (pattern->replaces) {
             variable = (struct frame_thread_variable){0};
             fs_count = 0;

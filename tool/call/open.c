@@ -37,6 +37,7 @@ static int check_machine(struct call_session *session)
         return session_refuse(session, -ENOTSUP, "", "calls are made on x86-64 only");
     if (program && (program->machine != EM_X86_64 || !program->is_64bit))
         return session_refuse(session, -ENOTSUP, "", "it is no 64-bit x86 program");
+    // Thread IDs are for ptrace and tgkill: those of another namespace are other threads.
     if (!process_is_live(session->process))
         return session_refuse(session, -ENOTSUP, "ebb in the same PID namespace",
                               "its PID namespace is not ebb's own");
@@ -145,12 +146,12 @@ int call_open(struct process *process, const struct mappings *mappings, const st
     session->mappings = mappings;
     session->images = images;
     session->options = options ? *options : (struct call_options){0};
+    // Long enough for a busy target, short enough for whoever waits for ebb.
     if (session->options.wait_ms == 0)
         session->options.wait_ms = WAIT_MS;
     if (session->options.timeout_ms == 0)
         session->options.timeout_ms = TIMEOUT_MS;
     session->keeps_masks = kernel_keeps_masks();
-    session->tid = 0;
     int error = look(session);
     if (error) {
         *ret_refusal = session->why;

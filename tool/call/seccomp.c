@@ -99,6 +99,7 @@ int session_check_filters(struct call_session *session)
 {
     if (session->filters_tid == session->tid)
         return 0;
+    // The kernel writes as many as it has told, and never more than this.
     struct bpf_instruction *program = calloc(BPF_INSTRUCTIONS_MAX, sizeof *program);
     if (!program)
         return -ENOMEM;

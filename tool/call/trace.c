@@ -70,6 +70,7 @@ static int poll_once(pid_t tid, struct trace_event *ret_event)
     int error = waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL);
     if (error < 0)
         return errno == EINVAL ? -ENOTSUP : -ESRCH;
+    // With WNOHANG, nothing new is no error.
     if (info.si_pid == 0)
         return -EAGAIN;
     translate(&info, ret_event);
@@ -96,6 +97,7 @@ int trace_wait(pid_t tid, uint64_t deadline_ns, struct trace_event *ret_event)
     sigaddset(&child, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &child, &before);
     int error;
+    // Look, then nap: what has happened already costs no nap.
     for (;;) {
         error = poll_once(tid, ret_event);
         uint64_t now = trace_now_ns();

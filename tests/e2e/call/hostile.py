@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from target import (PROGRAMS, SOURCES, ask, call, caller, missing, program, status_of, tap,
@@ -17,6 +18,11 @@ REFUSED = "3"
 
 def plain(mode, binary=PLAIN):
     return program([binary, mode])
+
+
+def system_call(pid):
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+        return file.read().split()[0]
 
 
 def is_whole(child, calls):
@@ -118,6 +124,21 @@ def check_rights():
                    "its own user may, without any privilege", result["output"])
 
 
+def check_restarted():
+    """SIGSTOP and SIGCONT turn a poll() into restart_syscall, which hides what it was."""
+    script = "import select\nprint('ready', flush=True)\nselect.poll().poll(600000)"
+    with program([sys.executable, "-c", script]) as child:
+        wait_until(lambda: system_call(child.pid) == "7")
+        child.send_signal(signal.SIGSTOP)
+        wait_until(lambda: status_of(child.pid, "State") == "T")
+        child.send_signal(signal.SIGCONT)
+        wait_until(lambda: system_call(child.pid) == "219")
+        result = call(child.pid, "getpid")
+        after = system_call(child.pid)
+        tap.report(result.get("value") == str(child.pid) and after == "7",
+                   "a wait that the kernel has begun again", f"{result['output']}{after}")
+
+
 def check_fault():
     with plain("read") as child:
         result = call(child.pid, "fault")
@@ -185,6 +206,7 @@ def check_exec_inside():
 def check_all():
     check_places()
     check_other_binaries(os.environ["TMPDIR"])
-    for check in (check_filters, check_stopped, check_traced, check_rights, check_fault, check_room,
-                  check_time_limit, check_stop_inside, check_end_inside, check_exec_inside):
+    for check in (check_filters, check_stopped, check_traced, check_rights, check_restarted,
+                  check_fault, check_room, check_time_limit, check_stop_inside, check_end_inside,
+                  check_exec_inside):
         check()

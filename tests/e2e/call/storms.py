@@ -39,6 +39,19 @@ def check_calls(malloc):
                "\n".join(problems))
 
 
+def check_stops_alone():
+    """Stopped and let go, without a call: nobody sees it."""
+    problems = []
+    for kind in ("epoll", "sigwait", "epoll-limited", "poll-limited", "signalled"):
+        with subject(0, kind) as child:
+            result = call(child.pid, *purge_of(None),
+                          options=["-n", "60", "-b", "0", "-p", "500", "-w", "20000"])
+            end = end_subject(child)
+        if result["status"] != 0 or not end or end["bad"] != "0" or end["told"] != "0":
+            problems.append(f"{kind}: {result['output']} {end}")
+    tap.report(not problems, "stops without a call", "\n".join(problems))
+
+
 def kill_at(pid, malloc, seconds):
     with subprocess.Popen(caller(pid, purge_of(malloc), "-n", "1000000", "-w", "20000"),
                           stdout=subprocess.DEVNULL) as child:
@@ -121,5 +134,6 @@ def check_all():
             check_kills(malloc)
     if not JEMALLOC:
         tap.skip("calls in jemalloc", "libjemalloc is not installed")
+    check_stops_alone()
     check_each_step()
     check_two_at_once()
