@@ -3,7 +3,7 @@
 // them. Tool world; pure.
 //
 // Sources: Documentation/admin-guide/mm/pagemap.rst, fs/proc/page.c, include/uapi/linux/
-// kernel-page-flags.h. Measured on 6.18: what PAGEOUT does to each kind (docs/levers.md).
+// kernel-page-flags.h. Measured on 6.18: what PAGEOUT does to each kind: docs/reclaim.md.
 #ifndef EBB_LEVER_RECLAIM_PAGES_H
 #define EBB_LEVER_RECLAIM_PAGES_H
 

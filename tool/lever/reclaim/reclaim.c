@@ -241,11 +241,12 @@ static int take_pages(struct reclaim *reclaim, struct process *process, struct l
     struct mappings mappings = {0};
     struct urgent urgent;
     urgent_begin(&urgent);
+    uint64_t read_ns = lever_now_ns();
     int error = mappings_read(process, &mappings);
+    read_ns = lever_now_ns() - read_ns;
     urgent_end(&urgent);
     if (error)
         return fail(report, error);
-    uint64_t read_ns = lever_now_ns() - started_ns;
     struct walk walk = {.reclaim = reclaim, .process = process, .is_acting = true};
     error = walk_mappings(&walk, &mappings);
     end_step(&walk, error, lever_now_ns() - started_ns, &report->steps[reclaim->step]);

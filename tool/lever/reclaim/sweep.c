@@ -23,12 +23,8 @@ enum { SWEEP_TRIES = 5 };
 ssize_t sweep_advise_process(void *target, const struct iovec *ranges, size_t count, int advice)
 {
     const int *pid_fd = target;
-    struct urgent urgent;
-    urgent_begin(&urgent);
     ssize_t done = syscall(SYS_process_madvise, *pid_fd, ranges, count, advice, 0U);
-    int error = errno;
-    urgent_end(&urgent);
-    return done < 0 ? -error : done;
+    return done < 0 ? -errno : done;
 }
 
 // Cut short by a signal, it is a shorter pause.
@@ -43,9 +39,13 @@ static void sleep_ns(uint64_t ns)
 static ssize_t timed_advise(struct sweep *sweep, const struct iovec *ranges, size_t count,
                             int advice, uint64_t *ret_took_ns)
 {
+    struct urgent urgent;
+    urgent_begin(&urgent);
     uint64_t started_ns = lever_now_ns();
     ssize_t done = sweep->advise(sweep->target, ranges, count, advice);
+    // Before the priority is given up: what comes after it is our own wait.
     uint64_t took_ns = lever_now_ns() - started_ns;
+    urgent_end(&urgent);
     if (took_ns > sweep->longest_ns)
         sweep->longest_ns = took_ns;
     sweep->total_ns += took_ns;
