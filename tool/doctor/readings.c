@@ -121,8 +121,14 @@ int doctor_read(const char *proc_root, struct doctor_readings *ret_readings)
         .hide_pid = -1,
         .cgroup = {.limit_bytes = CGROUP_NO_LIMIT},
         // Until a kernel has been asked.
-        .probes = {DOCTOR_NOT_ASKED, 0, 0, DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED,
-                   DOCTOR_NOT_ASKED, DOCTOR_NOT_ASKED},
+        .probes = {.madv_free = DOCTOR_NOT_ASKED,
+                   .process_madvise = DOCTOR_NOT_ASKED,
+                   .process_madvise_any = DOCTOR_NOT_ASKED,
+                   .pagemap_scan = DOCTOR_NOT_ASKED,
+                   .frame_numbers = DOCTOR_NOT_ASKED,
+                   .group_reclaim = DOCTOR_NOT_ASKED,
+                   .seccomp_filter = DOCTOR_NOT_ASKED,
+                   .call = DOCTOR_NOT_ASKED},
     };
     int error = host_read(proc_root, &readings.host);
     if (error)

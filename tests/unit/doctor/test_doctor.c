@@ -278,6 +278,8 @@ static void test_fixture_trees(void **state)
         // Of a tree of files nothing is claimed that only a running kernel can answer.
         assert_false(report.readings.is_kernel);
         assert_int_equal(report.readings.probes.madv_free, DOCTOR_NOT_ASKED);
+        assert_int_equal(report.readings.probes.seccomp_filter, DOCTOR_NOT_ASKED);
+        assert_int_equal(report.readings.probes.call, DOCTOR_NOT_ASKED);
         assert_int_not_equal(find(&report, "explain")->status, DOCTOR_OK);
         check_shape(&report);
         check_renderers(&report);
