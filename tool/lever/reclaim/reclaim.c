@@ -118,7 +118,7 @@ static int add_kernel_warning(struct reclaim *reclaim, struct lever_report *repo
         return 0;
     // What ebb does here the kernel does by itself when memory runs short, so a warning will do.
     return lever_add_warning(
-        report, "Before 5.18 (or 5.4.189, 5.10.110, 5.15.33, 5.16.19, 5.17.2) the kernel could "
+        report, "Before 5.18, unless the fix was backported, the kernel could "
                 "lose what was being read with O_DIRECT into memory that had been freed lazily, "
                 "while it took it. Databases that use O_DIRECT and MADV_FREE: not on this kernel.");
 }
