@@ -56,14 +56,6 @@ static const uint64_t ns_per_s = 1000000000, mib = 1 << 20;
 // A day: a balloon that shall stay longer is no balloon.
 static const uint64_t time_most_ns = 86400ULL * 1000000000ULL;
 
-// The frame's form, for what the table cannot express.
-static int refuse_usage(const char *sentence)
-{
-    message_error("balloon: %s", sentence);
-    message_hint("'ebb balloon --help' shows its options.");
-    return EXIT_USAGE;
-}
-
 // "lazy<64MiB".
 static bool parse_until(const char *text, uint64_t *ret_bytes)
 {
@@ -77,9 +69,10 @@ static int check_place(const struct options *options)
 {
     bool has_group = options_get(options, "cgroup")->given, is_host = options_flag(options, "host");
     if (options->operand_count > 1)
-        return refuse_usage("one TARGET at a time");
+        return message_refuse_usage("balloon", "one TARGET at a time");
     if ((int)has_group + (int)is_host + (int)options->operand_count > 1)
-        return refuse_usage("either a TARGET, whose group it is, or --cgroup, or --host");
+        return message_refuse_usage("balloon",
+                                    "either a TARGET, whose group it is, or --cgroup, or --host");
     if (has_group || is_host || options->operand_count == 1)
         return EXIT_DONE;
     message_error("balloon: where? --cgroup=PATH presses on one memory cgroup, up to its limit: "
@@ -100,13 +93,16 @@ static int check_usage(const struct options *options, struct balloon_options *re
     const struct option_value *size = options_get(options, "size");
     uint64_t time_ns = options_get(options, "time-limit")->number;
     if (until->given && !parse_until(until->string, &ret_wanted->until_bytes))
-        return refuse_usage("--until takes 'lazy<SIZE', such as --until 'lazy<64MiB'");
+        return message_refuse_usage("balloon",
+                                    "--until takes 'lazy<SIZE', such as --until 'lazy<64MiB'");
     if (size->given && size->number < mib)
-        return refuse_usage("--size needs at least 1MiB, which is the smallest step");
+        return message_refuse_usage("balloon",
+                                    "--size needs at least 1MiB, which is the smallest step");
     if (time_ns < ns_per_s || time_ns > time_most_ns)
-        return refuse_usage("--time-limit needs 1s at least and a day at most");
+        return message_refuse_usage("balloon", "--time-limit needs 1s at least and a day at most");
     if (options->operand_count == 1 && options_get(options, "watch")->given)
-        return refuse_usage("a TARGET is watched: --watch goes with --cgroup and --host");
+        return message_refuse_usage("balloon",
+                                    "a TARGET is watched: --watch goes with --cgroup and --host");
     if (size->given)
         ret_wanted->size_bytes = size->number;
     ret_wanted->time_ns = time_ns;

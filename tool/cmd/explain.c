@@ -78,14 +78,6 @@ static uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec;
 }
 
-// The frame's form, for what the tables cannot express.
-static int refuse_usage(const char *sentence)
-{
-    message_error("explain: %s", sentence);
-    message_hint("'ebb explain --help' shows its options.");
-    return EXIT_USAGE;
-}
-
 // Options and operands that do not go together.
 static int check_usage(const struct options *options)
 {
@@ -93,27 +85,31 @@ static int check_usage(const struct options *options)
     bool all = options_flag(options, "all");
     const struct option_value *watch = options_get(options, "for");
     if (all && options->operand_count > 0)
-        return refuse_usage("either a TARGET or --all, not both");
+        return message_refuse_usage("explain", "either a TARGET or --all, not both");
     if (all && watch->given)
-        return refuse_usage("--for watches one process: it does not go with --all");
+        return message_refuse_usage("explain",
+                                    "--for watches one process: it does not go with --all");
     if (all && options_flag(options, "exit-code"))
-        return refuse_usage("--exit-code tells the verdict of one process: it does not go "
-                            "with --all");
+        return message_refuse_usage("explain",
+                                    "--exit-code tells the verdict of one process: it does not go "
+                                    "with --all");
     if (all && options_flag(options, "ask"))
-        return refuse_usage("--ask stops a thread of one process: it does not go with --all");
+        return message_refuse_usage(
+            "explain", "--ask stops a thread of one process: it does not go with --all");
     // Calls mean nothing in a copy of a tree, or in one of another namespace.
     if (options_flag(options, "ask") &&
         strcmp(options_get(options, "proc-root")->string, "/proc") != 0)
-        return refuse_usage("--ask goes with processes of /proc: not with --proc-root");
+        return message_refuse_usage("explain",
+                                    "--ask goes with processes of /proc: not with --proc-root");
     if (!all && options->operand_count == 0)
-        return refuse_usage("which process? Give a PID or a name, or --all");
+        return message_refuse_usage("explain", "which process? Give a PID or a name, or --all");
     if (options->operand_count > 1)
-        return refuse_usage("one TARGET at a time");
+        return message_refuse_usage("explain", "one TARGET at a time");
     if (watch->given && watch->number < ns_per_s)
-        return refuse_usage("--for needs at least 1s");
+        return message_refuse_usage("explain", "--for needs at least 1s");
     // Survey and reader count in milliseconds of an unsigned.
     if (options_get(options, "budget")->number / ns_per_ms >= UINT_MAX)
-        return refuse_usage("--budget is too large");
+        return message_refuse_usage("explain", "--budget is too large");
     return EXIT_DONE;
 }
 
@@ -153,25 +149,13 @@ static void explain_prepare(struct explain *explain, const struct command *comma
     progress_start(&explain->progress);
 }
 
-// Writes what was rendered; `error` is the renderer's.
-static int finish(struct output *output, int error)
-{
-    if (error != -ENOTSUP) {
-        output->error = error;
-        return output_finish(output);
-    }
-    buffer_free(&output->buffer);
-    message_error("this ebb was built without JSON (jansson)");
-    return EXIT_FAILED;
-}
-
 // The same survey, in either form.
 static int print_survey(const struct explain *explain, const struct survey *survey)
 {
     struct output output = {0};
-    int error = explain->is_json ? render_survey_json(survey, &output.buffer)
-                                 : render_survey_text(survey, &explain->style, &output.buffer);
-    return finish(&output, error);
+    output.error = explain->is_json ? render_survey_json(survey, &output.buffer)
+                                    : render_survey_text(survey, &explain->style, &output.buffer);
+    return output_finish(&output);
 }
 
 // A partial reading is a result: the survey itself lists what could not be read. Without an
@@ -307,15 +291,16 @@ static int explain_all(struct explain *explain)
     error = fill_table(explain, entries, count, &table, &leftovers);
     progress_end(&explain->progress);
     free(entries);
-    struct output output = {0};
+    struct output output = {.error = error};
     if (error == 0) {
         table_sort(&table);
-        error = explain->is_json ? render_table_json(&table, &output.buffer)
-                                 : render_table_text(&table, &explain->style, &output.buffer);
+        output.error = explain->is_json
+                           ? render_table_json(&table, &output.buffer)
+                           : render_table_text(&table, &explain->style, &output.buffer);
     }
     // The text is complete: the table is no longer needed, whatever becomes of the writing.
     table_free(&table);
-    int status = finish(&output, error);
+    int status = output_finish(&output);
     say_leftovers(&leftovers);
     return status;
 }

@@ -102,13 +102,7 @@ static int print(const struct command *command, bool is_group, const struct leve
                  size_t count)
 {
     struct output output = {0};
-    int error = render(command, is_group, reports, count, &output.buffer);
-    if (error == -ENOTSUP) {
-        buffer_free(&output.buffer);
-        message_error("this ebb was built without JSON (jansson)");
-        return EXIT_FAILED;
-    }
-    output.error = error;
+    output.error = render(command, is_group, reports, count, &output.buffer);
     int status = output_finish(&output);
     if (status != EXIT_DONE)
         return status;

@@ -75,6 +75,14 @@ void message_hint(const char *format, ...)
     va_end(args);
 }
 
+// The same two lines for every verb: what is wrong, and where it is told right.
+int message_refuse_usage(const char *verb, const char *sentence)
+{
+    message_error("%s: %s", verb, sentence);
+    message_hint("'ebb %s --help' shows its options.", verb);
+    return EXIT_USAGE;
+}
+
 // For a text that was rendered for stdout but belongs on stderr.
 void message_text(const char *text, size_t len)
 {
@@ -103,8 +111,11 @@ int output_finish(struct output *output)
     *output = (struct output){0};
     if (error == 0)
         return EXIT_DONE;
+    // Renderers do not print: what their build lacks is said here.
+    if (error == -ENOTSUP)
+        message_error("this ebb was built without JSON (jansson)");
     // The reader of a pipe has had enough: that is its right.
-    if (error != -EPIPE)
+    else if (error != -EPIPE)
         message_error("cannot write the result: %s", strerror(-error));
     return EXIT_FAILED;
 }

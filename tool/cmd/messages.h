@@ -28,13 +28,18 @@ void message_escape(const char *name, char *ret_shown, size_t size);
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+// "ebb: VERB: SENTENCE" and the way to the verb's options, for what their table cannot express.
+// EXIT_USAGE.
+int message_refuse_usage(const char *verb, const char *sentence);
+
 // Writes a text as it is to stderr.
 void message_text(const char *text, size_t len);
 
 // Results are gathered and written in one go, so that a failure leaves no half table. The first
 // failure (-ENOMEM, -EFBIG) is remembered and told by output_finish(); what comes after is dropped.
 struct output {
-    // Renderers append to `buffer` directly and put what they return into `error`.
+    // Renderers append to `buffer` directly and put what they return into `error`; -ENOTSUP is a
+    // build without JSON.
     struct buffer buffer;
     int error;
 };

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -58,32 +59,25 @@ struct reclaiming {
     int signal_fd; // Ctrl-C, asked for between bites; -1: it kills, as ever
 };
 
-// The frame's form, for what the tables cannot express.
-static int refuse_usage(const char *sentence)
-{
-    message_error("reclaim: %s", sentence);
-    message_hint("'ebb reclaim --help' shows its options.");
-    return EXIT_USAGE;
-}
-
 // What does not go together, in the order in which one meets it.
 static int check_usage(const struct options *options)
 {
     bool has_group = options_get(options, "cgroup")->given;
     if (has_group && options->operand_count > 0)
-        return refuse_usage("either a TARGET or --cgroup, not both");
+        return message_refuse_usage("reclaim", "either a TARGET or --cgroup, not both");
     if (!has_group && options->operand_count == 0)
-        return refuse_usage("which process? Give a PID or a name, or --cgroup");
+        return message_refuse_usage("reclaim", "which process? Give a PID or a name, or --cgroup");
     if (options->operand_count > 1)
-        return refuse_usage("one TARGET at a time");
+        return message_refuse_usage("reclaim", "one TARGET at a time");
     if (options_flag(options, "kernel") && !has_group)
-        return refuse_usage("--kernel reclaims a group: give --cgroup too");
+        return message_refuse_usage("reclaim", "--kernel reclaims a group: give --cgroup too");
     if (options_flag(options, "kernel") && options_flag(options, "runtime"))
-        return refuse_usage("--kernel asks no process: it does not go with --runtime");
+        return message_refuse_usage("reclaim",
+                                    "--kernel asks no process: it does not go with --runtime");
     uint64_t bite = options_get(options, "bite")->number;
     // One call takes 2 GiB - 4 KiB at most; far less keeps the target waiting long enough.
     if (bite < (256 << 10) || bite > (256 << 20))
-        return refuse_usage("--bite goes from 256KiB to 256MiB");
+        return message_refuse_usage("reclaim", "--bite goes from 256KiB to 256MiB");
     return EXIT_DONE;
 }
 
@@ -193,9 +187,9 @@ static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, siz
         message_error("out of memory");
         return EXIT_FAILED;
     }
-    size_t report_count = 0, ended = 0;
+    size_t report_count = 0, ended = 0, i = 0;
     int error = 0;
-    for (size_t i = 0; i < count && error >= 0 && !is_stopped(reclaiming); i++) {
+    for (; i < count && error >= 0 && !is_stopped(reclaiming); i++) {
         // ebb itself has nothing to give back, and would lock itself.
         if (pids[i] == getpid())
             continue;
@@ -209,9 +203,17 @@ static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, siz
         message_error("out of memory");
     else
         status = levers_print_group(reclaiming->command, reports, report_count);
+    // Those behind a Ctrl-C have no row: the table must not look like all of the group.
+    if (i < count && error >= 0) {
+        message_error("reclaim: interrupted, %zu of %zu processes were not looked at", count - i,
+                      count);
+        status = EXIT_FAILED;
+    }
     if (ended > 0)
-        message_hint("%zu processes ended before they could be looked at.", ended);
-    for (size_t i = 0; i < report_count; i++)
+        message_hint("%zu process%s ended before %s could be looked at.", ended,
+                     ended == 1 ? "" : "es", ended == 1 ? "it" : "they");
+    // One more than was counted: the last may be half a report, of which memory ran out.
+    for (i = 0; i <= report_count; i++)
         lever_report_free(&reports[i]);
     free(reports);
     return status;
@@ -225,6 +227,10 @@ static int refuse_group(const char *path, int error)
     if (error == -EACCES || error == -EPERM) {
         message_error("reclaim: the group %s may not be read", shown);
         return EXIT_NOT_PERMITTED;
+    }
+    if (error != -ENOENT && error != -ENOTDIR && error != -ENODATA) {
+        message_error("reclaim: the group %s cannot be used: %s", shown, strerror(-error));
+        return EXIT_FAILED;
     }
     message_error("reclaim: there is no group %s", shown);
     message_hint("A path as in /proc/PID/cgroup, or a directory below /sys/fs/cgroup.");

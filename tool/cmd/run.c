@@ -57,14 +57,6 @@ const struct option_spec run_options[] = {
     {.name = NULL},
 };
 
-// One sentence, and the way to all options.
-static int refuse_usage(const char *sentence)
-{
-    message_error("run: %s", sentence);
-    message_hint("'ebb run --help' shows its options.");
-    return EXIT_USAGE;
-}
-
 // What does not go together.
 static int check_options(const struct options *options)
 {
@@ -75,17 +67,20 @@ static int check_options(const struct options *options)
     bool is_off = madv_free->given && madv_free->number == 0;
     // In the order in which one would notice it.
     if (options->operand_count == 0)
-        return refuse_usage("which command?");
+        return message_refuse_usage("run", "which command?");
     if (!madv_free->given && !limit->given && !options_get(options, "malloc")->given)
-        return refuse_usage("give it a policy: --madv-free=off, --malloc=NAME or --limit=SIZE");
+        return message_refuse_usage(
+            "run", "give it a policy: --madv-free=off, --malloc=NAME or --limit=SIZE");
     if (check->given && !is_off)
-        return refuse_usage("--check looks whether --madv-free=off works: it needs that");
+        return message_refuse_usage("run",
+                                    "--check looks whether --madv-free=off works: it needs that");
     if (check->given && check->number == 0)
-        return refuse_usage("--check needs more than 0s");
+        return message_refuse_usage("run", "--check needs more than 0s");
     if (options_flag(options, "json") && !options_flag(options, "dry-run"))
-        return refuse_usage("--json is for --dry-run: later, stdout is the command's");
+        return message_refuse_usage("run",
+                                    "--json is for --dry-run: later, stdout is the command's");
     if (limit->given && limit->number < RUN_LIMIT_MIN_BYTES)
-        return refuse_usage("--limit needs at least 1MiB");
+        return message_refuse_usage("run", "--limit needs at least 1MiB");
     return EXIT_DONE;
 }
 
@@ -244,7 +239,11 @@ int run_run(const struct command *command)
     // The options' own list has no NULL at its end.
     char **argv = copy_operands(options);
     request.argv = argv;
-    status = argv ? plan_and_start(command, &request) : EXIT_FAILED;
+    if (!argv) {
+        message_error("run: not enough memory");
+        return EXIT_FAILED;
+    }
+    status = plan_and_start(command, &request);
     free(argv);
     return status;
 }

@@ -55,29 +55,15 @@ const struct option_spec tune_options[] = {
     {.name = NULL},
 };
 
-// The frame's form, for what the tables cannot express.
-static int refuse_usage(const char *sentence)
-{
-    message_error("tune: %s", sentence);
-    message_hint("'ebb tune --help' shows its options.");
-    return EXIT_USAGE;
-}
-
 // The same list, in either form.
 static int print_list(const struct command *command, const struct tune_list *list)
 {
     struct output output = {0};
     const struct render_style style = {
         .color = command->color, .unicode = command->unicode, .width = command->width};
-    int error = options_flag(&command->options, "json")
-                    ? render_tune_json(list, &output.buffer)
-                    : render_tune_text(list, &style, &output.buffer);
-    if (error == -ENOTSUP) {
-        buffer_free(&output.buffer);
-        message_error("this ebb was built without JSON (jansson)");
-        return EXIT_FAILED;
-    }
-    output.error = error;
+    output.error = options_flag(&command->options, "json")
+                       ? render_tune_json(list, &output.buffer)
+                       : render_tune_text(list, &style, &output.buffer);
     return output_finish(&output);
 }
 
@@ -118,14 +104,14 @@ int tune_run(const struct command *command)
     struct tune_request request;
     char sentence[OPTIONS_ERROR_MAX];
     if (options->operand_count == 0)
-        return refuse_usage("which process? Give a PID or a name");
+        return message_refuse_usage("tune", "which process? Give a PID or a name");
     if (options->operand_count > 1)
-        return refuse_usage("one TARGET at a time");
+        return message_refuse_usage("tune", "one TARGET at a time");
     if (tune_request_parse(options, &request, sentence) != 0)
-        return refuse_usage(sentence);
+        return message_refuse_usage("tune", sentence);
     bool has_change = tune_request_has_change(&request);
     if (!has_change && (options_flag(options, "dry-run") || options_flag(options, "force")))
-        return refuse_usage("--dry-run and --force go with a change");
+        return message_refuse_usage("tune", "--dry-run and --force go with a change");
     struct process *process;
     int status = levers_open(command, options->operands[0], &process);
     if (status != EXIT_DONE)

@@ -132,11 +132,8 @@ int verb_dispatch(int argc, char **argv)
     // From here on it is the verb's line, and its name stands in front of the messages.
     struct command command = {.verb = verb, .ignored_sigpipe = ignored_sigpipe};
     char error[OPTIONS_ERROR_MAX];
-    if (parse_options(verb, (size_t)(argc - 2), argv + 2, &command.options, error) < 0) {
-        message_error("%s: %s", verb->name, error);
-        message_hint("'ebb %s --help' shows its options.", verb->name);
-        return EXIT_USAGE;
-    }
+    if (parse_options(verb, (size_t)(argc - 2), argv + 2, &command.options, error) < 0)
+        return message_refuse_usage(verb->name, error);
     if (options_flag(&command.options, "help"))
         return help_print(verb);
     if (options_flag(&command.options, "version"))
