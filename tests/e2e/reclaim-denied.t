@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
+from keeping import keeping  # noqa: E402
 from reclaiming import (MIB, Target, may_see_frames, reclaim, refuse_process_madvise,  # noqa: E402
                         rollup, run)
 
@@ -43,6 +44,26 @@ def without_nice():
         report = reclaim(target.pid, prefix=["setpriv", "--bounding-set=-sys_nice"])
         tap.report(refused(report, 4, "CAP_SYS_NICE", "CAP_SYS_NICE") and kept(target),
                    "without CAP_SYS_NICE: refused, and it is named", report)
+
+
+def runtime_without_nice():
+    """Its malloc is asked all the same; the pages are skipped, with the reason."""
+    with keeping({}) as program:
+        lacking = ["setpriv", "--bounding-set=-sys_nice"]
+        report = reclaim(program.pid, "--runtime", prefix=lacking)
+        if not any(step["what"].startswith("ask glibc") for step in report["steps"]):
+            tap.skip("--runtime without CAP_SYS_NICE", "no glibc, or calls are not possible here")
+            return
+        states = [step["state"] for step in report["steps"]]
+        tap.report(report["status"] == 0 and states == ["done", "skipped"] and
+                   "CAP_SYS_NICE" in report["steps"][1]["result"] and not report["refusal"] and
+                   report["after"]["rss_bytes"] < report["before"]["rss_bytes"] - 16 * MIB,
+                   "--runtime without CAP_SYS_NICE: malloc gives back, and what is skipped is told",
+                   report)
+        # Now malloc has nothing left: what is refused then is all that was asked for.
+        report = reclaim(program.pid, "--runtime", prefix=lacking)
+        tap.report(refused(report, 4, "CAP_SYS_NICE", "CAP_SYS_NICE"),
+                   "and a refusal where malloc has nothing to give back", report)
 
 
 def without_frames():
@@ -187,6 +208,7 @@ def main():
     if shutil.which("setpriv"):
         other_users()
         without_nice()
+        runtime_without_nice()
         without_frames()
         coarse_beside_huge_pages()
     else:

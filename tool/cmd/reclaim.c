@@ -152,20 +152,28 @@ static int reclaim_one(struct reclaiming *reclaiming)
     return status;
 }
 
-// One process of a group. 1: it has a report; 0: it ended before it could be looked at; -ENOMEM.
-static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever_report *report)
+// Kernel threads and zombies are in groups too, and would be most of the root group's table.
+static bool has_no_memory(const struct lever_report *report)
+{
+    return report->outcome == LEVER_REFUSED && report->error == -ESRCH &&
+           report->before.rss_bytes == 0;
+}
+
+// One process of a group. 1: it has a report; 0: it ended before it could be looked at, or has no
+// memory; -ENOMEM.
+static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever_report *report,
+                          size_t *ended)
 {
     struct process *process;
     int error = process_open("/proc", pid, &process);
-    if (error == -ESRCH)
-        return 0;
     if (!error) {
         error = pull(reclaiming, process, report);
         process_close(process);
     }
     if (error == -ENOMEM)
         return error;
-    if (error == -ESRCH || error == -ESTALE) {
+    if (error == -ESRCH || error == -ESTALE || (!error && has_no_memory(report))) {
+        *ended += error != 0;
         lever_report_free(report);
         return 0;
     }
@@ -193,9 +201,8 @@ static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, siz
         // ebb itself has nothing to give back, and would lock itself.
         if (pids[i] == getpid())
             continue;
-        error = reclaim_member(reclaiming, pids[i], &reports[report_count]);
+        error = reclaim_member(reclaiming, pids[i], &reports[report_count], &ended);
         report_count += error > 0;
-        ended += error == 0;
     }
     progress_end(&reclaiming->progress);
     int status = EXIT_FAILED;

@@ -17,7 +17,8 @@ static const char *const reclaim_description[] = {
     "bites, since the target's mmap and munmap wait while one of them is taken. Before, after, "
     "what was not touched and how long the target may have waited are printed.",
     "It needs root, or CAP_SYS_NICE, CAP_SYS_PTRACE and CAP_SYS_ADMIN; without the last one it "
-    "works by whole mappings, and only where that cannot harm live pages.",
+    "works by whole mappings, and only where that cannot harm live pages. What --runtime has a "
+    "malloc give back needs only the right to attach (ptrace), as the process's own user has it.",
     NULL,
 };
 static const struct verb_example reclaim_examples[] = {

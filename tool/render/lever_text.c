@@ -211,7 +211,7 @@ static void write_untouched(struct writer *writer, const struct lever_report *re
         text_format(text, sizeof text, "%s%s%s%s%s", size, size[0] ? " " : "", untouched->what,
                     untouched->why[0] ? ": " : "", untouched->why);
         write_text(writer, "  ");
-        write_wrapped(writer, text, 2, 2);
+        write_wrapped(writer, text, 2, 4);
     }
 }
 
@@ -233,7 +233,8 @@ static void write_wait(struct writer *writer, const struct lever_report *report)
     write_wrapped(writer, text, 0, 0);
 }
 
-// One below the other, like what was not touched: a list needs no full stops.
+// One below the other, like what was not touched: a list needs no full stops, and shows by its
+// indent where the next one begins.
 static void write_notes(struct writer *writer, const struct lever_report *report)
 {
     if (report->note_count == 0)
@@ -246,7 +247,7 @@ static void write_notes(struct writer *writer, const struct lever_report *report
         write_text(writer, "  ");
         if (note->is_warning)
             write_colored(writer, COLOR_WARN, "warning: ");
-        write_wrapped(writer, note->text, note->is_warning ? 2 + strlen("warning: ") : 2, 2);
+        write_wrapped(writer, note->text, note->is_warning ? 2 + strlen("warning: ") : 2, 4);
     }
 }
 

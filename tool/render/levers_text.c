@@ -2,6 +2,8 @@
 // What a lever did to many processes, as a table. Tool world; pure.
 #include "render/lever.h"
 
+#include <string.h>
+
 #include "base/units.h"
 #include "render/text.h"
 
@@ -45,7 +47,10 @@ static void write_row(struct writer *writer, const struct lever_report *report)
     write_size(writer, after->rss_bytes);
     write_size(writer, before->lazy_bytes);
     write_size(writer, after->lazy_bytes);
-    write_format(writer, "  %-*s", OUTCOME_COLUMNS, lever_outcome_name(report->outcome));
+    const char *outcome = lever_outcome_name(report->outcome);
+    write_format(writer, "  %s", outcome);
+    // Blanks that nothing follows are not written.
+    write_blanks(writer, OUTCOME_COLUMNS - strlen(outcome));
     if (report->refusal[0])
         write_name(writer, report->refusal, REASON_MAX);
     write_text(writer, "\n");

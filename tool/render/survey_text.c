@@ -269,7 +269,8 @@ static void write_unread(struct writer *writer, const struct survey *survey)
 static void write_ask(struct writer *writer, const struct survey *survey)
 {
     if (survey->has_nothing_to_ask)
-        write_text(writer, "Asked nothing: no malloc in it is closed and has an answer.\n");
+        write_text(writer,
+                   "Asked nothing: no malloc in it knows more than can be read from outside.\n");
     if (survey->ask_calls > 0)
         write_format(writer, "Asked by %llu calls; one thread stood still for up to %.1f ms.\n",
                      (unsigned long long)survey->ask_calls,

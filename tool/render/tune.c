@@ -8,20 +8,51 @@
 #include "render/json.h"
 #include "render/text.h"
 
-enum { OPTION_COLUMNS = 44, VALUE_COLUMNS = 18, NAME_MAX_COLUMNS = 60 };
+enum { OPTION_MAX_COLUMNS = 44, VALUE_MAX_COLUMNS = 24, NAME_MAX_COLUMNS = 60, GAP_COLUMNS = 2 };
+
+// Where the values and their sources begin.
+struct columns {
+    size_t value, source;
+};
+
+static const char *value_of(const struct tune_item *item)
+{
+    return item->value[0] ? item->value : "unknown";
+}
+
+// As narrow as what stands in them allows, so that a source fits beside them in 80 columns.
+static struct columns find_columns(const struct tune_list *list)
+{
+    size_t option = 0, value = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        size_t option_len = strlen(list->items[i].option);
+        size_t value_len = strlen(value_of(&list->items[i]));
+        // One that is too long by far stands out of line, rather than all others.
+        if (option_len > option && option_len <= OPTION_MAX_COLUMNS)
+            option = option_len;
+        if (value_len > value && value_len <= VALUE_MAX_COLUMNS)
+            value = value_len;
+    }
+    struct columns columns = {.value = 2 + option + GAP_COLUMNS};
+    columns.source = columns.value + value + GAP_COLUMNS;
+    return columns;
+}
 
 // "  --gogc=N|off      100      runtime.gcController.gcPercent"
-static void write_item(struct writer *writer, const struct tune_item *item)
+static void write_item(struct writer *writer, const struct tune_item *item,
+                       const struct columns *columns)
 {
-    const size_t column = 2 + OPTION_COLUMNS;
-    const char *value = item->value[0] ? item->value : "unknown";
+    const char *value = value_of(item);
+    size_t column = 2 + strlen(item->option);
     write_blanks(writer, 2);
-    write_name(writer, item->option, OPTION_COLUMNS);
-    size_t len = strlen(item->option), value_len = strlen(value);
-    write_blanks(writer, len < OPTION_COLUMNS ? OPTION_COLUMNS - len : 1);
+    write_name(writer, item->option, 0);
+    write_blanks(writer, column < columns->value ? columns->value - column : 1);
+    column = column < columns->value ? columns->value : column + 1;
+    column += strlen(value);
     write_name(writer, value, 0);
-    write_blanks(writer, value_len < VALUE_COLUMNS ? VALUE_COLUMNS - value_len : 1);
-    write_wrapped(writer, item->source, column + VALUE_COLUMNS, column + VALUE_COLUMNS);
+    write_blanks(writer, column < columns->source ? columns->source - column : 1);
+    column = column < columns->source ? columns->source : column + 1;
+    write_wrapped(writer, item->source, column, columns->source);
     if (item->is_possible)
         return;
     char text[2 * LEVER_WHAT_MAX + 32];
@@ -37,6 +68,7 @@ int render_tune_text(const struct tune_list *list, const struct render_style *st
                      struct buffer *buffer)
 {
     struct writer writer = {.buffer = buffer, .style = style};
+    const struct columns columns = find_columns(list);
     write_colored(&writer, COLOR_BOLD, "tune");
     write_text(&writer, ": ");
     write_name(&writer, list->name, NAME_MAX_COLUMNS);
@@ -51,7 +83,7 @@ int render_tune_text(const struct tune_list *list, const struct render_style *st
             write_name(&writer, item->runtime, NAME_MAX_COLUMNS);
             write_text(&writer, "\n");
         }
-        write_item(&writer, item);
+        write_item(&writer, item, &columns);
     }
     return writer.error;
 }

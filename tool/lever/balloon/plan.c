@@ -207,7 +207,7 @@ static int tell_nothing(struct lever_report *report, const struct balloon *ballo
     units_format_bytes(balloon->reading.has_target ? balloon->reading.target_bytes
                                                    : balloon->reading.lazy_bytes,
                        lazy, sizeof lazy);
-    return lever_add_note(report, "%s: it is %s", balloon_stop_words(stop), lazy);
+    return lever_add_note(report, "%s: %s", balloon_stop_words(stop), lazy);
 }
 
 // A state of its own: the run begins when the balloon does. A walk that is a few milliseconds old

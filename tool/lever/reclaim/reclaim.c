@@ -84,14 +84,20 @@ static int check_call(struct process *process, struct lever_report *report)
     }
 }
 
-// smaps chooses the mappings, frame numbers the pages: without the first nothing can be done,
-// without the second something, sometimes.
-static int check_look(struct reclaim *reclaim, struct process *process, struct lever_report *report)
+// smaps chooses the mappings: without it nothing can be done.
+static int check_look(struct lever_report *report)
 {
     // lever_read() could not read smaps_rollup: the walk could not read smaps.
     if (!report->before.has_details)
         return lever_refuse(report, -EACCES, "no right to see the mappings of this process",
                             "root, or CAP_SYS_PTRACE, CAP_SYS_NICE and CAP_SYS_ADMIN");
+    return 0;
+}
+
+// Frame numbers choose the pages: without them something can be done, sometimes.
+static int check_frames(struct reclaim *reclaim, struct process *process,
+                        struct lever_report *report)
+{
     int error = pagemap_probe_frames(process);
     if (!error)
         return 0;
@@ -150,12 +156,47 @@ static int plan_closely(struct reclaim *reclaim, struct process *process,
 }
 
 // The cheap questions first; none of them changes anything.
-static int check_all(struct reclaim *reclaim, struct process *process, struct lever_report *report)
+static int check_pages(struct reclaim *reclaim, struct process *process,
+                       struct lever_report *report)
 {
-    int error = check_memory(process, report);
-    if (!error)
-        error = check_look(reclaim, process, report);
-    return error ? error : check_call(process, report);
+    int error = check_call(process, report);
+    return error ? error : check_frames(reclaim, process, report);
+}
+
+// What the mallocs do needs no more than the right to attach, which the owner has; a refusal of the
+// pages becomes a step that is skipped, with its reason. It stands where no malloc has anything to
+// give back.
+static int plan_mallocs(struct reclaim *reclaim, int refused, struct process *process,
+                        struct lever_report *report)
+{
+    int error = purge_plan(reclaim->options.purge, process, report);
+    bool has_plan = false;
+    for (size_t i = 0; i < report->step_count && !error; i++)
+        has_plan = has_plan || report->steps[i].state == LEVER_STEP_PLANNED;
+    if (error || !refused)
+        return error;
+    if (!has_plan)
+        return refused;
+    error = lever_add_step(report, "%s", page_wise);
+    if (error)
+        return error;
+    lever_end_step(lever_last_step(report), LEVER_STEP_SKIPPED, "%s; what would help: %s",
+                   report->refusal, report->needs);
+    report->refusal[0] = report->needs[0] = '\0';
+    report->error = 0;
+    return 0;
+}
+
+// RSS that stays is what brings people here: it need not be lazily freed.
+static int add_way_on(struct process *process, struct lever_report *report)
+{
+    if (report->before.lazy_bytes > 0)
+        return 0;
+    return lever_add_note(
+        report,
+        "Nothing of it is lazily freed. `ebb explain %d` says who owns its memory; "
+        "what its malloc keeps goes with --runtime",
+        (int)process_pid(process));
 }
 
 // Only --dry-run looks at every page here: otherwise act() looks in any case, and twice is slow.
@@ -164,13 +205,22 @@ static int reclaim_plan(void *context, struct process *process, struct lever_rep
     struct reclaim *reclaim = context;
     reclaim->huge_pages = read_huge_pages();
     reclaim->step = SIZE_MAX;
-    // A refusal comes before the target's mallocs are asked: half of the work is none.
-    int error = check_all(reclaim, process, report);
+    int error = check_memory(process, report);
     if (!error)
+        error = check_look(report);
+    if (error)
+        return error;
+    // Rights are asked for before the target's mallocs are: what cannot be done is known by then.
+    int refused = check_pages(reclaim, process, report);
+    if (refused && (!reclaim->options.purge || (refused != -EPERM && refused != -EACCES)))
+        return refused;
+    if (!refused)
         error = add_kernel_warning(reclaim, report);
     if (!error && reclaim->options.purge)
-        error = purge_plan(reclaim->options.purge, process, report);
-    if (error)
+        error = plan_mallocs(reclaim, refused, process, report);
+    else if (!error)
+        error = add_way_on(process, report);
+    if (error || refused)
         return error;
     // What the mallocs will give back cannot be looked at yet.
     bool may_grow = reclaim->options.purge && report->step_count > 0;

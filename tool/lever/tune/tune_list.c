@@ -131,16 +131,36 @@ static int add_go(struct listing *listing, const struct runtime_report *report)
                  : add_setting(listing, report, "--memory-limit=SIZE|off", "GOMEMLIMIT", &limit);
 }
 
+// jemalloc's values as the options take them: a number without its unit invites a slip.
+static void word_value(const struct runtime_setting *setting, char *ret_value, size_t size)
+{
+    const char *value = setting->value;
+    size_t len = strlen(setting->name);
+    bool is_time = len > 3 && strcmp(setting->name + len - 3, "_ms") == 0;
+    if (is_time && strcmp(value, "-1") == 0)
+        value = "off";
+    else if (is_time && strcmp(value, "0") == 0)
+        value = "now";
+    else if (strcmp(value, "true") == 0)
+        value = "on";
+    else if (strcmp(value, "false") == 0)
+        value = "off";
+    bool has_digits = value[0] >= '0' && value[0] <= '9';
+    text_format(ret_value, size, "%s%s", value, is_time && has_digits ? "ms" : "");
+}
+
 // What was set at the start says nothing of what the program has set since, and there is no page to
 // read that from: only a call could tell, and listing makes none.
 static int add_started(struct listing *listing, const struct runtime_report *report,
                        const char *option, const char *name, const struct tune_refusal *refusal)
 {
     const struct runtime_setting *setting = find_setting(report, name);
-    char source[sizeof((struct tune_item *)0)->source] = "";
-    if (setting)
-        text_format(source, sizeof source, "%s (may have been changed since)", setting->source);
-    return add_item(listing, report, option, setting ? setting->value : "", source, refusal);
+    char source[sizeof((struct tune_item *)0)->source] = "", value[64] = "";
+    if (setting) {
+        text_format(source, sizeof source, "at its start: %s", setting->source);
+        word_value(setting, value, sizeof value);
+    }
+    return add_item(listing, report, option, value, source, refusal);
 }
 
 // The muzzy decay time stands for --madv-free too: muzzy pages are its lazily freed ones.
