@@ -6,7 +6,7 @@ TIERS ?= t0 t1 t2
 FUZZ_SECONDS ?= 60
 CONFIGURE = cmake -G Ninja -S . $(CMAKE_FLAGS)
 
-.PHONY: all demo test check bench install deps fuzz clean help
+.PHONY: all demo test check soak bench install deps fuzz clean help
 
 all:
 	@scripts/deps build
@@ -37,6 +37,13 @@ check:
 	@$(CONFIGURE) -B $(BUILD)/tsan -DEBB_TESTS=ON -DEBB_SANITIZE=thread >/dev/null
 	@ninja --quiet -C $(BUILD)/tsan unit_programs
 	@tests/run --build $(BUILD) $(TIERS)
+
+# The long forms: calls by the thousand, kills by the hundred, minutes of attacks. Half an hour.
+soak:
+	@scripts/deps check
+	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
+	@ninja --quiet -C $(BUILD)
+	@tests/run --build $(BUILD) --long --match 'call|integrity' t2
 
 bench:
 	@scripts/deps bench

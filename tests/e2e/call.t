@@ -3,7 +3,7 @@
 # Function calls inside running processes: thousands of them against threads that allocate and wait
 # without pause, with ebb killed at any instant, and in hostile surroundings.
 # timeout: 300
-# EBB_CALL_FULL=1 in the environment: 1,000 calls and 500 kills of each sort, some minutes.
+# EBB_LONG=1 in the environment: 1,000 calls and 500 kills of each sort, some minutes.
 import os
 import platform
 import sys

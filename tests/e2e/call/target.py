@@ -17,7 +17,7 @@ CALLER = f"{PROGRAMS}/test_caller"
 JEMALLOC = next((path for path in ("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2",
                                    "/usr/lib64/libjemalloc.so.2", "/usr/lib/libjemalloc.so.2")
                  if os.path.exists(path)), None)
-FULL = bool(os.environ.get("EBB_CALL_FULL"))
+FULL = bool(os.environ.get("EBB_LONG"))
 
 
 def environment(malloc):
