@@ -71,9 +71,10 @@ clean:
 
 help:
 	@echo "make            build $(BUILD)/ebb"
-	@echo "make demo       a process that holds freed memory, explained"
+	@echo "make demo       a process that holds freed memory, explained and brought down"
 	@echo "make test       style and unit tests (T0, T1)"
 	@echo "make check      these, sanitizers, analysis, real programs (T2); TIERS=t2: T2 alone"
+	@echo "make soak       the long forms of attacks on targets (T3)"
 	@echo "make bench      measurements against the goals"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make install    to DESTDIR and PREFIX=$(PREFIX)"
