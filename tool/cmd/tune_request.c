@@ -106,12 +106,12 @@ static int refuse(char *ret_error, const char *option, const char *wanted)
 }
 
 // The table has checked the words already.
-static int take_switch(const struct options *options, const char *name, enum tune_switch *ret_value)
+static void take_switch(const struct options *options, const char *name,
+                        enum tune_switch *ret_value)
 {
     const struct option_value *value = options_get(options, name);
     if (value->given)
         *ret_value = strcmp(value->string, "on") == 0 ? TUNE_ON : TUNE_OFF;
-    return 0;
 }
 
 // A value that was not given stays as it is in the target.

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -68,6 +69,13 @@ static void test_merge(void **state)
     // What does not fit is not half of it.
     char small[12];
     assert_false(lasting_merge(text_of("gctrace=1"), ',', "gc", '=', "3", small, sizeof small));
+    // A target's environment that would say more in a unit file than it says here.
+    static const char *const hostile[] = {"a=1\"",   "a=1\\n",   "a=%H",
+                                          "a=$HOME", "a=1\nb=2", "a=\xff"};
+    for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++)
+        assert_false(lasting_merge(text_of(hostile[i]), ',', "gc", '=', "3", list, sizeof list));
+    const struct text with_nul = {"a=\0b", 4};
+    assert_false(lasting_merge(with_nul, ',', "gc", '=', "3", list, sizeof list));
 }
 
 static void test_mallopt(void **state)
@@ -161,12 +169,86 @@ static void test_poke(void **state)
     process_close(process);
 }
 
+// A child that sleeps over pages of ours, and the way to write into it.
+struct sleeper {
+    struct child child;
+    struct process *process;
+    struct mappings mappings;
+    struct poke poke;
+};
+
+static void sleeper_start(struct sleeper *sleeper)
+{
+    *sleeper = (struct sleeper){0};
+    child_start(&sleeper->child, sleep_on, NULL);
+    child_wait_step(&sleeper->child);
+    assert_int_equal(process_open("/proc", sleeper->child.pid, &sleeper->process), 0);
+    assert_int_equal(mappings_read(sleeper->process, &sleeper->mappings), 0);
+    assert_int_equal(poke_open(sleeper->process, &sleeper->mappings, &sleeper->poke), 0);
+}
+
+static void sleeper_stop(struct sleeper *sleeper)
+{
+    child_stop(&sleeper->child);
+    poke_close(&sleeper->poke);
+    mappings_free(&sleeper->mappings);
+    process_close(sleeper->process);
+}
+
+// Pulls one change of two stores and looks at what is in the child then.
+static void check_act(const struct tune_go_change *change, enum lever_step_state state,
+                      const struct sleeper *sleeper, uint64_t first, uint64_t second)
+{
+    struct lever_report report = {0};
+    // Without addresses of its own: a percentage finds no goal to follow it.
+    struct tune_go *go = calloc(1, sizeof *go);
+    assert_non_null(go);
+    go->changes[go->change_count++] = *change;
+    assert_int_equal(lever_add_step(&report, "write two"), 0);
+    assert_int_equal(tune_go_act(go, &sleeper->poke, &report), 0);
+    assert_int_equal(report.steps[0].state, state);
+    assert_int_equal(report.change_count, state == LEVER_STEP_DONE);
+    uint64_t value;
+    assert_int_equal(poke_read(&sleeper->poke, change->stores[0].address, 4, &value), 0);
+    assert_true(value == first);
+    assert_int_equal(poke_read(&sleeper->poke, change->stores[1].address, 4, &value), 0);
+    assert_true(value == second);
+    lever_report_free(&report);
+    free(go);
+}
+
+// All stores of a change or none of them.
+static void test_go_change_whole(void **state)
+{
+    (void)state;
+    const uint64_t old = 0x11111111;
+    uint64_t at = (uint64_t)(uintptr_t)map_page(PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    uint64_t fixed = (uint64_t)(uintptr_t)map_page(PROT_READ, MAP_PRIVATE);
+    struct sleeper sleeper;
+    sleeper_start(&sleeper);
+    struct tune_go_change change = {.store_count = 2,
+                                    .stores = {{at, 4, old, 1}, {at + 8, 4, old, 2}}};
+    // The goal that would follow is not found: both are put back.
+    change.is_percent = true;
+    check_act(&change, LEVER_STEP_FAILED, &sleeper, old, old);
+    // The second may not be written, or has changed: the first is put back.
+    change.is_percent = false;
+    change.stores[1].address = fixed;
+    check_act(&change, LEVER_STEP_FAILED, &sleeper, old, old);
+    change.stores[1] = (struct tune_store){at + 8, 4, old + 1, 2};
+    check_act(&change, LEVER_STEP_FAILED, &sleeper, old, old);
+    change.stores[1].before = old;
+    check_act(&change, LEVER_STEP_DONE, &sleeper, 1, 2);
+    sleeper_stop(&sleeper);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heap_minimum), cmocka_unit_test(test_heap_goal),
-        cmocka_unit_test(test_limit_floor),  cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_mallopt),      cmocka_unit_test(test_poke),
+        cmocka_unit_test(test_heap_minimum),    cmocka_unit_test(test_heap_goal),
+        cmocka_unit_test(test_limit_floor),     cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_mallopt),         cmocka_unit_test(test_poke),
+        cmocka_unit_test(test_go_change_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,8 @@ static int plan_properties(struct tune *tune, struct lever_report *report,
     if (!error)
         error =
             tune_properties_plan(&tune->scene, &tune->properties, &tune->request, report, refusal);
-    tune->has_property_steps = error == 0;
+    // What holds already needs no thread to be stopped.
+    tune->has_property_steps = error == 0 && tune->properties.wanted.count > 0;
     return error;
 }
 

@@ -129,24 +129,35 @@ int tune_glibc_read(const struct tune_scene *scene, const struct tune_glibc *gli
     return error;
 }
 
+// All settings into one list, each in the place of an older one of its name. False when they do not
+// fit together.
+static bool merge_settings(struct text list, const struct tune_settings *settings,
+                           char ret_merged[LASTING_VALUE_MAX])
+{
+    char next[LASTING_VALUE_MAX], key[96], value[32];
+    bool fits = text_copy(list, ret_merged, LASTING_VALUE_MAX);
+    for (size_t i = 0; i < settings->count && fits; i++) {
+        snprintf(key, sizeof key, "glibc.malloc.%s", settings->items[i].name);
+        snprintf(value, sizeof value, "%" PRId64, settings->items[i].value);
+        // Tunables are parted by colons.
+        fits = lasting_merge(text_of(ret_merged), ':', key, '=', value, next, sizeof next);
+        text_copy(text_of(next), ret_merged, LASTING_VALUE_MAX);
+    }
+    return fits;
+}
+
 // GLIBC_TUNABLES as it would have to be, with what the user has set there.
 static int note_lasting(const struct tune_scene *scene, const struct tune_settings *settings,
                         struct lever_report *report)
 {
     struct text list = text_of("");
-    char merged[LASTING_VALUE_MAX] = "", next[LASTING_VALUE_MAX], key[96], value[32];
-    bool fits = true;
+    char merged[LASTING_VALUE_MAX];
     proc_environ_find(scene->target.environ_text, "GLIBC_TUNABLES", &list);
-    // Tunables are parted by colons.
-    fits = text_copy(list, merged, sizeof merged);
-    for (size_t i = 0; i < settings->count && fits; i++) {
-        snprintf(key, sizeof key, "glibc.malloc.%s", settings->items[i].name);
-        snprintf(value, sizeof value, "%" PRId64, settings->items[i].value);
-        fits = lasting_merge(text_of(merged), ':', key, '=', value, next, sizeof next);
-        memcpy(merged, next, sizeof merged);
-    }
+    bool is_merged = merge_settings(list, settings, merged);
+    bool fits = is_merged || merge_settings(text_of(""), settings, merged);
     int error = lasting_add_until(report);
-    return error || !fits ? error : lasting_add_variable(report, "GLIBC_TUNABLES", merged);
+    // Sixteen settings with long numbers are no line to paste.
+    return error || !fits ? error : lasting_add_list(report, "GLIBC_TUNABLES", merged, is_merged);
 }
 
 // Side effects that nobody asked for are told.

@@ -141,8 +141,8 @@ static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lev
     char merged[LASTING_VALUE_MAX];
     const char *value = is_on ? "0" : "1";
     proc_environ_find(scene->target.environ_text, "GODEBUG", &list);
-    // An environment that is too long to merge is shown without what it had.
-    if (!lasting_merge(list, ',', "madvdontneed", '=', value, merged, sizeof merged))
+    bool is_merged = lasting_merge(list, ',', "madvdontneed", '=', value, merged, sizeof merged);
+    if (!is_merged)
         text_format(merged, sizeof merged, "madvdontneed=%s", value);
     int error = lever_add_note(report,
                                "It holds from the next page that the runtime returns. What "
@@ -151,7 +151,7 @@ static int note_madv_free(const struct tune_scene *scene, bool is_on, struct lev
                                report->pid);
     if (!error)
         error = lasting_add_until(report);
-    return error ? error : lasting_add_variable(report, "GODEBUG", merged);
+    return error ? error : lasting_add_list(report, "GODEBUG", merged, is_merged);
 }
 
 // Read through the descriptor that writes, so that rights fail here and not in the middle.
@@ -427,11 +427,32 @@ static int write_goal(const struct tune_go *go, const struct poke *poke,
     for (size_t i = 0; i < sizeof goals / sizeof goals[0] && !address; i++)
         address = go_field_address(&go->runtime, goals[i]);
     int error = address ? poke_read(poke, address, 8, &goal) : -ENOENT;
-    // Without its goal the percentage holds from the next collection on.
+    // A percentage without its goal would hold from some later collection on: it is not written.
     if (error)
         return error;
     uint64_t marked = read_marked(&go->runtime, goal, change->percent_before);
     return poke_write(poke, address, 8, tune_go_heap_goal(marked, change->percent_after));
+}
+
+// All of a change or nothing of it. In order: what follows from the percentage is there before it.
+// After a failure the stores that were made are taken back, the last one first: a percentage whose
+// minimum is another's would be taken for a wrong address ever after.
+static int write_change(const struct tune_go *go, const struct poke *poke,
+                        const struct tune_go_change *change)
+{
+    size_t done = 0;
+    int error = 0;
+    while (done < change->store_count && !error) {
+        error = write_store(poke, &change->stores[done]);
+        done += error == 0;
+    }
+    if (!error && change->is_percent)
+        error = write_goal(go, poke, change);
+    while (error && done > 0) {
+        const struct tune_store *store = &change->stores[--done];
+        (void)poke_write(poke, store->address, store->bytes, store->before);
+    }
+    return error;
 }
 
 // Each says what became of the target, which is what people want to know first.
@@ -444,6 +465,8 @@ static const char *words_of(int error)
         return "it was written, and reads otherwise: the program changed it too";
     case EROFS:
         return "it lies in memory that the program may not write: nothing was written";
+    case ENOENT:
+        return "Go's goal for the heap was not found: nothing was changed";
     case ESTALE:
         return "the process ended, or called exec";
     default:
@@ -460,17 +483,7 @@ int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report
         struct lever_step *step = &report->steps[change->step];
         // Microseconds; it is told, so that nobody has to believe it.
         uint64_t started_ns = lever_now_ns();
-        size_t done = 0;
-        int error = 0;
-        // In order: what follows from the percentage is there before it.
-        for (; done < change->store_count && !error; done++)
-            error = write_store(poke, &change->stores[done]);
-        if (!error && change->is_percent)
-            error = write_goal(go, poke, change);
-        // Half of a pair is put back: what is left of it must belong together.
-        if (error && done > 1)
-            poke_write(poke, change->stores[0].address, change->stores[0].bytes,
-                       change->stores[0].before);
+        int error = write_change(go, poke, change);
         step->took_ns = lever_now_ns() - started_ns;
         if (error) {
             lever_end_step(step, LEVER_STEP_FAILED, "%s", words_of(error));

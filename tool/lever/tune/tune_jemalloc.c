@@ -66,30 +66,42 @@ static void format_value(enum tune_jemalloc_control control, int64_t value, char
         snprintf(ret_text, size, "%" PRId64 "ms", value);
 }
 
-// MALLOC_CONF as it would have to be, with what the user has set there.
-static int note_lasting(const struct tune_scene *scene, const struct tune_jemalloc *jemalloc,
-                        struct lever_report *report)
+// All controls into one list. False when they do not fit: a list that is cut in the middle of a
+// number would be a setting that nobody has made.
+static bool merge_controls(struct text list, const struct tune_jemalloc *jemalloc,
+                           char ret_merged[LASTING_VALUE_MAX])
 {
-    struct text list = text_of("");
-    char merged[LASTING_VALUE_MAX] = "", value[32], next[LASTING_VALUE_MAX];
-    // redis overwrites its own environment with its title: then there is nothing to merge.
-    proc_environ_find(scene->target.environ_text, "MALLOC_CONF", &list);
-    text_copy(list, merged, sizeof merged);
-    for (unsigned i = 0; i < TUNE_CONTROLS; i++) {
+    char value[32], next[LASTING_VALUE_MAX];
+    bool fits = text_copy(list, ret_merged, LASTING_VALUE_MAX);
+    for (unsigned i = 0; i < TUNE_CONTROLS && fits; i++) {
         if (!jemalloc->is_wanted[i])
             continue;
         // jemalloc takes true and false for flags, and no on and off.
         bool is_flag = i == TUNE_BACKGROUND;
         snprintf(value, sizeof value, "%" PRId64, jemalloc->value[i]);
         const char *words = !is_flag ? value : jemalloc->value[i] ? "true" : "false";
-        if (!lasting_merge(text_of(merged), ',', controls[i].name, ':', words, next, sizeof next))
-            text_format(next, sizeof next, "%s:%s", controls[i].name, words);
-        // Merged from one into the other, control by control.
-        memcpy(merged, next, sizeof merged);
+        fits = lasting_merge(text_of(ret_merged), ',', controls[i].name, ':', words, next,
+                             sizeof next);
+        text_copy(text_of(next), ret_merged, LASTING_VALUE_MAX);
     }
+    return fits;
+}
+
+// MALLOC_CONF as it would have to be, with what the user has set there.
+static int note_lasting(const struct tune_scene *scene, const struct tune_jemalloc *jemalloc,
+                        struct lever_report *report)
+{
+    struct text list = text_of("");
+    char merged[LASTING_VALUE_MAX];
+    // redis overwrites its own environment with its title: then there is nothing to merge.
+    proc_environ_find(scene->target.environ_text, "MALLOC_CONF", &list);
+    bool is_merged = merge_controls(list, jemalloc, merged);
+    // The three of them alone always fit.
+    if (!is_merged)
+        merge_controls(text_of(""), jemalloc, merged);
     int error = lasting_add_until(report);
     if (!error)
-        error = lasting_add_variable(report, "MALLOC_CONF", merged);
+        error = lasting_add_list(report, "MALLOC_CONF", merged, is_merged);
     return error ? error
                  : lever_add_note(report, "A jemalloc built with a prefix reads it under that: "
                                           "JE_MALLOC_CONF for je_");
@@ -253,13 +265,14 @@ static int set_background(struct stop *stop, struct mallctl *copy, int64_t value
     static const char name[] = "background_thread";
     bool before = false, now = false;
     int error = mallctl_read_bool(stop->session, copy, name, &before);
+    if (!error)
+        error = mallctl_write_bool(stop->session, copy, name, value != 0);
+    // A thread that could not be started (EAGAIN) is no change, and nothing to undo.
     if (!error) {
         outcome->before = before;
         outcome->has_before = true;
-        error = mallctl_write_bool(stop->session, copy, name, value != 0);
-    }
-    if (!error)
         error = mallctl_read_bool(stop->session, copy, name, &now);
+    }
     return !error && now != (value != 0) ? -EIO : error;
 }
 
