@@ -21,11 +21,9 @@ uint64_t lever_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-// The handle's own descriptor would share its lock with every copy: the lock has one of its own.
-// All proc trees of a PID namespace that are one mount's share the inode, and so the lock.
-int lever_lock(struct process *process)
+int lever_lock_directory(int dir_fd, const char *name)
 {
-    int fd = openat(process_dir_fd(process), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -35,15 +33,23 @@ int lever_lock(struct process *process)
     return error;
 }
 
-static void read_name(struct process *process, struct lever_report *report)
+// The handle's own descriptor would share its lock with every copy: the lock has one of its own.
+// All proc trees of a PID namespace that are one mount's share the inode, and so the lock.
+int lever_lock(struct process *process)
+{
+    return lever_lock_directory(process_dir_fd(process), ".");
+}
+
+// A comm may hold a newline of its own, which ends it here: it is a name to show.
+void lever_read_name(struct process *process, char *ret_name, size_t size)
 {
     struct buffer file = {0};
     struct text line = {0};
     if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
         struct text rest = buffer_text(&file);
         text_next_line(&rest, &line);
-        text_copy(line, report->name, sizeof report->name);
     }
+    text_copy(line, ret_name, size);
     buffer_free(&file);
 }
 
@@ -105,7 +111,7 @@ int lever_pull(const struct lever *lever, void *context, struct process *process
     uint64_t started_ns = lever_now_ns();
     report->lever = lever->name;
     report->pid = process_pid(process);
-    read_name(process, report);
+    lever_read_name(process, report->name, sizeof report->name);
     // Frames, pidfds and calls mean nothing in a copy of a tree, or in one of another namespace.
     if (!process_is_live(process)) {
         lever_refuse(report, -ENOTSUP, "this is not the live proc tree of ebb's own PID namespace",

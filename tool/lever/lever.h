@@ -115,6 +115,11 @@ int lever_read(struct process *process, struct lever_reading *ret_reading);
 // directory, so that it goes with the ebb that holds it, kill -9 or not. The descriptor; -EBUSY
 // when another ebb pulls a lever at it; -errno.
 int lever_lock(struct process *process);
+// The same for any directory, named as for openat(2).
+int lever_lock_directory(int dir_fd, const char *name);
+
+// The target's comm, raw; "" where it cannot be read.
+void lever_read_name(struct process *process, char *ret_name, size_t size);
 
 // Texts are formatted and cut. Each returns 0 or -ENOMEM, but lever_refuse(), which returns
 // `error`.

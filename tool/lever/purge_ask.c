@@ -2,27 +2,23 @@
 // Asking mallocs by calls, see purge_ask.h. Tool world; no state.
 //
 // While a malloc gives pages back it holds the lock of what it works on, and the thread that was
-// borrowed stands still. So everything that can be done in pieces is: the thread is let go between
-// them, and runs what has come in meanwhile.
+// borrowed stands still. So everything that can be done in pieces is, see stop.h.
 #include "lever/purge_ask.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "lever/stop.h"
 #include "proc/threads.h"
+#include "runtime/allocators/tcmalloc_property.h"
 
 // A piece of tcmalloc's, about 5 ms of madvise(): spans are given back whole, so it may take
 // longer.
 static const uint64_t piece_bytes = 16ULL << 20;
-// Calls that take less than this together share a stop, which costs as much by itself.
-static const uint64_t stop_ns = 1000000;
-// Between two stops, for the thread's own work.
-static const struct timespec pause = {.tv_nsec = 500000};
 
 enum { ROUNDS_MAX = 4096, ARENAS_MAX = 4096, THREADS_MAX = 1024 };
 
@@ -107,34 +103,6 @@ size_t purge_find(const struct images *images, struct purge_target *ret_found, s
     return count;
 }
 
-// A stop that is shared by short calls.
-struct stop {
-    struct call_session *session;
-    uint64_t began_ns;
-    unsigned count;
-};
-
-// The clock runs from when the thread stands still: looking for one costs it nothing.
-static int stop_begin(struct stop *stop)
-{
-    int error = call_begin(stop->session);
-    if (error)
-        return error;
-    stop->began_ns = lever_now_ns();
-    stop->count++;
-    return 0;
-}
-
-// Lets the thread run when it has stood still for long enough.
-static int stop_breathe(struct stop *stop)
-{
-    if (lever_now_ns() - stop->began_ns < stop_ns)
-        return 0;
-    call_end(stop->session);
-    nanosleep(&pause, NULL);
-    return stop_begin(stop);
-}
-
 // The malloc said no: the session goes on, so that the others can still be asked.
 static int refuse(char *ret_answer, const char *what, int error)
 {
@@ -183,26 +151,6 @@ static int purge_arenas(struct stop *stop, struct mallctl *mallctl, char *ret_an
     return 0;
 }
 
-// size_t in, int out: whether the property is known.
-static int read_property(struct call_session *session, uint64_t function, const char *name,
-                         uint64_t *ret_value)
-{
-    // Name first, place second, in the scratch memory of the thread.
-    const uint64_t zero = 0;
-    uint64_t arguments[2], is_known;
-    call_put_reset(session);
-    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
-    if (!error)
-        error = call_put(session, &zero, sizeof zero, &arguments[1]);
-    if (!error)
-        error = call_make(session, function, arguments, 2, &is_known);
-    if (error)
-        return error;
-    if ((uint32_t)is_known == 0)
-        return -ENOENT;
-    return call_get(session, arguments[1], ret_value, sizeof *ret_value);
-}
-
 // Piece by piece, until the page heap has no free pages or gives no more. A piece may be set off
 // against what an earlier one gave beyond its size (src/tcmalloc.cc, extra_bytes_released_), so one
 // without effect does not end it, but two do.
@@ -210,7 +158,8 @@ static int release_pieces(struct stop *stop, const struct purge_target *target, 
 {
     static const char free_bytes[] = "tcmalloc.pageheap_free_bytes";
     uint64_t first = 0;
-    int error = read_property(stop->session, target->property_function, free_bytes, &first);
+    int error =
+        tcmalloc_property_read(stop->session, target->property_function, free_bytes, &first);
     // Threads at work free spans meanwhile: the rounds have an end.
     uint64_t before = first;
     unsigned idle = 0;
@@ -218,7 +167,8 @@ static int release_pieces(struct stop *stop, const struct purge_target *target, 
         uint64_t now;
         error = call_make(stop->session, target->step_function, &piece_bytes, 1, NULL);
         if (!error)
-            error = read_property(stop->session, target->property_function, free_bytes, &now);
+            error =
+                tcmalloc_property_read(stop->session, target->property_function, free_bytes, &now);
         if (error)
             break;
         idle = now < before ? 0 : idle + 1;

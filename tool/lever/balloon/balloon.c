@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -325,25 +324,14 @@ static int run(struct balloon *balloon, struct process *process, struct lever_re
     return error;
 }
 
-// Two balloons in one group would each count the same pages as theirs.
-static int lock_place(const struct balloon_place *place)
-{
-    const char *name = place->version == 0 ? place->proc_root : place->directory;
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd;
-    int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-    close(fd);
-    return error;
-}
-
 // Held while the balloon is: the lock goes with its descriptor.
 static int balloon_act(void *context, struct process *process, struct lever_report *report)
 {
     struct balloon *balloon = context;
-    int lock = lock_place(&balloon->place);
+    const struct balloon_place *place = &balloon->place;
+    // Two balloons in one group would each count the same pages as theirs.
+    int lock =
+        lever_lock_directory(AT_FDCWD, place->version == 0 ? place->proc_root : place->directory);
     if (lock == -EBUSY)
         return lever_refuse(report, lock, "another ebb has a balloon here",
                             "waiting until it is done");

@@ -9,16 +9,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "lever/stop.h"
 #include "lever/tune/lasting.h"
 #include "runtime/settings.h"
 
 enum { ARENAS_MAX = 4096, MUZZY_DEFAULT_MS = 10000 };
-
-// Calls that take less than this together share a stop.
-static const uint64_t stop_ns = 1000000;
-static const struct timespec pause_between = {.tv_nsec = 500000};
 
 // The names of mallctl(), and the options that undo them.
 static const struct control {
@@ -154,32 +150,6 @@ int tune_jemalloc_plan(const struct tune_scene *scene, struct tune_jemalloc *jem
         error = lever_add_note(report, "Setting a decay time also purges at once what the arenas "
                                        "hold of such pages, unless it is off");
     return error ? error : note_lasting(scene, jemalloc, report);
-}
-
-// A stop that calls share until it has lasted long enough.
-struct stop {
-    struct call_session *session;
-    uint64_t began_ns;
-};
-
-// From here on one thread stands still.
-static int stop_begin(struct stop *stop)
-{
-    int error = call_begin(stop->session);
-    stop->began_ns = lever_now_ns();
-    return error;
-}
-
-// A purge of gigabytes in one stop would be seen by the program's users.
-static int stop_breathe(struct stop *stop)
-{
-    // Stopping again costs as much as some calls.
-    if (lever_now_ns() - stop->began_ns < stop_ns)
-        return 0;
-    // Requests that came in meanwhile are served now.
-    call_end(stop->session);
-    nanosleep(&pause_between, NULL);
-    return stop_begin(stop);
 }
 
 // What came of one control of one copy.

@@ -14,7 +14,7 @@
 #include "lever/tune/tune_go.h"
 
 // As long as `ebb explain` gives each reader.
-enum { BUDGET_MS = 1000, COMM_MAX_BYTES = 256 };
+enum { BUDGET_MS = 1000 };
 
 struct listing {
     struct tune_scene scene;
@@ -307,26 +307,13 @@ static int list_runtimes(struct listing *listing)
     return error;
 }
 
-// Without a name the list is still one.
-static void read_name(struct process *process, struct tune_list *list)
-{
-    struct buffer file = {0};
-    struct text line = {0};
-    if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
-        struct text rest = buffer_text(&file);
-        if (text_next_line(&rest, &line))
-            text_copy(line, list->name, sizeof list->name);
-    }
-    buffer_free(&file);
-}
-
 // The last check refuses a list of two programs, before and after an exec.
 int tune_list_read(struct process *process, struct tune_list *ret_list)
 {
     struct tune_list list = {.pid = process_pid(process)};
     struct listing listing = {.list = &list};
     struct tune_refusal refusal = {0};
-    read_name(process, &list);
+    lever_read_name(process, list.name, sizeof list.name);
     // No mappings, no list: that is told as by every verb that reads.
     int error = tune_scene_open(process, &listing.scene, &refusal);
     if (!error) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lever/tune/lasting.h"
+#include "runtime/allocators/tcmalloc_property.h"
 
 static const char tcmalloc_prefix[] = "tcmalloc.";
 
@@ -145,36 +146,6 @@ static void property_name(const char *name, char *ret_name, size_t size)
     text_format(ret_name, size, "%s%s", has_prefix ? "" : tcmalloc_prefix, name);
 }
 
-// size_t out, int answer: whether the property is known.
-static int read_property(struct call_session *session, uint64_t function, const char *name,
-                         int64_t *ret_value)
-{
-    const uint64_t zero = 0;
-    uint64_t arguments[2], is_known = 0;
-    // The name and the place for the answer lie in scratch memory, below the stack.
-    call_put_reset(session);
-    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
-    if (!error)
-        error = call_put(session, &zero, sizeof zero, &arguments[1]);
-    if (!error)
-        error = call_make(session, function, arguments, 2, &is_known);
-    if (!error && (uint32_t)is_known == 0)
-        return -ENOENT;
-    return error ? error : call_get(session, arguments[1], ret_value, sizeof *ret_value);
-}
-
-// int answer: 0 for a name that it does not know or will not set.
-static int write_property(struct call_session *session, uint64_t function, const char *name,
-                          int64_t value)
-{
-    uint64_t arguments[2] = {0, (uint64_t)value}, is_known = 0;
-    call_put_reset(session);
-    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
-    if (!error)
-        error = call_make(session, function, arguments, 2, &is_known);
-    return !error && (uint32_t)is_known == 0 ? -ENOENT : error;
-}
-
 // What one setting held and holds; both are read where there is a way.
 struct outcome {
     int64_t before, after;
@@ -187,16 +158,20 @@ static int set_property(const struct tune_properties *options, struct tune_calls
 {
     char name[TUNE_NAME_MAX + 16];
     property_name(setting->name, name, sizeof name);
+    uint64_t before = 0, after = 0;
     int error = 0;
     // The old value first: it is what undo needs.
     if (options->get)
-        error = read_property(calls->session, options->get, name, &outcome->before);
+        error = tcmalloc_property_read(calls->session, options->get, name, &before);
     outcome->has_before = options->get && !error;
     if (!error)
-        error = write_property(calls->session, options->set, name, setting->value);
+        error =
+            tcmalloc_property_write(calls->session, options->set, name, (uint64_t)setting->value);
     if (!error && options->get)
-        error = read_property(calls->session, options->get, name, &outcome->after);
+        error = tcmalloc_property_read(calls->session, options->get, name, &after);
     outcome->has_after = options->get && !error;
+    outcome->before = (int64_t)before;
+    outcome->after = (int64_t)after;
     return error;
 }
 

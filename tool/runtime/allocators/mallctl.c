@@ -10,6 +10,9 @@
 #include "runtime/locate.h"
 #include "runtime/settings.h"
 
+// MAX_ERRNO of the kernel; jemalloc's are a handful below it.
+enum { ERRNO_MAX = 4095 };
+
 // Where the value and its size lie in the target while one call is made.
 struct slot {
     uint64_t value, size;
@@ -65,6 +68,14 @@ static int call_failed(struct mallctl *mallctl, int error)
     return error;
 }
 
+// An int comes back in the lower half of the register. What the target's memory answers may be
+// anything: the negative of INT_MIN is none, and a negative number would look like no error at all.
+int mallctl_error_of(uint64_t answer)
+{
+    const uint32_t error = (uint32_t)answer;
+    return error <= ERRNO_MAX ? -(int)error : -EBADMSG;
+}
+
 // Makes the call with what has been put there; a slot's address may be 0 for none.
 // int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen).
 static int make(struct call_session *session, struct mallctl *mallctl, const char *name,
@@ -80,8 +91,7 @@ static int make(struct call_session *session, struct mallctl *mallctl, const cha
                       &answer);
     if (error)
         return call_failed(mallctl, error);
-    // An int comes back in the lower half of the register.
-    return -(int)(uint32_t)answer;
+    return mallctl_error_of(answer);
 }
 
 // jemalloc answers EINVAL when the type has another size, having copied what fits.
@@ -150,28 +160,6 @@ int mallctl_read_bool(struct call_session *session, struct mallctl *mallctl, con
     if (!error)
         *ret_value = byte != 0;
     return error;
-}
-
-// Reads in small steps: the text may end at the end of a mapping.
-int mallctl_read_string(struct call_session *session, struct mallctl *mallctl, const char *name,
-                        char *ret_text, size_t size)
-{
-    // What the pointer leads to is jemalloc's own constant, if it is jemalloc: cut all the same.
-    uint64_t address;
-    int error = read_value(session, mallctl, name, &address, sizeof address);
-    if (error)
-        return error;
-    char text[MALLCTL_VERSION_MAX] = "";
-    for (size_t i = 0; i + 1 < sizeof text; i++) {
-        error = call_get(session, address + i, &text[i], 1);
-        if (error)
-            return call_failed(mallctl, error);
-        if (!text[i])
-            break;
-    }
-    text[sizeof text - 1] = '\0';
-    text_copy(text_of(text), ret_text, size);
-    return 0;
 }
 
 int mallctl_write_u64(struct call_session *session, struct mallctl *mallctl, const char *name,

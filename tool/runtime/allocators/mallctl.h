@@ -41,8 +41,9 @@ size_t mallctl_find(const struct images *images, struct mallctl *ret_found, size
 // One call each, between call_begin() and call_end(). They use the session's scratch memory from
 // its beginning (call_put_reset()). 0; -ENOENT no such name (another version, or an option of the
 // build); -EINVAL another type than asked for; -EPERM read-only or write-only; -EAGAIN, -EFAULT, as
-// jemalloc(3) words them; or the call failed, see call_error. Out-parameters are untouched then.
-// u32 is for `unsigned`, u64 for `size_t` and `uint64_t`, i64 for `ssize_t`.
+// jemalloc(3) words them; -EBADMSG an answer that is no errno; or the call failed, see call_error.
+// Out-parameters are untouched then. u32 is for `unsigned`, u64 for `size_t` and `uint64_t`, i64
+// for `ssize_t`.
 int mallctl_read_u32(struct call_session *session, struct mallctl *mallctl, const char *name,
                      uint32_t *ret_value);
 int mallctl_read_u64(struct call_session *session, struct mallctl *mallctl, const char *name,
@@ -51,9 +52,6 @@ int mallctl_read_i64(struct call_session *session, struct mallctl *mallctl, cons
                      int64_t *ret_value);
 int mallctl_read_bool(struct call_session *session, struct mallctl *mallctl, const char *name,
                       bool *ret_value);
-// A `const char *` and what it points to, cut at `size - 1` bytes.
-int mallctl_read_string(struct call_session *session, struct mallctl *mallctl, const char *name,
-                        char *ret_text, size_t size);
 int mallctl_write_u64(struct call_session *session, struct mallctl *mallctl, const char *name,
                       uint64_t value);
 int mallctl_write_i64(struct call_session *session, struct mallctl *mallctl, const char *name,
@@ -62,6 +60,10 @@ int mallctl_write_bool(struct call_session *session, struct mallctl *mallctl, co
                        bool value);
 // A control without a value: "arena.0.purge".
 int mallctl_do(struct call_session *session, struct mallctl *mallctl, const char *name);
+
+// Pure. The 0 or -errno that a register means which mallctl() returned; -EBADMSG for what is no
+// errno.
+int mallctl_error_of(uint64_t answer);
 
 // "arena.3.purge" of (buffer, "purge", 3).
 void mallctl_arena_name(char name[MALLCTL_NAME_MAX], const char *control, uint32_t arena);

@@ -6,9 +6,9 @@
 #include "runtime/allocators/tcmalloc_ask.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/number.h"
+#include "runtime/allocators/tcmalloc_property.h"
 #include "runtime/ask.h"
 
 enum property {
@@ -39,25 +39,13 @@ static const struct {
     [THREAD_FREE] = {"tcmalloc.current_total_thread_cache_bytes", "thread_cache_bytes", false},
 };
 
-// int MallocExtension_GetNumericProperty(const char *property, size_t *value): 1 when it is known.
+// One that this version lacks counts as nothing, unless no account can be made without it.
 static int read_property(struct call_session *session, uint64_t function, enum property property,
                          uint64_t *ret_value)
 {
-    // Name and place are put anew each time: the scratch memory is small, and calls are few.
-    const char *name = properties[property].name;
-    const uint64_t zero = 0;
-    uint64_t arguments[2], is_known;
-    call_put_reset(session);
-    int error = call_put(session, name, strlen(name) + 1, &arguments[0]);
-    if (!error)
-        error = call_put(session, &zero, sizeof zero, &arguments[1]);
-    if (!error)
-        error = call_make(session, function, arguments, 2, &is_known);
-    if (error)
+    int error = tcmalloc_property_read(session, function, properties[property].name, ret_value);
+    if (error != -ENOENT)
         return error;
-    // An int comes back in the lower half of the register.
-    if ((uint32_t)is_known != 0)
-        return call_get(session, arguments[1], ret_value, sizeof *ret_value);
     if (properties[property].is_required)
         return -EBADMSG;
     *ret_value = 0;
