@@ -85,7 +85,8 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
     // What cannot fit is refused before anything is rounded up to it.
     if (size > space.bytes || align > space.bytes)
         return NULL;
-    size_t bytes = bits_round_up(size, PAGE_BYTES);
+    // No bytes at a large alignment are a block too.
+    size_t bytes = bits_round_up(size ? size : 1, PAGE_BYTES);
     *is_zero = true;
     void *block = NULL;
     if (area_for(bytes) == SPACE_GUARDED)

@@ -205,8 +205,11 @@ static struct wire_record *steal(struct heap *heap, unsigned size_class)
         tries++;
         lists_drain_inbox(other);
         span = pop_partial(other, size_class);
-        if (span)
+        if (span) {
+            // Before the other heap can get a thread whose plain frees would still come here.
+            span->fast_owner = 0;
             atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+        }
         heap_disown(other);
     }
     return span;

@@ -27,6 +27,13 @@ static enum space_area area_of(uint32_t slot)
     return slot >= space.ledger->areas[SPACE_GUARDED].first ? SPACE_GUARDED : SPACE_ORDINARY;
 }
 
+// The next slot at a multiple of `align_slots` in memory: the base itself may be aligned to less.
+static uint32_t align_slot(uint32_t slot, uint32_t align_slots)
+{
+    size_t base_slot = space.base >> WIRE_SLOT_SHIFT;
+    return (uint32_t)(bits_round_up(base_slot + slot, align_slots) - base_slot);
+}
+
 static bool is_free(uint64_t run)
 {
     return wire_run_kind(run) == WIRE_DIRTY || wire_run_kind(run) == WIRE_CLEAN;
@@ -128,28 +135,6 @@ static int reach(enum space_area area, uint32_t end)
     return error || area == SPACE_GUARDED ? error : commit_slots(end);
 }
 
-static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t align_slots,
-                              enum wire_kind kind, struct wire_record **record)
-{
-    struct wire_area *area = &space.ledger->areas[which];
-    uint32_t start = (uint32_t)bits_round_up(area->frontier, align_slots);
-    if (start >= area->end || slots > area->end - start)
-        return -ENOMEM;
-    int error = reach(which, start + slots);
-    if (error)
-        return error;
-    uint32_t skipped = start - area->frontier;
-    struct wire_record *before = space_record(area->frontier);
-    *record = space_record(start);
-    set_run(*record, kind, slots);
-    if (skipped) {
-        mark_free(before, SPACE_CLEAN, skipped);
-        insert_free(before);
-    }
-    atomic_store32(&area->frontier, start + slots);
-    return 0;
-}
-
 // Makes [skipped][slots][rest] of a free run that is in no bin; the outer two become free runs.
 static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, uint32_t slots,
                                      enum wire_kind kind)
@@ -184,28 +169,11 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
             continue;
         remove_free(run);
         uint32_t start = space_slot(run);
-        uint32_t skipped = (uint32_t)bits_round_up(start, align_slots) - start;
+        uint32_t skipped = align_slot(start, align_slots) - start;
         *pages = (enum space_pages)sort;
         return carve_run(run, skipped, slots, kind);
     }
     return NULL;
-}
-
-int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
-               struct wire_record **record, enum space_pages *pages)
-{
-    int error = 0;
-    enum space_pages found = SPACE_CLEAN;
-    lock_take(&space.lock);
-    struct wire_record *taken = take_from_bins(area, slots, align_slots, kind, &found);
-    if (!taken)
-        error = take_from_frontier(area, slots, align_slots, kind, &taken);
-    lock_release(&space.lock);
-    if (error)
-        return error;
-    *record = taken;
-    *pages = found;
-    return 0;
 }
 
 // The free run of this sort that ends just before `record`, or NULL.
@@ -257,6 +225,47 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
             clear_run(record - 1);
     }
     insert_free(head);
+}
+
+// Takes slots that were never used; what the alignment skips becomes free.
+static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t align_slots,
+                              enum wire_kind kind, struct wire_record **record)
+{
+    struct wire_area *area = &space.ledger->areas[which];
+    uint32_t start = align_slot(area->frontier, align_slots);
+    if (start >= area->end || slots > area->end - start)
+        return -ENOMEM;
+    int error = reach(which, start + slots);
+    if (error)
+        return error;
+    uint32_t skipped = start - area->frontier;
+    struct wire_record *before = space_record(area->frontier);
+    *record = space_record(start);
+    set_run(*record, kind, slots);
+    if (skipped)
+        set_run(before, kind, skipped);
+    atomic_store32(&area->frontier, start + slots);
+    // Joined with what is free before it.
+    if (skipped)
+        give_locked(before, SPACE_CLEAN);
+    return 0;
+}
+
+int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+               struct wire_record **record, enum space_pages *pages)
+{
+    int error = 0;
+    enum space_pages found = SPACE_CLEAN;
+    lock_take(&space.lock);
+    struct wire_record *taken = take_from_bins(area, slots, align_slots, kind, &found);
+    if (!taken)
+        error = take_from_frontier(area, slots, align_slots, kind, &taken);
+    lock_release(&space.lock);
+    if (error)
+        return error;
+    *record = taken;
+    *pages = found;
+    return 0;
 }
 
 void space_give(struct wire_record *record, enum space_pages pages)
@@ -354,6 +363,8 @@ static size_t purge_longest(void)
     uint32_t slots = wire_run_slots(run->run);
     remove_free(run);
     // Nobody joins a busy run, so the pages are ours while the lock is open.
+    if (slots > 1)
+        clear_run(run + slots - 1);
     set_run(run, WIRE_BUSY, slots);
     lock_release(&space.lock);
     size_t bytes = (size_t)slots * WIRE_SLOT_BYTES;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The system for tests: real memory, own time, and a record of the calls. Library world.
+#include "os/fake.h"
+
+#include <string.h>
+
+static struct fake_os *fake_of(const struct os *os)
+{
+    return (struct fake_os *)(uintptr_t)os;
+}
+
+static int fake_reserve(const struct os *os, size_t bytes, size_t align, uintptr_t *address)
+{
+    return os_real.reserve(os, bytes, align, address);
+}
+
+static void fake_unreserve(const struct os *os, uintptr_t address, size_t bytes)
+{
+    os_real.unreserve(os, address, bytes);
+}
+
+static int fake_show(const struct os *os, uintptr_t address, size_t bytes)
+{
+    return os_real.show(os, address, bytes);
+}
+
+static int fake_commit(const struct os *os, uintptr_t address, size_t bytes)
+{
+    fake_of(os)->commits++;
+    return os_real.commit(os, address, bytes);
+}
+
+static int fake_decommit(const struct os *os, uintptr_t address, size_t bytes)
+{
+    fake_of(os)->decommits++;
+    return os_real.decommit(os, address, bytes);
+}
+
+static int fake_purge_now(const struct os *os, uintptr_t address, size_t bytes)
+{
+    fake_of(os)->purges++;
+    fake_of(os)->purged_bytes += bytes;
+    memset((void *)address, 0, bytes);
+    return 0;
+}
+
+static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
+{
+    fake_of(os)->lazy_purges++;
+    fake_of(os)->purged_bytes += bytes;
+    // The kernel may take any of the pages, at any time: here at once and every second one.
+    for (size_t at = 0; at < bytes; at += 8192)
+        memset((char *)address + at, 0, bytes - at < 4096 ? bytes - at : 4096);
+    return 0;
+}
+
+static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
+{
+    fake_of(os)->moves++;
+    return os_real.move(os, from, to, bytes);
+}
+
+static int fake_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)
+{
+    return os_real.wipe_on_fork(os, address, bytes);
+}
+
+static uint64_t fake_now_ns(const struct os *os)
+{
+    return fake_of(os)->clock_ns;
+}
+
+static uint64_t fake_random(const struct os *os)
+{
+    return fake_of(os)->random_state += UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static size_t fake_limit_bytes(const struct os *os)
+{
+    return fake_of(os)->limit;
+}
+
+void fake_os_start(struct fake_os *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->limit = SIZE_MAX;
+    fake->os = (struct os){
+        .reserve = fake_reserve,
+        .unreserve = fake_unreserve,
+        .show = fake_show,
+        .commit = fake_commit,
+        .decommit = fake_decommit,
+        .purge_now = fake_purge_now,
+        .purge_lazily = fake_purge_lazily,
+        .move = fake_move,
+        .wipe_on_fork = fake_wipe_on_fork,
+        .now_ns = fake_now_ns,
+        .random = fake_random,
+        .limit_bytes = fake_limit_bytes,
+    };
+}

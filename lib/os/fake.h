@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Systems for tests: one with its own clock that writes down what it was asked, and one whose n-th
+// call fails. Library world; not part of what ships.
+#ifndef EBB_OS_FAKE_H
+#define EBB_OS_FAKE_H
+
+#include "os/os.h"
+
+// Memory is real; time stands still until the test moves it. What is purged is overwritten at once,
+// lazily or not: whoever reads purged pages sees it.
+struct fake_os {
+    struct os os; // first: the functions find the rest behind it
+    uint64_t clock_ns;
+    uint64_t random_state;
+    size_t limit;
+    unsigned commits;
+    unsigned decommits;
+    unsigned purges;
+    unsigned lazy_purges;
+    unsigned moves;
+    size_t purged_bytes;
+};
+
+void fake_os_start(struct fake_os *fake);
+
+// Calls on to another system, but for the n-th call that can fail.
+struct failing_os {
+    struct os os;
+    const struct os *below;
+    long left;   // calls that still work
+    int repeats; // whether all further ones fail as well
+    unsigned failures;
+};
+
+void failing_os_start(struct failing_os *failing, const struct os *system, long left, int repeats);
+
+#endif

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# libebb exports what lib/exports lists and nothing else; what it takes from libc is what a malloc may
+# use: no allocation, no stdio but malloc_info's.
+set -u
+number=0
+check() { # DESCRIPTION COMMAND...
+    local description=$1
+    shift
+    number=$((number + 1))
+    if "$@" >"$TMPDIR/log" 2>&1; then
+        echo "ok $number - $description"
+    else
+        echo "not ok $number - $description"
+        sed 's/^/# /' "$TMPDIR/log"
+    fi
+}
+lib=$BUILD/libebb.so
+if [ ! -e "$lib" ]; then
+    echo "1..0 # SKIP this build has no libebb.so (sanitizers bring a malloc of their own)"
+    exit 0
+fi
+
+names() { nm -D "$@" "$lib" | awk '{ sub(/@.*/, "", $NF); print $NF }' | LC_ALL=C sort -u; }
+exports_agree() { diff <(LC_ALL=C sort "$SRC/lib/exports") <(names --defined-only); }
+
+allowed='abort|fputs|fwrite|memcpy|memset|strcmp|pthread_(key_create|key_delete|setspecific|atfork)'
+allowed="$allowed|__register_atfork|__errno_location|__cxa_finalize|__gmon_start__|_ITM_.*"
+allowed="$allowed|_ZSt15get_new_handlerv|_ZSt17__throw_bad_allocv|__tls_get_addr"
+imports_are_few() { ! names --undefined-only | grep -vxE "$allowed"; }
+
+# ld.so must find room in the static TLS block, or a program that dlopens it cannot.
+tls_is_small() {
+    local bytes
+    bytes=$(readelf -lW "$lib" | awk '$1 == "TLS" { print $6 }')
+    [ -n "$bytes" ] && [ $((bytes)) -le 64 ]
+}
+
+check "the exported symbols are those of lib/exports" exports_agree
+check "nothing is imported that allocates or prints" imports_are_few
+check "thread-local storage is small" tls_is_small
+check "nothing asks for an executable stack" \
+    bash -c '! readelf -lW "$1" | grep GNU_STACK | grep -q RWE' - "$lib"
+echo "1..$number"

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unit tests of spans: handing out and taking back, links made anew after a purge, counters. Test
+// code; one span at a time on a fake system.
+#include "heap_test.h"
+
+#include "heap/span.h"
+
+static struct wire_record *make_span(unsigned size_class, bool is_clean)
+{
+    struct wire_record *span;
+    enum space_pages pages;
+    enum wire_kind kind = size_class < CLASS_SMALL ? WIRE_SMALL : WIRE_MEDIUM;
+    assert_int_equal(space_take(SPACE_ORDINARY, class_slots(size_class), 1, kind, &span, &pages),
+                     0);
+    span_start(span, size_class, NULL, 0x1234567890abcdefu, is_clean);
+    return span;
+}
+
+struct blocks {
+    unsigned char *at[WIRE_SLOT_BYTES / 16];
+    uint32_t count;
+};
+
+static unsigned char mark_of(const struct blocks *blocks, uint32_t number)
+{
+    return (unsigned char)((uintptr_t)blocks->at[number] / 16 * 7 + 1);
+}
+
+static void check_blocks(const struct wire_record *span, const struct blocks *blocks)
+{
+    for (uint32_t i = 0; i < blocks->count; i++) {
+        if (!blocks->at[i])
+            continue;
+        for (uint32_t at = 0; at < span->block_bytes; at += at < 64 ? 1 : 61)
+            assert_int_equal(blocks->at[i][at], mark_of(blocks, i));
+    }
+}
+
+static bool pop_block(struct wire_record *span, struct blocks *blocks, uint32_t number)
+{
+    bool is_zero;
+    blocks->at[number] = span_pop(span, &is_zero);
+    if (!blocks->at[number])
+        return false;
+    if (is_zero)
+        assert_int_equal(blocks->at[number][span->block_bytes - 1], 0);
+    assert_true(span_block_at(span, (uintptr_t)blocks->at[number]) >= 0);
+    memset(blocks->at[number], mark_of(blocks, number), span->block_bytes);
+    return true;
+}
+
+static void fill_span(struct wire_record *span, struct blocks *blocks)
+{
+    blocks->count = span->capacity;
+    for (uint32_t i = 0; i < span->capacity; i++) {
+        assert_true(pop_block(span, blocks, i));
+        if (i % 64 == 0)
+            assert_true(span_is_valid(span));
+    }
+    bool is_zero;
+    assert_null(span_pop(span, &is_zero));
+    assert_int_equal(span_used(span), span->capacity);
+    check_blocks(span, blocks);
+}
+
+static void test_every_class(void **state)
+{
+    (void)state;
+    static struct blocks blocks;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct wire_record *span = make_span(size_class, true);
+        fill_span(span, &blocks);
+        for (uint32_t i = 0; i < blocks.count; i++)
+            span_push(span, blocks.at[i]);
+        assert_true(span_is_valid(span));
+        assert_int_equal(span_used(span), 0);
+        assert_int_equal(span->counts >> SPAN_COUNT_SHIFT, span->capacity);
+    }
+}
+
+// Blocks are linked a page at a time: what was never needed stays untouched.
+static void test_carving_touches_little(void **state)
+{
+    (void)state;
+    bool is_zero;
+    struct wire_record *span = make_span(class_of_size(64), true);
+    (void)span_pop(span, &is_zero);
+    const uint64_t *words = (const uint64_t *)space_address(span);
+    assert_int_equal(span->carved, 64);
+    for (size_t at = PAGE_BYTES / 8; at < WIRE_SLOT_BYTES / 8; at++)
+        assert_true(words[at] == 0);
+    span = make_span(class_of_size(8192), true);
+    words = span_pop(span, &is_zero);
+    assert_true(is_zero && words[0] == 0 && words[1] == 0);
+}
+
+// Frees some, collects, purges, and takes everything again: nothing live may change, nothing be
+// handed out twice.
+static void collect_round(struct wire_record *span, struct blocks *blocks, uint64_t *random,
+                          uint64_t chance)
+{
+    for (uint32_t i = 0; i < blocks->count; i++) {
+        if (!blocks->at[i] || heap_test_next(random) % 100 >= chance)
+            continue;
+        span_push(span, blocks->at[i]);
+        blocks->at[i] = NULL;
+    }
+    uint64_t untouched;
+    uint64_t off = span_collect_free_pages(span, &untouched);
+    assert_int_equal(span->off & off, off);
+    assert_true(span_is_valid(span));
+    (void)span_purge(span, off, untouched, heap_test_next(random) % 2);
+    assert_int_equal(span->lazy & ~span->off, 0);
+    check_blocks(span, blocks);
+    // Some come back, in between other pages go again.
+    for (uint32_t i = 0; i < blocks->count; i++) {
+        if (!blocks->at[i] && heap_test_next(random) % 3)
+            assert_true(pop_block(span, blocks, i));
+    }
+    assert_true(span_is_valid(span));
+    check_blocks(span, blocks);
+}
+
+static void test_collecting(void **state)
+{
+    (void)state;
+    static struct blocks blocks;
+    uint64_t random = 99;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        struct wire_record *span = make_span(size_class, size_class % 2);
+        fill_span(span, &blocks);
+        for (int round = 0; round < 20; round++)
+            collect_round(span, &blocks, &random, round % 4 == 0 ? 100 : 90);
+        for (uint32_t i = 0; i < blocks.count; i++) {
+            if (!blocks.at[i])
+                assert_true(pop_block(span, &blocks, i));
+        }
+        check_blocks(span, &blocks);
+        assert_int_equal(span->off, 0);
+        assert_int_equal(span_used(span), span->capacity);
+    }
+}
+
+static void test_collecting_finds_pages(void **state)
+{
+    struct fake_os *fake = *state;
+    static struct blocks blocks;
+    struct wire_record *span = make_span(class_of_size(96), true);
+    fill_span(span, &blocks);
+    // All but one block go: every page but the one or two it stands in can be purged.
+    for (uint32_t i = 1; i < blocks.count; i++)
+        span_push(span, blocks.at[i]);
+    uint64_t untouched;
+    uint64_t off = span_collect_free_pages(span, &untouched);
+    assert_int_equal(off, 0xfffe);
+    assert_int_equal(untouched, 0);
+    assert_int_equal(span_purge(span, off, untouched, false), 15 * PAGE_BYTES);
+    assert_int_equal(fake->purged_bytes, 15 * PAGE_BYTES);
+    assert_int_equal(span_collect_free_pages(span, &untouched), 0);
+    assert_true(span_is_off(span, 300) && !span_is_off(span, 1));
+    // A medium block's pages go by themselves.
+    span = make_span(class_of_size(20480), true);
+    fill_span(span, &blocks);
+    span_push(span, blocks.at[3]);
+    assert_int_equal(span_collect_free_pages(span, &untouched), 1 << 3);
+    assert_int_equal(span_purge(span, 1 << 3, 0, true), 20480);
+    assert_int_equal(span->lazy, 1 << 3);
+    bool is_zero;
+    assert_ptr_equal(span_pop(span, &is_zero), blocks.at[3]);
+    assert_int_equal(span->lazy, 0);
+}
+
+static void test_remote(void **state)
+{
+    (void)state;
+    static struct blocks blocks;
+    struct wire_record *span = make_span(class_of_size(1000), true);
+    fill_span(span, &blocks);
+    uint32_t count;
+    assert_true(span_push_remote(span, blocks.at[0], &count));
+    assert_false(span_push_remote(span, blocks.at[1], &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(wire_live_blocks(span), span->capacity - 2u);
+    span_push(span, blocks.at[2]);
+    span_take_remote(span, true);
+    assert_true(span_is_valid(span));
+    assert_int_equal(span_used(span), span->capacity - 3u);
+    // Still marked as queued, so that nobody queues it twice.
+    assert_false(span_push_remote(span, blocks.at[3], &count));
+    span_take_remote(span, false);
+    assert_int_equal(wire_live_blocks(span), span->capacity - 4u);
+    assert_true(span_push_remote(span, blocks.at[4], &count));
+    span_take_remote(span, false);
+    assert_true(span_is_valid(span));
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    bool is_zero;
+    struct wire_record *span = make_span(class_of_size(48), true);
+    uintptr_t block = (uintptr_t)span_pop(span, &is_zero);
+    assert_int_equal(span_block_at(span, block), 0);
+    assert_int_equal(span_block_at(span, block + 48), 1);
+    assert_int_equal(span_block_at(span, block + 1), -1);
+    assert_int_equal(span_block_at(span, block - 48), -1);
+    assert_int_equal(span_block_at(span, block + (uintptr_t)48 * span->carved), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_class, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_carving_touches_little, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_collecting, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_collecting_finds_pages, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_remote, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_addresses, heap_test_begin, heap_test_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
