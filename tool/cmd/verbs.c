@@ -20,7 +20,7 @@ static const struct verb *const table[] = {
     &help_verb,    &help_man_verb, &help_completion_verb,
 };
 
-enum { VERB_COUNT = sizeof(table) / sizeof(*table) };
+enum { VERB_COUNT = sizeof table / sizeof table[0] };
 
 // As other tools spell them.
 static const char *const color_choices[] = {"auto", "always", "never", NULL};

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/text.h"
 
 // What goes over the connection, each as one packet.
@@ -206,16 +207,6 @@ static void serve(int fd, struct child_answer answer)
     }
 }
 
-// Everything that the parent has open is closed: the balloon holds nothing but its memory.
-static void close_others(int fd)
-{
-    for (int other = 3; other < fd; other++)
-        close(other);
-    // Descriptors are given out from below: above the connection there are few.
-    for (int other = fd + 1; other < fd + 64; other++)
-        close(other);
-}
-
 // Packets come whole or not at all; an empty one is the end.
 static int take_answer(struct balloon_child *child, struct child_answer *ret_answer)
 {
@@ -232,14 +223,18 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
     *ret_step = BALLOON_CHILD_FORK;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
+    // Who ignores this signal, as some supervisors have it, never learns how a child ended; and its
+    // number may be somebody else's by the time that it is killed.
+    signal(SIGCHLD, SIG_DFL);
     // Asked for before the fork: afterwards getppid() may tell of another already.
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         struct child_answer answer = {0};
         reset_signals();
-        close_others(ends[1]);
+        // The parent's locks and whatever it has inherited: the balloon holds its memory alone.
+        int fd = descriptors_keep_only(ends[1]);
         answer.error = prepare(proc_root, directory, time_ns, parent, &answer.step);
-        serve(ends[1], answer);
+        serve(fd, answer);
         _exit(1);
     }
     int error = pid < 0 ? -errno : 0;

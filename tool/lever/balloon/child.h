@@ -32,7 +32,8 @@ enum balloon_child_step {
 };
 
 // Starts it in the group `directory` ("": where the caller is), to end by itself after `time_ns` at
-// the latest. It has taken nothing yet. 0, or -errno and the step that failed.
+// the latest. It has taken nothing yet. 0, or -errno and the step that failed. Sets SIGCHLD to its
+// default, where it was ignored: children are waited for.
 int balloon_child_start(struct balloon_child *child, const char *proc_root, const char *directory,
                         uint64_t time_ns, enum balloon_child_step *ret_step);
 

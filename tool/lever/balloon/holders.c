@@ -104,22 +104,32 @@ static int compare_rss(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+// The largest of those that are listed.
+static void keep_largest(struct balloon_holders *holders)
+{
+    if (holders->count > 0)
+        qsort(holders->items, holders->count, sizeof *holders->items, compare_rss);
+    if (holders->count > HOST_HOLDERS_MAX)
+        holders->count = HOST_HOLDERS_MAX;
+}
+
 // Walking every process of a host would hold up all of them: the largest say enough, because here
-// the sum is not relied on.
+// the sum is not relied on. Sorted out as the list fills up, so that no host has too many.
 static int add_host(struct balloon_holders *holders, const char *proc_root)
 {
     struct proc_entry *entries = NULL;
     size_t count = 0;
     int error = proc_list(proc_root, &entries, &count);
-    for (size_t i = 0; !error && i < count; i++)
+    for (size_t i = 0; !error && i < count; i++) {
+        size_t before = holders->count;
         error = balloon_holders_add(holders, entries[i].pid);
+        if (holders->count > before)
+            holders->items[before].rss_bytes = read_rss(proc_root, entries[i].pid);
+        if (holders->count == HOLDERS_MAX)
+            keep_largest(holders);
+    }
     free(entries);
-    for (size_t i = 0; i < holders->count; i++)
-        holders->items[i].rss_bytes = read_rss(proc_root, holders->items[i].pid);
-    if (holders->count > 0)
-        qsort(holders->items, holders->count, sizeof *holders->items, compare_rss);
-    if (holders->count > HOST_HOLDERS_MAX)
-        holders->count = HOST_HOLDERS_MAX;
+    keep_largest(holders);
     return error;
 }
 

@@ -13,14 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "lever/lever.h"
 #include "lever/run/watch_tree.h"
 #include "proc/process.h"
-
-// Younger than some C libraries; the same number everywhere.
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
 
 enum {
     FIRST_LOOK_NS = 20 * 1000000,
@@ -89,7 +85,8 @@ static void remove_when_empty(const struct group *group)
 }
 
 // Neither folder nor terminal nor pipe is held by who only watches; stderr alone, for the check.
-static void let_go_of_all(int kept_fd, bool keeps_stderr)
+// The kept descriptor has the returned number then.
+static int let_go_of_all(int kept_fd, bool keeps_stderr)
 {
     // The first three stay taken, so that no later file gets their numbers.
     int null = open("/dev/null", O_RDWR);
@@ -97,19 +94,9 @@ static void let_go_of_all(int kept_fd, bool keeps_stderr)
     dup2(null, STDOUT_FILENO);
     if (!keeps_stderr)
         dup2(null, STDERR_FILENO);
-    int first = STDERR_FILENO + 1;
-    // Ours goes to the first free place, then everything behind is closed.
-    if (kept_fd != first)
-        dup2(kept_fd, first);
-    // Before 5.9 one by one.
-    if (syscall(SYS_close_range, (unsigned)first + 1, ~0U, 0) < 0) {
-        long most = sysconf(_SC_OPEN_MAX);
-        for (int fd = first + 1; fd < most; fd++)
-            close(fd);
-    }
-    // A folder that is in use could not be unmounted.
-    if (chdir("/") < 0)
-        return;
+    // A folder that is in use could not be unmounted. Where there is no root, that is its bad luck.
+    (void)!chdir("/");
+    return descriptors_keep_only(kept_fd);
 }
 
 // True when exec closed the other end; false when ebb says that there will be none.
@@ -143,11 +130,11 @@ static void watch(const struct watch_request *request, pid_t pid, uint64_t start
     // A session of its own has no terminal: neither ^C nor its end come here.
     setsid();
     signal(SIGPIPE, SIG_IGN);
-    let_go_of_all(fd, request->check_ns > 0);
+    fd = let_go_of_all(fd, request->check_ns > 0);
     // Opened only once exec is through: before, it would be ebb.
     struct process *process = NULL;
     struct watch_result result = {.pid = pid};
-    bool is_running = wait_for_exec(STDERR_FILENO + 1);
+    bool is_running = wait_for_exec(fd);
     if (is_running)
         result.error = open_command(pid, start_ticks, &process);
     if (process && request->check_ns > 0)
