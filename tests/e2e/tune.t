@@ -341,6 +341,23 @@ def killed(folder):
                    (wrong, values, cut))
 
 
+def narrow(folder):
+    program = os.path.join(folder, "narrow")
+    source = b"int pause(void);\nint main(void) { return pause(); }\n"
+    if subprocess.run(["gcc", "-m32", "-xc", "-o", program, "-"], input=source,
+                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        tap.skip("a 32-bit program has nothing to tune", "gcc -m32 cannot link here")
+        return
+    target = subprocess.Popen([program])
+    for change in ([], ["--madv-free=off"]):
+        done = subprocess.run([EBB, "tune", *change, str(target.pid)], capture_output=True,
+                              text=True, check=False)
+        tap.report(done.returncode == 1 and "32-bit program" in done.stdout + done.stderr,
+                   "a 32-bit program has nothing to tune", done)
+    target.kill()
+    target.wait()
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         go_versions(folder)
@@ -348,6 +365,7 @@ def main():
         attacks(folder)
         rights_and_locks(folder)
         killed(folder)
+        narrow(folder)
     tap.done()
 
 

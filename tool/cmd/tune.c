@@ -72,6 +72,12 @@ static int list_target(const struct command *command, struct process *process)
 {
     struct tune_list list;
     int error = tune_list_read(process, &list);
+    // Its runtimes' structures are known with pointers of 8 bytes only.
+    if (error == -ENOTSUP) {
+        message_error("tune: process %d is a 32-bit program, of which nothing can be tuned",
+                      (int)process_pid(process));
+        return EXIT_FAILED;
+    }
     if (error)
         return target_refuse("/proc", process_pid(process), error);
     int status = print_list(command, &list);

@@ -20,8 +20,8 @@ void purge_free(struct purge *purge);
 // purge_plan() surveys the target (a walk of smaps, as `ebb explain`) and adds a step for each
 // malloc that can be asked, and a note for each runtime that cannot, with what does work. Where no
 // call is possible at all, the steps are failed ones that say why, and purge_act() leaves them.
-// 0 then too: what else the lever does may still be worth doing. -errno after lever_refuse() only
-// when the target ended or called exec; -ENOMEM.
+// 0 then too: what else the lever does may still be worth doing. -errno after lever_refuse() when
+// the target could not be surveyed: it ended, called exec, or may not be looked at; -ENOMEM.
 int purge_plan(void *context, struct process *process, struct lever_report *report);
 // Makes the calls, ends the steps and records the waits. Always 0 but for -ENOMEM.
 int purge_act(void *context, struct process *process, struct lever_report *report);

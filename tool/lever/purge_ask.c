@@ -214,6 +214,13 @@ static int collect_thread(struct call_session *session, const struct purge_targe
     return error;
 }
 
+// One thread's trouble is no reason to leave the others out: it is at work, a signal went first, or
+// it has ended.
+static bool is_of_one_thread(int error)
+{
+    return error == -EAGAIN || error == -EINTR || error == -ESRCH;
+}
+
 // A heap belongs to a thread, and only that thread may collect it: each that sleeps in a fit wait
 // makes the call itself. What ended threads left is taken on by the first.
 static int collect_mimalloc(struct call_session *session, struct process *process,
@@ -225,7 +232,7 @@ static int collect_mimalloc(struct call_session *session, struct process *proces
     int error = proc_threads_read(process, &threads, &count);
     if (error)
         return error;
-    for (size_t i = 0; i < count && i < THREADS_MAX && (error == 0 || error == -EAGAIN); i++) {
+    for (size_t i = 0; i < count && i < THREADS_MAX && (!error || is_of_one_thread(error)); i++) {
         error = collect_thread(session, target, threads[i].tid);
         collected += error == 0;
     }
@@ -233,8 +240,14 @@ static int collect_mimalloc(struct call_session *session, struct process *proces
     // Some are better than none: what was collected has gone back.
     if (collected == 0)
         return error;
-    text_format(ret_answer, LEVER_WHAT_MAX, "the heaps of %zu of %zu threads%s", collected, count,
-                collected < count ? "; the others were not in a wait that may be begun anew" : "");
+    // What ended it early is the session's to tell; call_end() has kept its words.
+    bool has_ended = error && !is_of_one_thread(error);
+    const char *others = has_ended ? call_why(session)->why
+                         : collected < count
+                             ? "the others were not in a wait that may be begun anew"
+                             : "";
+    text_format(ret_answer, LEVER_WHAT_MAX, "the heaps of %zu of %zu threads%s%s", collected, count,
+                others[0] ? "; " : "", others);
     return 0;
 }
 

@@ -71,7 +71,7 @@ struct tune_list {
 };
 
 // Reads what can be tuned, and changes nothing. 0 with a list that tune_list_free() frees; -errno
-// as survey_take(). Cost: as `ebb explain`.
+// as survey_take(); -ENOTSUP for a 32-bit program. Cost: as `ebb explain`.
 int tune_list_read(struct process *process, struct tune_list *ret_list);
 void tune_list_free(struct tune_list *list);
 
