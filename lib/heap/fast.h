@@ -36,12 +36,12 @@ enum heap_push { HEAP_PUSHED, HEAP_PUSHED_LAST, HEAP_NOT_PUSHED };
 // Puts a block onto its span's list if the span is the thread's and the block is a live one.
 static inline enum heap_push heap_push_fast(void *pointer)
 {
-    uintptr_t offset = (uintptr_t)pointer - space.base;
-    if (__builtin_expect(offset >= space.bytes, 0))
+    uintptr_t offset = (uintptr_t)pointer - space_base;
+    if (__builtin_expect(offset >= space_bytes, 0))
         return HEAP_NOT_PUSHED;
     // One shift and one mask for (offset / slot) × record.
     uintptr_t at = offset >> (WIRE_SLOT_SHIFT - WIRE_RECORD_SHIFT) & ~(RECORD_BYTES - 1);
-    struct wire_record *span = (struct wire_record *)(space.base + at);
+    struct wire_record *span = (struct wire_record *)(space_base + at);
     if (__builtin_expect(span->fast_owner != (uint64_t)(uintptr_t)heap_of_thread, 0))
         return HEAP_NOT_PUSHED;
     // Divisible by the block size: class_reciprocal(). The base is aligned to more than a slot.

@@ -54,14 +54,15 @@ struct heaps {
     unsigned key;        // pthread key whose destructor abandons a thread's heap
 };
 
-extern struct heaps heaps;
+extern struct heaps heaps __attribute__((visibility("hidden")));
 
 // What threads start with: no spans, so that the first allocation falls to the slow path.
-extern const struct heap heap_empty;
-extern const struct wire_record heap_no_span;
+extern const struct heap heap_empty __attribute__((visibility("hidden")));
+extern const struct wire_record heap_no_span __attribute__((visibility("hidden")));
 
 // The calling thread's heap; &heap_empty before its first allocation and after its end.
-extern _Thread_local struct heap *heap_of_thread __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct heap *heap_of_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 // For all below: thread-safe; 0, NULL or false on failure, which is always want of memory. A
 // pointer that is not a live block ends the process with a line that says what it is.

@@ -83,7 +83,7 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
 {
     size_t align_slots = align <= WIRE_SLOT_BYTES ? 1 : align / WIRE_SLOT_BYTES;
     // What cannot fit is refused before anything is rounded up to it.
-    if (size > space.bytes || align > space.bytes)
+    if (size > space_bytes || align > space_bytes)
         return NULL;
     // No bytes at a large alignment are a block too.
     size_t bytes = bits_round_up(size ? size : 1, PAGE_BYTES);
@@ -181,7 +181,7 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
 
 void *large_resize(struct wire_record *record, size_t size)
 {
-    if (size > space.bytes)
+    if (size > space_bytes)
         return NULL;
     size_t bytes = bits_round_up(size, PAGE_BYTES);
     if (bytes <= record->bytes) {

@@ -59,7 +59,7 @@ static _Noreturn void die_of_free_slot(const struct wire_record *record, const v
 struct wire_record *misuse_check(const void *pointer, const char *verb)
 {
     uintptr_t address = (uintptr_t)pointer;
-    if (address - space.base >= space.bytes)
+    if (address - space_base >= space_bytes)
         die_of("invalid ", verb, pointer, "not from this heap", 0);
     struct wire_record *record = space_record_at(address);
     switch (wire_run_kind(atomic_load64(&record->run))) {

@@ -16,6 +16,8 @@
 
 // The heap is the one thing that is global by nature. Everything in it is zero until space_start().
 struct space space;
+uintptr_t space_base;
+size_t space_bytes;
 
 static enum wire_kind free_kind(enum space_pages pages)
 {
@@ -30,7 +32,7 @@ static enum space_area area_of(uint32_t slot)
 // The next slot at a multiple of `align_slots` in memory: the base itself may be aligned to less.
 static uint32_t align_slot(uint32_t slot, uint32_t align_slots)
 {
-    size_t base_slot = space.base >> WIRE_SLOT_SHIFT;
+    size_t base_slot = space_base >> WIRE_SLOT_SHIFT;
     return (uint32_t)(bits_round_up(base_slot + slot, align_slots) - base_slot);
 }
 
@@ -108,7 +110,7 @@ static int commit_slots(uint32_t end)
     struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
     if (end <= area->committed)
         return 0;
-    uintptr_t start = space.base + (uintptr_t)area->committed * WIRE_SLOT_BYTES;
+    uintptr_t start = space_base + (uintptr_t)area->committed * WIRE_SLOT_BYTES;
     uint32_t wanted = (uint32_t)bits_round_up(end, COMMIT_SLOTS);
     if (wanted > area->end)
         wanted = area->end;
@@ -338,7 +340,7 @@ int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pag
 struct wire_record *space_record_at(uintptr_t address)
 {
     struct wire_record *record =
-        space_record((uint32_t)((address - space.base) >> WIRE_SLOT_SHIFT));
+        space_record((uint32_t)((address - space_base) >> WIRE_SLOT_SHIFT));
     uint64_t run = atomic_peek64(&record->run);
     if (wire_run_kind(run) == WIRE_TAIL)
         record -= wire_run_slots(run);

@@ -35,9 +35,7 @@ struct bins {
 };
 
 struct space {
-    // What every free reads; constant once set.
-    uintptr_t base;
-    size_t bytes;
+    // Constant once set.
     const struct os *os;
     struct wire_ledger *ledger;
 
@@ -51,7 +49,14 @@ struct space {
     size_t meta_left;
 };
 
-extern struct space space;
+// -fvisibility=hidden leaves declarations alone: without the word on these the compiler would go
+// through a table for their addresses.
+extern struct space space __attribute__((visibility("hidden")));
+
+// What every free reads: the reservation. Variables of their own, which save it an instruction.
+// Constant once set; 0 before, so that no address lies inside.
+extern uintptr_t space_base __attribute__((visibility("hidden")));
+extern size_t space_bytes __attribute__((visibility("hidden")));
 
 // Makes the reservation: as much as the system grants, by halves. 0 or -ENOMEM. Once, by one
 // thread.
@@ -62,18 +67,18 @@ void space_stop(void);
 
 static inline struct wire_record *space_record(uint32_t slot)
 {
-    return (struct wire_record *)(space.base + (size_t)slot * RECORD_BYTES);
+    return (struct wire_record *)(space_base + (size_t)slot * RECORD_BYTES);
 }
 
 static inline uint32_t space_slot(const struct wire_record *record)
 {
-    return (uint32_t)(((uintptr_t)record - space.base) / RECORD_BYTES);
+    return (uint32_t)(((uintptr_t)record - space_base) / RECORD_BYTES);
 }
 
 // Where the run of this record begins.
 static inline uintptr_t space_address(const struct wire_record *record)
 {
-    return space.base + (uintptr_t)space_slot(record) * WIRE_SLOT_BYTES;
+    return space_base + (uintptr_t)space_slot(record) * WIRE_SLOT_BYTES;
 }
 
 // The record that is in charge of an address inside the reservation: of the run's first slot for

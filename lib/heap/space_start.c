@@ -88,17 +88,19 @@ int space_start(const struct os *os)
         return error;
     }
     space.os = os;
-    space.base = base;
-    space.bytes = bytes;
+    space_base = base;
+    space_bytes = bytes;
     ebb_ledger = space.ledger;
     return 0;
 }
 
 void space_stop(void)
 {
-    if (space.bytes)
-        space.os->unreserve(space.os, space.base, space.bytes);
+    if (space_bytes)
+        space.os->unreserve(space.os, space_base, space_bytes);
     memset(&space, 0, sizeof space);
+    space_base = 0;
+    space_bytes = 0;
     ebb_ledger = NULL;
 }
 

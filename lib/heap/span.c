@@ -115,14 +115,14 @@ void span_push(struct wire_record *span, void *pointer)
 bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count)
 {
     struct block *block = pointer;
-    uint64_t offset = (uint64_t)((uintptr_t)pointer - space.base);
+    uint64_t offset = (uint64_t)((uintptr_t)pointer - space_base);
     uint64_t old = atomic_load64(&span->remote);
     uint64_t changed;
     block->tag = span_tag(span, block);
     do {
         uint64_t first = wire_remote_first(old);
         *count = wire_remote_count(old) + 1;
-        block->next = first ? (struct block *)(space.base + first) : NULL;
+        block->next = first ? (struct block *)(space_base + first) : NULL;
         changed = (uint64_t)*count << 48 | WIRE_REMOTE_QUEUED | offset;
     } while (!atomic_replace64(&span->remote, &old, changed));
     return !(old & WIRE_REMOTE_QUEUED);
@@ -147,7 +147,7 @@ void span_take_remote(struct wire_record *span, bool stays_queued)
     uint64_t first = wire_remote_first(taken);
     if (!first)
         return;
-    struct block *head = (struct block *)(space.base + first);
+    struct block *head = (struct block *)(space_base + first);
     if (span->free) {
         struct block *last = head;
         for (uint32_t rest = wire_remote_count(taken) - 1; rest > 0; rest--) {

@@ -125,7 +125,7 @@ static int start_locked(const struct os *os)
 {
     if (heaps.is_started)
         return 0;
-    if (!space.base) {
+    if (!space_base) {
         int error = space_start(os);
         if (error)
             return error;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# libebb exports what lib/exports lists and nothing else; what it takes from libc is what a malloc may
-# use: no allocation, no stdio but malloc_info's.
+# libebb exports what lib/exports lists and nothing else; what it takes from libc is what a malloc
+# may use: no allocation, no stdio but malloc_info's.
 set -u
 number=0
 check() { # DESCRIPTION COMMAND...
