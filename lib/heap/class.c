@@ -28,16 +28,18 @@ void class_fill_steps(uint8_t steps[CLASS_STEPS])
 
 unsigned class_of_size(size_t size)
 {
-    unsigned low = 0;
-    unsigned high = CLASS_COUNT - 1;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (class_block_bytes[middle] < size)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    if (size <= 128)
+        return size ? (unsigned)(size - 1) / 16 : 0;
+    // The doubling, and in it the eighth or the fourth.
+    unsigned highest = bits_highest(size - 1);
+    size_t rest = size - 1;
+    if (size <= 1024)
+        return 8 + (highest - 7) * 8 + (unsigned)(rest >> (highest - 3) & 7);
+    if (size <= PAGE_BYTES)
+        return 32 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+    if (size <= 4 * PAGE_BYTES)
+        return size <= 2 * PAGE_BYTES ? 40 : 41 + (size > 3 * PAGE_BYTES);
+    return 43 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
 }
 
 unsigned class_of_aligned(size_t size, size_t align)

@@ -34,6 +34,7 @@ struct heap {
     struct lock lock;
     // Guarded by the lock.
     uint32_t partial[CLASS_COUNT]; // lists of spans with free blocks, by slot; 0: empty
+    uint32_t last[CLASS_COUNT];    // their ends
     uint32_t spare;                // empty small spans, linked by `next`
     uint32_t spare_count;
     uint64_t random;

@@ -16,12 +16,15 @@ static struct wire_record *no_span(void)
 
 static void list_insert(struct heap *heap, struct wire_record *span)
 {
-    uint32_t *head = &heap->partial[span->size_class];
-    span->prev = 0;
-    span->next = *head;
-    if (span->next)
-        space_record(span->next)->prev = space_slot(span);
-    *head = space_slot(span);
+    // At the end: while it waits its turn more of it becomes free.
+    uint32_t *last = &heap->last[span->size_class];
+    span->next = 0;
+    span->prev = *last;
+    if (span->prev)
+        space_record(span->prev)->next = space_slot(span);
+    else
+        heap->partial[span->size_class] = space_slot(span);
+    *last = space_slot(span);
     span->state = WIRE_SPAN_PARTIAL;
     span_open(span, heap);
 }
@@ -30,6 +33,8 @@ static void list_remove(struct heap *heap, struct wire_record *span)
 {
     if (span->next)
         space_record(span->next)->prev = span->prev;
+    else
+        heap->last[span->size_class] = span->prev;
     if (span->prev)
         space_record(span->prev)->next = span->next;
     else

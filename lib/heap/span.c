@@ -8,6 +8,7 @@
 
 // Of memory that is resident anyway more than a page is threaded at once.
 #define RECYCLED_CARVE_PAGES 4u
+#define SPAN_BYTES_MAX       (16u * WIRE_SLOT_BYTES)
 
 void span_start(struct wire_record *span, unsigned size_class, struct heap *heap, uint64_t key,
                 bool is_clean)
@@ -17,6 +18,7 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     span->counts = 0;
     span->off = 0;
     span->lazy = 0;
+    // 0 sends each free of a medium block to the slow path, which knows the further slots.
     span->recip = size_class < CLASS_SMALL ? class_reciprocal(size_class) : 0;
     span->block_bytes = class_block_bytes[size_class];
     span->next = 0;
@@ -69,6 +71,15 @@ static void count_one(struct wire_record *span)
     span->counts += SPAN_COUNT_ONE;
 }
 
+void *span_pop_listed(struct wire_record *span)
+{
+    struct block *block = (struct block *)(uintptr_t)span->free;
+    span->free = (uint64_t)(uintptr_t)block->next;
+    count_one(span);
+    block->tag = 0;
+    return block;
+}
+
 // The next block of whole pages, without touching it.
 static void *carve_block(struct wire_record *span, bool *is_zero)
 {
@@ -92,13 +103,7 @@ void *span_pop(struct wire_record *span, bool *is_zero)
             return carve_block(span, is_zero);
         carve_page(span);
     }
-    struct block *block = (struct block *)(uintptr_t)span->free;
-    if (!block)
-        return NULL;
-    span->free = (uint64_t)(uintptr_t)block->next;
-    count_one(span);
-    block->tag = 0;
-    return block;
+    return span->free ? span_pop_listed(span) : NULL;
 }
 
 void span_push(struct wire_record *span, void *pointer)
@@ -165,8 +170,11 @@ long span_block_at(const struct wire_record *span, uintptr_t address)
 {
     // An address below the span wraps to a huge offset.
     uintptr_t offset = address - space_address(span);
-    uintptr_t number = offset / span->block_bytes;
-    if (offset % span->block_bytes != 0 || number >= span->carved)
+    if (offset >= SPAN_BYTES_MAX)
+        return -1;
+    // In 32 bits, where a division is cheap.
+    uint32_t number = (uint32_t)offset / span->block_bytes;
+    if ((uint32_t)offset % span->block_bytes != 0 || number >= span->carved)
         return -1;
     return (long)number;
 }

@@ -55,8 +55,7 @@ static inline bool span_has_free(const struct wire_record *span)
 // Lets the plain frees of `heap`'s thread push here, unless they have to look at `off` first.
 static inline void span_open(struct wire_record *span, const struct heap *heap)
 {
-    bool is_open = span_is_small(span) && !span->off;
-    span->fast_owner = is_open ? (uint64_t)(uintptr_t)heap : 0;
+    span->fast_owner = span->off ? 0 : (uint64_t)(uintptr_t)heap;
 }
 
 // Makes a span of a run that was just taken. `is_clean`: its memory reads as zeros.
@@ -66,6 +65,9 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
 // Takes a block, from the list or by making one: NULL where the span has none. `*is_zero` is set if
 // the block is known to read as zeros.
 void *span_pop(struct wire_record *span, bool *is_zero);
+
+// Takes the first block of the list, which is not empty.
+void *span_pop_listed(struct wire_record *span);
 
 // Puts a live block back. The caller has checked it.
 void span_push(struct wire_record *span, void *pointer);
