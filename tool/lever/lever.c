@@ -14,6 +14,7 @@
 
 enum { COMM_MAX_BYTES = 256 };
 
+// One clock for all that levers time: it goes on while the clock of the day is set.
 uint64_t lever_now_ns(void)
 {
     struct timespec now;
@@ -21,6 +22,7 @@ uint64_t lever_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
+// Not blocking: a second ebb is told, since what it planned would be stale by its turn.
 int lever_lock_directory(int dir_fd, const char *name)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -105,6 +107,7 @@ static int plan_and_act(const struct lever *lever, void *context, struct process
     return 0;
 }
 
+// The only order in which a lever runs; what a verb adds comes before or behind it.
 int lever_pull(const struct lever *lever, void *context, struct process *process, bool is_dry_run,
                struct lever_report *report)
 {
@@ -128,6 +131,7 @@ int lever_pull(const struct lever *lever, void *context, struct process *process
         return 0;
     }
     if (lock < 0 && !is_dry_run)
+        // The target has ended, or there are no descriptors left: no report to give.
         return lock;
     int error = plan_and_act(lever, context, process, is_dry_run, report);
     report->took_ns = lever_now_ns() - started_ns;

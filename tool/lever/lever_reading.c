@@ -61,6 +61,7 @@ static int read_status(struct process *process, struct proc_status *ret_status)
 // status counts RSS by batches that lag; where the rollup may be read, its figures go first.
 int lever_read(struct process *process, struct lever_reading *ret_reading)
 {
+    // Anybody may read it, even of root's processes: a refusal still shows how large the target is.
     struct proc_status status = {0};
     int error = read_status(process, &status);
     if (error)

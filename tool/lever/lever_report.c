@@ -37,11 +37,13 @@ int lever_add_step(struct lever_report *report, const char *format, ...)
     return 0;
 }
 
+// For callers that have just added one; the array moves with the next.
 struct lever_step *lever_last_step(struct lever_report *report)
 {
     return report->step_count > 0 ? &report->steps[report->step_count - 1] : NULL;
 }
 
+// The text is replaced, not appended to: what a plan promised is over.
 void lever_end_step(struct lever_step *step, enum lever_step_state state, const char *format, ...)
 {
     step->state = state;
@@ -51,6 +53,7 @@ void lever_end_step(struct lever_step *step, enum lever_step_state state, const 
     va_end(args);
 }
 
+// Zero bytes is no size but none that was counted; renderers leave it out.
 int lever_add_untouched(struct lever_report *report, uint64_t bytes, const char *what,
                         const char *why)
 {
@@ -77,6 +80,7 @@ static int add_note(struct lever_report *report, bool is_warning, const char *fo
     return 0;
 }
 
+// One list for both kinds, so that a warning stands where it came up.
 int lever_add_note(struct lever_report *report, const char *format, ...)
 {
     va_list args;
@@ -95,6 +99,7 @@ int lever_add_warning(struct lever_report *report, const char *format, ...)
     return error;
 }
 
+// By value: the lever's own copy may change with the next step.
 int lever_add_change(struct lever_report *report, const struct lever_change *change)
 {
     int error = array_reserve_one(&report->changes, &report->change_capacity, report->change_count,
@@ -127,6 +132,7 @@ int lever_refuse(struct lever_report *report, int error, const char *why, const 
     return error;
 }
 
+// Stable: they are words of the JSON.
 const char *lever_outcome_name(enum lever_outcome outcome)
 {
     static const char *const names[] = {

@@ -260,6 +260,7 @@ static int plan_steps(struct purge *purge, const struct survey *survey, struct p
     return error ? error : prepare_calls(purge, process, report);
 }
 
+// Reads only, as explain does; that calls are possible is found out without a stop.
 int purge_plan(void *context, struct process *process, struct lever_report *report)
 {
     // The same limit as explain's: a reader that runs out of time leaves "not known", which is
@@ -314,6 +315,7 @@ static void end_step(const struct purge *purge, struct lever_step *step, int err
                    why->needs[0] ? "; what would help: " : "", why->needs);
 }
 
+// One malloc after the other, glibc last: what the others free through it goes back as well.
 int purge_act(void *context, struct process *process, struct lever_report *report)
 {
     struct purge *purge = context;
@@ -331,6 +333,7 @@ int purge_act(void *context, struct process *process, struct lever_report *repor
     // The waits of all calls together, as the target has felt them.
     if (!purge->session)
         return 0;
+    // Of the session, so that stops that came to nothing are counted too.
     const struct call_stats *stats = call_get_stats(purge->session);
     if (stats->stops > 0)
         lever_add_wait(report, "the thread that was borrowed", stats->longest_stop_ns,

@@ -65,6 +65,7 @@ static json_t *json_of_group(const struct cgroup *cgroup)
     return object;
 }
 
+// Ids are stable and titles are not: programs compare the former.
 int render_doctor_json(const struct doctor_report *report, struct buffer *buffer)
 {
     json_t *object = json_object();

@@ -122,6 +122,7 @@ int format_color_begin(const struct render_style *style, enum render_color color
     return buffer_append(buffer, code, strlen(code));
 }
 
+// Nothing where no colour was begun: files and pipes stay free of escapes.
 int format_color_end(const struct render_style *style, enum render_color color,
                      struct buffer *buffer)
 {

@@ -15,6 +15,7 @@ json_t *json_of_u64(uint64_t value)
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
 
+// JSON has no infinity and no NaN: jansson refuses them, and null is what is left.
 json_t *json_of_double(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
@@ -40,6 +41,8 @@ static void json_check(json_t **tree, int failed)
     *tree = NULL;
 }
 
+// Takes the value over in any case. A failure makes the tree NULL, which json_append() tells at the
+// end.
 void json_put(json_t **object, const char *key, json_t *value)
 {
     struct buffer escaped = {0};
@@ -53,6 +56,7 @@ void json_put(json_t **object, const char *key, json_t *value)
     buffer_free(&escaped);
 }
 
+// As json_put(), for lists.
 void json_push(json_t **array, json_t *value)
 {
     // As above: a broken array swallows what is pushed to it.
@@ -68,6 +72,7 @@ static int json_append_piece(const char *piece, size_t len, void *context)
     return buffer_append(context, piece, len) ? -1 : 0;
 }
 
+// Consumes the tree; a NULL one is a failure that came earlier.
 int json_append(json_t *tree, struct buffer *buffer)
 {
     // A tree that broke on its way up, see json.h.

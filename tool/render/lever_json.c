@@ -14,6 +14,7 @@ static json_t *json_of_text(const char *text)
     return text[0] ? json_of_name(text) : json_null();
 }
 
+// Absent is null, so that nobody takes a reading that failed for a process without memory.
 static json_t *json_of_reading(const struct lever_reading *reading, bool is_there)
 {
     if (!is_there)
@@ -32,6 +33,7 @@ static json_t *json_of_reading(const struct lever_reading *reading, bool is_ther
     return object;
 }
 
+// In the order in which they are done, which is that of the text.
 static json_t *json_of_steps(const struct lever_report *report)
 {
     json_t *array = json_array();
@@ -47,6 +49,7 @@ static json_t *json_of_steps(const struct lever_report *report)
     return array;
 }
 
+// Values are texts: they are written as the runtime's own settings are.
 static json_t *json_of_changes(const struct lever_report *report)
 {
     json_t *array = json_array();
@@ -62,6 +65,7 @@ static json_t *json_of_changes(const struct lever_report *report)
     return array;
 }
 
+// Nothing counted is null here and not 0, which would say that it was looked at.
 static json_t *json_of_untouched(const struct lever_report *report)
 {
     json_t *array = json_array();
@@ -77,6 +81,7 @@ static json_t *json_of_untouched(const struct lever_report *report)
     return array;
 }
 
+// Two lists for programs, that may want to alarm on the one; texts keep them in one.
 static json_t *json_of_notes(const struct lever_report *report, bool is_warning)
 {
     json_t *array = json_array();
@@ -86,6 +91,7 @@ static json_t *json_of_notes(const struct lever_report *report, bool is_warning)
     return array;
 }
 
+// Always there: 0 is the answer that is hoped for.
 static json_t *json_of_wait(const struct lever_report *report)
 {
     json_t *object = json_object();
@@ -95,6 +101,7 @@ static json_t *json_of_wait(const struct lever_report *report)
     return object;
 }
 
+// Every key is there in every report, so that programs need not ask for it.
 static json_t *json_of_report(const struct lever_report *report)
 {
     json_t *object = json_object();
@@ -113,15 +120,18 @@ static json_t *json_of_report(const struct lever_report *report)
     json_put(&object, "waited", json_of_wait(report));
     json_put(&object, "warnings", json_of_notes(report, true));
     json_put(&object, "notes", json_of_notes(report, false));
+    // Seconds everywhere in the JSON, whatever the clock counted.
     json_put(&object, "took_seconds", json_of_double((double)report->took_ns / 1e9));
     return object;
 }
 
+// A failure for want of memory shows when the tree is written: json_put() has dropped it.
 int render_lever_json(const struct lever_report *report, struct buffer *buffer)
 {
     return json_append(json_of_report(report), buffer);
 }
 
+// One object and no stream: a reader knows when it has all of them.
 int render_levers_json(const struct lever_report *reports, size_t count, struct buffer *buffer)
 {
     json_t *array = json_array();

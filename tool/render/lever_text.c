@@ -13,6 +13,7 @@
 
 enum { ROW_COLUMNS = 16, SIZE_COLUMNS = 12, STATE_COLUMNS = 9 };
 
+// Colour repeats what the word says and never adds to it: output without it loses nothing.
 static enum render_color outcome_color(enum lever_outcome outcome)
 {
     switch (outcome) {
@@ -30,6 +31,7 @@ static enum render_color outcome_color(enum lever_outcome outcome)
     return COLOR_NONE;
 }
 
+// As the outcome's; what was skipped is a warning, since somebody may have counted on it.
 static enum render_color state_color(enum lever_step_state state)
 {
     switch (state) {
@@ -68,11 +70,13 @@ static void write_head(struct writer *writer, const struct lever_report *report)
         write_format(writer, " (pid %d)", report->pid);
     write_text(writer, ": ");
     write_colored(writer, outcome_color(report->outcome), lever_outcome_name(report->outcome));
+    // Said at once: a dry run must never be taken for a run.
     if (report->outcome == LEVER_PLANNED)
         write_text(writer, ", nothing is changed yet");
     if (report->outcome == LEVER_NOTHING)
         write_text(writer, " to do");
     if (report->outcome == LEVER_DONE || report->outcome == LEVER_PARTLY) {
+        // A refusal's time is of no interest, and a plan's would be taken for the lever's.
         char took[UNITS_TEXT_MAX];
         format_time(report->took_ns, took, sizeof took);
         write_format(writer, " in %s", took);
@@ -96,6 +100,7 @@ static void write_refusal(struct writer *writer, const struct lever_report *repo
 static void write_step(struct writer *writer, const struct lever_step *step)
 {
     const char *state = lever_step_state_name(step->state);
+    // Wrapped lines stand below the text, not below the state.
     const size_t column = 2 + STATE_COLUMNS;
     write_blanks(writer, 2);
     write_colored(writer, state_color(step->state), state);
@@ -105,6 +110,7 @@ static void write_step(struct writer *writer, const struct lever_step *step)
     write_wrapped(writer, text, column, column);
 }
 
+// Right-aligned, so that sizes of one column can be compared at a glance.
 static void write_size(struct writer *writer, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX];
@@ -116,6 +122,7 @@ static void write_size(struct writer *writer, uint64_t bytes)
 static void write_change(struct writer *writer, uint64_t before, uint64_t after)
 {
     char text[UNITS_TEXT_MAX];
+    // Wraps on purpose: what fell becomes negative.
     int64_t change = (int64_t)(after - before);
     if (writer->style->exact_bytes)
         snprintf(text, sizeof text, "%+lld", (long long)change);
@@ -131,6 +138,7 @@ struct figure {
     bool is_always_shown;
 };
 
+// Rows of zeros say nothing to most: only what every report must answer is always there.
 static void write_figure(struct writer *writer, const struct figure *figure, bool has_after)
 {
     if (!figure->is_always_shown && figure->before == 0 && figure->after == 0)
@@ -149,6 +157,7 @@ static void write_readings(struct writer *writer, const struct lever_report *rep
 {
     if (!report->has_before)
         return;
+    // Without the right to smaps lazily freed bytes are unknown, which is not 0: the rows go.
     const struct lever_reading *before = &report->before, *after = &report->after;
     bool has_details = before->has_details && (after->has_details || !report->has_after);
     const struct figure figures[] = {
@@ -177,6 +186,7 @@ static void write_readings(struct writer *writer, const struct lever_report *rep
 static void write_changes(struct writer *writer, const struct lever_report *report)
 {
     for (size_t i = 0; i < report->change_count; i++) {
+        // One line for the value and one to paste: the way back must be as easy as the way in.
         const struct lever_change *change = &report->changes[i];
         write_text(writer, "  ");
         write_name(writer, change->name, 0);
@@ -196,6 +206,7 @@ static void write_changes(struct writer *writer, const struct lever_report *repo
     }
 }
 
+// What a lever leaves alone is as much of an answer as what it takes: nobody should have to guess.
 static void write_untouched(struct writer *writer, const struct lever_report *report)
 {
     if (report->untouched_count == 0)
@@ -225,6 +236,8 @@ static void write_wait(struct writer *writer, const struct lever_report *report)
         write_text(writer, "The target did not wait.\n");
         return;
     }
+    // "At most": it was measured from outside, and the target waited only if it wanted the same
+    // lock.
     char longest[UNITS_TEXT_MAX], total[UNITS_TEXT_MAX], text[LEVER_WHAT_MAX];
     format_time(report->longest_wait_ns, longest, sizeof longest);
     format_time(report->total_wait_ns, total, sizeof total);
@@ -251,6 +264,7 @@ static void write_notes(struct writer *writer, const struct lever_report *report
     }
 }
 
+// Blank lines come with the parts themselves, so that a part that is missing leaves no gap.
 int render_lever_text(const struct lever_report *report, const struct render_style *style,
                       struct buffer *buffer)
 {

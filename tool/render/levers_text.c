@@ -16,6 +16,7 @@ enum {
     REASON_MAX = 60
 };
 
+// A column, as in the report of one process.
 static void write_size(struct writer *writer, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX];
@@ -36,6 +37,7 @@ static void write_short_name(struct writer *writer, const char *name)
     buffer_free(&shown);
 }
 
+// A row for each that was looked at, refused ones too: the table must add up to the group.
 static void write_row(struct writer *writer, const struct lever_report *report)
 {
     const struct lever_reading *before = &report->before;
@@ -56,12 +58,14 @@ static void write_row(struct writer *writer, const struct lever_report *report)
     write_text(writer, "\n");
 }
 
+// Only what the table shows; shared pages count once for each process that maps them, as RSS does.
 static void add_reading(struct lever_reading *sum, const struct lever_reading *reading)
 {
     sum->rss_bytes += reading->rss_bytes;
     sum->lazy_bytes += reading->lazy_bytes;
 }
 
+// Below all, where it stays in sight when a long table has scrolled by.
 static void write_sum(struct writer *writer, const struct lever_report *reports, size_t count)
 {
     struct lever_report sum = {.has_after = true};
@@ -77,6 +81,7 @@ static void write_sum(struct writer *writer, const struct lever_report *reports,
     write_text(writer, "\n");
 }
 
+// No group is too small for its sum: of one process, too, it shows that there was one.
 int render_levers_text(const struct lever_report *reports, size_t count,
                        const struct render_style *style, struct buffer *buffer)
 {

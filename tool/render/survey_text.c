@@ -277,6 +277,7 @@ static void write_ask(struct writer *writer, const struct survey *survey)
                      (double)survey->ask_longest_stop_ns / 1e6);
 }
 
+// The verdict first: who was called at night reads no further than the first line that answers.
 int render_survey_text(const struct survey *survey, const struct render_style *style,
                        struct buffer *buffer)
 {

@@ -90,6 +90,7 @@ void table_sort(struct table *table)
         qsort(table->rows, table->count, sizeof *table->rows, row_compare);
 }
 
+// Rows hold names by value: there is nothing below them to free.
 void table_free(struct table *table)
 {
     free(table->rows);
@@ -134,6 +135,7 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_text(writer, "\n");
 }
 
+// Columns are fixed, so that two tables taken a minute apart can be compared line by line.
 int render_table_text(const struct table *table, const struct render_style *style,
                       struct buffer *buffer)
 {
@@ -157,6 +159,7 @@ int render_table_text(const struct table *table, const struct render_style *styl
 // A build without jansson has the table as text only.
 #ifdef EBB_WITH_JSON
 
+// The names of `ebb explain --json`, so that one program reads both.
 static json_t *json_of_row(const struct table_row *row)
 {
     json_t *object = json_object();

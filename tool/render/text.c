@@ -23,6 +23,7 @@ static void write_pending(struct writer *writer)
         writer->error = buffer_append(writer->buffer, " ", 1);
 }
 
+// The first failure is kept, and all that comes after is dropped: callers look once, at the end.
 void write_text(struct writer *writer, const char *text)
 {
     // Callers write a newline at the end of a text or alone, never blanks before it.
@@ -47,6 +48,7 @@ void write_format(struct writer *writer, const char *format, ...)
     va_end(args);
 }
 
+// Ends its colour before anything else is written: a cut line leaves the terminal as it was.
 void write_colored(struct writer *writer, enum render_color color, const char *text)
 {
     // Without text no codes either: they would keep the line from ending in nothing.
@@ -69,6 +71,7 @@ void write_name(struct writer *writer, const char *name, size_t limit)
         writer->error = format_escaped(writer->buffer, name, limit);
 }
 
+// Never tabs: their width is the terminal's business.
 void write_blanks(struct writer *writer, size_t columns)
 {
     writer->pending_blanks += columns;
@@ -82,6 +85,7 @@ void write_right(struct writer *writer, const char *text, size_t columns)
     write_text(writer, text);
 }
 
+// At blanks only; a word longer than the line (a path) stays whole, so that it can be copied.
 void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent)
 {
     // Escaped first: an escaped byte takes four columns, and an escaped newline breaks no line.

@@ -26,6 +26,7 @@ enum {
 };
 static const uint64_t ns_per_ms = 1000000;
 
+// All of it each time: a decision on figures of two moments could spend the same page twice.
 void balloon_look(struct balloon *balloon)
 {
     // What walks and steps have told stays in it.
@@ -68,6 +69,7 @@ static int add_watched(struct balloon_holders *holders, const struct balloon_pla
     return place->version != 0 ? -EXDEV : balloon_holders_add(holders, watched);
 }
 
+// Nothing has been started when this returns: a plan may still refuse, and a dry run ends here.
 int balloon_open(struct balloon *balloon, const struct balloon_place *place,
                  const struct balloon_options *options, pid_t watched)
 {
@@ -100,6 +102,7 @@ int balloon_open(struct balloon *balloon, const struct balloon_place *place,
     return error;
 }
 
+// The child first: its memory is the one thing that must not outlive us.
 void balloon_close(struct balloon *balloon)
 {
     balloon_child_stop(&balloon->child);
@@ -118,6 +121,7 @@ struct watch {
 static enum balloon_stop wait_for(struct balloon *balloon, const struct watch *watch,
                                   int timeout_ms, bool for_child, bool *ret_answered)
 {
+    // poll() passes over negative descriptors: what is not there is not waited for.
     struct pollfd polled[] = {
         {.fd = watch->signal_fd, .events = POLLIN},
         {.fd = watch->process_fd, .events = POLLIN},
@@ -224,6 +228,7 @@ static void show(struct balloon *balloon, struct process *process)
 static enum balloon_stop walk(struct balloon *balloon, const struct watch *watch)
 {
     bool answered;
+    // As long as the walk took, so that the target's mmap finds the lock free half of the time.
     uint64_t pause_ns = balloon->walk_ns;
     if (pause_ns > WALK_LONG_MS * ns_per_ms)
         pause_ns *= WALK_PAUSES;
@@ -271,6 +276,7 @@ static enum balloon_stop inflate(struct balloon *balloon, const struct watch *wa
 // Signals become events, so that none can end ebb before the balloon and the report.
 static int block_signals(sigset_t *ret_old)
 {
+    // SIGQUIT stays what it is: whoever wants a core and no report can have that.
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);

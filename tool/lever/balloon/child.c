@@ -121,6 +121,7 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+// The parent's clock as well: moments go over the connection as they are.
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -162,6 +163,7 @@ static int grow(const struct child_order *order, uint64_t *held_bytes)
     return 0;
 }
 
+// Everything that makes a balloon harmless comes before it could take a single page.
 static int prepare(const char *proc_root, const char *directory, uint64_t time_ns, pid_t parent,
                    int *ret_step)
 {
@@ -216,6 +218,8 @@ static int take_answer(struct balloon_child *child, struct child_answer *ret_ans
     return len == sizeof *ret_answer ? 0 : -EPIPE;
 }
 
+// fork() and not exec: the file of ebb may have been replaced since, and a child of this very code
+// knows the same packets.
 int balloon_child_start(struct balloon_child *child, const char *proc_root, const char *directory,
                         uint64_t time_ns, enum balloon_child_step *ret_step)
 {
@@ -255,6 +259,7 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
     return error;
 }
 
+// Does not wait: the parent has to look at the target and at signals meanwhile.
 int balloon_child_grow(struct balloon_child *child, uint64_t bytes, uint64_t until_ns)
 {
     const struct child_order order = {.grow_bytes = bytes, .until_ns = until_ns};
@@ -263,6 +268,7 @@ int balloon_child_grow(struct balloon_child *child, uint64_t bytes, uint64_t unt
     return 0;
 }
 
+// Blocks unless poll() has announced it.
 int balloon_child_answer(struct balloon_child *child)
 {
     struct child_answer answer;
@@ -289,6 +295,7 @@ static void reap(struct balloon_child *child)
     }
 }
 
+// SIGKILL, since the kernel may hold it in a fault where nothing else is heard.
 void balloon_child_stop(struct balloon_child *child)
 {
     if (child->pid == 0)
@@ -296,6 +303,7 @@ void balloon_child_stop(struct balloon_child *child)
     // Was it dead before? Then its signal tells why.
     close(child->fd);
     siginfo_t info = {0};
+    // Looked at and not reaped, so that its number stays its own until it has been killed.
     bool was_dead = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
                     info.si_pid == child->pid;
     if (!was_dead)
@@ -303,5 +311,6 @@ void balloon_child_stop(struct balloon_child *child)
     reap(child);
     if (!was_dead)
         child->was_killed = false;
+    // Also of one that hangs: its signal stays with it, and init reaps what we leave.
     child->pid = 0;
 }

@@ -11,12 +11,15 @@
 
 #include "proc/cgroup.h"
 
+// Whole files only: kernfs makes one anew for each open, and a torn one could lack the line that
+// stops us.
 int balloon_file_read(const char *path, struct buffer *file)
 {
     buffer_clear(file);
     return buffer_read_at(file, AT_FDCWD, path);
 }
 
+// By name and not by a descriptor of the folder: a group that was removed must be an error at once.
 int balloon_file_below(const char *directory, const char *name, struct buffer *file)
 {
     // A cut name could be that of another file.
@@ -27,6 +30,7 @@ int balloon_file_below(const char *directory, const char *name, struct buffer *f
     return balloon_file_read(path, file);
 }
 
+// What is no number is an error and not 0, which would read as no use or no limit.
 int balloon_file_number(const char *directory, const char *name, uint64_t *ret_value)
 {
     struct buffer file = {.limit = BALLOON_FILE_MAX_BYTES};

@@ -24,6 +24,7 @@ enum {
 };
 static const uint64_t kib = 1 << 10;
 
+// Not ourselves: what ebb holds is not lazily freed, and its walk would be one more.
 int balloon_holders_add(struct balloon_holders *holders, pid_t pid)
 {
     // Beyond that, walking would take longer than it is worth: fewer are known to be there.
@@ -133,6 +134,7 @@ static int add_host(struct balloon_holders *holders, const char *proc_root)
     return error;
 }
 
+// The host's sum is never acted on, a group's is: hence two ways to list.
 int balloon_holders_find(struct balloon_holders *holders, const struct balloon_place *place)
 {
     holders->count = 0;
@@ -141,6 +143,7 @@ int balloon_holders_find(struct balloon_holders *holders, const struct balloon_p
     return add_tree(holders, place->directory, 0);
 }
 
+// smaps_rollup and not smaps: one walk in the kernel, and no text for each mapping.
 static void walk_one(struct balloon_holder *holder, const char *proc_root)
 {
     struct buffer file = {0};
@@ -165,6 +168,7 @@ static void walk_one(struct balloon_holder *holder, const char *proc_root)
     holder->sure_bytes = sure_kib * kib;
 }
 
+// Anew from 0 each time: a process that has gone takes its share with it.
 void balloon_holders_walk(struct balloon_holders *holders, const char *proc_root)
 {
     holders->lazy_bytes = holders->sure_bytes = 0;
@@ -184,6 +188,7 @@ void balloon_holders_walk(struct balloon_holders *holders, const char *proc_root
     }
 }
 
+// By RSS where nothing is known of lazily freed pages: the largest is the likeliest to hold some.
 const struct balloon_holder *balloon_holders_largest(const struct balloon_holders *holders)
 {
     const struct balloon_holder *best = NULL;
@@ -196,6 +201,7 @@ const struct balloon_holder *balloon_holders_largest(const struct balloon_holder
     return best;
 }
 
+// Leaves an empty list, which may be filled again.
 void balloon_holders_free(struct balloon_holders *holders)
 {
     free(holders->items);

@@ -28,6 +28,7 @@ static uint64_t percent_of(uint64_t bytes, unsigned percent)
     return bytes / 100 * percent;
 }
 
+// A floor, since 5 % of a small limit is less than a busy program writes in a millisecond.
 uint64_t balloon_reserve(uint64_t total_bytes, uint64_t least_bytes, uint64_t most_bytes)
 {
     uint64_t reserve = percent_of(total_bytes, BALLOON_RESERVE_PERCENT);
@@ -97,6 +98,7 @@ static uint64_t may_take(const struct balloon_limits *limits, const struct ballo
     return number_least(least, size_left(limits, now));
 }
 
+// The same sum as before a step, so that a dry run promises no more than a run takes.
 uint64_t balloon_allowance(const struct balloon_limits *limits,
                            const struct balloon_reading *reading)
 {
@@ -106,6 +108,7 @@ uint64_t balloon_allowance(const struct balloon_limits *limits,
     return may_take(limits, reading, sure);
 }
 
+// By the bound, which is there in every kind of place, walked or not.
 uint64_t balloon_lazy_taken(const struct balloon_state *state)
 {
     return less(state->start.lazy_bytes, state->last.lazy_bytes);
@@ -226,6 +229,7 @@ static bool is_walk_exact(const struct balloon_state *state, const struct balloo
            less(now->now_ns, now->walked_ns) <= BALLOON_WRITE_MS * ns_per_ms;
 }
 
+// An end is final: the engine never asks again after it.
 static struct balloon_decision stop_for(enum balloon_stop stop)
 {
     return (struct balloon_decision){.action = BALLOON_STOP, .stop = stop};
@@ -331,6 +335,7 @@ static void take_start(const struct balloon_limits *limits, struct balloon_state
     };
 }
 
+// The order is the safety: nothing that may harm is weighed against a goal.
 struct balloon_decision balloon_judge(const struct balloon_limits *limits,
                                       struct balloon_state *state,
                                       const struct balloon_reading *reading)

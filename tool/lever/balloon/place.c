@@ -67,6 +67,7 @@ static int find_below_mount(const char *proc_root, int version, const char *path
     return error ? error : take_directory(proc_root, directory, ret_place);
 }
 
+// What the user typed, in either spelling; nothing is guessed when neither exists.
 int balloon_place_find(const char *proc_root, const char *path, struct balloon_place *ret_place)
 {
     // A name of the file system first: it is what completion gives.
@@ -82,6 +83,7 @@ int balloon_place_find(const char *proc_root, const char *path, struct balloon_p
     return error;
 }
 
+// Where the kernel says that the process is now; the balloon stays there when the process is moved.
 int balloon_place_of(const char *proc_root, struct process *process,
                      struct balloon_place *ret_place)
 {

@@ -48,6 +48,7 @@ static int refuse_danger(struct lever_report *report, enum balloon_danger danger
 static int refuse_stop(struct lever_report *report, const struct balloon *balloon,
                        enum balloon_stop stop)
 {
+    // Only what can be the first answer: what needs a step before it cannot come here.
     switch (stop) {
     case BALLOON_SWAP:
         return lever_refuse(report, -EBUSY, "swap is on, and pressure would swap live memory out",
@@ -87,6 +88,7 @@ static bool waits_already(const struct balloon *balloon)
 static int check_rights(struct lever_report *report, const struct balloon_place *place)
 {
     char path[sizeof place->directory + 16], needs[LEVER_WHAT_MAX];
+    // Whoever presses on the host needs no group to move into.
     if (place->version == 0)
         return 0;
     text_format(path, sizeof path, "%s/cgroup.procs", place->directory);
@@ -106,6 +108,7 @@ static const char *where(const struct balloon *balloon)
 // "up to 312 MiB: 80 MiB of room and 252 MiB lazily freed, less a reserve of 20 MiB"
 static int add_steps(struct lever_report *report, const struct balloon *balloon)
 {
+    // Three steps in the order in which the report ends them, see STEP_COUNT of tell.c.
     char most[UNITS_TEXT_MAX], room[UNITS_TEXT_MAX], lazy[UNITS_TEXT_MAX], until[UNITS_TEXT_MAX];
     const struct balloon_reading *reading = &balloon->reading;
     uint64_t sure = reading->has_sure && reading->sure_bytes < reading->lazy_bytes
@@ -130,6 +133,8 @@ static int add_steps(struct lever_report *report, const struct balloon *balloon)
 // With this group's numbers; docs/balloon.md has them all.
 static int add_brakes(struct lever_report *report, const struct balloon *balloon)
 {
+    // From the constants themselves: words that repeat numbers would be wrong after the next
+    // change.
     char reserve[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX];
     units_format_bytes(balloon->room.limit_bytes, limit, sizeof limit);
     units_format_bytes(balloon->room.reserve_bytes, reserve, sizeof reserve);
@@ -158,6 +163,7 @@ static int add_brakes(struct lever_report *report, const struct balloon *balloon
 // CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_SYS_NICE: what page-precise reclaim needs.
 static bool may_reclaim(const char *proc_root)
 {
+    // Of ebb as it runs, not of the file: ambient rights and containers change what root may do.
     struct process *self = NULL;
     struct buffer file = {0};
     struct proc_status status = {0};
@@ -203,6 +209,8 @@ static int advise(struct lever_report *report, const struct balloon *balloon)
 static int tell_nothing(struct lever_report *report, const struct balloon *balloon,
                         enum balloon_stop stop)
 {
+    // The figure that the wish was compared with, which is the watched process's where one was
+    // named.
     char lazy[UNITS_TEXT_MAX];
     units_format_bytes(balloon->reading.has_target ? balloon->reading.target_bytes
                                                    : balloon->reading.lazy_bytes,
@@ -224,6 +232,8 @@ static struct balloon_decision judge_beginning(struct balloon *balloon)
     return decision;
 }
 
+// From what can never be forced to what depends on the moment, so that the first refusal is the one
+// that matters most.
 int balloon_plan(void *context, struct process *process, struct lever_report *report)
 {
     struct balloon *balloon = context;

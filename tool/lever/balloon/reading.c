@@ -61,12 +61,14 @@ static const struct keyed_field group_cache_v1 = {"total_cache",
 static const struct keyed_field group_cache_v2 = {"file",
                                                   offsetof(struct balloon_group, cache_bytes)};
 
+// Kernels differ in what they count: a brake without its counter is silent, and others remain.
 void balloon_parse_vmstat(struct text file, struct balloon_vmstat *vmstat)
 {
     keyed_parse(file, ' ', vmstat_fields, sizeof vmstat_fields / sizeof *vmstat_fields, vmstat);
     vmstat->has_taken = keyed_parse(file, ' ', vmstat_taken_fields, 2, vmstat) == 2;
 }
 
+// One struct for both versions, so that the judge never learns which it is.
 int balloon_parse_group(struct text file, int version, struct balloon_group *ret_group)
 {
     struct balloon_group group = {0};
@@ -83,6 +85,7 @@ int balloon_parse_group(struct text file, int version, struct balloon_group *ret
     return 0;
 }
 
+// The first of that name: later ones would be somebody else's lines.
 bool balloon_parse_key(struct text file, const char *key, uint64_t *ret_value)
 {
     struct text found, value;
@@ -93,6 +96,7 @@ bool balloon_parse_key(struct text file, const char *key, uint64_t *ret_value)
     return false;
 }
 
+// Two files that are read one after the other may contradict each other by a page: that is 0.
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -102,6 +106,7 @@ static uint64_t less(uint64_t a, uint64_t b)
 // version 2 memory.high reclaims, and slows all down, before the limit is met.
 static int read_limit(int version, const char *directory, uint64_t *ret_limit_bytes)
 {
+    // The second may be missing (no swap accounting, no memory.high): it limits nothing then.
     static const char *const names[][2] = {{"", ""},
                                            {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"},
                                            {"memory.max", "memory.high"}};
@@ -178,6 +183,7 @@ static int add_level(const struct balloon_place *place, const char *directory, u
                      struct balloon_reading *reading)
 {
     struct balloon_group group;
+    // Two files and two moments: what is charged in between is in the next reading.
     uint64_t usage = 0;
     int error = read_usage(place->version, directory, &usage);
     if (!error)
@@ -206,6 +212,7 @@ static int add_level(const struct balloon_place *place, const char *directory, u
 static uint64_t read_oom_kills(int version, const char *directory)
 {
     struct buffer file = {.limit = BALLOON_FILE_MAX_BYTES};
+    // Version 1 counts them from 4.13 on; before that the kernel's log alone knows.
     uint64_t kills = 0;
     const char *name = version == 1 ? "memory.oom_control" : "memory.events";
     if (balloon_file_below(directory, name, &file) == 0)
@@ -326,8 +333,11 @@ static int read_host(const struct balloon_place *place, struct meminfo *ret_memi
     return error;
 }
 
+// In one go and in one order: the gauges that fall fastest come last, closest to the decision.
 void balloon_read(const struct balloon_place *place, struct balloon_reading *reading)
 {
+    // What cannot be read makes the reading incomplete; a line that this kernel lacks is 0 from the
+    // first reading on, so that no difference comes of it.
     struct meminfo meminfo = {0};
     struct balloon_vmstat vmstat = {0};
     // Until everything has been read.

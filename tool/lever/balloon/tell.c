@@ -11,6 +11,7 @@
 // The steps in the order in which the plan added them.
 enum { STEP_START, STEP_GROW, STEP_LET_GO, STEP_COUNT };
 
+// Nothing was taken yet, whichever step failed.
 int balloon_refuse_start(struct lever_report *report, const struct balloon *balloon, int error,
                          enum balloon_child_step step)
 {
@@ -79,6 +80,7 @@ static int add_advice(const struct balloon *balloon, struct lever_report *report
 // What is still there, and why.
 static int add_untouched(const struct balloon *balloon, struct lever_report *report)
 {
+    // The walk after the balloon: what stands here is there now.
     const struct balloon_reading *reading = &balloon->reading;
     // Each of the two shows all of it; the bound counts it once.
     uint64_t shared = 0;

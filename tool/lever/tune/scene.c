@@ -11,6 +11,7 @@
 
 enum { STATUS_MAX_BYTES = 64 << 10, ENVIRON_MAX_BYTES = 1 << 20 };
 
+// The same words wherever it is missing: what helps is the same.
 const char tune_needs_attach[] = "the right to attach (ptrace): root (CAP_SYS_PTRACE), or the "
                                  "target's user where kernel.yama.ptrace_scope is 0";
 

@@ -156,6 +156,7 @@ static int plan_glibc(struct tune *tune, struct lever_report *report, struct tun
 static int plan_madv_free(struct tune *tune, struct lever_report *report,
                           struct tune_refusal *refusal)
 {
+    // More than one may be there (cgo with jemalloc): the switch turns all of them, or none.
     bool has_go = tune->go.image != NULL, has_jemalloc = tune->jemalloc.count > 0;
     // tcmalloc returns memory at once, and glibc too: neither has the switch.
     bool has_mimalloc = tune->properties.image && tune->properties.is_mimalloc;
@@ -207,6 +208,7 @@ static int refuse_plan(const struct tune_refusal *refusal, struct lever_report *
 static int tune_plan(void *context, struct process *process, struct lever_report *report)
 {
     struct tune *tune = context;
+    // Zero, so that a part that fails without a word is told from one that refuses.
     struct tune_refusal refusal = {0};
     int error = tune_scene_open(process, &tune->scene, &refusal);
     if (!error)

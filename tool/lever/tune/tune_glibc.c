@@ -165,6 +165,7 @@ static int note_lasting(const struct tune_scene *scene, const struct tune_settin
 static int note_effects(const struct tune_glibc *glibc, const struct tune_settings *settings,
                         struct lever_report *report)
 {
+    // do_set_trim_threshold() and its kind set no_dyn_threshold; do_set_arena_max() does not.
     bool ends_moving = false, has_arenas = false;
     for (size_t i = 0; i < settings->count; i++) {
         // The only one that does not touch the thresholds' freedom.
@@ -274,6 +275,7 @@ int tune_glibc_act(const struct tune_scene *scene, struct tune_glibc *glibc,
                    const struct tune_request *request, struct tune_calls *calls,
                    struct lever_report *report)
 {
+    // Steps and settings have the same order; the plan added no other steps between them.
     const struct tune_settings *settings = &request->mallopt;
     struct lever_step *steps = &report->steps[glibc->first_step];
     int error = call_begin(calls->session);

@@ -16,6 +16,8 @@ enum { SEARCH_BUDGET_MS = 10000 };
 // As the reader does: the first Go runtime of a process is the one that is read and written.
 bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
 {
+    // A second runtime (a Go plugin, a c-shared library) is left alone: which one is meant cannot
+    // be told.
     const struct images *images = &scene->images;
     for (size_t i = 0; i < images->count && !go->image; i++)
         if (go_version_is_go(&images->items[i]))
@@ -41,6 +43,7 @@ bool tune_go_find(const struct tune_scene *scene, struct tune_go *go)
 // What a version means is known for those whose source was read.
 static int check_version(const struct tune_go *go, unsigned first, struct tune_refusal *refusal)
 {
+    // In the order of what helps: no version, a newer ebb, an older Go.
     unsigned minor = go->runtime.version.minor;
     // A "devel" build may be anything between two versions.
     if (minor == 0)
@@ -60,6 +63,7 @@ static int check_version(const struct tune_go *go, unsigned first, struct tune_r
 static bool symbol_span(const struct image *image, const char *name, uint64_t *ret_start,
                         uint64_t *ret_end)
 {
+    // A symbol of value 0 is one of another file: it is not here.
     struct image_symbol symbol = {0};
     if (image_find_symbols(image, &name, 1, &symbol) != 1 || symbol.value == 0)
         return false;
@@ -168,6 +172,7 @@ int tune_go_find_pacer(const struct tune_scene *scene, struct tune_go *go,
     int error = check_version(go, GO_MINOR_FIRST, refusal);
     if (error)
         return error;
+    // The time of day, since LastGC, by which memstats is recognised, is one.
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     const struct go_limits limits = {

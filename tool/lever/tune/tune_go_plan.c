@@ -25,8 +25,10 @@ uint64_t tune_go_heap_minimum(int32_t percent)
     return HEAP_MINIMUM_BYTES * (uint64_t)(int64_t)percent / 100;
 }
 
+// Source: commit() of runtime/mgcpacer.go, without stacks and globals.
 uint64_t tune_go_heap_goal(uint64_t marked, int32_t percent)
 {
+    // GOGC=off has no goal but the largest number, which the runtime compares with as well.
     uint64_t minimum = tune_go_heap_minimum(percent), more, goal;
     if (percent < 0)
         return UINT64_MAX;
@@ -229,6 +231,8 @@ static void format_percent(int32_t percent, char *ret_text, size_t size)
 static int note_percent(const struct tune_go *go, int32_t before, int32_t after,
                         struct lever_report *report)
 {
+    // Where the count is out of reach, one is taken to have run: a warning without ground helps
+    // nobody.
     uint64_t cycles = 0;
     bool has_cycles = go_read_field(&go->runtime, GO_MEMSTATS_NUMGC, &cycles) == 0;
     if (go->runtime.version.minor >= GO_MINOR_LIMIT)
@@ -255,6 +259,7 @@ int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
                          struct lever_report *report, struct tune_refusal *refusal)
 {
     (void)scene;
+    // Both are read through the descriptor that writes: rights fail here and not half way.
     struct pacer pacer;
     int error = read_pacer(go, poke, &pacer);
     if (error)
@@ -292,6 +297,7 @@ int tune_go_plan_percent(const struct tune_scene *scene, struct tune_go *go,
 // Figures of the pacer, all from one reading. What is alive is known once a collection has run.
 static int read_floor(const struct tune_go *go, uint64_t *ret_floor, bool *ret_is_known)
 {
+    // On the heap: a ledger holds a value for every field of every version.
     struct go_ledger *ledger = malloc(sizeof *ledger);
     bool is_steady;
     if (!ledger)
@@ -324,6 +330,7 @@ static void format_limit(uint64_t bytes, char *ret_text, size_t size)
 static int check_limit(const struct tune_go *go, const struct tune_request *request,
                        struct lever_report *report, struct tune_refusal *refusal)
 {
+    // Harm here is slowness only: Go itself never fails an allocation for its limit.
     uint64_t floor_bytes, limit = (uint64_t)request->memory_limit.value;
     // What people compare with the limit that they have typed.
     char floor_text[UNITS_TEXT_MAX];
@@ -355,6 +362,7 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
                        struct tune_refusal *refusal)
 {
     (void)scene;
+    // Versions without one were refused by name; here it is only a layout that a check has dropped.
     uint64_t address = go_field_address(&go->runtime, GO_CONTROLLER_MEMORY_LIMIT), before;
     if (address == 0)
         return refuse_value(refusal, -ENOENT, "runtime.gcController.memoryLimit");
@@ -392,6 +400,8 @@ int tune_go_plan_limit(const struct tune_scene *scene, struct tune_go *go, const
 // What is there must still be what was planned for: the program may turn its own knobs.
 static int write_store(const struct poke *poke, const struct tune_store *store)
 {
+    // Compare and write are two calls: the program may come in between, which the reading behind
+    // them shows.
     uint64_t now;
     int error = poke_read(poke, store->address, store->bytes, &now);
     if (!error && now != store->before)
@@ -421,6 +431,7 @@ static uint64_t read_marked(const struct go_runtime *runtime, uint64_t goal, int
 static int write_goal(const struct tune_go *go, const struct poke *poke,
                       const struct tune_go_change *change)
 {
+    // Renamed twice: each version has one of them.
     static const enum go_field_id goals[] = {GO_CONTROLLER_GC_PERCENT_HEAP_GOAL,
                                              GO_CONTROLLER_HEAP_GOAL, GO_MEMSTATS_NEXT_GC};
     uint64_t address = 0, goal;
@@ -458,6 +469,7 @@ static int write_change(const struct tune_go *go, const struct poke *poke,
 // Each says what became of the target, which is what people want to know first.
 static const char *words_of(int error)
 {
+    // The default is for what nobody foresaw; what can be expected has words of its own.
     switch (-error) {
     case EBUSY:
         return "the program has changed it meanwhile: nothing was written";
@@ -477,6 +489,7 @@ static const char *words_of(int error)
 // Steps of one pull do not depend on each other: a failure leaves the others their turn.
 int tune_go_act(struct tune_go *go, const struct poke *poke, struct lever_report *report)
 {
+    // Alone of all failures it ends the round: the report itself can no longer grow.
     int out_of_memory = 0;
     for (size_t i = 0; i < go->change_count && !out_of_memory; i++) {
         const struct tune_go_change *change = &go->changes[i];

@@ -87,6 +87,8 @@ static int add_madv_free(struct listing *listing, const struct runtime_report *r
                          struct tune_go *go)
 {
     static const char option[] = "--madv-free=on|off";
+    // A knob that is not found and one that may not be written are told apart: the first no right
+    // helps.
     struct tune_refusal refusal = {0};
     struct tune_go_policy policy;
     int error = tune_go_find_knob(&listing->scene, go, &refusal);
@@ -112,6 +114,7 @@ static int add_madv_free(struct listing *listing, const struct runtime_report *r
 // A version's lack stands before the lack of rights.
 static int add_go(struct listing *listing, const struct runtime_report *report)
 {
+    // Its own search, not the reader's: what is listed as possible is what a change would find.
     struct tune_go go = {0};
     struct tune_refusal pacer = {0}, limit = {0};
     // A runtime that only the reader has found.
@@ -171,6 +174,7 @@ static int add_jemalloc(struct listing *listing, const struct runtime_report *re
         {"--muzzy-decay=DURATION|off|now", "muzzy_decay_ms"},
         {"--background-thread=on|off", "background_thread"},
     };
+    // Rights first: where no call can be made, whether mallctl() is there does not matter.
     struct tune_jemalloc jemalloc = {0};
     struct tune_refusal refusal = listing->calls;
     if (!refusal.error && !tune_jemalloc_find(&listing->scene, &jemalloc))
@@ -278,6 +282,7 @@ static int add_runtime(struct listing *listing, const struct runtime_report *rep
 // Opened for writing and closed again; nothing is written.
 static void try_rights(struct process *process, struct listing *listing)
 {
+    // Failing here is no failure of the list: it is what the list tells.
     struct poke poke;
     struct tune_calls calls = {0};
     int error = poke_open(process, &listing->scene.mappings, &poke);
@@ -294,6 +299,7 @@ static void try_rights(struct process *process, struct listing *listing)
 // The readers of explain know the values; what they could not read has none.
 static int list_runtimes(struct listing *listing)
 {
+    // All readers run, since one may hold what another would claim; only five have levers.
     struct runtime_report *reports = NULL;
     size_t count = 0;
     // The readers tell more than is asked here, and take as long as for explain.
@@ -310,6 +316,7 @@ static int list_runtimes(struct listing *listing)
 // The last check refuses a list of two programs, before and after an exec.
 int tune_list_read(struct process *process, struct tune_list *ret_list)
 {
+    // Built aside, so that a failure leaves the caller's as it was.
     struct tune_list list = {.pid = process_pid(process)};
     struct listing listing = {.list = &list};
     struct tune_refusal refusal = {0};

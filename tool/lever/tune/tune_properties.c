@@ -68,6 +68,7 @@ static int check_mimalloc(struct tune_properties *options, struct tune_refusal *
 // What holds already needs no call.
 static int drop_held(struct tune_properties *options, struct lever_report *report)
 {
+    // In place: what is left keeps its order, which is that of the steps.
     size_t kept = 0;
     int error = 0;
     for (size_t i = 0; i < options->wanted.count && !error; i++) {
@@ -142,6 +143,7 @@ int tune_properties_plan(const struct tune_scene *scene, struct tune_properties 
 // "aggressive_memory_decommit" may be typed without its prefix.
 static void property_name(const char *name, char *ret_name, size_t size)
 {
+    // "tcmalloc." is what nearly all begin with; "generic." ones cannot be set.
     bool has_prefix = text_starts_with(text_of(name), tcmalloc_prefix);
     text_format(ret_name, size, "%s%s", has_prefix ? "" : tcmalloc_prefix, name);
 }
@@ -209,6 +211,7 @@ static void read_back_mimalloc(const struct tune_scene *scene,
 static int add_change(const struct tune_setting *setting, const struct outcome *outcome,
                       struct lever_report *report)
 {
+    // What could not be read back is told as it was asked for.
     struct lever_change change = {0};
     text_copy(text_of(setting->name), change.name, sizeof change.name);
     snprintf(change.after, sizeof change.after, "%" PRId64,
@@ -238,6 +241,7 @@ static void set_one(const struct tune_properties *options, struct tune_calls *ca
         tune_calls_fail(calls, step, error, strerror(-error));
 }
 
+// Steps that failed in the call have their words already.
 static int end_one(const struct tune_setting *setting, const struct outcome *outcome,
                    struct lever_step *step, struct lever_report *report)
 {
@@ -255,6 +259,7 @@ static int end_one(const struct tune_setting *setting, const struct outcome *out
 int tune_properties_act(const struct tune_scene *scene, struct tune_properties *options,
                         struct tune_calls *calls, struct lever_report *report)
 {
+    // By the place of the setting: at most as many as a request holds.
     struct outcome outcomes[TUNE_SETTINGS_MAX] = {0};
     struct lever_step *steps = &report->steps[options->first_step];
     size_t count = options->wanted.count;
