@@ -49,7 +49,7 @@ bench:
 	@scripts/deps bench
 	@test -x bench/run || { echo "ebb: this tree has no bench/run" >&2; exit 1; }
 	@$(CONFIGURE) -B $(BUILD) >/dev/null
-	@ninja --quiet -C $(BUILD) ebb bench_programs test_programs
+	@ninja --quiet -C $(BUILD) ebb libebb bench_programs test_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" bench/run
 
 fuzz:

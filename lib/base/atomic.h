@@ -2,6 +2,10 @@
 // Atomic access to plain integers. Library world. C11's _Atomic would change the layout's type in
 // wire/, which both worlds share; so the operation is atomic here, not the type. Each name carries
 // its memory order.
+//
+//   load, store     acquire and release: what one thread wrote before its store is seen after the
+//   load peek            relaxed: a hint, or a word that the reader's own thread writes swap,
+//   replace, and, add     acquire and release in one
 #ifndef EBB_BASE_ATOMIC_H
 #define EBB_BASE_ATOMIC_H
 

@@ -13,6 +13,7 @@ void line_add(struct line *line, const char *text)
         line->text[line->len++] = *text++;
 }
 
+// From the last digit to the first; 64 bits fit 20 of them.
 static void add_number(struct line *line, uint64_t value, unsigned radix)
 {
     char digits[24];

@@ -20,6 +20,7 @@ static uint64_t self(void)
     return (uint64_t)(uintptr_t)&self_mark;
 }
 
+// Tells the core that this is a spin, so that its sibling gets on.
 static void pause_briefly(void)
 {
 #if defined(__x86_64__)
@@ -29,11 +30,13 @@ static void pause_briefly(void)
 #endif
 }
 
+// Returns on a wake-up, a signal or a changed word alike: the caller looks again.
 static void sleep_while(uint32_t *word, uint32_t value)
 {
     (void)syscall_make(SYS_futex, (long)(uintptr_t)word, FUTEX_WAIT_PRIVATE, (long)value, 0, 0, 0);
 }
 
+// The holder is noted after the fact: in between the lock looks foreign, which only a child asks.
 bool lock_try(struct lock *lock)
 {
     uint32_t open = 0;

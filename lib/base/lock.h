@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A lock that spins briefly and then sleeps in the kernel. Library world.
 //
+// Not recursive, not fair. What it guards is written before the release and read after the taking.
+// A pthread mutex would do as well but for two things: a child cannot tell who held it, and libc
+// may allocate where it is used first.
+//
 // No lock is held across a fork on purpose: the child finds out by lock_is_foreign() which of them
 // another thread held at that moment, repairs what it guards, and resets it.
 #ifndef EBB_BASE_LOCK_H

@@ -7,6 +7,7 @@
 #define EXACT 64u // bins of one length each
 #define TRIES 32  // runs looked at in a bin of mixed lengths
 
+// Slots 1 to 64 have a bin each; then 65 to 128, 129 to 256 and so on share one.
 static unsigned bin_of(uint32_t slots)
 {
     return slots <= EXACT ? slots - 1 : EXACT - 1 + bits_highest(slots - 1) - 5;
@@ -24,6 +25,7 @@ void bins_insert(struct bins *bins, struct wire_record *record)
     bins->filled[bin / 64] |= UINT64_C(1) << bin % 64;
 }
 
+// The run still carries the length it was inserted with.
 void bins_remove(struct bins *bins, struct wire_record *record)
 {
     unsigned bin = bin_of(wire_run_slots(record->run));

@@ -16,6 +16,7 @@ const uint32_t class_block_bytes[CLASS_COUNT] = {
     163840, 196608, 229376, 262144,
 };
 
+// One walk along both: sizes and classes rise together.
 void class_fill_steps(uint8_t steps[CLASS_STEPS])
 {
     unsigned size_class = 0;
@@ -63,6 +64,7 @@ uint32_t class_slots(unsigned size_class)
     return class_block_bytes[size_class] <= WIRE_SLOT_BYTES ? 8 : 16;
 }
 
+// What is left behind the last block is never touched.
 uint32_t class_capacity(unsigned size_class)
 {
     return class_slots(size_class) * WIRE_SLOT_BYTES / class_block_bytes[size_class];

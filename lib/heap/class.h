@@ -13,6 +13,8 @@
 
 #include "wire/ledger.h"
 
+// Eight per doubling rather than four cost spans, one per class and thread; but a span costs only
+// the pages that are used in it, while rounding costs with each block.
 #define CLASS_SMALL_MAX  8192u   // the largest block in a span of one slot
 #define CLASS_MEDIUM_MAX 262144u // the largest in a span at all
 #define CLASS_COUNT      59u

@@ -27,6 +27,7 @@ UNSYNCHRONISED static void count_span(struct count *count, const struct wire_rec
     count->frees += mallocs - live;
 }
 
+// One block, live as long as its run is.
 static void count_large(struct count *count, const struct wire_record *record)
 {
     count->in_use += record->bytes;
@@ -38,6 +39,7 @@ static void count_large(struct count *count, const struct wire_record *record)
     }
 }
 
+// Each kind of run in its own column; libebb's own are counted by the ledger.
 static void count_run(struct count *count, const struct wire_record *record)
 {
     uint64_t bytes = (uint64_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;

@@ -73,6 +73,7 @@ static void help_abandoned(struct wire_record *span, uint32_t remote_count)
     heap_disown(heap);
 }
 
+// Another heap's block: visible to its owner, and to whoever counts, at once.
 static void free_remote(struct wire_record *span, void *pointer)
 {
     uint32_t count;
@@ -81,6 +82,7 @@ static void free_remote(struct wire_record *span, void *pointer)
     help_abandoned(span, count);
 }
 
+// The owner's own block, in a span that the fast path does not serve: full, or with purged pages.
 static void free_local(struct wire_record *span, void *pointer)
 {
     struct heap *heap = heap_enter();
@@ -141,6 +143,7 @@ size_t heap_usable_bytes(const void *pointer)
     return usable_bytes(misuse_check(pointer, "size query"));
 }
 
+// As malloc, copy and free do it.
 static void *move_block(void *pointer, size_t old_bytes, size_t bytes)
 {
     bool is_zero;
@@ -175,6 +178,7 @@ void *heap_resize(void *pointer, size_t bytes)
     return moved || bytes > usable ? moved : pointer;
 }
 
+// Other threads' heaps are left alone: their lists are theirs while they run.
 size_t heap_trim(void)
 {
     struct heap *heap = heap_enter();

@@ -7,6 +7,22 @@
 // which the owner takes on each slow path; others may take it to help where they need not touch
 // what the fast path touches. A heap outlives its thread: the next thread takes it over as it is.
 //
+// The words of this folder:
+//
+//   slot     64 KiB of address space with one record in the table
+//   run      slots that follow each other and are one thing: a span, a large block, free space
+//   span     a run cut into blocks of one size class
+//   block    what the program gets; it begins at a multiple of its size in the span
+//   carved   blocks that were handed out or linked once; behind them the span is untouched
+//   current  the span per class that a heap allocates from
+//   remote   freed by a thread that does not own the span's heap
+//   inbox    the spans of a heap that have remote frees which it has not taken in
+//   off      free, and taken off the list because the page may have been purged
+//
+// What a helper may do under heap.lock while the owner runs: look at everything; take spans that
+// are full, whose lists the owner's fast path does not touch. Current and partial spans only while
+// the owner is known to be outside of its fast path.
+//
 // Lock order: heap.lock, then the lock of one heap that no thread owns, then space.lock.
 #ifndef EBB_HEAP_HEAP_H
 #define EBB_HEAP_HEAP_H

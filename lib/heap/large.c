@@ -8,6 +8,7 @@
 // The kernel allows 65,530 mappings by default, and a guarded block makes two.
 #define GUARDED_MAX 16384u
 
+// A guard costs two system calls and a mapping, which only a block of this size is worth.
 static enum space_area area_for(size_t bytes)
 {
     return bytes >= LARGE_GUARDED_MIN ? SPACE_GUARDED : SPACE_ORDINARY;
@@ -40,6 +41,7 @@ static void uncount_guarded(void)
     __atomic_sub_fetch(&space.guarded, 1, __ATOMIC_RELAXED);
 }
 
+// What the record of an earlier run at this slot said must not be believed.
 static void *begin_block(struct wire_record *record, size_t bytes)
 {
     record->fast_owner = 0;
@@ -49,6 +51,7 @@ static void *begin_block(struct wire_record *record, size_t bytes)
     return (void *)space_address(record);
 }
 
+// Reserved space up to here; committing exactly the block leaves the rest inaccessible.
 static void *allocate_guarded(size_t bytes, uint32_t align_slots)
 {
     struct wire_record *record;
@@ -68,6 +71,7 @@ static void *allocate_guarded(size_t bytes, uint32_t align_slots)
     return begin_block(record, bytes);
 }
 
+// Whole slots in address space, but only what is written becomes resident.
 static void *allocate_ordinary(size_t bytes, uint32_t align_slots, bool *is_zero)
 {
     struct wire_record *record;
@@ -94,6 +98,7 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
     return block ? block : allocate_ordinary(bytes, (uint32_t)align_slots, is_zero);
 }
 
+// While it lives a large block counts itself: see count.c.
 static void note_gone(struct wire_record *record)
 {
     atomic_add64(&space.ledger->mallocs, 1);
@@ -140,6 +145,7 @@ static void shrink(struct wire_record *record, size_t bytes)
         space_give(space_cut(record, slots), guarded ? SPACE_CLEAN : SPACE_DIRTY);
 }
 
+// What follows is free or was never used: the block only gets longer.
 static bool grow_in_place(struct wire_record *record, size_t bytes)
 {
     size_t old = (size_t)record->bytes;

@@ -5,6 +5,10 @@
 // From LARGE_GUARDED_MIN on a block stands in the guarded area, its last slot ending in at least
 // one inaccessible page, and goes back to the system when it is freed. Below, its run is kept as
 // others are.
+//
+// There is an inaccessible page before a guarded block as well: its neighbour's, or, for the first
+// of the area, the end of what the ordinary area has not reached. A guard is what was never
+// committed, so it costs no call of its own.
 #ifndef EBB_HEAP_LARGE_H
 #define EBB_HEAP_LARGE_H
 

@@ -29,6 +29,7 @@ static void list_insert(struct heap *heap, struct wire_record *span)
     span_open(span, heap);
 }
 
+// Out of the middle too: a span leaves when it becomes empty, wherever it stands.
 static void list_remove(struct heap *heap, struct wire_record *span)
 {
     if (span->next)
@@ -43,6 +44,7 @@ static void list_remove(struct heap *heap, struct wire_record *span)
     span->prev = 0;
 }
 
+// From here on frees take the slow path, where the first one brings the span back to the list.
 static void mark_full(struct wire_record *span)
 {
     span->state = WIRE_SPAN_FULL;
@@ -58,6 +60,7 @@ static void make_current(struct heap *heap, struct wire_record *span)
     heap->current[span->size_class] = span;
 }
 
+// The current span makes room for the next. It may have got frees since it was found exhausted.
 static void retire_current(struct heap *heap, unsigned size_class)
 {
     struct wire_record *span = heap->current[size_class];
@@ -73,6 +76,7 @@ static void retire_current(struct heap *heap, unsigned size_class)
     lists_drop_if_empty(heap, span);
 }
 
+// The further slots of a medium span first: inside a run that is free nothing may be marked.
 static void give_back(struct wire_record *span)
 {
     bool is_clean = span->is_clean && span->carved == 0;
@@ -83,6 +87,8 @@ static void give_back(struct wire_record *span)
     space_give(span, is_clean ? SPACE_CLEAN : SPACE_DIRTY);
 }
 
+// An empty span leaves its class. What it counted goes to the totals; what it was stays readable,
+// so that a second free of one of its blocks can be named.
 static void drop(struct heap *heap, struct wire_record *span)
 {
     uint64_t mallocs = span->counts >> SPAN_COUNT_SHIFT;
@@ -122,6 +128,8 @@ void lists_enqueue(struct wire_record *span)
     while (!atomic_replace32(&heap->inbox, &head, space_slot(span)));
 }
 
+// One span from the inbox. Its state says what the frees mean: a full one can be used again, a
+// partial one may be empty now, a current one simply has more.
 static void drain_span(struct heap *heap, struct wire_record *span)
 {
     // Taken over by another heap since it was queued.
@@ -148,6 +156,7 @@ void lists_drain_inbox(struct heap *heap)
     }
 }
 
+// The one that waited longest.
 static struct wire_record *pop_partial(struct heap *heap, unsigned size_class)
 {
     uint32_t slot = heap->partial[size_class];
@@ -167,6 +176,7 @@ static uint64_t next_random(struct heap *heap)
     return heap->random * UINT64_C(0x2545f4914f6cdd1d);
 }
 
+// Spare spans keep their slot and nothing else: span_start() makes them anew for any small class.
 static struct wire_record *pop_spare(struct heap *heap)
 {
     struct wire_record *span = space_record(heap->spare);
@@ -175,12 +185,14 @@ static struct wire_record *pop_spare(struct heap *heap)
     return span;
 }
 
+// From any slot of a medium span there is a way to its record.
 static void mark_tails(struct wire_record *span, uint32_t slots)
 {
     for (uint32_t slot = 1; slot < slots; slot++)
         atomic_store64(&span[slot].run, wire_run_make(WIRE_TAIL, slot));
 }
 
+// A spare one, else a run. Memory that was used before is not known to be zero.
 static struct wire_record *make_span(struct heap *heap, unsigned size_class)
 {
     struct wire_record *span;
@@ -220,6 +232,7 @@ static struct wire_record *steal(struct heap *heap, unsigned size_class)
     return span;
 }
 
+// In order of cost: what others have freed, what is partly free, what a thread left, new memory.
 static struct wire_record *next_span(struct heap *heap, unsigned size_class)
 {
     lists_drain_inbox(heap);
@@ -257,6 +270,7 @@ void lists_free(struct heap *heap, struct wire_record *span, void *block)
     lists_drop_if_empty(heap, span);
 }
 
+// Spare spans become kept runs, which others can take and a purge can find.
 static void drop_spares(struct heap *heap)
 {
     while (heap->spare)
@@ -271,6 +285,7 @@ void lists_settle(struct heap *heap)
     drop_spares(heap);
 }
 
+// Off the list first, then to the system: in between nobody can allocate from these pages.
 static size_t trim_span(struct wire_record *span)
 {
     uint64_t untouched;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A heap's spans: current, partial, full, spare, and its inbox. Library world; all under heap.lock.
+//
+//   run → current → full → partial → current …        exhausted, a block freed, its turn again
+//                            partial → spare or run    the last block freed
+//
+// A span that is still linked in an inbox is never given back: it goes when the inbox is drained.
 #ifndef EBB_HEAP_LISTS_H
 #define EBB_HEAP_LISTS_H
 

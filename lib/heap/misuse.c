@@ -23,6 +23,7 @@ static _Noreturn void die_of(const char *kind, const char *verb, const void *poi
     die_at(what.text, (uintptr_t)pointer, note, number);
 }
 
+// The size classes end below this; what is larger was a run of its own.
 static _Noreturn void die_double(const char *verb, const void *pointer, size_t block_bytes)
 {
     if (block_bytes > CLASS_MEDIUM_MAX)
@@ -30,6 +31,7 @@ static _Noreturn void die_double(const char *verb, const void *pointer, size_t b
     die_of("double ", verb, pointer, "size class", block_bytes);
 }
 
+// A block begins here, was handed out once, and is not free: neither by its page nor by its tag.
 static void check_block(const struct wire_record *span, const void *pointer, const char *verb)
 {
     long number = span_block_at(span, (uintptr_t)pointer);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Telling a live block from everything else that a program may hand in. Library world; no state.
+//
+// Any address may come: what is outside the reservation is refused by a comparison, what is inside
+// always has a record that can be read, and only a record that says "span" lets the block be
+// touched.
 #ifndef EBB_HEAP_MISUSE_H
 #define EBB_HEAP_MISUSE_H
 

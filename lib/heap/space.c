@@ -19,11 +19,13 @@ struct space space;
 uintptr_t space_base;
 size_t space_bytes;
 
+// The two sorts of free runs are two kinds in the chain, so that a reader tells them apart.
 static enum wire_kind free_kind(enum space_pages pages)
 {
     return pages == SPACE_DIRTY ? WIRE_DIRTY : WIRE_CLEAN;
 }
 
+// The guarded area is the upper part: one comparison tells.
 static enum space_area area_of(uint32_t slot)
 {
     return slot >= space.ledger->areas[SPACE_GUARDED].first ? SPACE_GUARDED : SPACE_ORDINARY;
@@ -53,6 +55,7 @@ static void set_run(struct wire_record *record, enum wire_kind kind, uint32_t sl
     atomic_keep_order();
 }
 
+// For slots that no longer begin or end a run.
 static void clear_run(struct wire_record *record)
 {
     atomic_store64(&record->run, 0);
@@ -66,11 +69,13 @@ static void mark_free(struct wire_record *record, enum space_pages pages, uint32
     set_run(record, free_kind(pages), slots);
 }
 
+// Each area and each sort has bins of its own: runs of different sorts never join.
 static struct bins *bins_of(const struct wire_record *record)
 {
     return &space.bins[area_of(space_slot(record))][pages_of(record)];
 }
 
+// The number of kept slots is what a policy will want to bound.
 static void insert_free(struct wire_record *record)
 {
     if (pages_of(record) == SPACE_DIRTY)
@@ -169,6 +174,7 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
         struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
         if (!run)
             continue;
+        // Long enough for any alignment: the surplus goes back at once, in front and behind.
         remove_free(run);
         uint32_t start = space_slot(run);
         uint32_t skipped = align_slot(start, align_slots) - start;
@@ -192,6 +198,7 @@ static struct wire_record *free_before(struct wire_record *record, enum space_pa
     return wire_run_kind(head->run) == free_kind(pages) ? head : NULL;
 }
 
+// The same for the run that begins where this one ends; the frontier ends the search.
 static struct wire_record *free_behind(struct wire_record *record, enum space_pages pages)
 {
     uint32_t slot = space_slot(record);
@@ -202,6 +209,8 @@ static struct wire_record *free_behind(struct wire_record *record, enum space_pa
     return wire_run_kind(behind->run) == free_kind(pages) ? behind : NULL;
 }
 
+// Joins with both neighbours. The new chain is written first, ends before heads, and only then are
+// the words inside cleared: a reader, or a child, sees the old chain or the new one.
 static void give_locked(struct wire_record *record, enum space_pages pages)
 {
     uint32_t slots = wire_run_slots(record->run);
@@ -304,6 +313,7 @@ static void absorb(struct wire_record *record, struct wire_record *behind, uint3
         insert_free(behind + more);
 }
 
+// Only at the frontier or into a free neighbour: nobody else is moved.
 static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pages *pages)
 {
     uint32_t slot = space_slot(record);
@@ -362,6 +372,7 @@ static size_t purge_longest(void)
         lock_release(&space.lock);
         return 0;
     }
+    // The system call comes without the lock: others allocate meanwhile.
     uint32_t slots = wire_run_slots(run->run);
     remove_free(run);
     // Nobody joins a busy run, so the pages are ours while the lock is open.
@@ -389,6 +400,7 @@ size_t space_purge(size_t bytes)
     return gone;
 }
 
+// A run for what libebb itself needs; it stays for ever.
 static int take_meta_run(size_t bytes)
 {
     struct wire_record *record;
@@ -409,6 +421,7 @@ static int take_meta_run(size_t bytes)
     return 0;
 }
 
+// NULL where the present run is used up.
 static void *cut_meta(size_t bytes)
 {
     void *found = NULL;

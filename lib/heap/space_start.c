@@ -12,9 +12,11 @@
 // How readers outside find the ledger: the one variable that the library exports.
 __attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
 
-#define SPACE_MIN_BYTES (UINT64_C(1) << 26)
+#define SPACE_MIN_BYTES (UINT64_C(1) << 24)
 #define ALIGN_BYTES     (UINT64_C(2) << 20) // a huge page
 
+// Half as much again and again: a limit on address space, strict overcommit or a small machine each
+// refuse the full size.
 static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
 {
     size_t limit = os->limit_bytes(os);
@@ -32,6 +34,7 @@ static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
     return error;
 }
 
+// The magic comes last: a reader that finds it finds all else in place.
 static void describe(struct wire_ledger *ledger, uintptr_t base, size_t bytes)
 {
     ledger->version = WIRE_LEDGER_VERSION;
@@ -63,13 +66,15 @@ static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
         return error;
     struct wire_ledger *ledger = (struct wire_ledger *)home;
     describe(ledger, base, bytes);
-    ledger->areas[SPACE_ORDINARY] = (struct wire_area){first, slots / 2, first + 1, first + 1};
-    ledger->areas[SPACE_GUARDED] = (struct wire_area){slots / 2, slots, slots / 2, slots / 2};
+    // Where address space is short it is the small blocks that cannot do without.
+    uint32_t middle = slots - slots / 4;
+    ledger->areas[SPACE_ORDINARY] = (struct wire_area){first, middle, first + 1, first + 1};
+    ledger->areas[SPACE_GUARDED] = (struct wire_area){middle, slots, middle, middle};
     ledger->metadata_bytes = PAGE_BYTES + WIRE_SLOT_BYTES;
     table[first].run = wire_run_make(WIRE_META, 1);
     space.ledger = ledger;
     space.records_shown[SPACE_ORDINARY] = (uint32_t)((page + PAGE_BYTES - base) / RECORD_BYTES);
-    space.records_shown[SPACE_GUARDED] = slots / 2;
+    space.records_shown[SPACE_GUARDED] = middle;
     space.meta_at = home + bits_round_up(sizeof *ledger, 64);
     space.meta_left = home + WIRE_SLOT_BYTES - space.meta_at;
     return 0;
@@ -114,6 +119,7 @@ static void clear_inside(struct wire_record *record, uint32_t slots)
     }
 }
 
+// Puts one run of the chain back where it belongs. Spans in use stay as they are.
 static void repair_run(struct wire_record *record, enum space_area area)
 {
     uint32_t slots = wire_run_slots(record->run);

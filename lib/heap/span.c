@@ -32,6 +32,7 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
 }
 
+// Where block `number` stands; nothing is said about its state.
 static struct block *block_at(const struct wire_record *span, uint32_t number)
 {
     return (struct block *)(space_address(span) + (uintptr_t)number * span->block_bytes);
@@ -215,6 +216,7 @@ struct free_map {
     uint64_t words[WIRE_SLOT_BYTES / 16 / 64];
 };
 
+// Both for numbers below the span's capacity.
 static bool map_has(const struct free_map *map, uint32_t number)
 {
     return map->words[number / 64] >> number % 64 & 1;
@@ -238,6 +240,7 @@ static bool map_list(const struct wire_record *span, struct free_map *map)
     return true;
 }
 
+// A page may go if each block with a byte in it is free, or is off by another of its pages.
 static bool bit_is_free(const struct wire_record *span, const struct free_map *map, unsigned bit)
 {
     uint32_t first;
@@ -265,11 +268,13 @@ static void rebuild_list(struct wire_record *span, const struct free_map *map)
     span->free = (uint64_t)(uintptr_t)next;
 }
 
+// How many bits of `off` mean something: pages of a small span, blocks of a medium one.
 static unsigned bits_in(const struct wire_record *span)
 {
     return span_is_small(span) ? WIRE_SLOT_BYTES / PAGE_BYTES : span->capacity;
 }
 
+// In recycled memory the pages that this span never reached hold what an earlier one left.
 static uint64_t untouched_pages(const struct wire_record *span)
 {
     size_t end = (size_t)span->carved * span->block_bytes;

@@ -6,6 +6,14 @@
 // (`off`). The list is threaded through the blocks, so a purged page would lose it: what the bitmap
 // `off` says is enough to make the links anew.
 //
+// In bytes: a block of 16 holds the link and the tag and nothing else. All larger ones keep what
+// the program left behind these two words; a purge takes that as well.
+//
+// A double free is certain to be found while the block is free: on the list by its tag, off it by
+// the bitmap, on the remote list by the tag again. It is missed where the program has written over
+// the tag after the free, or where the block belongs to somebody anew; no malloc can tell the
+// latter.
+//
 // But for span_push_remote() and the checks, all of this is for whoever owns the span: its heap's
 // thread, or who holds the heap's lock while no thread is in its fast path.
 #ifndef EBB_HEAP_SPAN_H

@@ -3,8 +3,12 @@
 //
 // A forked child has one thread and no lock of ours was held for its sake, so any operation of
 // another thread may have stopped half-way. What such a thread did on its fast path is a prefix of
-// ordered stores and at worst loses one block. A heap whose lock was held is lost: its spans stay
-// as they are, for ever. The child notices by a page that the kernel wipes at fork.
+// ordered stores and at worst loses one block: a pop that was cut off has taken it from the list
+// and not counted it, so it is in nobody's hands and its span can still become empty; a push that
+// was cut off has counted it down late, so its span never becomes empty. Neither gives a block out
+// twice. The stores of one thread reach the child in order, since a page that fork has already
+// protected makes the writer wait until fork is through. A heap whose lock was held is lost: its
+// spans stay as they are, for ever. The child notices by a page that the kernel wipes at fork.
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -30,6 +34,7 @@ _Thread_local struct heap *heap_of_thread __attribute__((tls_model("initial-exec
 // The thread's destructor has run: what it still allocates comes from heaps borrowed for one call.
 static _Thread_local __attribute__((tls_model("initial-exec"))) bool has_ended;
 
+// Before the first allocation of a thread, and after its end.
 static bool is_empty_heap(const struct heap *heap)
 {
     return heap == &heap_empty;
@@ -57,6 +62,7 @@ void heap_disown(struct heap *heap)
     atomic_add32(&heaps.abandoned, 1);
 }
 
+// A new thread goes on where one that has ended left off, with its partial spans.
 static struct heap *claim_any(void)
 {
     if (!atomic_load32(&heaps.abandoned))
@@ -87,6 +93,7 @@ static struct heap *make_heap(void)
     return heap;
 }
 
+// The heap stays whole, but for what would keep memory from others: current and spare spans.
 static void abandon(struct heap *heap)
 {
     lock_take(&heap->lock);
@@ -121,6 +128,7 @@ static int make_canary(void)
     return 0;
 }
 
+// Each step may be tried again by a later allocation where memory was short.
 static int start_locked(const struct os *os)
 {
     if (heaps.is_started)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+// The functions get the struct of functions, which is the fake's first member.
 static struct fake_os *fake_of(const struct os *os)
 {
     return (struct fake_os *)(uintptr_t)os;
@@ -70,6 +71,7 @@ static uint64_t fake_now_ns(const struct os *os)
     return fake_of(os)->clock_ns;
 }
 
+// The same in each run.
 static uint64_t fake_random(const struct os *os)
 {
     return fake_of(os)->random_state += UINT64_C(0x9e3779b97f4a7c15);

@@ -4,6 +4,10 @@
 //
 // For all: addresses and lengths are page multiples inside one reservation; results are 0 or −errno
 // and errno is left alone; safe from any thread, before constructors, and in signal handlers.
+//
+// Costs, per 4 KiB page on the kind of machine it was measured on: purge_now() 260 ns and 1,300
+// more for the fault when the page is used again; purge_lazily() 225 ns, and 190 for the first
+// write. A single-page call costs 11 µs where other threads of the process run on other processors.
 #ifndef EBB_OS_OS_H
 #define EBB_OS_OS_H
 

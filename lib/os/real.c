@@ -15,6 +15,7 @@
 enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_WIPE_ON_FORK = 18 };
 enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4 };
 
+// The kernel's own convention: the last page of addresses is error numbers.
 static bool is_error(long result)
 {
     return result < 0 && result > -4096;
@@ -59,6 +60,7 @@ static int real_reserve(const struct os *os, size_t bytes, size_t align, uintptr
     return 0;
 }
 
+// Readable is not charged; the zero page serves all of it.
 static int real_show(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -85,6 +87,7 @@ static int real_purge_now(const struct os *os, uintptr_t address, size_t bytes)
     return advise(address, bytes, ADVICE_DONTNEED);
 }
 
+// Since Linux 4.5; -EINVAL before, in locked memory, or where a filter says so.
 static int real_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -126,6 +129,7 @@ static uint64_t real_random(const struct os *os)
     return (real_now_ns(os) ^ (uint64_t)(uintptr_t)&value) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+// RLIMIT_AS counts reserved space as well.
 static size_t real_limit_bytes(const struct os *os)
 {
     (void)os;

@@ -27,6 +27,7 @@ static bool call_handler(void)
     return handler != NULL;
 }
 
+// What all forms share: try, ask the handler for help, try again.
 static void *allocate_or_handle(size_t bytes, size_t align)
 {
     for (;;) {
@@ -46,6 +47,7 @@ static __attribute__((noinline)) void *allocate_or_throw(size_t bytes, size_t al
     die("operator new is out of memory, and there is no libstdc++ to throw std::bad_alloc");
 }
 
+// The fast path of malloc; only what fails there gets to see handlers.
 static inline void *new_block(size_t bytes)
 {
     void *block = heap_pop_fast(bytes);
@@ -62,6 +64,7 @@ EXPORT void *_Znam(size_t bytes)
     return new_block(bytes);
 }
 
+// nothrow: a null pointer where no handler is set.
 EXPORT void *_ZnwmRKSt9nothrow_t(size_t bytes, const struct nothrow *tag)
 {
     (void)tag;
@@ -74,6 +77,7 @@ EXPORT void *_ZnamRKSt9nothrow_t(size_t bytes, const struct nothrow *tag)
     return allocate_or_handle(bytes, 0);
 }
 
+// Aligned (C++17): for types that ask for more than 16.
 EXPORT void *_ZnwmSt11align_val_t(size_t bytes, size_t align)
 {
     return allocate_or_throw(bytes, align);
@@ -108,6 +112,7 @@ EXPORT void _ZdaPv(void *pointer)
     shim_free(pointer);
 }
 
+// The sized and the aligned forms: the span knows better than the caller, so both are ignored.
 EXPORT void _ZdlPvm(void *pointer, size_t bytes)
 {
     (void)bytes;

@@ -53,6 +53,7 @@ EXPORT struct mallinfo mallinfo(void)
     return info;
 }
 
+// A line per figure, on stderr as glibc does it, without stdio.
 static void write_pair(const char *name, uint64_t value)
 {
     struct line line = {.len = 0};
@@ -87,6 +88,7 @@ static void print_pair(FILE *stream, const char *name, uint64_t value)
     (void)fputs(line.text, stream);
 }
 
+// The document is libebb's own; glibc's promises no more than that it is XML.
 EXPORT int malloc_info(int options, FILE *fp)
 {
     if (options != 0)

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "shim/shim.h"
 
+// The one place where libebb sets errno.
 static void *fail(int error)
 {
     errno = error;
@@ -75,7 +76,8 @@ EXPORT void *calloc(size_t nmemb, size_t size)
     return is_zero ? block : memset(block, 0, bytes);
 }
 
-EXPORT void *realloc(void *ptr, size_t size)
+// realloc(p, 0) frees and returns NULL, as glibc does and C23 leaves undefined.
+static void *resize(void *ptr, size_t size)
 {
     if (!ptr)
         return shim_allocate(size);
@@ -87,14 +89,20 @@ EXPORT void *realloc(void *ptr, size_t size)
     return block ? block : fail(ENOMEM);
 }
 
+EXPORT void *realloc(void *ptr, size_t size)
+{
+    return resize(ptr, size);
+}
+
 EXPORT void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(nmemb, size, &bytes))
         return fail(ENOMEM);
-    return realloc(ptr, bytes);
+    return resize(ptr, bytes);
 }
 
+// All of it may be used: the whole block belongs to the program.
 EXPORT size_t malloc_usable_size(void *ptr)
 {
     return ptr ? heap_usable_bytes(ptr) : 0;
@@ -118,6 +126,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
     return shim_allocate_aligned(size, alignment);
 }
 
+// Results instead of errno; on failure *memptr is untouched.
 EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
 {
     if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))

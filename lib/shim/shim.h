@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the exported symbols share. Library world. This layer alone sets errno, and only on failure.
+//
+// Each entry is the fast path, inlined, and a tail call: so malloc and free need no stack frame,
+// and operator new is as fast as malloc. None of them calls another by its name: a program may have
+// replaced any one of the symbols by its own.
 #ifndef EBB_SHIM_SHIM_H
 #define EBB_SHIM_SHIM_H
 
