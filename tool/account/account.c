@@ -34,11 +34,13 @@ static const struct {
     [ROW_UNEXPLAINED] = {"unexplained", "unexplained"},
 };
 
+// Stable: keys are words of the JSON and of alarms that people have written.
 const char *account_row_key(enum account_row row)
 {
     return row_names[row].key;
 }
 
+// For people: it may change with any release.
 const char *account_row_title(enum account_row row)
 {
     return row_names[row].title;
@@ -158,6 +160,7 @@ static void account_add_totals(struct account *account, const struct mapping *ma
     }
 }
 
+// What no runtime has claimed is told by what kind of mapping it lies in.
 static int account_add_mappings(struct account *account, const struct account_input *input,
                                 struct split *splits)
 {
@@ -200,6 +203,7 @@ static int account_add_runtime(struct account *account, const struct runtime_rep
                        split->rest_error_bytes);
 }
 
+// By row, then largest first: the order in which they are printed.
 static int entry_compare(const void *left, const void *right)
 {
     const struct account_entry *a = left, *b = right;
@@ -233,6 +237,8 @@ static void account_sum_errors(struct account *account, uint64_t lazy_lag_bytes)
     }
 }
 
+// What no claim takes of a mapping is a row at once; what claims take is shared out by the
+// runtimes' parts.
 static int account_fill(struct account *account, const struct account_input *input,
                         struct split *splits)
 {
@@ -250,6 +256,7 @@ static int account_fill(struct account *account, const struct account_input *inp
     return 0;
 }
 
+// Rows sum to RSS by the way they are made: each byte of a mapping is handed on, or becomes a row.
 int account_build(const struct account_input *input, struct account *ret_account)
 {
     if (!input->mappings->has_sizes)
@@ -269,6 +276,7 @@ int account_build(const struct account_input *input, struct account *ret_account
     return 0;
 }
 
+// 0 for a runtime without that row, which is what it holds there.
 uint64_t account_runtime_bytes(const struct account *account, const char *runtime,
                                enum account_row row)
 {
@@ -279,6 +287,7 @@ uint64_t account_runtime_bytes(const struct account *account, const char *runtim
     return bytes;
 }
 
+// Leaves an empty account, which may be freed again.
 void account_free(struct account *account)
 {
     free(account->entries);

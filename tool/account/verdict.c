@@ -24,6 +24,7 @@ static const uint64_t blind_share = 50;
 // Below this nothing in a process is worth an alarm, and code and stacks are most of it.
 static const uint64_t small_bytes = 4 << 20;
 
+// Stable, as the number behind it, which is part of the exit status.
 const char *verdict_name(enum verdict_code code)
 {
     switch (code) {
@@ -245,6 +246,7 @@ static void headline_of_stacks(const struct verdict_input *input, char *text)
                 share, input->thread_count);
 }
 
+// Thousands of threads look like a leak of the heap from afar.
 static bool is_mostly_stacks(const struct account *account)
 {
     return is_share(account->row_bytes[ROW_STACKS], account->rss_bytes, 50);
@@ -255,6 +257,7 @@ static bool is_mostly_in_use(const struct account *account)
     return is_share(account->row_bytes[ROW_IN_USE], account->rss_bytes, 25);
 }
 
+// One sentence with the figure that decided, for those who read no further.
 static void verdict_write_headline(const struct verdict_input *input, enum verdict_code code,
                                    char *text)
 {

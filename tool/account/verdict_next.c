@@ -78,6 +78,7 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
                     "gives it back a second after its last use, idle threads' too.");
 }
 
+// Nothing takes holes out of pages that objects live in: only what makes fewer of them helps.
 static void next_fragmented(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct runtime_report *owner = verdict_row_owner(input, ROW_SLACK);

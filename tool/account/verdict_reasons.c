@@ -153,6 +153,7 @@ static void reason_limit(const struct verdict_input *input, struct verdict_lines
                 rss, effective);
 }
 
+// Figures that a reader can check against other tools, each with where it is from.
 void verdict_give_reasons(const struct verdict_input *input, enum verdict_code code,
                           struct verdict_lines *lines)
 {

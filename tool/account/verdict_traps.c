@@ -102,6 +102,7 @@ static void trap_cgroup(const struct verdict_input *input, struct verdict_lines 
                        "inactive_file, so working_set can show too little.");
 }
 
+// What would lead somebody astray who looks at other tools as well.
 void verdict_name_traps(const struct verdict_input *input, struct verdict_lines *lines)
 {
     trap_runtimes(input, lines);

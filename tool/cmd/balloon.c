@@ -23,6 +23,7 @@ const struct option_spec balloon_options[] = {
      .argument = "lazy<SIZE",
      .help = "Stop when less than that is lazily freed: of the watched process where one is named, "
              "else of the group or host."},
+    // Beside the brakes and not instead of them: the smaller one holds.
     {.name = "size",
      .kind = OPTION_SIZE,
      .argument = "SIZE",
@@ -31,6 +32,7 @@ const struct option_spec balloon_options[] = {
      .kind = OPTION_STRING,
      .argument = "TARGET",
      .help = "The process to show; without it the one with the most lazily freed memory."},
+    // A fallback that lets go before anybody has forgotten it.
     {.name = "time-limit",
      .kind = OPTION_DURATION,
      .argument = "DURATION",
@@ -83,6 +85,7 @@ static int check_place(const struct options *options)
     return EXIT_USAGE;
 }
 
+// Everything that can be wrong without looking at the host.
 static int check_usage(const struct options *options, struct balloon_options *ret_wanted)
 {
     int status = check_place(options);
@@ -155,6 +158,7 @@ static int refuse_group(const char *path, int error)
 static int open_named(const struct command *command, struct process **ret_process)
 {
     const struct options *options = &command->options;
+    // An operand stands for its group and is watched; --watch is only watched.
     const struct option_value *watch = options_get(options, "watch");
     if (options->operand_count == 1)
         return levers_open(command, options->operands[0], ret_process);
@@ -198,6 +202,7 @@ static int pull(const struct command *command, struct balloon *balloon, struct p
 static int inflate(const struct command *command, const struct balloon_options *wanted,
                    struct process **process)
 {
+    // Held by this frame for as long as the lever works.
     struct balloon_place place;
     struct balloon balloon;
     int status = find_place(&command->options, *process, &place);
@@ -220,6 +225,7 @@ static int inflate(const struct command *command, const struct balloon_options *
 // Usage first, so that a slip costs no reading; then whoever was named.
 int balloon_run(const struct command *command)
 {
+    // On stderr, so that it mixes with no report.
     struct progress progress;
     struct balloon_options wanted = {
         .until_bytes = BALLOON_NO_LIMIT,

@@ -155,6 +155,8 @@ static void put_bash_operand(struct output *output, const struct verb *verb)
 // Words are gathered by verb and by the option before, then filtered once.
 static void render_bash(struct output *output)
 {
+    // One case for each verb and option, since what is right behind --limit is wrong behind
+    // --malloc.
     output_printf(output, "%s", bash_head);
     for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
@@ -178,6 +180,7 @@ static void render_bash(struct output *output)
         put_bash_operand(output, verb);
         output_printf(output, "            ;;\n");
     }
+    // compgen gets words of our own tables only: what it would expand is not in them.
     output_printf(output, "        esac ;;\n    esac\n"
                           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
                           "}\n\ncomplete -F _ebb ebb\n");
@@ -270,6 +273,7 @@ static void put_fish_options(struct output *output, const struct option_spec *ta
                              const char *condition)
 {
     for (; table && table->name; table++) {
+        // One rule for each option: fish shows the text beside it.
         output_printf(output, "complete -c ebb -n '%s'", condition);
         if (table->letter)
             output_printf(output, " -s %c", table->letter);

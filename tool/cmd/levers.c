@@ -10,6 +10,7 @@
 // Levers have no --proc-root: another tree's processes cannot be reached.
 static const char *const proc_root = "/proc";
 
+// The process is held from here on: whatever happens to its number, no other is touched.
 int levers_open(const struct command *command, const char *text, struct process **ret_process)
 {
     (void)command;
@@ -81,6 +82,7 @@ static bool has_flag(const struct command *command, const char *name)
     return false;
 }
 
+// One report and many have different forms, in text as in JSON.
 static int render(const struct command *command, bool is_group, const struct lever_report *reports,
                   size_t count, struct buffer *buffer)
 {
@@ -111,11 +113,13 @@ static int print(const struct command *command, bool is_group, const struct leve
     return status_of_all(is_group, reports, count);
 }
 
+// The same form whatever the lever: who can read one report can read all.
 int levers_print(const struct command *command, const struct lever_report *report)
 {
     return print(command, false, report, 1);
 }
 
+// An empty group prints an empty table: that nobody was there is an answer.
 int levers_print_group(const struct command *command, const struct lever_report *reports,
                        size_t count)
 {

@@ -17,17 +17,20 @@
 #include "lever/reclaim/reclaim.h"
 
 const struct option_spec reclaim_options[] = {
+    // Not the default: it stops a thread, which nobody should learn afterwards.
     {.name = "runtime",
      .letter = 'r',
      .kind = OPTION_FLAG,
      .help = "First have the program's malloc give back what it keeps, by a call in one of its "
              "threads."},
+    // Of both versions, and in either spelling.
     {.name = "cgroup",
      .letter = 'c',
      .kind = OPTION_STRING,
      .argument = "PATH",
      .help = "Every process of a control group and of those below it: a path as in "
              "/proc/PID/cgroup, or a directory."},
+    // Only on demand: page cache that goes is somebody's next read from the disk.
     {.name = "kernel",
      .kind = OPTION_FLAG,
      .help = "With --cgroup: ask the kernel to reclaim the group instead, which takes page cache "
@@ -36,11 +39,13 @@ const struct option_spec reclaim_options[] = {
      .letter = 'n',
      .kind = OPTION_FLAG,
      .help = "Show what would be done; change nothing."},
+    // Never more than slowness, here as in every lever.
     {.name = "force",
      .letter = 'f',
      .kind = OPTION_FLAG,
      .help = "Accept that the target may get slower: live huge pages may be split. Never loses "
              "data."},
+    // For those who know how long their service may wait; the fallback suits most.
     {.name = "bite",
      .kind = OPTION_SIZE,
      .argument = "SIZE",
@@ -62,6 +67,7 @@ struct reclaiming {
 // What does not go together, in the order in which one meets it.
 static int check_usage(const struct options *options)
 {
+    // Usage alone, which needs no process to be looked at.
     bool has_group = options_get(options, "cgroup")->given;
     if (has_group && options->operand_count > 0)
         return message_refuse_usage("reclaim", "either a TARGET or --cgroup, not both");
@@ -96,7 +102,7 @@ static void show_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
     char done[UNITS_TEXT_MAX], total[UNITS_TEXT_MAX];
     units_format_bytes(done_bytes, done, sizeof done);
     units_format_bytes(total_bytes, total, sizeof total);
-    progress_show(&reclaiming->progress, "reclaiming: %s of %s", done, total);
+    progress_show(&reclaiming->progress, "reclaiming: looked through %s of %s", done, total);
 }
 
 // From here on Ctrl-C ends the work between two bites, and the report tells how far it came.
@@ -114,8 +120,11 @@ static void catch_signals(struct reclaiming *reclaiming)
 // Pulls the lever at one process. 0 with a report; -errno as lever_pull().
 static int pull(struct reclaiming *reclaiming, struct process *process, struct lever_report *report)
 {
+    // The kernel reclaims as fast as it can: there are no bites and no progress to show.
     const struct options *options = &reclaiming->command->options;
     struct reclaim reclaim = {
+        // A call in the target makes it wait in any case.
+        .is_gentle = !options_flag(options, "runtime"),
         .options =
             {
                 .is_dry_run = options_flag(options, "dry-run"),
@@ -264,6 +273,7 @@ static int reclaim_group(struct reclaiming *reclaiming)
 {
     const struct options *options = &reclaiming->command->options;
     const char *path = options_get(options, "cgroup")->string;
+    // A group that is removed meanwhile is an empty one, and no failure.
     struct group group;
     pid_t *pids;
     size_t count;
@@ -279,6 +289,7 @@ static int reclaim_group(struct reclaiming *reclaiming)
     return status;
 }
 
+// Signals are caught once, whatever is reclaimed, and stay so until ebb ends.
 int reclaim_run(const struct command *command)
 {
     int status = check_usage(&command->options);

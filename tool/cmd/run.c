@@ -33,11 +33,13 @@ const struct option_spec run_options[] = {
      .bare = "5s",
      .help = "With --madv-free=off: watch for so long (5s) whether LazyFree stays 0, and say so on "
              "stderr."},
+    // A path where no name fits: any library that defines malloc() may be tried.
     {.name = "malloc",
      .kind = OPTION_STRING,
      .argument = "NAME",
      .help = "jemalloc, tcmalloc, mimalloc or ebb, preloaded; glibc: none of them; or the path of "
              "a library."},
+    // In a group of its own: the caller's, with all else that is in it, stays as it is.
     {.name = "limit",
      .kind = OPTION_SIZE,
      .argument = "SIZE",
@@ -50,6 +52,7 @@ const struct option_spec run_options[] = {
      .letter = 'j',
      .kind = OPTION_FLAG,
      .help = "With --dry-run: JSON instead of text."},
+    // Off by default: from exec on stderr is the command's.
     {.name = "verbose",
      .letter = 'v',
      .kind = OPTION_FLAG,
@@ -218,6 +221,7 @@ static int plan_and_start(const struct command *command, const struct run_reques
     return status;
 }
 
+// Whatever is wrong must show before exec: behind it there is no ebb to say so.
 int run_run(const struct command *command)
 {
     const struct options *options = &command->options;

@@ -17,6 +17,7 @@ const struct option_spec tune_options[] = {
      .choices = switch_choices,
      .help = "Go, jemalloc, mimalloc: off gives memory back at once from now on, on gives it "
              "back lazily (MADV_FREE)."},
+    // As text: "off" is a value, which no kind of option has.
     {.name = "gogc",
      .kind = OPTION_STRING,
      .argument = "N|off",
@@ -25,6 +26,7 @@ const struct option_spec tune_options[] = {
      .kind = OPTION_STRING,
      .argument = "SIZE|off",
      .help = "Go 1.19 and later: GOMEMLIMIT."},
+    // "now" rather than 0, which looks like a mistake; "off" is jemalloc's -1.
     {.name = "dirty-decay",
      .kind = OPTION_STRING,
      .argument = "DURATION|now|off",
@@ -37,6 +39,7 @@ const struct option_spec tune_options[] = {
      .kind = OPTION_CHOICE,
      .choices = switch_choices,
      .help = "jemalloc: a thread that purges in time also where the program is idle."},
+    // A list, as GLIBC_TUNABLES has it: all of it is set in one stop.
     {.name = "mallopt",
      .kind = OPTION_STRING,
      .argument = "NAME=N,...",
@@ -47,6 +50,7 @@ const struct option_spec tune_options[] = {
      .help = "mimalloc: an option such as purge_delay. tcmalloc: a numeric property such as "
              "aggressive_memory_decommit."},
     {.name = "dry-run", .letter = 'n', .kind = OPTION_FLAG, .help = "Say what would be done."},
+    // Slowness only: what would hand out wrong memory is refused with it as well.
     {.name = "force",
      .kind = OPTION_FLAG,
      .help = "Also what would make the process slow, such as a memory limit below what is alive."},
@@ -106,6 +110,7 @@ static int change_target(const struct command *command, struct process *process,
 // Usage is checked first, so that a slip costs no reading.
 int tune_run(const struct command *command)
 {
+    // A change is what an option asks for: none of them is a default.
     const struct options *options = &command->options;
     struct tune_request request;
     char sentence[OPTIONS_ERROR_MAX];

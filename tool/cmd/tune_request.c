@@ -14,6 +14,7 @@ static const uint64_t ns_per_ms = 1000000;
 // What nobody means is a slip of the keyboard.
 int tune_parse_percent(struct text text, int64_t *ret_percent)
 {
+    // As readGOGC() takes it, but for numbers without a meaning.
     uint64_t percent;
     if (text_equals(text, "off")) {
         *ret_percent = -1;
@@ -109,6 +110,7 @@ static int refuse(char *ret_error, const char *option, const char *wanted)
 static void take_switch(const struct options *options, const char *name,
                         enum tune_switch *ret_value)
 {
+    // Not given is neither on nor off.
     const struct option_value *value = options_get(options, name);
     if (value->given)
         *ret_value = strcmp(value->string, "on") == 0 ? TUNE_ON : TUNE_OFF;
@@ -161,6 +163,7 @@ static int check_mallopt(const struct tune_settings *settings, char *ret_error)
 int tune_request_parse(const struct options *options, struct tune_request *ret_request,
                        char ret_error[OPTIONS_ERROR_MAX])
 {
+    // One sentence for both decay times.
     static const char decay[] = "a duration from 1ms on, now or off";
     struct tune_request request = {.is_forced = options_flag(options, "force")};
     take_switch(options, "madv-free", &request.madv_free);

@@ -113,6 +113,7 @@ static int scan_batch(struct counting *counting, size_t first, size_t range_end)
     return 0;
 }
 
+// A region at a time: whoever looks for a few huge pages needs no window of 512.
 int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
                  uint64_t end, struct page_range *ret_range)
 {
@@ -162,6 +163,7 @@ static void add_entries(struct counting *counting, size_t *range, size_t range_e
 // The way of kernels before 6.7, at an entry of eight bytes for each page, be it there or not.
 static int read_batch(struct counting *counting, size_t first, size_t range_end)
 {
+    // Entries are by page of the kernel, which may be larger than 4 KiB.
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t page = counting->ranges[first].start / page_bytes;
     uint64_t end_page = counting->ranges[range_end - 1].end / page_bytes;
@@ -221,6 +223,7 @@ int pagemap_count_with(struct process *process, const struct page_range *ranges,
     int fd = process_pagemap_fd(process);
     if (fd < 0)
         return fd;
+    // A window of 32 KiB: much for a stack.
     struct counting *counting = malloc(sizeof *counting);
     if (!counting)
         return -ENOMEM;

@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "proc/process.h"
 
+// For the budget alone: time that has passed, whatever the clock of the day does.
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -30,6 +31,7 @@ int pages_init(struct pages *pages, struct process *process, unsigned budget_ms)
     return 0;
 }
 
+// Also half of one, as pages_init() may have left it.
 void pages_free(struct pages *pages)
 {
     free(pages->tags);
@@ -40,6 +42,7 @@ void pages_free(struct pages *pages)
 // The cached copy of a page, reading it first where needed.
 static int page_get(struct pages *pages, uint64_t page, const uint8_t **ret_data)
 {
+    // A multiplicative hash: tables of one stride must not fall into one slot.
     size_t slot = (size_t)((page / PAGES_SIZE) * 0x9e3779b97f4a7c15u >> 55) % PAGES_SLOTS;
     uint8_t *data = pages->data + slot * PAGES_SIZE;
     if (pages->tags[slot] != page + 1) {
@@ -61,6 +64,7 @@ int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len
 {
     uint8_t *to = ret_data;
     pages->lookups++;
+    // Two pages at most, and none behind the end of the address space.
     if (len > PAGES_SIZE || address > UINT64_MAX - 2 * PAGES_SIZE)
         return -EFAULT;
     while (len > 0) {
@@ -79,6 +83,7 @@ int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len
     return 0;
 }
 
+// Little endian, as every target here.
 int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value)
 {
     return pages_read(pages, address, ret_value, sizeof *ret_value);
@@ -100,12 +105,14 @@ int ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
     return 0;
 }
 
+// By start alone: what overlaps is joined behind it.
 static int compare_ranges(const void *a, const void *b)
 {
     const struct page_range *left = a, *right = b;
     return (left->start > right->start) - (left->start < right->start);
 }
 
+// In place, and it keeps what it can: a list of hostile ranges only gets shorter.
 void ranges_sort(struct ranges *ranges)
 {
     if (ranges->count == 0)
@@ -132,6 +139,7 @@ int ranges_resident(struct process *process, const struct ranges *ranges, uint64
     return error;
 }
 
+// Of a sorted list; one that overlaps would count twice.
 uint64_t ranges_bytes(const struct ranges *ranges)
 {
     uint64_t bytes = 0;
@@ -140,6 +148,7 @@ uint64_t ranges_bytes(const struct ranges *ranges)
     return bytes;
 }
 
+// Leaves an empty list.
 void ranges_free(struct ranges *ranges)
 {
     free(ranges->items);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+// Source: the switch of conf_next(), which takes letters, digits and '_'.
 static bool is_key_byte(char byte)
 {
     return isalnum((unsigned char)byte) || byte == '_';
@@ -48,6 +49,7 @@ static bool take_magnitude(struct text *rest, uint64_t *ret_value)
     }
     if (rest->len < 2 || rest->data[0] != '0')
         return text_take_u64(rest, ret_value);
+    // Octal, as strtoumax(3) takes it: "010" is 8 to jemalloc.
     uint64_t value = 0;
     while (rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '7') {
         if (value >> 61)
@@ -71,6 +73,7 @@ bool setting_number(struct text text, int64_t *ret_value)
     return true;
 }
 
+// jemalloc knows these two words only: "1" and "on" are errors there.
 bool setting_conf_bool(struct text text, bool *ret_value)
 {
     bool yes = text_equals(text, "true");
@@ -80,6 +83,7 @@ bool setting_conf_bool(struct text text, bool *ret_value)
     return true;
 }
 
+// Whole words: "ONE" is not "ON".
 static bool is_one_of(struct text text, const char *const *words)
 {
     for (; *words; words++)
@@ -114,6 +118,8 @@ bool setting_mimalloc_value(struct text text, int64_t *ret_value)
     return true;
 }
 
+// Source: EnvToBool() of base/commandlineflags.h, which looks at one letter; an empty value is
+// true.
 bool setting_gperftools_bool(struct text text)
 {
     return text.len == 0 || memchr("tTyY1", text.data[0], 5) != NULL;
@@ -142,6 +148,7 @@ bool setting_version_parse(struct text text, struct setting_version *ret_version
     return true;
 }
 
+// The patch never decides: nothing that is read here changed with one.
 bool setting_version_from(const struct setting_version *version, unsigned major, unsigned minor)
 {
     return version->major > major || (version->major == major && version->minor >= minor);
@@ -157,6 +164,7 @@ static bool take_version_numbers(struct text *rest)
            text_take_u64(rest, &number) && text_take_prefix(rest, "-g");
 }
 
+// The same text stands in mallctl's "version", which would need a call.
 bool settings_find_jemalloc_version(const char *data, size_t len, struct text *ret_version)
 {
     enum { HASH_DIGITS = 40 };

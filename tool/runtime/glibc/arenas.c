@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "runtime/glibc/arenas.h"
 
+// One read for all of it: fields of two moments would not fit each other.
 int glibc_arena_read(struct glibc_memory *memory, enum glibc_arena_kind kind, uint64_t address,
                      struct glibc_arena *ret_arena)
 {
@@ -179,6 +180,7 @@ static int heaps_follow(struct glibc_memory *memory, const struct glibc_arena *a
     return heap == oldest && seen_bytes == arena->system_bytes ? 0 : -EBADMSG;
 }
 
+// From the newest heap back, as glibc itself links them.
 int glibc_heaps_read(struct glibc_memory *memory, const struct glibc_arena *arena,
                      enum glibc_arena_kind kind, uint64_t huge_page_bytes,
                      struct glibc_regions *ret_regions)

@@ -53,6 +53,7 @@ int glibc_tally_finish(struct glibc_tally *tally, struct glibc_memory *memory)
     return error;
 }
 
+// In batches: a heap may have more free chunks than anybody wants to keep a list of.
 int glibc_tally_add(struct glibc_tally *tally, struct glibc_memory *memory, uint64_t address,
                     uint64_t size, uint64_t header_bytes)
 {

@@ -80,6 +80,7 @@ uint64_t glibc_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+// A large heap of small chunks takes longer than anybody waits: what is known by then is told.
 bool glibc_memory_is_late(const struct glibc_memory *memory)
 {
     return memory->deadline_ns != 0 && glibc_now_ns() > memory->deadline_ns;

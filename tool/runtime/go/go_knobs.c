@@ -37,6 +37,7 @@ static int pair_in_memory(const struct target *target, const struct image *image
                           uint64_t len, uint64_t *ret_entry)
 {
     enum { STEP_BYTES = 4096, WORDS = STEP_BYTES / 8 };
+    // A relocated image's pairs hold run-time addresses, which the file does not know.
     const struct mappings *mappings = target->mappings;
     for (size_t i = mappings_lower_bound(mappings, image->low); i < mappings->count; i++) {
         const struct mapping *mapping = &mappings->items[i];
@@ -66,6 +67,7 @@ static int pair_in_memory(const struct target *target, const struct image *image
 int go_knob_of_entry(const struct target *target, const struct image *image, const char *name,
                      uint64_t entry, uint64_t *ret_address)
 {
+    // The pair and the pointer behind it: {name, length, address of the value}.
     uint64_t words[3];
     char text[KNOB_NAME_MAX];
     size_t len = strlen(name);
@@ -139,6 +141,7 @@ static int knob_read(const struct target *target, const struct image *image,
 // What GODEBUG in the environment says of a knob; false when it is not there.
 static bool knob_in_environment(const struct target *target, const char *name, int32_t *ret_value)
 {
+    // As parsegodebug() reads it, which knows no blanks.
     struct text list, item;
     if (!proc_environ_find(target->environ_text, "GODEBUG", &list))
         return false;
@@ -169,6 +172,7 @@ static int add_number(struct runtime_report *report, const char *name, int64_t v
 static bool advises_at_once(const struct target *target, const struct image *image,
                             const struct go_runtime *runtime)
 {
+    // Cheap ways first: only from 1.26 on does the advice change what the knob says.
     uint64_t entry, knob, address;
     uint32_t advice;
     return runtime->version.minor >= GO_MINOR_KNOWS_ZERO &&

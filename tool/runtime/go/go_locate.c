@@ -155,6 +155,7 @@ static const char *verify_once(struct go_runtime *runtime, const struct go_limit
         [GO_OBJECT_GCPERCENT] = "runtime.gcpercent is not Go's",
         [GO_OBJECT_ALLP] = "runtime.allp is not Go's",
     };
+    // Each by itself first: a reason that names the variable is worth more than one about a sum.
     for (unsigned i = 0; i < GO_OBJECT_VARIABLES; i++) {
         enum go_object object = (enum go_object)i;
         bool is_needed = object_is_needed(runtime, object);
@@ -175,6 +176,7 @@ static const char *verify_once(struct go_runtime *runtime, const struct go_limit
 // do not stand still, so that a failure is looked at again a moment later.
 const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits *limits)
 {
+    // Enough for the end of a cycle to write all that belongs together.
     const struct timespec moment = {.tv_nsec = 1000000};
     struct go_ledger *ledger = malloc(sizeof *ledger);
     if (!ledger)
@@ -193,6 +195,7 @@ const char *go_locate_verify(struct go_runtime *runtime, const struct go_limits 
 // The variables by their symbols. True when the needed ones are there.
 static bool locate_symbols(const struct image *image, struct go_runtime *runtime)
 {
+    // Marks are functions that only some programs have; they ride along in the same pass.
     enum { NAMES = GO_OBJECT_VARIABLES + MARK_FUNCTIONS };
     const char *names[NAMES];
     struct image_symbol symbols[NAMES];
@@ -215,6 +218,7 @@ static bool locate_symbols(const struct image *image, struct go_runtime *runtime
 static int collect_targets(const struct image *image, const struct go_function *functions,
                            struct go_targets *targets)
 {
+    // One buffer for all: functions come one after the other.
     uint8_t *code = malloc(FUNCTION_BYTES_MAX);
     if (!code)
         return -ENOMEM;
@@ -238,6 +242,7 @@ static int collect_targets(const struct image *image, const struct go_function *
 static int elect(const struct go_targets *targets, enum go_object object,
                  const struct go_limits *limits, uint64_t deadline_ns, struct go_runtime *runtime)
 {
+    // Too many for the stack, and few in the end: the list is sorted by votes.
     struct go_candidate *candidates = malloc(CANDIDATES_MAX * sizeof *candidates);
     if (!candidates)
         return -ENOMEM;
@@ -285,6 +290,7 @@ static int locate_by_code(const struct target *target, const struct image *image
 static bool recall(const struct image *image, const struct go_limits *limits,
                    struct go_runtime *runtime)
 {
+    // The key is the image's build id: a program that was built anew has another.
     struct go_cache_key key;
     struct go_layout layout;
     if (go_cache_key_of(image, GO_CACHE_CODE, &key) != 0 || go_cache_load(&key, &layout) != 0)
@@ -343,6 +349,8 @@ static const char *locate_by_table(const struct target *target, const struct ima
                                    const struct go_limits *limits, uint64_t deadline_ns,
                                    struct go_runtime *runtime)
 {
+    // Symbols, then what is kept, then code: from the cheapest to the dearest, with one proof for
+    // all.
     if (go_table_find(runtime->version.minor, &runtime->row) != 0)
         return "this version's offsets are not known";
     runtime->found_by = "symbols and the table of offsets";

@@ -68,6 +68,7 @@ static int ranges_in_use(const struct go_runtime *runtime, struct page_range *ra
     uint8_t range[64];
     if (stride == 0 || stride > sizeof range)
         return -EBADMSG;
+    // One by one: the list is short.
     for (size_t i = 0; i < slice->len; i++) {
         int error = go_memory_read(&runtime->memory, slice->data + i * stride, range, stride);
         if (error)
@@ -102,6 +103,7 @@ static int ranges_of_arenas(const struct go_runtime *runtime, struct page_range 
 // The ranges of a list in the target.
 static int ranges_of_list(const struct go_runtime *runtime, struct go_extents *ranges)
 {
+    // Which list there is depends on the version; both end as ranges of addresses.
     struct go_slice slice;
     bool by_pages = go_has(runtime, GO_HEAP_IN_USE_RANGES);
     int error =
@@ -123,6 +125,7 @@ static int ranges_in_mapping(const struct go_runtime *runtime, uint64_t map,
                              const struct mapping *mapping, unsigned *lookups,
                              struct go_extents *ranges)
 {
+    // By address and not by index: a mapping may begin in the middle of an arena.
     uint64_t base = go_table_arena_base(runtime->machine);
     for (uint64_t at = mapping->start - mapping->start % GO_ARENA_BYTES; at < mapping->end;
          at += GO_ARENA_BYTES) {
@@ -162,6 +165,7 @@ static int ranges_of_map(const struct go_runtime *runtime, const struct mappings
 int go_heap_ranges(const struct go_runtime *runtime, const struct mappings *mappings,
                    struct page_range **ret_ranges, size_t *ret_count)
 {
+    // A list that cannot be trusted leaves nothing: half a heap would look like a small one.
     struct go_extents ranges = {0};
     int error = ranges_of_list(runtime, &ranges);
     if (error == -ENOENT)
@@ -262,6 +266,7 @@ static int chunk_read(struct walk *walk, uint64_t address, struct go_chunk *ret_
 // The part of a chunk that lies in [start, end).
 static int chunk_walk(struct walk *walk, uint64_t start, uint64_t end)
 {
+    // On the stack: two bitmaps of 512 bits.
     struct go_chunk chunk;
     uint64_t base = start - start % GO_CHUNK_BYTES;
     // The target may have grown or been swapped out since: the rest still counts.
@@ -290,6 +295,8 @@ static int ranges_walk(struct walk *walk, const struct page_range *ranges, size_
                        uint64_t deadline_ns)
 {
     for (size_t i = 0; i < count; i++) {
+        // Chunk by chunk, since bitmaps are kept by chunk; runs are joined again when they are
+        // counted.
         for (uint64_t at = ranges[i].start; at < ranges[i].end;) {
             uint64_t next = at - at % GO_CHUNK_BYTES + GO_CHUNK_BYTES;
             uint64_t end = next < ranges[i].end ? next : ranges[i].end;

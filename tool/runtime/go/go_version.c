@@ -32,6 +32,7 @@ static int take_string(const uint8_t *data, size_t len, size_t *offset, const ch
         if (!(byte & 0x80))
             break;
     }
+    // Cut and not refused: the version stands in front, and is all that must be whole.
     size_t left = len - *offset;
     *ret_string = (const char *)data + *offset;
     *ret_len = size < left ? (size_t)size : left;
@@ -101,6 +102,7 @@ int go_version_parse(const char *text, size_t len, struct go_version *ret_versio
 // One line each, in any order; unknown ones are skipped.
 void go_version_add_settings(struct go_version *version, const char *settings, size_t len)
 {
+    // Lines of other modules ("dep", "mod") are of no interest.
     struct text rest = {settings, len}, line;
     while (text_next_line(&rest, &line)) {
         if (!text_take_prefix(&line, "build\t"))
