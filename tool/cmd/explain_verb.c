@@ -15,8 +15,8 @@ static const char *const explain_description[] = {
     "this is no failure, unless there is no account at all: then the exit status is 4.",
     "Whether memory grows can only be told over time: --for 30s watches first.",
     "Some mallocs cannot be read from outside; their memory is held. --ask calls their own "
-    "statistics inside the process, as ebb reclaim --runtime calls their purge: one thread stands "
-    "still meanwhile, and goes on as if nothing had been.",
+    "statistics inside the process: one thread stands still meanwhile, and goes on as if nothing "
+    "had been.",
     NULL,
 };
 // From the first question to the use in scripts.

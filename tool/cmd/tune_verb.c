@@ -31,7 +31,7 @@ static const struct verb_example tune_examples[] = {
 
 const struct verb tune_verb = {
     .name = "tune",
-    .purpose = "change a running process's memory policy: Go, jemalloc, glibc and others",
+    .purpose = "change a running process's memory policy: Go, jemalloc, glibc",
     .usage = tune_usage,
     .description = tune_description,
     .examples = tune_examples,
