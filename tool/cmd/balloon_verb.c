@@ -29,7 +29,7 @@ static const struct verb_example balloon_examples[] = {
 
 const struct verb balloon_verb = {
     .name = "balloon",
-    .purpose = "press on a cgroup or the host, with brakes, so that freed memory goes",
+    .purpose = "press on a cgroup or the host, with brakes, so freed memory goes",
     .usage = balloon_usage,
     .description = balloon_description,
     .examples = balloon_examples,
