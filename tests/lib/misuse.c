@@ -12,7 +12,9 @@
 #include <sys/mman.h>
 
 #pragma GCC diagnostic ignored "-Wfree-nonheap-object"
+#if !defined(__clang__) && __GNUC__ >= 12
 #pragma GCC diagnostic ignored "-Wuse-after-free"
+#endif
 
 // Keeps the compiler from seeing what is freed.
 static void *hide(void *pointer)
