@@ -81,10 +81,17 @@ static int end_early(struct lever_report *report, enum lever_outcome outcome, in
     return 0;
 }
 
+static int read_target(const struct lever *lever, void *context, struct process *process,
+                       struct lever_reading *ret_reading)
+{
+    return lever->read ? lever->read(context, process, ret_reading)
+                       : lever_read(process, ret_reading);
+}
+
 static int plan_and_act(const struct lever *lever, void *context, struct process *process,
                         bool is_dry_run, struct lever_report *report)
 {
-    int error = lever_read(process, &report->before);
+    int error = read_target(lever, context, process, &report->before);
     if (error)
         return error;
     report->has_before = true;
@@ -100,7 +107,7 @@ static int plan_and_act(const struct lever *lever, void *context, struct process
         return 0;
     error = lever->act(context, process, report);
     // Whatever came of it, what is there now is worth a reading.
-    report->has_after = lever_read(process, &report->after) == 0;
+    report->has_after = read_target(lever, context, process, &report->after) == 0;
     if (error)
         return end_early(report, LEVER_FAILED, error);
     report->outcome = judge_steps(report);

@@ -98,6 +98,9 @@ struct lever {
     // Does the planned steps and sets their states. 0 even when steps failed; -errno after
     // lever_refuse() when nothing could be done at all.
     int (*act)(void *context, struct process *process, struct lever_report *report);
+    // Reads the target before and after; NULL: lever_read(). For a lever that knows better, or that
+    // must not walk smaps, during which the target's mmap waits.
+    int (*read)(void *context, struct process *process, struct lever_reading *ret_reading);
 };
 
 // Locks the target against a second ebb, reads it, plans, acts unless `is_dry_run`, reads it again.
@@ -110,6 +113,9 @@ void lever_report_free(struct lever_report *report);
 
 // One reading: smaps_rollup where it may be read, status otherwise. 0 or -errno. Cost: as smaps.
 int lever_read(struct process *process, struct lever_reading *ret_reading);
+// The same from status alone: no details, and RSS by the kernel's batches (some hundred KiB off).
+// Nobody waits for it.
+int lever_read_status(struct process *process, struct lever_reading *ret_reading);
 
 // Takes the lock of a target, for as long as the descriptor is open: flock(2) on its /proc
 // directory, so that it goes with the ebb that holds it, kill -9 or not. The descriptor; -EBUSY

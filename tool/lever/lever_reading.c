@@ -58,23 +58,41 @@ static int read_status(struct process *process, struct proc_status *ret_status)
     return error;
 }
 
-// status counts RSS by batches that lag; where the rollup may be read, its figures go first.
-int lever_read(struct process *process, struct lever_reading *ret_reading)
+// Kernel threads and zombies have no mappings to read: they are still there to be refused.
+static int read_small(struct process *process, struct lever_reading *ret_reading,
+                      bool *ret_has_memory)
 {
-    // Anybody may read it, even of root's processes: a refusal still shows how large the target is.
     struct proc_status status = {0};
     int error = read_status(process, &status);
     if (error)
         return error;
-    struct lever_reading reading = {
+    *ret_reading = (struct lever_reading){
         .rss_bytes = status.vm_rss_kib * 1024,
         .swap_bytes = status.vm_swap_kib * 1024,
         .locked_bytes = status.vm_locked_kib * 1024,
         .virtual_bytes = status.vm_size_kib * 1024,
     };
+    *ret_has_memory = status.has_memory;
+    return 0;
+}
+
+// Anybody may read it, even of root's processes: a refusal still shows how large the target is.
+int lever_read_status(struct process *process, struct lever_reading *ret_reading)
+{
+    bool has_memory;
+    return read_small(process, ret_reading, &has_memory);
+}
+
+// status counts RSS by batches that lag; where the rollup may be read, its figures go first.
+int lever_read(struct process *process, struct lever_reading *ret_reading)
+{
+    struct lever_reading reading;
+    bool has_memory;
+    int error = read_small(process, &reading, &has_memory);
+    if (error)
+        return error;
     struct rollup rollup;
-    // Kernel threads and zombies have no mappings to read: they are still there to be refused.
-    error = status.has_memory ? read_rollup(process, &rollup) : -ENODATA;
+    error = has_memory ? read_rollup(process, &rollup) : -ENODATA;
     if (error == -ESRCH || error == -ENOMEM)
         return error;
     if (error == 0) {

@@ -92,13 +92,13 @@ static int read_table(struct process *process, const char *name, struct reading 
 
 // maps needs the same right as smaps, but some kernels and containers leave out or hide smaps
 // alone.
-int mappings_read(struct process *process, struct mappings *ret_mappings)
+static int read_either(struct process *process, bool has_sizes, struct mappings *ret_mappings)
 {
     struct reading *reading = malloc(sizeof *reading);
     if (!reading)
         return -ENOMEM;
     struct mappings table;
-    int error = read_table(process, "smaps", reading, &table);
+    int error = has_sizes ? read_table(process, "smaps", reading, &table) : -ENOENT;
     if (error == -EACCES || error == -EPERM || error == -ENOENT)
         error = read_table(process, "maps", reading, &table);
     free(reading);
@@ -112,4 +112,14 @@ int mappings_read(struct process *process, struct mappings *ret_mappings)
     // A missing file of a process that is gone is no missing file; a refusal stays one.
     bool refused = error == -EACCES || error == -EPERM;
     return ended && !refused ? ended : error;
+}
+
+int mappings_read(struct process *process, struct mappings *ret_mappings)
+{
+    return read_either(process, true, ret_mappings);
+}
+
+int mappings_list(struct process *process, struct mappings *ret_mappings)
+{
+    return read_either(process, false, ret_mappings);
 }

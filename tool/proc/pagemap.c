@@ -113,9 +113,10 @@ static int scan_batch(struct counting *counting, size_t first, size_t range_end)
     return 0;
 }
 
-// A region at a time: whoever looks for a few huge pages needs no window of 512.
-int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
-                 uint64_t end, struct page_range *ret_range)
+// A region at a time: whoever looks for a few huge pages needs no window of 512. `max_pages` 0: to
+// the end of the region.
+static int scan_first(struct process *process, enum pagemap_category category, uint64_t start,
+                      uint64_t end, uint64_t max_pages, struct page_range *ret_range)
 {
     int fd = process_pagemap_fd(process);
     if (fd < 0)
@@ -128,6 +129,7 @@ int pagemap_next(struct process *process, enum pagemap_category category, uint64
         .end = end,
         .vec = (uint64_t)(uintptr_t)&region,
         .vec_len = 1,
+        .max_pages = max_pages,
         .category_inverted = PAGE_ZERO,
         .category_mask = wanted | PAGE_ZERO,
         .return_mask = wanted,
@@ -142,6 +144,21 @@ int pagemap_next(struct process *process, enum pagemap_category category, uint64
         return -ENOENT;
     *ret_range = (struct page_range){region.start, region.end};
     return 0;
+}
+
+int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
+                 uint64_t end, struct page_range *ret_range)
+{
+    return scan_first(process, category, start, end, 0, ret_range);
+}
+
+int pagemap_next_page(struct process *process, uint64_t start, uint64_t end, uint64_t *ret_address)
+{
+    struct page_range first;
+    int error = scan_first(process, PAGEMAP_PRESENT, start, end, 1, &first);
+    if (!error)
+        *ret_address = first.start;
+    return error;
 }
 
 // Bit 63 present, bit 62 swapped (Documentation/admin-guide/mm/pagemap.rst).

@@ -40,6 +40,9 @@ int pagemap_count_with(struct process *process, const struct page_range *ranges,
 enum pagemap_category { PAGEMAP_PRESENT, PAGEMAP_HUGE };
 int pagemap_next(struct process *process, enum pagemap_category category, uint64_t start,
                  uint64_t end, struct page_range *ret_range);
+// The first page in memory alone, however long the range that begins there: over a hole the kernel
+// leaps, over pages it walks.
+int pagemap_next_page(struct process *process, uint64_t start, uint64_t end, uint64_t *ret_address);
 
 // What /proc/kpageflags and frame numbers would allow here; for levers and doctor.
 // 0 or -EACCES / -ENOENT.

@@ -47,7 +47,7 @@ static int probe_act(void *context, struct process *process, struct lever_report
     return probe->act_error;
 }
 
-static const struct lever probe_lever = {"probe", probe_plan, probe_act};
+static const struct lever probe_lever = {.name = "probe", .plan = probe_plan, .act = probe_act};
 
 static void sleep_on(struct child *self, void *argument)
 {
@@ -132,6 +132,31 @@ static void test_two_at_once(void **state)
     child_stop(&child);
 }
 
+// A lever that reads its target itself is asked before and after.
+static int read_by_turns(void *context, struct process *process, struct lever_reading *ret_reading)
+{
+    (void)process;
+    struct probe *probe = context;
+    *ret_reading = (struct lever_reading){.rss_bytes = probe->acted ? 7 : 9};
+    return 0;
+}
+
+static void test_own_reading(void **state)
+{
+    (void)state;
+    const struct lever lever = {"probe", probe_plan, probe_act, read_by_turns};
+    struct child child;
+    struct process *process = start_target(&child);
+    struct probe probe = {.steps = 1};
+    struct lever_report report = {0};
+    assert_int_equal(lever_pull(&lever, &probe, process, false, &report), 0);
+    assert_int_equal(report.before.rss_bytes, 9);
+    assert_int_equal(report.after.rss_bytes, 7);
+    lever_report_free(&report);
+    process_close(process);
+    child_stop(&child);
+}
+
 // Nothing is planned for a process that is gone.
 static void test_target_ends(void **state)
 {
@@ -177,9 +202,8 @@ static void test_report(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_two_at_once),
-        cmocka_unit_test(test_target_ends),
+        cmocka_unit_test(test_outcomes),    cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_own_reading), cmocka_unit_test(test_target_ends),
         cmocka_unit_test(test_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,9 +168,46 @@ static void test_ended_process(void **state)
     process_close(process);
 }
 
+// Pages one by one and range by range, over holes, to the end.
+static void test_next(void **state)
+{
+    (void)state;
+    struct area area = map_area();
+    struct child child;
+    child_start(&child, touch_pattern, &area);
+    child_wait_step(&child);
+    struct process *process;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    const struct page_range whole = range_of(&area, 0, AREA_PAGES);
+    uint64_t pages = 0, bytes = 0, at = whole.start;
+    int error;
+    while ((error = pagemap_next_page(process, at, whole.end, &at)) == 0) {
+        assert_true(is_touched((at - whole.start) / area.page));
+        pages++;
+        at += area.page;
+    }
+    struct page_range found = {.end = whole.start};
+    while (error != -ENOTTY &&
+           pagemap_next(process, PAGEMAP_PRESENT, found.end, whole.end, &found) == 0)
+        bytes += found.end - found.start;
+    // Kernels before 6.7 cannot tell, and say so.
+    if (error != -ENOTTY) {
+        assert_int_equal(error, -ENOENT);
+        assert_int_equal(pages * area.page, resident_bytes(&area, 0, AREA_PAGES));
+        assert_int_equal(bytes, pages * area.page);
+        assert_int_equal(pagemap_next(process, PAGEMAP_HUGE, whole.start, whole.end, &found),
+                         -ENOENT);
+    }
+    process_close(process);
+    child_stop(&child);
+    munmap(area.start, AREA_PAGES * area.page);
+    munmap(area.residency, AREA_PAGES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_next),
         cmocka_unit_test(test_counts_agree_with_mincore),
         cmocka_unit_test(test_unsound_ranges),
         cmocka_unit_test(test_ended_process),

@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "lever/reclaim/coarse.h"
-#include "lever/urgent.h"
 #include "lever/reclaim/walk.h"
+#include "lever/urgent.h"
 #include "proc/host.h"
 #include "proc/pagemap.h"
 #include "proc/status.h"
@@ -19,6 +20,7 @@
 enum { SMALL_FILE_MAX_BYTES = 64 << 10 };
 
 static const char *const huge_size_path = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+static const char *const mmap_and_munmap = "its mmap and munmap";
 static const char *const page_wise = "take lazily freed memory, page by page";
 static const char *const mapping_wise = "offer mappings with lazily freed memory to the kernel";
 
@@ -84,14 +86,16 @@ static int check_call(struct process *process, struct lever_report *report)
     }
 }
 
-// smaps chooses the mappings: without it nothing can be done.
-static int check_look(struct lever_report *report)
+// The list of mappings chooses where to look: without it nothing can be done.
+static int check_look(struct process *process, struct lever_report *report)
 {
-    // lever_read() could not read smaps_rollup: the walk could not read smaps.
-    if (!report->before.has_details)
+    struct mappings mappings = {0};
+    int error = mappings_list(process, &mappings);
+    mappings_free(&mappings);
+    if (error == -EACCES || error == -EPERM)
         return lever_refuse(report, -EACCES, "no right to see the mappings of this process",
                             "root, or CAP_SYS_PTRACE, CAP_SYS_NICE and CAP_SYS_ADMIN");
-    return 0;
+    return error == -ENOMEM ? error : 0;
 }
 
 // Frame numbers choose the pages: without them something can be done, sometimes.
@@ -107,6 +111,11 @@ static int check_frames(struct reclaim *reclaim, struct process *process,
                             "root: CAP_SYS_ADMIN for frame numbers, and the right to read "
                             "/proc/kpageflags");
     reclaim->is_coarse = true;
+    // Which mappings have free pages only smaps can tell then.
+    reclaim->is_gentle = false;
+    error = lever_read(process, &report->before);
+    if (error)
+        return lever_refuse(report, error, "its memory could not be read", "");
     return lever_add_note(
         report, "Frame numbers are hidden (CAP_SYS_ADMIN, and root for "
                 "/proc/kpageflags): ebb cannot tell free pages from live ones here, so "
@@ -129,16 +138,102 @@ static int add_kernel_warning(struct reclaim *reclaim, struct lever_report *repo
                 "while it took it. Databases that use O_DIRECT and MADV_FREE: not on this kernel.");
 }
 
+// Huge pages that carry the mark: whether they are free only LazyFree of smaps tells, which is read
+// quickly where pages are huge.
+static int walk_huge(struct walk *walk)
+{
+    struct mappings mappings = {0};
+    int error = mappings_read(walk->process, &mappings);
+    struct walk second = {.reclaim = walk->reclaim,
+                          .process = walk->process,
+                          .is_acting = walk->is_acting,
+                          .only_huge = true};
+    if (!error)
+        error = walk_mappings(&second, &mappings);
+    mappings_free(&mappings);
+    walk_join(walk, &second);
+    return error;
+}
+
+// The kernel holds the lock that mmap waits for over the largest mapping while it counts it.
+static void add_reading_wait(const struct mappings *mappings, uint64_t read_ns,
+                             struct lever_report *report)
+{
+    uint64_t largest_kib = 0;
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (mappings->items[i].rss_kib > largest_kib)
+            largest_kib = mappings->items[i].rss_kib;
+    }
+    double share =
+        mappings->total.rss_kib ? (double)largest_kib / (double)mappings->total.rss_kib : 0;
+    lever_add_wait(report, mmap_and_munmap, (uint64_t)((double)read_ns * share), read_ns);
+}
+
+// By maps where that will do, by smaps elsewhere.
+static int read_mappings(const struct reclaim *reclaim, struct process *process,
+                         struct lever_report *report, struct mappings *ret_mappings)
+{
+    if (reclaim->is_gentle)
+        return mappings_list(process, ret_mappings);
+    struct urgent urgent;
+    urgent_begin(&urgent);
+    uint64_t read_ns = lever_now_ns();
+    int error = mappings_read(process, ret_mappings);
+    read_ns = lever_now_ns() - read_ns;
+    urgent_end(&urgent);
+    if (!error)
+        add_reading_wait(ret_mappings, read_ns, report);
+    return error;
+}
+
+// What was marked when it was looked at and had not been written again.
+static void complete_readings(struct reclaim *reclaim, const struct walk *walk,
+                              struct lever_report *report)
+{
+    const struct tally *tally = &walk->tally;
+    if (!reclaim->is_gentle)
+        return;
+    uint64_t left = tally->results.kept + tally->fates.shared + tally->fates.locked;
+    uint64_t there = left + (walk->is_acting ? tally->results.gone : tally->fates.taken);
+    reclaim->has_walked = true;
+    reclaim->lazy_left_bytes = left * walk->page_bytes;
+    report->before.lazy_bytes = number_least(there * walk->page_bytes, report->before.rss_bytes);
+    report->before.has_details = true;
+}
+
+// All of it, from the list of mappings to the figures of the report.
+static int walk_target(struct reclaim *reclaim, struct walk *walk, struct lever_report *report)
+{
+    struct mappings mappings = {0};
+    int error = read_mappings(reclaim, walk->process, report, &mappings);
+    if (!error)
+        error = walk_mappings(walk, &mappings);
+    mappings_free(&mappings);
+    if (!error && reclaim->is_gentle && walk->tally.fates.unsure > 0)
+        error = walk_huge(walk);
+    if (!error || error == -EINTR)
+        complete_readings(reclaim, walk, report);
+    return error;
+}
+
+// RSS that stays is what brings people here: it need not be lazily freed.
+static int add_way_on(struct process *process, struct lever_report *report)
+{
+    if (!report->before.has_details || report->before.lazy_bytes > 0)
+        return 0;
+    return lever_add_note(
+        report,
+        "Nothing of it is lazily freed. `ebb explain %d` says who owns its memory; "
+        "what its malloc keeps goes with --runtime",
+        (int)process_pid(process));
+}
+
 // The walk for --dry-run: counts what would be taken.
 static int plan_closely(struct reclaim *reclaim, struct process *process,
                         struct lever_report *report)
 {
-    struct mappings mappings = {0};
-    int error = mappings_read(process, &mappings);
     struct walk walk = {.reclaim = reclaim, .process = process};
-    if (!error)
-        error = walk_mappings(&walk, &mappings);
-    mappings_free(&mappings);
+    int error = walk_target(reclaim, &walk, report);
     if (error == -ENOMEM || error == -EINTR)
         return error;
     if (error)
@@ -150,9 +245,11 @@ static int plan_closely(struct reclaim *reclaim, struct process *process,
                                         : walk.tally.fates.taken * walk.page_bytes;
     units_format_bytes(bytes, size, sizeof size);
     if (bytes > 0)
-        error = lever_add_step(report, "%s: %s%s", reclaim->is_coarse ? mapping_wise : page_wise,
-                               "up to ", size);
-    return error ? error : tally_report(&walk.tally, process, walk.page_bytes, false, report);
+        error = lever_add_step(report, "%s: up to %s",
+                               reclaim->is_coarse ? mapping_wise : page_wise, size);
+    if (!error)
+        error = tally_report(&walk.tally, process, walk.page_bytes, false, report);
+    return error ? error : add_way_on(process, report);
 }
 
 // The cheap questions first; none of them changes anything.
@@ -187,18 +284,6 @@ static int plan_mallocs(struct reclaim *reclaim, int refused, struct process *pr
     return 0;
 }
 
-// RSS that stays is what brings people here: it need not be lazily freed.
-static int add_way_on(struct process *process, struct lever_report *report)
-{
-    if (report->before.lazy_bytes > 0)
-        return 0;
-    return lever_add_note(
-        report,
-        "Nothing of it is lazily freed. `ebb explain %d` says who owns its memory; "
-        "what its malloc keeps goes with --runtime",
-        (int)process_pid(process));
-}
-
 // Only --dry-run looks at every page here: otherwise act() looks in any case, and twice is slow.
 static int reclaim_plan(void *context, struct process *process, struct lever_report *report)
 {
@@ -207,7 +292,7 @@ static int reclaim_plan(void *context, struct process *process, struct lever_rep
     reclaim->step = SIZE_MAX;
     int error = check_memory(process, report);
     if (!error)
-        error = check_look(report);
+        error = check_look(process, report);
     if (error)
         return error;
     // Rights are asked for before the target's mallocs are: what cannot be done is known by then.
@@ -218,16 +303,14 @@ static int reclaim_plan(void *context, struct process *process, struct lever_rep
         error = add_kernel_warning(reclaim, report);
     if (!error && reclaim->options.purge)
         error = plan_mallocs(reclaim, refused, process, report);
-    else if (!error)
-        error = add_way_on(process, report);
     if (error || refused)
         return error;
     // What the mallocs will give back cannot be looked at yet.
     bool may_grow = reclaim->options.purge && report->step_count > 0;
     if (reclaim->options.is_dry_run && !may_grow)
         return plan_closely(reclaim, process, report);
-    if (report->before.lazy_bytes == 0 && !may_grow)
-        return 0;
+    if (report->before.has_details && report->before.lazy_bytes == 0 && !may_grow)
+        return add_way_on(process, report);
     reclaim->step = report->step_count;
     return lever_add_step(report, "%s", reclaim->is_coarse ? mapping_wise : page_wise);
 }
@@ -251,22 +334,6 @@ static void end_step(const struct walk *walk, int error, uint64_t took_ns, struc
                        (unsigned long long)walk->sweep.bites);
 }
 
-// The kernel holds the lock that mmap waits for over the largest mapping while it counts it.
-static void add_waits(const struct walk *walk, const struct mappings *mappings, uint64_t read_ns,
-                      struct lever_report *report)
-{
-    uint64_t largest_kib = 0;
-    for (size_t i = 0; i < mappings->count; i++) {
-        if (mappings->items[i].rss_kib > largest_kib)
-            largest_kib = mappings->items[i].rss_kib;
-    }
-    double share =
-        mappings->total.rss_kib ? (double)largest_kib / (double)mappings->total.rss_kib : 0;
-    static const char *const what = "its mmap and munmap";
-    lever_add_wait(report, what, (uint64_t)((double)read_ns * share), read_ns);
-    lever_add_wait(report, what, walk->sweep.longest_ns, walk->sweep.total_ns);
-}
-
 // Ends that are no mistake of anybody are told in words of their own.
 static int fail(struct lever_report *report, int error)
 {
@@ -288,25 +355,15 @@ static int fail(struct lever_report *report, int error)
 static int take_pages(struct reclaim *reclaim, struct process *process, struct lever_report *report)
 {
     uint64_t started_ns = lever_now_ns();
-    struct mappings mappings = {0};
-    struct urgent urgent;
-    urgent_begin(&urgent);
-    uint64_t read_ns = lever_now_ns();
-    int error = mappings_read(process, &mappings);
-    read_ns = lever_now_ns() - read_ns;
-    urgent_end(&urgent);
-    if (error)
-        return fail(report, error);
     struct walk walk = {.reclaim = reclaim, .process = process, .is_acting = true};
-    error = walk_mappings(&walk, &mappings);
+    int error = walk_target(reclaim, &walk, report);
     end_step(&walk, error, lever_now_ns() - started_ns, &report->steps[reclaim->step]);
-    add_waits(&walk, &mappings, read_ns, report);
-    mappings_free(&mappings);
+    lever_add_wait(report, mmap_and_munmap, walk.sweep.longest_ns, walk.sweep.total_ns);
     // What was done before a failure is told as well.
     int told = tally_report(&walk.tally, process, (uint64_t)sysconf(_SC_PAGESIZE), true, report);
     if (error && error != -EINTR)
         return fail(report, error);
-    return told;
+    return told || reclaim->options.purge ? told : add_way_on(process, report);
 }
 
 // The order matters: what the mallocs give back lazily is there to be taken afterwards.
@@ -325,4 +382,5 @@ const struct lever reclaim_lever = {
     .name = "reclaim",
     .plan = reclaim_plan,
     .act = reclaim_act,
+    .read = reclaim_read,
 };

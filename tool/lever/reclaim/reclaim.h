@@ -14,6 +14,7 @@
 
 #include "lever/lever.h"
 #include "lever/purge.h"
+#include "proc/mappings.h"
 
 struct reclaim_options {
     struct purge *purge; // asks the target's mallocs first; NULL not
@@ -32,7 +33,18 @@ struct reclaim {
     bool can_collapse;   // MADV_COLLAPSE, 6.1
     uint64_t huge_pages; // small pages in a huge one
     size_t step;         // of the report, from plan() to act()
+    // Readings without smaps, during which the target's mmap would wait: what is lazily freed is
+    // counted by the walk. Not with mallocs to be asked, nor in coarse mode.
+    bool is_gentle;
+    bool has_walked;          // then the next field is known
+    uint64_t lazy_left_bytes; // after the walk
 };
+
+// How many bytes huge mappings hold of the candidates of `mappings`; 0 before 6.7, where it cannot
+// be told without smaps. Cost: 4 ms for each GiB of small pages, in pieces.
+uint64_t reclaim_count_huge(struct process *process, const struct mappings *mappings);
+// The reading of the lever, see struct lever.
+int reclaim_read(void *context, struct process *process, struct lever_reading *ret_reading);
 
 // Refuses with -EACCES, -EPERM (a capability is missing), -ENOSYS (the kernel is older than 5.10),
 // -ENOTSUP (coarse would harm), -ESRCH (no memory: a kernel thread, a zombie).

@@ -36,12 +36,25 @@ struct stride {
     int pagemap_fd, kpageflags_fd, pid_fd;
     bool is_counting; // the first of two passes over a mapping with huge pages
     bool has_huge;    // the mapping that is walked
+    bool has_sizes;   // the table that is walked
 };
 
-bool walk_is_candidate(const struct mapping *mapping)
+// MADV_FREE is for private memory without a file alone (mm/madvise.c).
+bool walk_is_candidate(const struct mapping *mapping, bool has_sizes)
 {
     const unsigned barred = MAPPING_SHARED | MAPPING_HUGETLB | MAPPING_LOCKED;
-    return mapping->lazy_free_kib > 0 && !(mapping->flags & barred);
+    if (mapping->flags & barred)
+        return false;
+    if (has_sizes)
+        return mapping->lazy_free_kib > 0;
+    return mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_BRK ||
+           mapping->kind == MAPPING_STACK;
+}
+
+// What progress counts in.
+static uint64_t candidate_bytes(const struct mapping *mapping, bool has_sizes)
+{
+    return has_sizes ? mapping->lazy_free_kib * UINT64_C(1024) : mapping->end - mapping->start;
 }
 
 // Takes huge mappings out of what coarse mode would take: live or not, they would be split.
@@ -218,12 +231,12 @@ static int take(struct stride *stride)
 static uint64_t skip_hole(const struct stride *stride, uint64_t page, uint64_t end_page)
 {
     uint64_t page_bytes = stride->walk->page_bytes;
-    struct page_range found;
-    int error = pagemap_next(stride->walk->process, PAGEMAP_PRESENT, page * page_bytes,
-                             end_page * page_bytes, &found);
+    uint64_t found;
+    int error =
+        pagemap_next_page(stride->walk->process, page * page_bytes, end_page * page_bytes, &found);
     if (error == -ENOENT)
         return end_page;
-    return error ? page : found.start / page_bytes;
+    return error ? page : found / page_bytes;
 }
 
 // Windows end where a huge page could begin.
@@ -253,7 +266,7 @@ static int walk_mapping(struct stride *stride, const struct mapping *mapping)
     struct walk *walk = stride->walk;
     uint64_t page = mapping->start / walk->page_bytes, end_page = mapping->end / walk->page_bytes;
     bool is_sparse = (mapping->end - mapping->start) / 1024 / WALK_SPARSE_TIMES > mapping->rss_kib;
-    stride->rules.takes_huge = true;
+    stride->rules.takes_huge = stride->has_sizes;
     stride->has_huge = mapping->anon_huge_kib > 0;
     if (stride->has_huge && !walk->reclaim->is_coarse && !walk->reclaim->options.force) {
         struct page_counts_by_fate counts = {0};
@@ -293,7 +306,8 @@ static int walk_candidates(struct stride *stride, const struct mappings *mapping
     for (size_t i = 0; i < mappings->count; i++) {
         const struct mapping *mapping = &mappings->items[i];
         tally_mapping(walk, mapping);
-        if (!walk_is_candidate(mapping))
+        if (!walk_is_candidate(mapping, stride->has_sizes) ||
+            (walk->only_huge && mapping->anon_huge_kib == 0))
             continue;
         if (walk->is_acting && options->show_progress)
             options->show_progress(options->user, walk->done_bytes, walk->total_bytes);
@@ -305,7 +319,7 @@ static int walk_candidates(struct stride *stride, const struct mappings *mapping
         }
         if (error)
             return error;
-        walk->done_bytes += mapping->lazy_free_kib * UINT64_C(1024);
+        walk->done_bytes += candidate_bytes(mapping, stride->has_sizes);
     }
     return 0;
 }
@@ -315,8 +329,8 @@ static uint64_t sum_candidates(const struct mappings *mappings)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < mappings->count; i++) {
-        if (walk_is_candidate(&mappings->items[i]))
-            bytes += mappings->items[i].lazy_free_kib * UINT64_C(1024);
+        if (walk_is_candidate(&mappings->items[i], mappings->has_sizes))
+            bytes += candidate_bytes(&mappings->items[i], mappings->has_sizes);
     }
     return bytes;
 }
@@ -365,6 +379,7 @@ int walk_mappings(struct walk *walk, const struct mappings *mappings)
     struct stride stride = {
         .walk = walk,
         .rules = {.huge_pages = walk->reclaim->huge_pages},
+        .has_sizes = mappings->has_sizes,
         .pagemap_fd = process_pagemap_fd(walk->process),
         .kpageflags_fd = -1,
         .pid_fd = process_pid_fd(walk->process),
@@ -391,4 +406,24 @@ int walk_mappings(struct walk *walk, const struct mappings *mappings)
     if (stride.kpageflags_fd >= 0)
         close(stride.kpageflags_fd);
     return explain_error(walk, error);
+}
+
+// Shared and locked pages were counted the first time; the unsure ones have been decided.
+void walk_join(struct walk *walk, const struct walk *second)
+{
+    struct tally *tally = &walk->tally;
+    const struct tally *more = &second->tally;
+    tally->fates.taken += more->fates.taken;
+    tally->fates.huge += more->fates.huge;
+    tally->fates.unsure = more->fates.unsure;
+    tally->results.gone += more->results.gone;
+    tally->results.written += more->results.written;
+    tally->results.kept += more->results.kept;
+    tally->live_huge_pages += more->live_huge_pages;
+    tally->split_huge_pages += more->split_huge_pages;
+    tally->refused_bytes += more->refused_bytes;
+    walk->sweep.bites += second->sweep.bites;
+    walk->sweep.total_ns += second->sweep.total_ns;
+    if (second->sweep.longest_ns > walk->sweep.longest_ns)
+        walk->sweep.longest_ns = second->sweep.longest_ns;
 }
