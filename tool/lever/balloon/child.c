@@ -295,17 +295,32 @@ static void reap(struct balloon_child *child)
     }
 }
 
+// Dead, looked at and not reaped, so that its number stays its own until it has been killed.
+static bool is_dead(const struct balloon_child *child)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == child->pid;
+}
+
+// Did it die before we came? Then its signal tells why. Files are closed before a process is dead
+// (do_exit() of the kernel): one that has hung up is given the moment that is left of it.
+static bool has_died(const struct balloon_child *child)
+{
+    struct pollfd polled = {.fd = child->fd};
+    bool has_hung_up = poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
+    for (int waited_ms = 0; has_hung_up && !is_dead(child) && waited_ms < STOP_WAIT_MS; waited_ms++)
+        poll(NULL, 0, 1);
+    return is_dead(child);
+}
+
 // SIGKILL, since the kernel may hold it in a fault where nothing else is heard.
 void balloon_child_stop(struct balloon_child *child)
 {
     if (child->pid == 0)
         return;
-    // Was it dead before? Then its signal tells why.
+    bool was_dead = has_died(child);
     close(child->fd);
-    siginfo_t info = {0};
-    // Looked at and not reaped, so that its number stays its own until it has been killed.
-    bool was_dead = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                    info.si_pid == child->pid;
     if (!was_dead)
         kill(child->pid, SIGKILL);
     reap(child);
