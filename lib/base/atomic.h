@@ -27,6 +27,22 @@ static inline uint64_t atomic_peek64(const uint64_t *word)
     return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+static inline uint16_t atomic_peek16(const uint16_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+// Relaxed: for the one thread that writes the word, while others may look at it.
+static inline void atomic_poke16(uint16_t *word, uint16_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_poke64(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t atomic_peek32(const uint32_t *word)
 {
     return __atomic_load_n(word, __ATOMIC_RELAXED);

@@ -46,7 +46,7 @@ static inline enum heap_push heap_push_fast(void *pointer)
     // One shift and one mask for (offset / slot) × record.
     uintptr_t at = offset >> (WIRE_SLOT_SHIFT - WIRE_RECORD_SHIFT) & ~(RECORD_BYTES - 1);
     struct wire_record *span = (struct wire_record *)(space_base + at);
-    if (__builtin_expect(span->fast_owner != (uint64_t)(uintptr_t)heap_of_thread, 0))
+    if (__builtin_expect(atomic_peek64(&span->fast_owner) != (uintptr_t)heap_of_thread, 0))
         return HEAP_NOT_PUSHED;
     // Divisible by the block size: class_reciprocal(). The base is aligned to more than a slot.
     if (__builtin_expect((uint32_t)(uint16_t)(uintptr_t)pointer * span->recip >= span->recip, 0))

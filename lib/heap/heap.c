@@ -60,14 +60,20 @@ void *heap_allocate_aligned(size_t bytes, size_t align)
     return allocate_large(bytes, align, &is_zero);
 }
 
+// The owner counts by plain stores, so this is a guess; but the count stands still where there is
+// no thread.
+__attribute__((no_sanitize("thread"))) static uint32_t guess_used(const struct wire_record *span)
+{
+    return span_used(span);
+}
+
 // Nobody else will look into the inbox of a heap without a thread: so do it when it pays.
 static void help_abandoned(struct wire_record *span, uint32_t remote_count)
 {
     struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
     if (!heap || atomic_load32(&heap->state) != HEAP_ABANDONED)
         return;
-    // Racy, but the count stands still where there is no thread.
-    if (remote_count < (atomic_peek64(&span->counts) & SPAN_USED_MASK) || !heap_claim(heap))
+    if (remote_count < guess_used(span) || !heap_claim(heap))
         return;
     lists_drain_inbox(heap);
     heap_disown(heap);
@@ -98,14 +104,19 @@ static bool is_own(const struct wire_record *span)
     return atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap_of_thread;
 }
 
+static bool is_fast(const struct wire_record *span)
+{
+    return atomic_peek64(&span->fast_owner) == (uint64_t)(uintptr_t)heap_of_thread;
+}
+
 void heap_free(void *pointer)
 {
     if (!pointer)
         return;
     struct wire_record *record = misuse_check(pointer, "free");
-    enum wire_kind kind = wire_run_kind(record->run);
+    enum wire_kind kind = wire_run_kind(atomic_peek64(&record->run));
     // Medium blocks come here each time; most are as easy as small ones.
-    if (kind == WIRE_MEDIUM && record->fast_owner == (uint64_t)(uintptr_t)heap_of_thread) {
+    if (kind == WIRE_MEDIUM && is_fast(record)) {
         span_push(record, pointer);
         if (span_used(record) == 0)
             heap_note_empty(pointer);

@@ -44,7 +44,7 @@ static void uncount_guarded(void)
 // What the record of an earlier run at this slot said must not be believed.
 static void *begin_block(struct wire_record *record, size_t bytes)
 {
-    record->fast_owner = 0;
+    atomic_poke64(&record->fast_owner, 0);
     record->heap = 0;
     record->bytes = bytes;
     record->freed_bytes = 0;

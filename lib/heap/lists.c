@@ -48,7 +48,7 @@ static void list_remove(struct heap *heap, struct wire_record *span)
 static void mark_full(struct wire_record *span)
 {
     span->state = WIRE_SPAN_FULL;
-    span->fast_owner = 0;
+    atomic_poke64(&span->fast_owner, 0);
 }
 
 static void make_current(struct heap *heap, struct wire_record *span)
@@ -94,7 +94,7 @@ static void drop(struct heap *heap, struct wire_record *span)
     uint64_t mallocs = span->counts >> SPAN_COUNT_SHIFT;
     atomic_add64(&space.ledger->mallocs, mallocs);
     atomic_add64(&space.ledger->frees, mallocs);
-    span->fast_owner = 0;
+    atomic_poke64(&span->fast_owner, 0);
     span->freed_bytes = span->block_bytes;
     span->counts = 0;
     atomic_store64(&span->heap, 0);
@@ -217,14 +217,14 @@ static struct wire_record *steal(struct heap *heap, unsigned size_class)
     int tries = 0;
     struct heap *other = heaps_first();
     for (; other && !span && tries < STEAL_TRIES; other = other->next) {
-        if (other->state != HEAP_ABANDONED || !heap_claim(other))
+        if (atomic_load32(&other->state) != HEAP_ABANDONED || !heap_claim(other))
             continue;
         tries++;
         lists_drain_inbox(other);
         span = pop_partial(other, size_class);
         if (span) {
             // Before the other heap can get a thread whose plain frees would still come here.
-            span->fast_owner = 0;
+            atomic_poke64(&span->fast_owner, 0);
             atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
         }
         heap_disown(other);

@@ -191,11 +191,14 @@ static struct wire_record *free_before(struct wire_record *record, enum space_pa
     if (slot == space.ledger->areas[area_of(slot)].first)
         return NULL;
     struct wire_record *head = record - 1;
-    if (wire_run_kind(head->run) == WIRE_FREE_END)
-        head = record - wire_run_slots(head->run);
-    else if (is_free(head->run) && wire_run_slots(head->run) != 1)
+    uint64_t run = atomic_peek64(&head->run);
+    if (wire_run_kind(run) == WIRE_FREE_END) {
+        head = record - wire_run_slots(run);
+        run = atomic_peek64(&head->run);
+    } else if (is_free(run) && wire_run_slots(run) != 1) {
         return NULL;
-    return wire_run_kind(head->run) == free_kind(pages) ? head : NULL;
+    }
+    return wire_run_kind(run) == free_kind(pages) ? head : NULL;
 }
 
 // The same for the run that begins where this one ends; the frontier ends the search.
@@ -206,7 +209,7 @@ static struct wire_record *free_behind(struct wire_record *record, enum space_pa
     if (next >= space.ledger->areas[area_of(slot)].frontier)
         return NULL;
     struct wire_record *behind = space_record(next);
-    return wire_run_kind(behind->run) == free_kind(pages) ? behind : NULL;
+    return wire_run_kind(atomic_peek64(&behind->run)) == free_kind(pages) ? behind : NULL;
 }
 
 // Joins with both neighbours. The new chain is written first, ends before heads, and only then are
@@ -332,7 +335,8 @@ static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pa
         return 0;
     }
     struct wire_record *behind = record + present;
-    if (!is_free(behind->run) || wire_run_slots(behind->run) < slots - present)
+    uint64_t run = atomic_peek64(&behind->run);
+    if (!is_free(run) || wire_run_slots(run) < slots - present)
         return -ENOMEM;
     *pages = pages_of(behind);
     absorb(record, behind, slots - present);

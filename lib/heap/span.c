@@ -16,14 +16,14 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     span->free = 0;
     span->key = key;
     span->counts = 0;
-    span->off = 0;
+    atomic_poke64(&span->off, 0);
     span->lazy = 0;
     // 0 sends each free of a medium block to the slow path, which knows the further slots.
     span->recip = size_class < CLASS_SMALL ? class_reciprocal(size_class) : 0;
     span->block_bytes = class_block_bytes[size_class];
     span->next = 0;
     span->prev = 0;
-    span->carved = 0;
+    atomic_poke16(&span->carved, 0);
     span->capacity = (uint16_t)class_capacity(size_class);
     span->size_class = (uint8_t)size_class;
     span->is_clean = is_clean;
@@ -63,7 +63,7 @@ static void carve_page(struct wire_record *span)
         end = span->capacity;
     thread_blocks(span, span->carved, (uint32_t)end);
     atomic_keep_order();
-    span->carved = (uint16_t)end;
+    atomic_poke16(&span->carved, (uint16_t)end);
 }
 
 static void count_one(struct wire_record *span)
@@ -85,7 +85,7 @@ void *span_pop_listed(struct wire_record *span)
 static void *carve_block(struct wire_record *span, bool *is_zero)
 {
     void *block = block_at(span, span->carved);
-    span->carved++;
+    atomic_poke16(&span->carved, (uint16_t)(span->carved + 1));
     count_one(span);
     *is_zero = span->is_clean;
     return block;
@@ -175,7 +175,7 @@ long span_block_at(const struct wire_record *span, uintptr_t address)
         return -1;
     // In 32 bits, where a division is cheap.
     uint32_t number = (uint32_t)offset / span->block_bytes;
-    if ((uint32_t)offset % span->block_bytes != 0 || number >= span->carved)
+    if ((uint32_t)offset % span->block_bytes != 0 || number >= atomic_peek16(&span->carved))
         return -1;
     return (long)number;
 }
@@ -192,7 +192,7 @@ static uint64_t bits_of_block(const struct wire_record *span, uint32_t number)
 
 bool span_is_off(const struct wire_record *span, uint32_t block)
 {
-    return (span->off & bits_of_block(span, block)) != 0;
+    return (atomic_peek64(&span->off) & bits_of_block(span, block)) != 0;
 }
 
 // The carved blocks with bytes in bit `bit`: `*first` to before `*end`.
@@ -297,7 +297,7 @@ uint64_t span_collect_free_pages(struct wire_record *span, uint64_t *untouched)
     *untouched = untouched_pages(span);
     if (!found)
         return 0;
-    span->off |= found;
+    atomic_poke64(&span->off, span->off | found);
     span_open(span, (const struct heap *)(uintptr_t)span->heap);
     rebuild_list(span, &map);
     return found;
@@ -350,7 +350,7 @@ void span_restore(struct wire_record *span)
     uint64_t back = UINT64_C(1) << bit;
     if (span->block_bytes > PAGE_BYTES && span_is_small(span))
         back |= bits_of_block(span, first);
-    span->off &= ~back;
+    atomic_poke64(&span->off, span->off & ~back);
     span->lazy &= ~back;
     struct block *next = (struct block *)(uintptr_t)span->free;
     for (uint32_t number = end; number-- > first;) {

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "heap/space.h"
 
 // The head of a free block. The tag tells a second free from the first: it depends on the address
@@ -63,7 +64,7 @@ static inline bool span_has_free(const struct wire_record *span)
 // Lets the plain frees of `heap`'s thread push here, unless they have to look at `off` first.
 static inline void span_open(struct wire_record *span, const struct heap *heap)
 {
-    span->fast_owner = span->off ? 0 : (uint64_t)(uintptr_t)heap;
+    atomic_poke64(&span->fast_owner, span->off ? 0 : (uint64_t)(uintptr_t)heap);
 }
 
 // Makes a span of a run that was just taken. `is_clean`: its memory reads as zeros.

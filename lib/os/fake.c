@@ -10,6 +10,11 @@ static struct fake_os *fake_of(const struct os *os)
     return (struct fake_os *)(uintptr_t)os;
 }
 
+static void count_call(unsigned *calls)
+{
+    __atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
+}
+
 static int fake_reserve(const struct os *os, size_t bytes, size_t align, uintptr_t *address)
 {
     return os_real.reserve(os, bytes, align, address);
@@ -27,28 +32,28 @@ static int fake_show(const struct os *os, uintptr_t address, size_t bytes)
 
 static int fake_commit(const struct os *os, uintptr_t address, size_t bytes)
 {
-    fake_of(os)->commits++;
+    count_call(&fake_of(os)->commits);
     return os_real.commit(os, address, bytes);
 }
 
 static int fake_decommit(const struct os *os, uintptr_t address, size_t bytes)
 {
-    fake_of(os)->decommits++;
+    count_call(&fake_of(os)->decommits);
     return os_real.decommit(os, address, bytes);
 }
 
 static int fake_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
-    fake_of(os)->purges++;
-    fake_of(os)->purged_bytes += bytes;
+    count_call(&fake_of(os)->purges);
+    __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
     memset((void *)address, 0, bytes);
     return 0;
 }
 
 static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
 {
-    fake_of(os)->lazy_purges++;
-    fake_of(os)->purged_bytes += bytes;
+    count_call(&fake_of(os)->lazy_purges);
+    __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
     // The kernel may take any of the pages, at any time: here at once and every second one.
     for (size_t at = 0; at < bytes; at += 8192)
         memset((char *)address + at, 0, bytes - at < 4096 ? bytes - at : 4096);
@@ -57,7 +62,7 @@ static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t byte
 
 static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
-    fake_of(os)->moves++;
+    count_call(&fake_of(os)->moves);
     return os_real.move(os, from, to, bytes);
 }
 
@@ -74,7 +79,8 @@ static uint64_t fake_now_ns(const struct os *os)
 // The same in each run.
 static uint64_t fake_random(const struct os *os)
 {
-    return fake_of(os)->random_state += UINT64_C(0x9e3779b97f4a7c15);
+    return __atomic_add_fetch(&fake_of(os)->random_state, UINT64_C(0x9e3779b97f4a7c15),
+                              __ATOMIC_RELAXED);
 }
 
 static size_t fake_limit_bytes(const struct os *os)

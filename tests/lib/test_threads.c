@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads that allocate, free each other's blocks, purge, begin and end, on the heap's functions:
+// small enough for the thread sanitizer, which sees the plain accesses next to the atomic ones.
+// Test code.
+#include <pthread.h>
+
+#include "heap_test.h"
+
+#include "heap/count.h"
+#include "heap/fast.h"
+
+#define SLOTS   256
+#define THREADS 4
+#define ROUNDS  6000
+
+static void *slots[SLOTS];
+
+static void *allocate(size_t bytes)
+{
+    void *block = heap_pop_fast(bytes);
+    bool is_zero;
+    return block ? block : heap_allocate(bytes, &is_zero);
+}
+
+static void release(void *pointer)
+{
+    switch (heap_push_fast(pointer)) {
+    case HEAP_PUSHED:
+        break;
+    case HEAP_PUSHED_LAST:
+        heap_note_empty(pointer);
+        break;
+    case HEAP_NOT_PUSHED:
+        heap_free(pointer);
+    }
+}
+
+// A block carries its size and its own address, so that a mix-up shows.
+static void *make_block(uint64_t *random)
+{
+    size_t bytes = 32 + heap_test_next(random) % (heap_test_next(random) % 16 ? 1000 : 300000);
+    uint64_t *block = allocate(bytes);
+    block[2] = bytes;
+    block[3] = (uint64_t)(uintptr_t)block;
+    return block;
+}
+
+static void drop_block(uint64_t *block)
+{
+    if (!block)
+        return;
+    assert_true(block[3] == (uint64_t)(uintptr_t)block);
+    assert_true(heap_usable_bytes(block) >= block[2]);
+    release(block);
+}
+
+static void *exchange_blocks(void *pointer)
+{
+    uint64_t random = (uint64_t)(uintptr_t)pointer * 0x9e3779b97f4a7c15u;
+    for (int round = 0; round < ROUNDS; round++) {
+        void **slot = &slots[heap_test_next(&random) % SLOTS];
+        void *mine = heap_test_next(&random) % 4 ? make_block(&random) : NULL;
+        drop_block(__atomic_exchange_n(slot, mine, __ATOMIC_ACQ_REL));
+        if (round % 1500 == 0)
+            (void)heap_trim();
+    }
+    return NULL;
+}
+
+static void test_exchange(void **state)
+{
+    (void)state;
+    release(allocate(1));
+    for (uintptr_t generation = 0; generation < 3; generation++) {
+        pthread_t threads[THREADS];
+        for (uintptr_t i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, exchange_blocks,
+                                            (void *)(generation * THREADS + i + 1)),
+                             0);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < SLOTS; i++)
+        drop_block(slots[i]);
+    struct count count;
+    count_heap(&count);
+    assert_int_equal(count.live_blocks, 0);
+    assert_int_equal(count.mallocs, count.frees);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_exchange, heap_test_begin, heap_test_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
