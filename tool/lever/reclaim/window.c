@@ -3,6 +3,8 @@
 #include "lever/reclaim/window.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,11 +12,15 @@
 #include "lever/reclaim/pages.h"
 #include "lever/reclaim/runs.h"
 
+// Flags are read by as many threads at once: on a host that has run for long, most of the time goes
+// into tens of thousands of small reads, which do not hinder each other.
+enum { READERS = 2, READER_RUNS_MIN = 4096 };
+
 // In one piece, so that there is one failure.
 struct window_buffers {
     uint64_t entries[WINDOW_PAGES], flags[WINDOW_PAGES];
     struct frame_run runs[WINDOW_PAGES], scratch[WINDOW_PAGES];
-    uint64_t words[RUNS_HEAD_FRAMES + RUNS_SPAN_FRAMES];
+    uint64_t words[READERS][RUNS_HEAD_FRAMES + RUNS_SPAN_FRAMES];
     uint8_t fates[WINDOW_PAGES];
 };
 
@@ -83,21 +89,58 @@ int window_read_part(const struct window *window, int pagemap_fd, size_t first, 
     return (size_t)got == count ? 0 : -ESRCH;
 }
 
+// One thread's share: runs in ascending order, and where their flags go. Shares have no page in
+// common.
+struct share {
+    const struct frame_run *runs;
+    size_t run_count;
+    uint64_t *words, *flags;
+    int fd, error;
+};
+
 // Reads one span, from its first page's head on where that lies before it.
-static int read_span(struct window *window, int fd, const struct frame_span *span)
+static int read_span(const struct share *share, const struct frame_span *span)
 {
-    uint64_t *words = window->buffers->words;
     uint64_t from = span->frame;
-    ssize_t got = read_words(fd, from, span->count, words);
+    ssize_t got = read_words(share->fd, from, span->count, share->words);
     // A compound page begins at a multiple of its size.
-    if (got > 0 && (words[0] & PAGES_TAIL)) {
+    if (got > 0 && (share->words[0] & PAGES_TAIL)) {
         from -= from % RUNS_HEAD_FRAMES;
-        got = read_words(fd, from, span->count + (size_t)(span->frame - from), words);
+        got = read_words(share->fd, from, span->count + (size_t)(span->frame - from), share->words);
     }
     if (got < 0)
         return (int)got;
-    runs_spread(window->buffers->runs, span, words, from, (size_t)got, window->flags);
+    runs_spread(share->runs, span, share->words, from, (size_t)got, share->flags);
     return 0;
+}
+
+// As pthread_create() wants it.
+static void *read_share(void *argument)
+{
+    struct share *share = argument;
+    struct frame_span span = {0};
+    while (!share->error && runs_next_span(share->runs, share->run_count, span.end_run, &span))
+        share->error = read_span(share, &span);
+    return NULL;
+}
+
+// Where no thread can be had, one after the other.
+static int read_shares(struct share *shares, size_t count)
+{
+    pthread_t threads[READERS];
+    bool has_thread[READERS] = {false};
+    for (size_t i = 1; i < count; i++)
+        has_thread[i] = pthread_create(&threads[i], NULL, read_share, &shares[i]) == 0;
+    read_share(&shares[0]);
+    int error = shares[0].error;
+    for (size_t i = 1; i < count; i++) {
+        if (has_thread[i])
+            pthread_join(threads[i], NULL);
+        else
+            read_share(&shares[i]);
+        error = error ? error : shares[i].error;
+    }
+    return error;
 }
 
 // Pages whose flags are not known are no anonymous pages, and so are left.
@@ -106,13 +149,20 @@ int window_read_flags(struct window *window, int kpageflags_fd)
     memset(window->flags, 0, window->count * sizeof *window->flags);
     if (kpageflags_fd < 0)
         return 0;
-    struct frame_run *runs = window->buffers->runs;
-    size_t run_count = runs_find(window->entries, window->count, runs, window->buffers->scratch);
-    struct frame_span span = {0};
-    while (runs_next_span(runs, run_count, span.end_run, &span)) {
-        int error = read_span(window, kpageflags_fd, &span);
-        if (error)
-            return error;
+    struct window_buffers *buffers = window->buffers;
+    size_t run_count = runs_find(window->entries, window->count, buffers->runs, buffers->scratch);
+    // A thread for a few reads would take longer than they do.
+    size_t readers = run_count < READER_RUNS_MIN ? 1 : READERS;
+    struct share shares[READERS];
+    for (size_t i = 0; i < readers; i++) {
+        size_t first = run_count * i / readers, end = run_count * (i + 1) / readers;
+        shares[i] = (struct share){
+            .runs = buffers->runs + first,
+            .run_count = end - first,
+            .words = buffers->words[i],
+            .flags = window->flags,
+            .fd = kpageflags_fd,
+        };
     }
-    return 0;
+    return read_shares(shares, readers);
 }
