@@ -46,7 +46,7 @@ int lever_lock(struct process *process)
 void lever_read_name(struct process *process, char *ret_name, size_t size)
 {
     struct buffer file = {0};
-    struct text line = {0};
+    struct text line = text_of("");
     if (process_read_file(process, "comm", COMM_MAX_BYTES, &file) == 0) {
         struct text rest = buffer_text(&file);
         text_next_line(&rest, &line);
