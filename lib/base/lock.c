@@ -3,11 +3,13 @@
 // lock's owner guards nothing but the words in it.
 #include "base/lock.h"
 
-#include <linux/futex.h>
 #include <stddef.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
+
+// include/uapi/linux/futex.h, which not every libc's compiler finds.
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
 // Sections under a lock take well under a microsecond; past this a sleep costs less.
 #define SPINS 100

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The running kernel, by raw system calls. Library world; no state.
 #include <errno.h>
-#include <linux/mman.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>

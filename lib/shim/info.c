@@ -3,12 +3,12 @@
 // Library world. malloc_info() alone uses stdio: its caller hands in a FILE.
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdio.h>
 
 #include "base/die.h"
 #include "ebb/ebb.h"
 #include "heap/count.h"
+#include "shim/mallinfo.h"
 #include "shim/shim.h"
 
 // The fields that mean something without chunks and bins; the others are 0, as in glibc.
