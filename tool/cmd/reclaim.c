@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -246,6 +247,10 @@ static int refuse_group(const char *path, int error)
     }
     if (error != -ENOENT && error != -ENOTDIR && error != -ENODATA) {
         message_error("reclaim: the group %s cannot be used: %s", shown, strerror(-error));
+        return EXIT_FAILED;
+    }
+    if (error != -ENOENT && error != -ENAMETOOLONG) {
+        message_error("reclaim: the group %s could not be read: %s", shown, strerror(-error));
         return EXIT_FAILED;
     }
     message_error("reclaim: there is no group %s", shown);

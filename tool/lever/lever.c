@@ -69,11 +69,21 @@ static enum lever_outcome judge_steps(const struct lever_report *report)
 }
 
 // An error of plan() or act() becomes a refusal or failure in the report; only what leaves no
-// report at all is passed on.
-static int end_early(struct lever_report *report, enum lever_outcome outcome, int error)
+// report at all is passed on. In a process that has ended or called exec, what was looked for is
+// not there in many ways, of which none tells why.
+static int end_early(struct process *process, struct lever_report *report,
+                     enum lever_outcome outcome, int error)
 {
     if (error == -ENOMEM)
         return error;
+    int gone = process_check(process);
+    if (gone == -ESRCH || gone == -ESTALE) {
+        report->refusal[0] = '\0';
+        lever_refuse(report, gone,
+                     gone == -ESRCH ? "it has ended"
+                                    : "it has called exec meanwhile: another program now",
+                     "");
+    }
     // A lever that forgot to say why must not look like a success.
     if (!report->refusal[0])
         lever_refuse(report, error, strerror(-error), "");
@@ -97,7 +107,7 @@ static int plan_and_act(const struct lever *lever, void *context, struct process
     report->has_before = true;
     error = lever->plan(context, process, report);
     if (error)
-        return end_early(report, LEVER_REFUSED, error);
+        return end_early(process, report, LEVER_REFUSED, error);
     // The target that was planned for, not one that called exec since.
     error = process_check(process);
     if (error)
@@ -109,7 +119,7 @@ static int plan_and_act(const struct lever *lever, void *context, struct process
     // Whatever came of it, what is there now is worth a reading.
     report->has_after = read_target(lever, context, process, &report->after) == 0;
     if (error)
-        return end_early(report, LEVER_FAILED, error);
+        return end_early(process, report, LEVER_FAILED, error);
     report->outcome = judge_steps(report);
     return 0;
 }

@@ -158,7 +158,11 @@ static int follow(int fd, const char *search, char path[PATH_MAX])
         return program_find(name, search, path);
     }
     text_copy(interpreter, name, sizeof name);
-    return program_find(name, NULL, path);
+    error = program_find(name, NULL, path);
+    // One that is not there is named all the same.
+    if (error == -ENOENT)
+        text_copy(text_of(name), path, PATH_MAX);
+    return error;
 }
 
 // Neither ELF nor a script with a first line: exec fails, and execvp() gives it to the shell.
@@ -169,6 +173,8 @@ static int read_final(int fd, struct program *program, const char *search)
     if (error != -ENOEXEC)
         return error;
     error = follow(fd, search, program->final_path);
+    if (error == -ENOENT && strcmp(program->final_path, program->path) != 0)
+        program->is_script = true;
     if (error != -ENOEXEC || program->is_script)
         return error ? error : -EAGAIN;
     text_copy(text_of("/bin/sh"), program->final_path, PATH_MAX);

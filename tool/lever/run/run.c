@@ -114,6 +114,22 @@ static int install_filter(const struct run *run, struct lever_report *report)
     return error ? fail(report, error, "the filter could not be installed", "") : 0;
 }
 
+// The command was there a moment ago, so it is something that it names which is not. A carriage
+// return at the end of the first line is seen by nobody.
+static int refuse_named(const struct run *run, struct lever_report *report)
+{
+    const char *named = run->program.is_script ? run->program.final_path : "";
+    size_t len = strlen(named);
+    char needs[LEVER_WHAT_MAX] = "the interpreter or loader that it names";
+    if (len > 0 && named[len - 1] == '\r')
+        text_format(needs, sizeof needs,
+                    "a script without carriage returns (dos2unix): its first line names '%.*s\\r'",
+                    (int)(len - 1), named);
+    else if (len > 0)
+        text_format(needs, sizeof needs, "the interpreter that it names: %s", named);
+    return fail(report, -ENOENT, run->program.path, needs);
+}
+
 // Everything that concerns this process alone, then exec. Returns -errno.
 static int become(const struct run *run, struct lever_report *report, bool *ret_is_command)
 {
@@ -134,9 +150,8 @@ static int become(const struct run *run, struct lever_report *report, bool *ret_
         signal(SIGPIPE, SIG_IGN);
     *ret_is_command = true;
     report->outcome = LEVER_FAILED;
-    // It was there a moment ago, so it is something that it names which is not.
     if (error == -ENOENT)
-        return fail(report, error, run->program.path, "the interpreter or loader that it names");
+        return refuse_named(run, report);
     return refuse_command(report, error, run->request->argv[0]);
 }
 
