@@ -81,9 +81,17 @@ static void judge_run(struct doctor_report *report)
     const struct doctor_readings *readings = &report->readings;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "run", "ebb run --madv-free=off");
+    // A command starts on the kernel that ebb runs on, which another tree does not tell of.
+    if (readings->probes.seccomp_filter == DOCTOR_NOT_ASKED) {
+        item->status = DOCTOR_MISSING;
+        doctor_say(item, "not from another tree");
+        return;
+    }
+    // ebb run refuses then: a policy that some of the children can leave is none.
     if (readings->probes.seccomp_filter != 0) {
-        item->status = DOCTOR_LIMITED;
-        doctor_say(item, "by environment variables only: this kernel has no seccomp filters");
+        item->status = DOCTOR_MISSING;
+        doctor_say(item, "refused: this kernel has no seccomp filters");
+        doctor_advise(item, "the runtime's own setting, as ebb run --dry-run shows it");
         return;
     }
     if (doctor_can(readings, DOCTOR_CAP_SYS_ADMIN)) {

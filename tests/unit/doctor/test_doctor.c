@@ -317,7 +317,9 @@ static void test_levers(void **state)
     readings.host.meminfo.swap_total_kib = 4;
     check(&readings, "balloon", DOCTOR_MISSING, "swap is on");
     readings.probes.seccomp_filter = -EINVAL;
-    check(&readings, "run", DOCTOR_LIMITED, "environment");
+    check(&readings, "run", DOCTOR_MISSING, "refused");
+    readings.probes.seccomp_filter = DOCTOR_NOT_ASKED;
+    check(&readings, "run", DOCTOR_MISSING, "another tree");
     readings.probes.call = -ENOTSUP;
     check(&readings, "call", DOCTOR_LIMITED, "Go's settings");
     readings = readings_of_user(0);
