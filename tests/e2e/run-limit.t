@@ -126,7 +126,7 @@ def ends():
         os.chmod(program, 0o755)
         done = run(EBB, "run", "--limit=64MiB", program)
         tap.report(done.returncode == 127 and no_group_left(mine) and
-                   "the interpreter that it names that it names" in done.stderr,
+                   "the interpreter that it names" in done.stderr,
                    "an exec that fails leaves no group", done)
 
 
