@@ -2,8 +2,10 @@
 // ebb balloon in the table of verbs: what its help and man page say. Tool world; constant.
 #include "cmd/verbs.h"
 
+// Three forms, one for each way to say where: there is no default.
 static const char *const balloon_usage[] = {"[OPTION]... TARGET", "[OPTION]... --cgroup=PATH",
                                             "[OPTION]... --host", NULL};
+// What it does, when it stops, what does better, how it ends.
 static const char *const balloon_description[] = {
     "Takes memory on purpose, in small steps, until the kernel takes lazily freed pages to make "
     "room for it, and then lets go: RSS falls, the virtual size stands still, no data is lost. "

@@ -45,6 +45,7 @@ static int write_all(int fd, const char *data, size_t len)
 __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
                                                       va_list args)
 {
+    // Longer than any message: what is cut is a name that somebody made very long.
     char line[2048];
     size_t used = (size_t)snprintf(line, sizeof(line) - 1, "%s", prefix);
     int len = vsnprintf(line + used, sizeof(line) - 1 - used, format, args);

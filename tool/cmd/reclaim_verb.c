@@ -29,6 +29,7 @@ static const struct verb_example reclaim_examples[] = {
     {NULL, NULL},
 };
 
+// The operand is optional, for --cgroup: the verb says so itself, since the frame does not know.
 const struct verb reclaim_verb = {
     .name = "reclaim",
     .purpose = "make lazily freed memory go now, with proof",

@@ -29,6 +29,7 @@ static const struct verb_example tune_examples[] = {
     {NULL, NULL},
 };
 
+// Levers have no verdict to exit by: their status is what became of them.
 const struct verb tune_verb = {
     .name = "tune",
     .purpose = "change a running process's memory policy: Go, jemalloc, glibc",

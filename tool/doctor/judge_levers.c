@@ -9,6 +9,7 @@ static void judge_reclaim(struct doctor_report *report)
 {
     const struct doctor_readings *readings = &report->readings;
     const struct doctor_probes *probes = &readings->probes;
+    // What is promised here is what ebb reclaim does, in its own order: frames, mappings, groups.
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "reclaim", "ebb reclaim");
     if (!readings->has_self) {
@@ -50,6 +51,7 @@ static void judge_call(struct doctor_report *report)
     const struct doctor_readings *readings = &report->readings;
     struct doctor_item *item =
         doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "call", "--runtime, --ask, tune");
+    // One row for three verbs: they all stand or fall by the same right.
     bool privileged = doctor_can(readings, DOCTOR_CAP_SYS_PTRACE);
     // -1 without Yama, which counts as 0.
     int scope = readings->host.ptrace_scope;
@@ -65,10 +67,12 @@ static void judge_call(struct doctor_report *report)
         doctor_say(item, "Go's settings only: calls in a target are made on x86-64 alone");
         return;
     }
+    // Also past Yama: CAP_SYS_PTRACE is what its scopes 1 and 2 ask for.
     if (privileged) {
         doctor_say(item, "a call in any process that is seen here");
         return;
     }
+    // Scope 1 lets descendants be attached to, which ebb's targets are not.
     item->status = scope > 0 ? DOCTOR_MISSING : DOCTOR_LIMITED;
     doctor_say(item, scope > 0 ? "Yama reserves it for CAP_SYS_PTRACE"
                                : "a call in processes of your own user");
@@ -94,6 +98,7 @@ static void judge_run(struct doctor_report *report)
         doctor_advise(item, "the runtime's own setting, as ebb run --dry-run shows it");
         return;
     }
+    // In its own user namespace, which is where seccomp(2) asks for it.
     if (doctor_can(readings, DOCTOR_CAP_SYS_ADMIN)) {
         doctor_say(item, "any program, by a seccomp filter");
         return;
@@ -111,10 +116,12 @@ static void judge_balloon(struct doctor_report *report)
         item->status = DOCTOR_MISSING;
         doctor_say(item, "not from another tree");
     } else if (doctor_has_swap(readings)) {
+        // Of the host: a group whose swappiness is 0 may still do, which --dry-run tells.
         item->status = DOCTOR_MISSING;
         doctor_say(item, "refused: swap is on, and pressure would swap live pages out");
         doctor_advise(item, "ebb reclaim, which takes lazily freed pages alone");
     } else if (!readings->host.has_pressure) {
+        // The others do without: what is lost is the one that hears other programs wait.
         item->status = DOCTOR_LIMITED;
         doctor_say(item, "without one of its brakes: this kernel tells no pressure (PSI)");
     } else {

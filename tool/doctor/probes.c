@@ -36,6 +36,7 @@ enum { PROBE_BYTES = 4 << 20 };
 // How much of the pages the kernel now shows as lazily freed.
 static uint64_t probe_shown_lazy_kib(struct process *self, const void *pages)
 {
+    // By the mapping and not by the sum: others of our pages may be lazily freed as well.
     struct mappings mappings = {0};
     uint64_t shown_kib = 0;
     if (mappings_read(self, &mappings) == 0) {
