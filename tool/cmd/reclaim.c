@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
