@@ -49,10 +49,13 @@ static void reason_ledger(const struct verdict_input *input, const struct ledger
         return;
     uint64_t value = ledger_value(report, known->name) + ledger_value(report, known->plus);
     value -= number_least(value, ledger_value(report, known->minus));
+    uint64_t bytes = account_runtime_bytes(input->account, report->name, known->row);
+    // A malloc that serves nothing, below another one.
+    if (value == 0 && bytes == 0)
+        return;
     char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
     units_format_bytes(value, claimed, sizeof claimed);
-    units_format_bytes(account_runtime_bytes(input->account, report->name, known->row), measured,
-                       sizeof measured);
+    units_format_bytes(bytes, measured, sizeof measured);
     verdict_say(lines, "%s says %s %s; the account has %s of %s in memory as %s.", report->name,
                 known->shown, claimed, measured, report->name, account_row_title(known->row));
 }

@@ -164,8 +164,8 @@ static int reclaim_one(struct reclaiming *reclaiming)
 // Kernel threads and zombies are in groups too, and would be most of the root group's table.
 static bool has_no_memory(const struct lever_report *report)
 {
-    return report->outcome == LEVER_REFUSED && report->error == -ESRCH &&
-           report->before.rss_bytes == 0;
+    bool is_without = report->error == -ESRCH || report->error == -ENOEXEC;
+    return report->outcome == LEVER_REFUSED && is_without && report->before.rss_bytes == 0;
 }
 
 // One process of a group. 1: it has a report; 0: it ended before it could be looked at, or has no

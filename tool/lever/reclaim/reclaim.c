@@ -47,8 +47,9 @@ static int check_memory(struct process *process, struct lever_report *report)
     if (!error)
         error = proc_status_parse(buffer_text(&file), &status);
     buffer_free(&file);
+    // A zombie has ended; a kernel thread is there, and nothing that could be reclaimed.
     if (!error && !status.has_memory)
-        error = -ESRCH;
+        error = status.state == 'Z' ? -ESRCH : -ENOEXEC;
     if (error)
         return lever_refuse(report, error,
                             status.state == 'Z' ? "it has ended and waits for its parent: a zombie "

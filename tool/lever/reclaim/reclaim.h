@@ -47,7 +47,7 @@ uint64_t reclaim_count_huge(struct process *process, const struct mappings *mapp
 int reclaim_read(void *context, struct process *process, struct lever_reading *ret_reading);
 
 // Refuses with -EACCES, -EPERM (a capability is missing), -ENOSYS (the kernel is older than 5.10),
-// -ENOTSUP (coarse would harm), -ESRCH (no memory: a kernel thread, a zombie).
+// -ENOTSUP (coarse would harm), -ENOEXEC (a kernel thread), -ESRCH (a zombie).
 extern const struct lever reclaim_lever;
 
 #endif

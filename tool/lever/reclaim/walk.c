@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "lever/reclaim/ahead.h"
 #include "lever/reclaim/window.h"
 #include "proc/host.h"
 #include "proc/pagemap.h"
@@ -31,12 +32,14 @@ enum {
 struct stride {
     struct walk *walk;
     struct window window;
+    struct ahead ahead;
     struct page_rules rules;
     uint64_t window_pages; // at most; a multiple of a huge page's
     int pagemap_fd, kpageflags_fd, pid_fd;
     bool is_counting; // the first of two passes over a mapping with huge pages
     bool has_huge;    // the mapping that is walked
     bool has_sizes;   // the table that is walked
+    bool looks_ahead; // where nothing live could be swapped out meanwhile
 };
 
 // MADV_FREE is for private memory without a file alone (mm/madvise.c).
@@ -95,9 +98,12 @@ static int look(struct stride *stride, uint64_t first_page, size_t count,
                 struct page_counts_by_fate *counts)
 {
     struct window *window = &stride->window;
-    int error = window_read_entries(window, stride->pagemap_fd, first_page, count);
-    if (!error)
-        error = window_read_flags(window, stride->kpageflags_fd);
+    int error = 0;
+    if (!stride->looks_ahead || !ahead_take(&stride->ahead, first_page, count, window)) {
+        error = window_read_entries(window, stride->pagemap_fd, first_page, count);
+        if (!error)
+            error = window_read_flags(window, stride->kpageflags_fd);
+    }
     if (error)
         return error;
     if (stride->walk->reclaim->is_coarse)
@@ -239,23 +245,40 @@ static uint64_t skip_hole(const struct stride *stride, uint64_t page, uint64_t e
     return error ? page : found / page_bytes;
 }
 
-// Windows end where a huge page could begin.
+// Pages [page, page + count) are a window.
+struct extent {
+    uint64_t page;
+    size_t count;
+};
+
+// The next window from `page` on, behind holes. It ends where a huge page could begin; empty at the
+// end.
+static struct extent next_window(const struct stride *stride, uint64_t page, uint64_t end_page,
+                                 bool is_sparse)
+{
+    if (is_sparse && page < end_page)
+        page = skip_hole(stride, page, end_page);
+    uint64_t window = stride->window_pages - page % stride->rules.huge_pages;
+    size_t count = page < end_page ? (size_t)number_least(window, end_page - page) : 0;
+    return (struct extent){page, count};
+}
+
+// While the kernel takes the pages of one window, the next one is looked at.
 static int walk_pages(struct stride *stride, uint64_t page, uint64_t end_page, bool is_sparse,
                       struct page_counts_by_fate *counts)
 {
-    while (page < end_page) {
-        if (is_sparse)
-            page = skip_hole(stride, page, end_page);
-        uint64_t window = stride->window_pages - page % stride->rules.huge_pages;
-        size_t count = (size_t)number_least(window, end_page - page);
-        if (count == 0)
-            break;
-        int error = look(stride, page, count, counts);
-        if (!error && stride->walk->is_acting && !stride->is_counting)
+    bool is_taking = stride->walk->is_acting && !stride->is_counting;
+    struct extent now = next_window(stride, page, end_page, is_sparse);
+    while (now.count > 0) {
+        int error = look(stride, now.page, now.count, counts);
+        struct extent next = next_window(stride, now.page + now.count, end_page, is_sparse);
+        if (!error && is_taking && stride->looks_ahead && next.count > 0)
+            ahead_start(&stride->ahead, next.page, next.count);
+        if (!error && is_taking)
             error = take(stride);
         if (error)
             return error;
-        page += count;
+        now = next;
     }
     return 0;
 }
@@ -396,12 +419,16 @@ int walk_mappings(struct walk *walk, const struct mappings *mappings)
     walk->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     walk->total_bytes = sum_candidates(mappings);
     prepare_sweep(&stride, has_swap);
+    stride.looks_ahead = !has_swap && !walk->reclaim->is_coarse;
     int error = window_init(&stride.window);
+    if (!error)
+        error = ahead_init(&stride.ahead, stride.pagemap_fd, stride.kpageflags_fd);
     if (!error)
         error = walk_candidates(&stride, mappings);
     // The target of the calls goes with the stride.
     walk->sweep.target = NULL;
     walk->tally.refused_bytes = walk->sweep.refused_bytes;
+    ahead_free(&stride.ahead);
     window_free(&stride.window);
     if (stride.kpageflags_fd >= 0)
         close(stride.kpageflags_fd);

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// 256 MiB of small pages: all that is kept of a target, however large it is.
-enum { WINDOW_PAGES = 1 << 16 };
+// 64 MiB of small pages: all that is kept of a target, however large it is. Larger ones would be
+// read in fewer calls, but the first is looked at before anything can be taken.
+enum { WINDOW_PAGES = 1 << 14 };
 
 // `entries` and `flags` hold `count` pages from `first_page` (address / page size) on.
 struct window {
@@ -19,7 +20,7 @@ struct window {
     struct window_buffers *buffers;
 };
 
-// 0 and a window for window_free(); -ENOMEM. Cost: 3.2 MiB.
+// 0 and a window for window_free(); -ENOMEM. Cost: 0.9 MiB.
 int window_init(struct window *window);
 void window_free(struct window *window);
 
