@@ -116,6 +116,21 @@ static long own_faults(void)
     return usage.ru_minflt + usage.ru_majflt;
 }
 
+// What a step leaves to do, a page of the stack for the next read() say, is the child's own: it
+// must be asleep before its faults are counted.
+static struct footprint settled_footprint(struct process *process)
+{
+    struct footprint before = read_footprint(process), after = before;
+    for (int tries = 0; tries < 100; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        after = read_footprint(process);
+        if (after.stat.state == 'S' && after.stat.minor_faults == before.stat.minor_faults)
+            break;
+        before = after;
+    }
+    return after;
+}
+
 static void test_nothing_is_faulted_in(void **state)
 {
     (void)state;
@@ -127,7 +142,7 @@ static void test_nothing_is_faulted_in(void **state)
     assert_int_equal(process_open("/proc", child.pid, &process), 0);
     // The first round makes our own memory; faults on behalf of a target are counted as ours.
     peek_all_pages(process, &areas);
-    struct footprint before = read_footprint(process);
+    struct footprint before = settled_footprint(process);
     long faults_before = own_faults();
     for (int round = 0; round < 3; round++)
         peek_all_pages(process, &areas);
