@@ -17,16 +17,28 @@ static void next_lever(const struct verdict_input *input, struct verdict_lines *
         verdict_say(lines, "%s %d: %s.", command, input->pid, what);
 }
 
+// Has its malloc a function that gives back what it keeps, which ebb can call in the process?
+static bool has_purge(const struct runtime_report *owner)
+{
+    static const char *const names[] = {"glibc", "jemalloc", "tcmalloc", "mimalloc"};
+    for (size_t i = 0; owner && i < sizeof names / sizeof *names; i++)
+        if (strcmp(owner->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 // Advice is for the runtime that owns the row: a setting of another one would change nothing. What
 // works now comes first, then what lasts until the program restarts, then what lasts.
 static void next_lazy(const struct verdict_input *input, struct verdict_lines *lines)
 {
     verdict_say(lines,
                 "Nothing is lost. Put alarms on effective RSS (RSS - LazyFree), not on RSS.");
-    next_lever(input, lines, "ebb reclaim",
-               "the kernel takes it now, and nothing else (as root; --runtime as its user)");
-    // Several owners, or none that is known: there is no one setting to change.
     const struct runtime_report *owner = verdict_row_owner(input, ROW_LAZY);
+    next_lever(input, lines, "ebb reclaim",
+               has_purge(owner)
+                   ? "the kernel takes it now, and nothing else (as root; --runtime as its user)"
+                   : "the kernel takes it now, and nothing else (as root)");
+    // Several owners, or none that is known: there is no one setting to change.
     if (!owner)
         return;
     bool is_go = owner->facts & FACT_GO, is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
@@ -59,13 +71,13 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
         verdict_say(lines,
                     "To bound it: GOMEMLIMIT (Go 1.19 and later) or a lower GOGC. At once, from "
                     "inside: debug.FreeOSMemory().");
+        next_lever(input, lines, "ebb tune --memory-limit=SIZE",
+                   "the same limit in the running process (Go 1.19 and later)");
         return;
     }
     bool is_glibc = strcmp(owner->name, "glibc") == 0;
     bool is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
-    // These have a function for it, which ebb calls inside the process.
-    if (is_glibc || is_jemalloc || strcmp(owner->name, "tcmalloc") == 0 ||
-        strcmp(owner->name, "mimalloc") == 0)
+    if (has_purge(owner))
         next_lever(input, lines, "ebb reclaim --runtime",
                    "its malloc gives it back now, by a call in the process");
     if (is_glibc)
