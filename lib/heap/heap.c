@@ -70,9 +70,8 @@ guess_used(const struct wire_record *span)
 }
 
 // Nobody else will look into the inbox of a heap without a thread: so do it when it pays.
-static void help_abandoned(struct wire_record *span, uint32_t remote_count)
+static void help_abandoned(struct heap *heap, const struct wire_record *span, uint32_t remote_count)
 {
-    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
     if (!heap || atomic_load32(&heap->state) != HEAP_ABANDONED)
         return;
     if (remote_count < guess_used(span) || !heap_claim(heap))
@@ -81,13 +80,15 @@ static void help_abandoned(struct wire_record *span, uint32_t remote_count)
     heap_disown(heap);
 }
 
-// Another heap's block: visible to its owner, and to whoever counts, at once.
+// Another heap's block: visible to its owner, and to whoever counts, at once. From then on the span
+// may be another's, or gone: whose it was is asked before.
 static void free_remote(struct wire_record *span, void *pointer)
 {
     uint32_t count;
+    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
     if (span_push_remote(span, pointer, &count))
         lists_enqueue(span);
-    help_abandoned(span, count);
+    help_abandoned(heap, span, count);
 }
 
 // The owner's own block, in a span that the fast path does not serve: full, or with purged pages.
