@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "runtime/ask.h"
+#include "runtime/glibc/ask.h"
 #include "runtime/glibc/claims.h"
 
 enum { ARENA_TRIES = 3 };
@@ -161,6 +163,19 @@ static int read_all(const struct target *target, struct glibc_memory *memory,
     return error;
 }
 
+// Only who serves the program is asked: below another malloc there is next to nothing to tell.
+static int ask_it(const struct target *target, const struct image *image,
+                  struct runtime_report *report)
+{
+    if (!target->ask || report->claim_count == 0)
+        return 0;
+    int error = glibc_ask(target, image, report);
+    // Everything is known without it.
+    if (error == 0 || error == -ENOENT || error == -ENOMEM)
+        return error == -ENOENT ? 0 : error;
+    return ask_add_unread(target, report, "glibc's own statistics", error);
+}
+
 static int glibc_read(const struct target *target, struct runtime_report *ret_report)
 {
     const struct image *image = glibc_image(target);
@@ -180,7 +195,7 @@ static int glibc_read(const struct target *target, struct runtime_report *ret_re
     if (!error)
         error = read_all(target, &memory, image, ret_report);
     glibc_memory_close(&memory);
-    return error;
+    return error ? error : ask_it(target, image, ret_report);
 }
 
 const struct runtime_reader glibc_reader = {
