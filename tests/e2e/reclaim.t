@@ -111,6 +111,9 @@ def huge_pages():
         tap.report(untouched(report, "in huge pages") == 64 * MIB and
                    report["after"]["anon_huge_bytes"] == report["before"]["anon_huge_bytes"],
                    "where most are in use again they are left", report)
+        free = rollup(target.pid, "LazyFree")
+        tap.report(free > 8 * MIB and abs(report["after"]["lazy_bytes"] - free) <= BATCHES,
+                   "what is free among them is told", (free, report["after"]))
         report = reclaim(target.pid, "--force")
         tap.report(report["after"]["lazy_bytes"] == 0 and target.wrong("c 0 51200") == (0, 0),
                    "--force takes the free ones", report)

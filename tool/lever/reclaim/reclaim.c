@@ -139,23 +139,6 @@ static int add_kernel_warning(struct reclaim *reclaim, struct lever_report *repo
                 "while it took it. Databases that use O_DIRECT and MADV_FREE: not on this kernel.");
 }
 
-// Huge pages that carry the mark: whether they are free only LazyFree of smaps tells, which is read
-// quickly where pages are huge.
-static int walk_huge(struct walk *walk)
-{
-    struct mappings mappings = {0};
-    int error = mappings_read(walk->process, &mappings);
-    struct walk second = {.reclaim = walk->reclaim,
-                          .process = walk->process,
-                          .is_acting = walk->is_acting,
-                          .only_huge = true};
-    if (!error)
-        error = walk_mappings(&second, &mappings);
-    mappings_free(&mappings);
-    walk_join(walk, &second);
-    return error;
-}
-
 // The kernel holds the lock that mmap waits for over the largest mapping while it counts it.
 static void add_reading_wait(const struct mappings *mappings, uint64_t read_ns,
                              struct lever_report *report)
@@ -170,12 +153,10 @@ static void add_reading_wait(const struct mappings *mappings, uint64_t read_ns,
     lever_add_wait(report, mmap_and_munmap, (uint64_t)((double)read_ns * share), read_ns);
 }
 
-// By maps where that will do, by smaps elsewhere.
-static int read_mappings(const struct reclaim *reclaim, struct process *process,
-                         struct lever_report *report, struct mappings *ret_mappings)
+// smaps, with the wait that it costs the target.
+static int read_sizes(struct process *process, struct lever_report *report,
+                      struct mappings *ret_mappings)
 {
-    if (reclaim->is_gentle)
-        return mappings_list(process, ret_mappings);
     struct urgent urgent;
     urgent_begin(&urgent);
     uint64_t read_ns = lever_now_ns();
@@ -187,13 +168,35 @@ static int read_mappings(const struct reclaim *reclaim, struct process *process,
     return error;
 }
 
+// Huge pages that carry the mark: whether they are free only LazyFree of smaps tells, which is read
+// quickly where pages are huge. Then it tells the figures too: what is gone, and what is there.
+static int walk_huge(struct reclaim *reclaim, struct walk *walk, struct lever_report *report)
+{
+    struct mappings mappings = {0};
+    uint64_t gone_bytes = walk->tally.results.gone * walk->page_bytes;
+    int error = read_sizes(walk->process, report, &mappings);
+    if (error)
+        return error;
+    struct walk second = {.reclaim = reclaim,
+                          .process = walk->process,
+                          .is_acting = walk->is_acting,
+                          .only_huge = true};
+    error = walk_mappings(&second, &mappings);
+    report->before.lazy_bytes = number_least(
+        gone_bytes + mappings.total.lazy_free_kib * UINT64_C(1024), report->before.rss_bytes);
+    report->before.has_details = true;
+    // What is left among live huge pages the walk cannot count.
+    reclaim->is_gentle = false;
+    mappings_free(&mappings);
+    walk_join(walk, &second);
+    return error;
+}
+
 // What was marked when it was looked at and had not been written again.
 static void complete_readings(struct reclaim *reclaim, const struct walk *walk,
                               struct lever_report *report)
 {
     const struct tally *tally = &walk->tally;
-    if (!reclaim->is_gentle)
-        return;
     uint64_t left = tally->results.kept + tally->fates.shared + tally->fates.locked;
     uint64_t there = left + (walk->is_acting ? tally->results.gone : tally->fates.taken);
     reclaim->has_walked = true;
@@ -202,19 +205,22 @@ static void complete_readings(struct reclaim *reclaim, const struct walk *walk,
     report->before.has_details = true;
 }
 
-// All of it, from the list of mappings to the figures of the report.
+// All of it, from the list of mappings to the figures of the report. A walk that was stopped has
+// not seen all: then what is lazily freed stays unknown.
 static int walk_target(struct reclaim *reclaim, struct walk *walk, struct lever_report *report)
 {
     struct mappings mappings = {0};
-    int error = read_mappings(reclaim, walk->process, report, &mappings);
+    int error = reclaim->is_gentle ? mappings_list(walk->process, &mappings)
+                                   : read_sizes(walk->process, report, &mappings);
     if (!error)
         error = walk_mappings(walk, &mappings);
     mappings_free(&mappings);
-    if (!error && reclaim->is_gentle && walk->tally.fates.unsure > 0)
-        error = walk_huge(walk);
-    if (!error || error == -EINTR)
-        complete_readings(reclaim, walk, report);
-    return error;
+    if (error || !reclaim->is_gentle)
+        return error;
+    if (walk->tally.fates.unsure > 0)
+        return walk_huge(reclaim, walk, report);
+    complete_readings(reclaim, walk, report);
+    return 0;
 }
 
 // RSS that stays is what brings people here: it need not be lazily freed.
