@@ -378,6 +378,18 @@ static int add_figures(const struct walk *walk, struct runtime_report *report)
     return error ? error : report_add_count(report, "extents", walk->extent_count);
 }
 
+// Pages come and go between the measuring of the parts and that of the claims: parts that no longer
+// fit are cut by the account, which makes them approximate however still the extents stood.
+static bool parts_fit(const struct runtime_report *report)
+{
+    uint64_t claimed = 0, parts = 0;
+    for (size_t i = 0; i < report->claim_count; i++)
+        claimed += report->claims[i].rss_bytes - report->claims[i].lazy_bytes;
+    for (size_t i = 0; i < report->part_count; i++)
+        parts += report->parts[i].bytes;
+    return parts <= claimed;
+}
+
 // Claims and parts are added after the walk, so that a refused walk leaves nothing behind.
 static int fill_report(struct walk *walk, struct runtime_report *report)
 {
@@ -396,7 +408,7 @@ static int fill_report(struct walk *walk, struct runtime_report *report)
         error = add_parts(walk, report, &resident);
     if (!error)
         error = add_figures(walk, report);
-    report->approximate |= walk->bad_count + walk->changed_count > 0;
+    report->approximate |= walk->bad_count + walk->changed_count > 0 || !parts_fit(report);
     // Whatever the settings say: muzzy extents come from a lazy purge alone.
     if (walk->state_bytes[EXTENT_MUZZY] > 0)
         report->facts |= FACT_JEMALLOC_MUZZY | FACT_GIVES_LAZILY;
