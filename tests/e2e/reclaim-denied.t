@@ -158,46 +158,45 @@ def other_namespace():
                    "another PID namespace: refused", report)
 
 
-def ends_in_the_middle():
-    """Whatever instant it ends at, ebb says one of two things."""
+def disturbed(delay_ms, disturb):
+    """(exit status, stdout, stderr) of ebb when the target is disturbed meanwhile; does it live?"""
+    with Target() as target:
+        target.tell("map a small 128", "free a")
+        ebb = subprocess.Popen([os.environ["EBB"], "reclaim", "--bite=256KiB", str(target.pid)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay_ms / 1000)
+        disturb(target.child)
+        out, err = ebb.communicate(timeout=30)
+        return ebb.returncode, out, err, target.child.poll() is None
+
+
+def in_the_middle(what, disturb, is_good):
+    """Whatever instant it is, ebb says one of few things."""
     statuses = set()
     for delay_ms in range(0, 60, 4):
-        with Target() as target:
-            target.tell("map a small 128", "free a")
-            ebb = subprocess.Popen([os.environ["EBB"], "reclaim", "--bite=256KiB",
-                                    str(target.pid)], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
-            time.sleep(delay_ms / 1000)
-            target.child.kill()
-            out, err = ebb.communicate(timeout=30)
-            if ebb.returncode not in (0, 3) or not out + err:
-                tap.report(False, "a target that ends in the middle",
-                           f"{ebb.returncode}\n{out}\n{err}")
-                return
-            statuses.add(ebb.returncode)
-    tap.report(3 in statuses, "a target that ends in the middle is told of", statuses)
+        status, out, err, lives = disturbed(delay_ms, disturb)
+        if not is_good(status, err, lives) or not out + err:
+            tap.report(False, what, f"{status}\n{out}\n{err}")
+            return
+        statuses.add(status)
+    tap.report(3 in statuses, f"{what} is told of", statuses)
+
+
+def call_exec(child):
+    child.stdin.write("exec\n")
+    child.stdin.flush()
+
+
+def ends_in_the_middle():
+    in_the_middle("a target that ends in the middle", lambda child: child.kill(),
+                  lambda status, err, lives: status in (0, 3))
 
 
 def execs_in_the_middle():
-    statuses = set()
-    for delay_ms in range(0, 60, 4):
-        with Target() as target:
-            target.tell("map a small 128", "free a")
-            ebb = subprocess.Popen([os.environ["EBB"], "reclaim", "--bite=256KiB",
-                                    str(target.pid)], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
-            time.sleep(delay_ms / 1000)
-            target.child.stdin.write("exec\n")
-            target.child.stdin.flush()
-            out, err = ebb.communicate(timeout=30)
-            # 1: it was read in the very moment of the change.
-            good = ebb.returncode in (0, 3) or (ebb.returncode == 1 and "called exec" in err)
-            if not good or not out + err or target.child.poll() is not None:
-                tap.report(False, "a target that calls exec in the middle",
-                           f"{ebb.returncode}\n{out}\n{err}")
-                return
-            statuses.add(ebb.returncode)
-    tap.report(3 in statuses, "a target that calls exec in the middle is told of", statuses)
+    # 1: it was read in the very moment of the change.
+    in_the_middle("a target that calls exec in the middle", call_exec,
+                  lambda status, err, lives: lives and
+                  (status in (0, 3) or (status == 1 and "called exec" in err)))
 
 
 def main():

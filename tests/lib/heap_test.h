@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "heap/fast.h"
 #include "heap/heap.h"
 #include "os/fake.h"
 
@@ -29,6 +30,27 @@ static inline int heap_test_end(void **state)
     (void)state;
     heap_stop();
     return 0;
+}
+
+// As malloc() and free() of lib/shim do it: the fast path first.
+static inline void *heap_test_allocate(size_t bytes)
+{
+    void *block = heap_pop_fast(bytes);
+    bool is_zero;
+    return block ? block : heap_allocate(bytes, &is_zero);
+}
+
+static inline void heap_test_release(void *pointer)
+{
+    switch (heap_push_fast(pointer)) {
+    case HEAP_PUSHED:
+        break;
+    case HEAP_PUSHED_LAST:
+        heap_note_empty(pointer);
+        break;
+    case HEAP_NOT_PUSHED:
+        heap_free(pointer);
+    }
 }
 
 static inline uint64_t heap_test_next(uint64_t *random)

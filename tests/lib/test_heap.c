@@ -10,26 +10,6 @@
 #include "heap/count.h"
 #include "heap/fast.h"
 
-static void *allocate(size_t bytes)
-{
-    void *block = heap_pop_fast(bytes);
-    bool is_zero;
-    return block ? block : heap_allocate(bytes, &is_zero);
-}
-
-static void release(void *pointer)
-{
-    switch (heap_push_fast(pointer)) {
-    case HEAP_PUSHED:
-        break;
-    case HEAP_PUSHED_LAST:
-        heap_note_empty(pointer);
-        break;
-    case HEAP_NOT_PUSHED:
-        heap_free(pointer);
-    }
-}
-
 static struct count count_now(void)
 {
     struct count count;
@@ -40,8 +20,8 @@ static struct count count_now(void)
 static void test_fast_path(void **state)
 {
     (void)state;
-    void *first = allocate(48);
-    void *second = allocate(48);
+    void *first = heap_test_allocate(48);
+    void *second = heap_test_allocate(48);
     // The second came by the fast path, and goes and comes back by it.
     assert_int_equal(heap_push_fast(second), HEAP_PUSHED);
     assert_ptr_equal(heap_pop_fast(48), second);
@@ -54,13 +34,13 @@ static void test_fast_path(void **state)
     assert_int_equal(heap_push_fast(first), HEAP_NOT_PUSHED);
     assert_null(heap_pop_fast(CLASS_SMALL_MAX + 1));
     // What is large takes the slow path, and so do medium blocks.
-    void *large = allocate(1 << 22);
-    void *medium = allocate(50000);
+    void *large = heap_test_allocate(1 << 22);
+    void *medium = heap_test_allocate(50000);
     assert_int_equal(heap_push_fast(large), HEAP_NOT_PUSHED);
     assert_int_equal(heap_push_fast(medium), HEAP_NOT_PUSHED);
-    release(large);
-    release(medium);
-    release(second);
+    heap_test_release(large);
+    heap_test_release(medium);
+    heap_test_release(second);
 }
 
 static void test_exact_counts(void **state)
@@ -73,7 +53,7 @@ static void test_exact_counts(void **state)
     uint64_t bytes = 0;
     for (int i = 0; i < SIZES; i++) {
         for (int j = 0; j < EACH; j++) {
-            blocks[i][j] = allocate(sizes[i]);
+            blocks[i][j] = heap_test_allocate(sizes[i]);
             bytes += heap_usable_bytes(blocks[i][j]);
         }
     }
@@ -85,7 +65,7 @@ static void test_exact_counts(void **state)
     assert_int_equal(full.guarded_blocks, EACH);
     for (int i = 0; i < SIZES; i++) {
         for (int j = 0; j < EACH; j++)
-            release(blocks[i][j]);
+            heap_test_release(blocks[i][j]);
     }
     struct count after = count_now();
     assert_int_equal(after.in_use, before.in_use);
@@ -98,7 +78,7 @@ static void *release_all(void *pointer)
 {
     void **blocks = pointer;
     for (int i = 0; i < 3000; i++)
-        release(blocks[i]);
+        heap_test_release(blocks[i]);
     return NULL;
 }
 
@@ -107,7 +87,7 @@ static void test_remote_frees_come_home(void **state)
     (void)state;
     static void *blocks[3000];
     for (int i = 0; i < 3000; i++)
-        blocks[i] = allocate(200);
+        blocks[i] = heap_test_allocate(200);
     struct count full = count_now();
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, release_all, blocks), 0);
@@ -115,7 +95,7 @@ static void test_remote_frees_come_home(void **state)
     // Counted at once, before the owner has looked.
     assert_int_equal(full.live_blocks - count_now().live_blocks, 3000);
     for (int i = 0; i < 3000; i++)
-        blocks[i] = allocate(200);
+        blocks[i] = heap_test_allocate(200);
     struct count again = count_now();
     assert_int_equal(again.live_blocks, full.live_blocks);
     assert_int_equal(again.free_in_spans, full.free_in_spans);
@@ -126,7 +106,7 @@ static void *allocate_all(void *pointer)
 {
     void **blocks = pointer;
     for (int i = 0; i < 3000; i++)
-        blocks[i] = allocate(200);
+        blocks[i] = heap_test_allocate(200);
     return NULL;
 }
 
@@ -135,7 +115,7 @@ static void test_abandoned_spans_go_back(void **state)
 {
     (void)state;
     static void *blocks[3000];
-    release(allocate(1));
+    heap_test_release(heap_test_allocate(1));
     for (int round = 0; round < 5; round++) {
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, allocate_all, blocks), 0);
@@ -162,13 +142,13 @@ static void test_trim_keeps_what_lives(void **state)
     uint64_t random = 4711;
     for (int i = 0; i < COUNT; i++) {
         size_t bytes = 16 + heap_test_next(&random) % (i % 50 ? 2000 : 200000);
-        blocks[i] = allocate(bytes);
+        blocks[i] = heap_test_allocate(bytes);
         memset(blocks[i], i % 251, heap_usable_bytes(blocks[i]));
     }
     for (int i = 0; i < COUNT; i++) {
         if (heap_test_next(&random) % 10 == 0)
             continue;
-        release(blocks[i]);
+        heap_test_release(blocks[i]);
         blocks[i] = NULL;
     }
     size_t gone = heap_trim();
@@ -179,10 +159,10 @@ static void test_trim_keeps_what_lives(void **state)
         for (size_t at = 0; blocks[i] && at < heap_usable_bytes(blocks[i]); at++)
             assert_int_equal(blocks[i][at], i % 251);
         if (!blocks[i])
-            blocks[i] = allocate(heap_test_next(&random) % 3000);
+            blocks[i] = heap_test_allocate(heap_test_next(&random) % 3000);
     }
     for (int i = 0; i < COUNT; i++)
-        release(blocks[i]);
+        heap_test_release(blocks[i]);
 }
 
 static void test_large_blocks(void **state)
@@ -205,16 +185,16 @@ static void test_large_blocks(void **state)
     assert_int_equal(heap_usable_bytes(moved), (size_t)6 << 20);
     moved = heap_resize(moved, 5000);
     assert_int_equal(moved[0], 1);
-    release(moved);
-    release(wall);
+    heap_test_release(moved);
+    heap_test_release(wall);
     assert_int_equal(count_now().guarded, 0);
     for (size_t align = 16; align <= (size_t)8 << 20; align *= 2) {
         void *aligned = heap_allocate_aligned(align * 3 + 7, align);
         assert_int_equal((uintptr_t)aligned % align, 0);
-        release(aligned);
+        heap_test_release(aligned);
         aligned = heap_allocate_aligned(0, align);
         assert_int_equal((uintptr_t)aligned % align, 0);
-        release(aligned);
+        heap_test_release(aligned);
     }
     assert_null(heap_allocate((size_t)1 << 50, &is_zero));
     assert_null(heap_allocate_aligned(1, (size_t)1 << 50));
@@ -229,7 +209,7 @@ static bool use_heap(void)
     unsigned char *blocks[SIZES];
     bool is_whole = true;
     for (int i = 0; i < SIZES; i++) {
-        blocks[i] = i % 2 ? heap_allocate_aligned(sizes[i], 4096) : allocate(sizes[i]);
+        blocks[i] = i % 2 ? heap_allocate_aligned(sizes[i], 4096) : heap_test_allocate(sizes[i]);
         is_whole = is_whole && blocks[i];
         if (blocks[i])
             memset(blocks[i], i + 1, sizes[i]);
@@ -243,7 +223,7 @@ static bool use_heap(void)
     }
     for (int i = 0; i < SIZES; i++) {
         if (blocks[i])
-            release(blocks[i]);
+            heap_test_release(blocks[i]);
     }
     (void)heap_trim();
     return is_whole;
@@ -289,7 +269,7 @@ static pthread_barrier_t barrier;
 static void *hold_heap(void *pointer)
 {
     void **block = pointer;
-    *block = allocate(300);
+    *block = heap_test_allocate(300);
     struct heap *heap = heap_enter();
     // The fork happens between these two.
     pthread_barrier_wait(&barrier);
@@ -304,10 +284,10 @@ static int live_in_child(void *theirs, void **own)
     alarm(20);
     uint32_t lost = 0;
     for (int i = 0; i < 1000; i++)
-        release(own[i]);
-    release(theirs);
+        heap_test_release(own[i]);
+    heap_test_release(theirs);
     for (int i = 0; i < 1000; i++)
-        own[i] = allocate(300);
+        own[i] = heap_test_allocate(300);
     for (const struct heap *heap = (const struct heap *)(uintptr_t)heaps.first; heap;
          heap = heap->next)
         lost += heap->state == HEAP_LOST;
@@ -320,7 +300,7 @@ static void test_child_gives_up_a_busy_heap(void **state)
     static void *own[1000];
     void *theirs = NULL;
     for (int i = 0; i < 1000; i++)
-        own[i] = allocate(300);
+        own[i] = heap_test_allocate(300);
     pthread_barrier_init(&barrier, NULL, 2);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, hold_heap, &theirs), 0);

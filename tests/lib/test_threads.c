@@ -15,31 +15,11 @@
 
 static void *slots[SLOTS];
 
-static void *allocate(size_t bytes)
-{
-    void *block = heap_pop_fast(bytes);
-    bool is_zero;
-    return block ? block : heap_allocate(bytes, &is_zero);
-}
-
-static void release(void *pointer)
-{
-    switch (heap_push_fast(pointer)) {
-    case HEAP_PUSHED:
-        break;
-    case HEAP_PUSHED_LAST:
-        heap_note_empty(pointer);
-        break;
-    case HEAP_NOT_PUSHED:
-        heap_free(pointer);
-    }
-}
-
 // A block carries its size and its own address, so that a mix-up shows.
 static void *make_block(uint64_t *random)
 {
     size_t bytes = 32 + heap_test_next(random) % (heap_test_next(random) % 16 ? 1000 : 300000);
-    uint64_t *block = allocate(bytes);
+    uint64_t *block = heap_test_allocate(bytes);
     block[2] = bytes;
     block[3] = (uint64_t)(uintptr_t)block;
     return block;
@@ -51,7 +31,7 @@ static void drop_block(uint64_t *block)
         return;
     assert_true(block[3] == (uint64_t)(uintptr_t)block);
     assert_true(heap_usable_bytes(block) >= block[2]);
-    release(block);
+    heap_test_release(block);
 }
 
 static void *exchange_blocks(void *pointer)
@@ -70,7 +50,7 @@ static void *exchange_blocks(void *pointer)
 static void test_exchange(void **state)
 {
     (void)state;
-    release(allocate(1));
+    heap_test_release(heap_test_allocate(1));
     for (uintptr_t generation = 0; generation < 3; generation++) {
         pthread_t threads[THREADS];
         for (uintptr_t i = 0; i < THREADS; i++)
