@@ -127,6 +127,12 @@ def with_swap():
             return
         target.tell("map a small 128", "map live small 64", "free a", "write a 0 65536")
         report = reclaim(target.pid)
+        # The kernel may have found some of them written by itself just before: not every time.
+        for _ in range(3):
+            if untouched(report, "in use again") == 64 * MIB:
+                break
+            target.tell("fill a", "free a", "write a 0 65536")
+            report = reclaim(target.pid)
         tap.report(report["after"]["swap_bytes"] == 0 and
                    untouched(report, "in use again") == 64 * MIB, name, report)
         tap.report(report["after"]["lazy_bytes"] <= BATCHES, "the others go", report)
