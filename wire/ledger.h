@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory layout of libebb's ledger, version 1: what libebb keeps and a reader outside finds.
+// The memory layout of libebb's ledger, version 2: what libebb keeps and a reader outside finds.
 // Both worlds include it; it holds layout and pure arithmetic only.
 //
 // Finding it: the dynamic symbol `ebb_ledger` of libebb is a pointer to struct wire_ledger (0
@@ -15,13 +15,16 @@
 // other threads have freed are counted in `remote` until the owner takes them. A reader that races
 // with the target sees each record torn at most by the operations in flight; it reads twice and
 // compares, or says "approximate".
+//
+// Which pages are resident the ledger does not say: runs that are dirty, lazy or clean, and the
+// bits `off` and `lazy` of spans, tell what was done with them; pagemap tells the rest.
 #ifndef EBB_WIRE_LEDGER_H
 #define EBB_WIRE_LEDGER_H
 
 #include <stdint.h>
 
 #define WIRE_LEDGER_MAGIC   UINT64_C(0x3172676c64626265) // "ebbdlgr1"
-#define WIRE_LEDGER_VERSION 1
+#define WIRE_LEDGER_VERSION 2
 #define WIRE_SLOT_SHIFT     16
 #define WIRE_SLOT_BYTES     (1u << WIRE_SLOT_SHIFT)
 #define WIRE_RECORD_SHIFT   7 // log2 of a record's bytes
@@ -43,6 +46,7 @@ enum wire_kind {
     WIRE_LARGE = 9,    // one block
     WIRE_GUARDED = 10, // one block, followed by an inaccessible page at least
     WIRE_TABLE = 11,   // the records themselves
+    WIRE_LAZY = 12,    // free, pages given back lazily
 };
 
 enum wire_span_state {
@@ -73,13 +77,15 @@ struct wire_record {
 
     uint64_t run;         // kind | slots << 8: the one word that says what begins at this slot
     uint64_t heap;        // the owner's address, also while it is nobody's
-    uint64_t remote;      // blocks freed by others: count << 48 | queued << 47 | the first's offset
+    uint64_t remote;      // blocks freed by others: count << 48 | queued << 47 | the first's offset.
+                          // The count may be larger than the list is long: a helper has moved
+                          // blocks to `free` or `off` that the owner has not counted down yet.
     uint64_t lazy;        // the bits of `off` that were given back lazily; the others are returned
     uint64_t bytes;       // of a large block, whole pages
     uint64_t freed_ns;    // when a free run became free, for the release engine
     uint32_t freed_bytes; // block size of what stood here last, to tell a double free by
     uint32_t queue_next;  // in the heap's inbox
-    uint64_t spare;
+    uint64_t seen;        // for the release engine: tick << 32 | counts and remote as of then
 };
 
 // A part of the reservation with its own rules: [0] ordinary, [1] guarded blocks.
@@ -104,11 +110,58 @@ struct wire_ledger {
     uint64_t metadata_bytes; // committed for records, ledger and heaps
     uint64_t mallocs;        // of spans and large blocks that are gone; the living add their own
     uint64_t frees;
-    uint64_t purges;       // calls that gave pages back
-    uint64_t purged_bytes; // in them
-    uint64_t control;      // policy asked for from outside; 0: none
+    uint64_t purges;           // calls that gave pages back
+    uint64_t purged_bytes;     // in them, lazily or at once
+    uint64_t purged_lazily;    // of these: lazily
+    uint64_t reused_bytes;     // given back, and used again
+    uint64_t control;          // written from outside: wire_control_make(); 0: nothing asked
+    uint64_t control_obeyed;   // the last control word that was acted upon
+    uint64_t limit_bytes;      // what the heap tries to stay below; 0: none
+    uint32_t policy;           // enum wire_policy in force
+    uint32_t return_within_ms; // in force
+    uint32_t pressure;         // enum wire_pressure, as of the last look
+    uint32_t helper_tid;       // the thread that gives memory back; 0: none runs
     uint32_t class_bytes[WIRE_CLASSES_MAX];
 };
+
+// When free pages go back, and how.
+enum wire_policy {
+    WIRE_POLICY_NONE = 0,     // in a control word: as it is
+    WIRE_POLICY_AUTO = 1,     // lazily what is likely to be used again, all else at once
+    WIRE_POLICY_FREE = 2,     // lazily (MADV_FREE)
+    WIRE_POLICY_DONTNEED = 3, // at once (MADV_DONTNEED)
+    WIRE_POLICY_KEEP = 4,     // not at all, unless asked
+};
+
+enum wire_pressure {
+    WIRE_PRESSURE_UNKNOWN = 0,
+    WIRE_PRESSURE_NONE = 1,  // memory is plentiful
+    WIRE_PRESSURE_SHORT = 2, // the group or the host runs short: at once, lazy pages first
+};
+
+// A request from outside: a policy or none, a bound in milliseconds or 0, and a number that, when
+// it differs from the last one, asks for a purge of everything now. The target obeys within a
+// second where its helper runs or the program allocates.
+static inline uint64_t wire_control_make(enum wire_policy policy, uint32_t within_ms,
+                                         uint16_t purge_number)
+{
+    return (uint64_t)policy | (uint64_t)purge_number << 16 | (uint64_t)within_ms << 32;
+}
+
+static inline enum wire_policy wire_control_policy(uint64_t control)
+{
+    return (enum wire_policy)(control & 0xff);
+}
+
+static inline uint16_t wire_control_purge_number(uint64_t control)
+{
+    return (uint16_t)(control >> 16);
+}
+
+static inline uint32_t wire_control_within_ms(uint64_t control)
+{
+    return (uint32_t)(control >> 32);
+}
 
 static inline uint64_t wire_run_make(enum wire_kind kind, uint32_t slots)
 {
