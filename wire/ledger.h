@@ -75,14 +75,14 @@ struct wire_record {
     uint8_t is_clean; // blocks never carved read as zeros
     uint8_t unused;
 
-    uint64_t run;         // kind | slots << 8: the one word that says what begins at this slot
-    uint64_t heap;        // the owner's address, also while it is nobody's
-    uint64_t remote;      // blocks freed by others: count << 48 | queued << 47 | the first's offset.
-                          // The count may be larger than the list is long: a helper has moved
-                          // blocks to `free` or `off` that the owner has not counted down yet.
-    uint64_t lazy;        // the bits of `off` that were given back lazily; the others are returned
-    uint64_t bytes;       // of a large block, whole pages
-    uint64_t freed_ns;    // when a free run became free, for the release engine
+    uint64_t run;      // kind | slots << 8: the one word that says what begins at this slot
+    uint64_t heap;     // the owner's address, also while it is nobody's
+    uint64_t remote;   // blocks freed by others: count << 48 | queued << 47 | the first's offset.
+                       // The count may be larger than the list is long: a helper has moved
+                       // blocks to `free` or `off` that the owner has not counted down yet.
+    uint64_t lazy;     // the bits of `off` that were given back lazily; the others are returned
+    uint64_t bytes;    // of a large block, whole pages
+    uint64_t freed_ns; // when a free run became free, for the release engine
     uint32_t freed_bytes; // block size of what stood here last, to tell a double free by
     uint32_t queue_next;  // in the heap's inbox
     uint64_t seen;        // for the release engine: tick << 32 | counts and remote as of then

@@ -2,7 +2,8 @@
 // The line that EBB_CONF=trace:purge prints, in the manner of Go's gctrace. Library world; pure but
 // for trace_write().
 //
-//   purge 12 @56.573s 340->12 MiB kept, 0->0 MiB lazy, 328 MiB returned, 83968 pages, 24.1 ms, short
+//   purge 12 @56.573s 340->12 MiB kept, 0->0 MiB lazy, 328 MiB returned, 83968 pages, 24.1 ms,
+//   short
 #ifndef EBB_RELEASE_TRACE_H
 #define EBB_RELEASE_TRACE_H
 
