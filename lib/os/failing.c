@@ -56,6 +56,22 @@ static int failing_purge_lazily(const struct os *os, uintptr_t address, size_t b
     return is_failing(os) ? -EINVAL : below(os)->purge_lazily(below(os), address, bytes);
 }
 
+static long failing_purge_ranges(const struct os *os, const struct os_range *ranges, size_t count,
+                                 bool is_lazy)
+{
+    return is_failing(os) ? -ENOSYS : below(os)->purge_ranges(below(os), ranges, count, is_lazy);
+}
+
+static int failing_fence_threads(const struct os *os)
+{
+    return is_failing(os) ? -ENOSYS : below(os)->fence_threads(below(os));
+}
+
+static int failing_forbid_huge(const struct os *os, uintptr_t address, size_t bytes)
+{
+    return is_failing(os) ? -EINVAL : below(os)->forbid_huge(below(os), address, bytes);
+}
+
 static int failing_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
     return is_failing(os) ? -ENOMEM : below(os)->move(below(os), from, to, bytes);
@@ -95,6 +111,9 @@ void failing_os_start(struct failing_os *failing, const struct os *system, long 
         .decommit = failing_decommit,
         .purge_now = failing_purge_now,
         .purge_lazily = failing_purge_lazily,
+        .purge_ranges = failing_purge_ranges,
+        .fence_threads = failing_fence_threads,
+        .forbid_huge = failing_forbid_huge,
         .move = failing_move,
         .wipe_on_fork = failing_wipe_on_fork,
         .now_ns = failing_now_ns,

@@ -2,6 +2,7 @@
 // The system for tests: real memory, own time, and a record of the calls. Library world.
 #include "os/fake.h"
 
+#include <errno.h>
 #include <string.h>
 
 // The functions get the struct of functions, which is the fake's first member.
@@ -60,6 +61,32 @@ static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t byte
     return 0;
 }
 
+static long fake_purge_ranges(const struct os *os, const struct os_range *ranges, size_t count,
+                              bool is_lazy)
+{
+    long done = 0;
+    if (fake_of(os)->has_no_vectors)
+        return -ENOSYS;
+    for (size_t i = 0; i < count; i++) {
+        int error = is_lazy ? fake_purge_lazily(os, ranges[i].address, ranges[i].bytes)
+                            : fake_purge_now(os, ranges[i].address, ranges[i].bytes);
+        if (error)
+            break;
+        done += (long)ranges[i].bytes;
+    }
+    return done;
+}
+
+static int fake_fence_threads(const struct os *os)
+{
+    return fake_of(os)->has_no_fence ? -ENOSYS : os_real.fence_threads(os);
+}
+
+static int fake_forbid_huge(const struct os *os, uintptr_t address, size_t bytes)
+{
+    return os_real.forbid_huge(os, address, bytes);
+}
+
 static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
     count_call(&fake_of(os)->moves);
@@ -100,6 +127,9 @@ void fake_os_start(struct fake_os *fake)
         .decommit = fake_decommit,
         .purge_now = fake_purge_now,
         .purge_lazily = fake_purge_lazily,
+        .purge_ranges = fake_purge_ranges,
+        .fence_threads = fake_fence_threads,
+        .forbid_huge = fake_forbid_huge,
         .move = fake_move,
         .wipe_on_fork = fake_wipe_on_fork,
         .now_ns = fake_now_ns,

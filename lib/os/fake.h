@@ -19,6 +19,8 @@ struct fake_os {
     unsigned lazy_purges;
     unsigned moves;
     size_t purged_bytes;
+    bool has_no_vectors; // as before Linux 6.13
+    bool has_no_fence;   // as before Linux 4.14
 };
 
 void fake_os_start(struct fake_os *fake);

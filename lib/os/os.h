@@ -11,8 +11,14 @@
 #ifndef EBB_OS_OS_H
 #define EBB_OS_OS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct os_range {
+    uintptr_t address;
+    size_t bytes;
+};
 
 struct os {
     // Takes address space without memory, aligned to `align` (a power of two), or gives it back.
@@ -28,6 +34,16 @@ struct os {
     // Pages go back at once and read as zeros (DONTNEED), or when the kernel wants them (FREE).
     int (*purge_now)(const struct os *os, uintptr_t address, size_t bytes);
     int (*purge_lazily)(const struct os *os, uintptr_t address, size_t bytes);
+    // Many ranges in one call, which costs a tenth: −ENOSYS where the kernel has none
+    // (before 6.13), and the number of whole bytes given back, from the first range on, otherwise.
+    long (*purge_ranges)(const struct os *os, const struct os_range *ranges, size_t count,
+                         bool is_lazy);
+    // Every thread of the process goes through a full memory barrier before this returns
+    // (membarrier(2), since Linux 4.14). −ENOSYS or −EPERM where that cannot be had. 0.1 to 5 µs.
+    int (*fence_threads)(const struct os *os);
+    // The range shall not be made of huge pages from now on: a purge of one page in it is not
+    // undone. −EINVAL where the kernel knows none.
+    int (*forbid_huge)(const struct os *os, uintptr_t address, size_t bytes);
     // The pages of `from` come to stand at `to` (reserved space); `from` stays memory, and empty.
     int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
     // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).

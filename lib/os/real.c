@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "base/bits.h"
@@ -12,7 +13,11 @@
 #include "os/os.h"
 
 // Kernel headers older than the running kernel lack some of these: include/uapi/linux/mman.h.
-enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_WIPE_ON_FORK = 18 };
+enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_NO_HUGE = 15, ADVICE_WIPE_ON_FORK = 18 };
+enum { SELF_GROUP = -10001 }; // PIDFD_SELF_THREAD_GROUP, since 6.14: no descriptor to be had
+enum { BARRIER_PRIVATE = 8, BARRIER_REGISTER_PRIVATE = 16 }; // include/uapi/linux/membarrier.h
+enum { RANGES_MAX = 1024 };                                  // UIO_MAXIOV
+
 enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4 };
 
 // The kernel's own convention: the last page of addresses is error numbers.
@@ -94,6 +99,50 @@ static int real_purge_lazily(const struct os *os, uintptr_t address, size_t byte
     return advise(address, bytes, ADVICE_FREE);
 }
 
+// An os_range is laid out as an iovec.
+_Static_assert(sizeof(struct os_range) == sizeof(struct iovec), "one is passed as the other");
+
+static long real_purge_ranges(const struct os *os, const struct os_range *ranges, size_t count,
+                              bool is_lazy)
+{
+    (void)os;
+    long done = 0;
+    while (count > 0) {
+        size_t part = count < RANGES_MAX ? count : RANGES_MAX;
+        long result = syscall_make(SYS_process_madvise, SELF_GROUP, (long)(uintptr_t)ranges,
+                                   (long)part, is_lazy ? ADVICE_FREE : ADVICE_DONTNEED, 0, 0);
+        // Whatever is wrong with the first range alone is for the plain call to say.
+        if (is_error(result))
+            return done ? done : -ENOSYS;
+        size_t whole = 0;
+        for (size_t i = 0; i < part; i++)
+            whole += ranges[i].bytes;
+        done += result;
+        if ((size_t)result < whole)
+            break;
+        ranges += part;
+        count -= part;
+    }
+    return done;
+}
+
+static int real_fence_threads(const struct os *os)
+{
+    (void)os;
+    int error = (int)syscall_make(SYS_membarrier, BARRIER_PRIVATE, 0, 0, 0, 0, 0);
+    if (error != -EPERM)
+        return error;
+    // Once per process, and again in a forked child.
+    error = (int)syscall_make(SYS_membarrier, BARRIER_REGISTER_PRIVATE, 0, 0, 0, 0, 0);
+    return error ? error : (int)syscall_make(SYS_membarrier, BARRIER_PRIVATE, 0, 0, 0, 0, 0);
+}
+
+static int real_forbid_huge(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return advise(address, bytes, ADVICE_NO_HUGE);
+}
+
 static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
     (void)os;
@@ -149,6 +198,9 @@ const struct os os_real = {
     .decommit = real_decommit,
     .purge_now = real_purge_now,
     .purge_lazily = real_purge_lazily,
+    .purge_ranges = real_purge_ranges,
+    .fence_threads = real_fence_threads,
+    .forbid_huge = real_forbid_huge,
     .move = real_move,
     .wipe_on_fork = real_wipe_on_fork,
     .now_ns = real_now_ns,
