@@ -47,6 +47,7 @@ enum wire_kind {
     WIRE_GUARDED = 10, // one block, followed by an inaccessible page at least
     WIRE_TABLE = 11,   // the records themselves
     WIRE_LAZY = 12,    // free, pages given back lazily
+    WIRE_QUARANTINE = 13, // a freed sample of `guard`: inaccessible, not used again for a while
 };
 
 enum wire_span_state {
@@ -60,7 +61,9 @@ enum wire_span_state {
 // One slot. Two cache lines: the owner's, and what others write.
 struct wire_record {
     uint64_t fast_owner; // the heap whose plain frees may push here; 0: all take the slow path
-    uint64_t free;       // the first free block's address; blocks are linked by their first word
+    uint64_t free;       // the first free block's address; blocks are linked by their first word.
+                         // WIRE_GUARDED: 0, or where the block begins in the run (a sample of
+                         // `guard`, of which `block_bytes` were asked for)
     uint64_t key;        // a free block's second word is its address xor this
     uint64_t counts;     // blocks ever allocated << 16 | blocks live (and one more while current)
     uint64_t off;        // pages (small) or blocks (medium) that are free and off the list

@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "heap/guard.h"
 #include "heap/large.h"
 #include "heap/lists.h"
 #include "heap/misuse.h"
@@ -43,9 +44,23 @@ static void *allocate_large(size_t bytes, size_t align, bool *is_zero)
     return block;
 }
 
+// NULL where an ordinary block has to do.
+static void *allocate_guarded(size_t bytes, size_t align)
+{
+    struct heap *heap = heap_enter();
+    if (!heap)
+        return NULL;
+    void *block = guard_allocate(bytes, align);
+    heap_leave(heap);
+    return block;
+}
+
 void *heap_allocate(size_t bytes, bool *is_zero)
 {
-    *is_zero = false;
+    void *guarded = guard_is_due(bytes) ? allocate_guarded(bytes, 1) : NULL;
+    *is_zero = guarded != NULL;
+    if (guarded)
+        return guarded;
     if (bytes <= CLASS_MEDIUM_MAX)
         return allocate_class(class_of_size(bytes), is_zero);
     return allocate_large(bytes, 1, is_zero);
@@ -54,6 +69,9 @@ void *heap_allocate(size_t bytes, bool *is_zero)
 void *heap_allocate_aligned(size_t bytes, size_t align)
 {
     bool is_zero;
+    void *guarded = guard_is_due(bytes) ? allocate_guarded(bytes, align) : NULL;
+    if (guarded)
+        return guarded;
     unsigned size_class = class_of_aligned(bytes, align);
     if (size_class < CLASS_COUNT)
         return allocate_class(size_class, &is_zero);
@@ -112,6 +130,16 @@ static bool is_fast(const struct wire_record *span)
     return atomic_peek64(&span->fast_owner) == (uint64_t)(uintptr_t)heap_of_thread;
 }
 
+// A run of its own goes back to the space, which in a child may have to be repaired first.
+static void free_run(struct wire_record *record)
+{
+    heaps_notice_fork();
+    if (guard_is_sample(record))
+        guard_free(record);
+    else
+        large_free(record);
+}
+
 void heap_free(void *pointer)
 {
     if (!pointer)
@@ -126,7 +154,7 @@ void heap_free(void *pointer)
         return;
     }
     if (kind == WIRE_LARGE || kind == WIRE_GUARDED)
-        large_free(record);
+        free_run(record);
     else if (is_own(record))
         free_local(record, pointer);
     else
@@ -149,6 +177,8 @@ static size_t usable_bytes(const struct wire_record *record)
 {
     enum wire_kind kind = wire_run_kind(record->run);
     bool is_large = kind == WIRE_LARGE || kind == WIRE_GUARDED;
+    if (guard_is_sample(record))
+        return record->block_bytes;
     return is_large ? (size_t)record->bytes : record->block_bytes;
 }
 
@@ -180,7 +210,12 @@ void *heap_resize(void *pointer, size_t bytes)
     struct wire_record *record = misuse_check(pointer, "realloc");
     enum wire_kind kind = wire_run_kind(record->run);
     size_t usable = usable_bytes(record);
-    if ((kind == WIRE_LARGE || kind == WIRE_GUARDED) && bytes > CLASS_MEDIUM_MAX) {
+    if (guard_is_sample(record)) {
+        // Its end moves with its size: there is no growing or shrinking in place.
+        if (bytes == usable)
+            return pointer;
+    } else if ((kind == WIRE_LARGE || kind == WIRE_GUARDED) && bytes > CLASS_MEDIUM_MAX) {
+        heaps_notice_fork();
         void *resized = large_resize(record, bytes);
         if (resized)
             return resized;

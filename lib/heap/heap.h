@@ -44,8 +44,12 @@ enum heap_state {
 
 struct heap {
     // Read by the fast path; written by the owner, or under the lock while there is none.
-    struct wire_record *current[CLASS_COUNT];
+    struct wire_record *current[CLASS_COUNT + 1]; // the last never has a span: see guard.h
     uint8_t steps[CLASS_STEPS];
+
+    // The owner's: allocations until one is guarded, and where the next distance comes from.
+    uint32_t until_guarded;
+    uint64_t guard_random;
 
     struct lock lock;
     // Guarded by the lock.

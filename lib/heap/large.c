@@ -48,6 +48,8 @@ static void *begin_block(struct wire_record *record, size_t bytes)
     record->heap = 0;
     record->bytes = bytes;
     record->freed_bytes = 0;
+    // No sample of guard.c.
+    record->free = 0;
     return (void *)space_address(record);
 }
 
@@ -114,7 +116,7 @@ static void give_guarded(struct wire_record *record, size_t bytes)
     uintptr_t address = space_address(record);
     if (space.os->decommit(space.os, address, bytes) != 0)
         (void)space.os->purge_now(space.os, address, bytes);
-    space_note_purge(bytes);
+    space_note_purge(bytes, false);
     space_give(record, SPACE_CLEAN);
 }
 

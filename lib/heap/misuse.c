@@ -6,21 +6,36 @@
 
 #include "base/atomic.h"
 #include "base/die.h"
+#include "heap/guard.h"
 #include "heap/span.h"
+
+static void name_misuse(struct line *what, const char *kind, const char *verb)
+{
+    what->len = 0;
+    // A second free has a name of its own; what else is done to a freed block does not.
+    bool is_second = strcmp(kind, "double ") == 0 && strcmp(verb, "free") != 0;
+    if (!is_second)
+        line_add(what, kind);
+    line_add(what, verb);
+    line_add(what, is_second ? " of the freed block" : " of");
+    what->text[what->len] = '\0';
+}
 
 static _Noreturn void die_of(const char *kind, const char *verb, const void *pointer,
                              const char *note, size_t number)
 {
-    struct line what = {.len = 0};
-    line_add(&what, kind);
-    // A second free has a name of its own; what else is done to a freed block does not.
-    bool is_second = strcmp(kind, "double ") == 0 && strcmp(verb, "free") != 0;
-    if (is_second)
-        what.len = 0;
-    line_add(&what, verb);
-    line_add(&what, is_second ? " of the freed block" : " of");
-    what.text[what.len] = '\0';
+    struct line what;
+    name_misuse(&what, kind, verb);
     die_at(what.text, (uintptr_t)pointer, note, number);
+}
+
+// The same for a block that guard.c has set apart.
+static _Noreturn void die_of_sample(const struct wire_record *record, const char *kind,
+                                    const char *verb, const void *pointer, const char *note)
+{
+    struct line what;
+    name_misuse(&what, kind, verb);
+    guard_die(record, what.text, (uintptr_t)pointer, note);
 }
 
 // The size classes end below this; what is larger was a run of its own.
@@ -58,6 +73,26 @@ static _Noreturn void die_of_free_slot(const struct wire_record *record, const v
     die_of("invalid ", verb, pointer, "not an allocated block", 0);
 }
 
+// A run of its own has one block, which begins where the run does or, as a sample, further on.
+static void check_large(const struct wire_record *record, const void *pointer, const char *verb)
+{
+    uintptr_t address = (uintptr_t)pointer;
+    bool is_sample = guard_is_sample(record);
+    if (address == (is_sample ? (uintptr_t)record->free : space_address(record)))
+        return;
+    if (!is_sample)
+        die_of("invalid ", verb, pointer, "inside a large block", 0);
+    die_of_sample(record, "invalid ", verb, pointer, "inside a ");
+}
+
+static _Noreturn void die_of_quarantined(const struct wire_record *record, const void *pointer,
+                                         const char *verb)
+{
+    if ((uintptr_t)pointer != record->free)
+        die_of("invalid ", verb, pointer, "not an allocated block", 0);
+    die_of_sample(record, "double ", verb, pointer, "");
+}
+
 struct wire_record *misuse_check(const void *pointer, const char *verb)
 {
     uintptr_t address = (uintptr_t)pointer;
@@ -74,9 +109,10 @@ struct wire_record *misuse_check(const void *pointer, const char *verb)
         return record;
     case WIRE_LARGE:
     case WIRE_GUARDED:
-        if (address != space_address(record))
-            die_of("invalid ", verb, pointer, "inside a large block", 0);
+        check_large(record, pointer, verb);
         return record;
+    case WIRE_QUARANTINE:
+        die_of_quarantined(record, pointer, verb);
     default:
         die_of_free_slot(record, pointer, verb);
     }

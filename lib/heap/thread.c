@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "heap/guard.h"
 #include "heap/lists.h"
 
 struct heaps heaps;
@@ -25,7 +26,7 @@ const struct wire_record heap_no_span = {.run = 0};
 #define NO_SPAN ((struct wire_record *)&heap_no_span)
 
 const struct heap heap_empty = {
-    .current = {[0 ... CLASS_COUNT - 1] = NO_SPAN},
+    .current = {[0 ... CLASS_COUNT] = NO_SPAN},
 };
 
 _Thread_local struct heap *heap_of_thread __attribute__((tls_model("initial-exec"))) =
@@ -80,10 +81,11 @@ static struct heap *make_heap(void)
     struct heap *heap = space_take_meta(sizeof *heap);
     if (!heap)
         return NULL;
-    class_fill_steps(heap->steps);
-    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+    for (unsigned size_class = 0; size_class <= CLASS_COUNT; size_class++)
         heap->current[size_class] = NO_SPAN;
     heap->random = space.os->random(space.os) | 1;
+    heap->guard_random = heap->random;
+    guard_fit_heap(heap);
     heap->state = HEAP_OWNED;
     lock_take(&heap->lock);
     uint64_t first = atomic_load64(&heaps.first);
@@ -175,6 +177,7 @@ void heaps_repair(void)
     if (lock_is_foreign(&heaps.start_lock))
         lock_reset(&heaps.start_lock);
     space_repair();
+    guard_repair();
     // Anew, since another thread may have been about to change it.
     uint32_t abandoned = 0;
     for (struct heap *heap = heaps_first(); heap; heap = heap->next) {
@@ -185,12 +188,17 @@ void heaps_repair(void)
     *heaps.canary = 1;
 }
 
+void heaps_notice_fork(void)
+{
+    if (__builtin_expect(__atomic_load_n(heaps.canary, __ATOMIC_RELAXED) == 0, 0))
+        heaps_repair();
+}
+
 struct heap *heap_enter(void)
 {
     if (!atomic_load32(&heaps.is_started) && heaps_start(&os_real) != 0)
         return NULL;
-    if (__atomic_load_n(heaps.canary, __ATOMIC_RELAXED) == 0)
-        heaps_repair();
+    heaps_notice_fork();
     struct heap *heap = heap_of_thread;
     if (!is_empty_heap(heap)) {
         lock_take(&heap->lock);
@@ -230,6 +238,7 @@ void heap_stop(void)
     if (heaps.is_started)
         (void)pthread_key_delete(heaps.key);
     heap_of_thread = (struct heap *)&heap_empty;
+    guard_stop();
     space_stop();
     memset(&heaps, 0, sizeof heaps);
 }

@@ -20,4 +20,7 @@ int heaps_start(const struct os *os);
 // In a child that has not been repaired yet: whatever other threads held is made whole or given up.
 void heaps_repair(void);
 
+// Does that where it has to be done. For who takes the space's lock without heap_enter().
+void heaps_notice_fork(void);
+
 #endif
