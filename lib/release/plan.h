@@ -61,6 +61,7 @@ struct plan {
     struct plan_settings settings;
     struct plan_history history;
     enum wire_pressure pressure;
+    uint32_t period_ms; // between looks, as plan_next_period_ms() said last; 0: not yet asked
 };
 
 unsigned plan_group_of_run(uint32_t slots);
@@ -71,24 +72,29 @@ unsigned plan_group_of_block(uint32_t block_bytes);
 // still for plan_age_ms(). A lazily freed item is left to the kernel unless there is pressure.
 enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *item);
 
-// How long something must have stood still: so much less than return_within that a look, a purge
-// and the time between two looks fit in behind it.
+// How long something must have stood still: half of return_within; less where that, two times the
+// present time between looks and the purge would not fit in; at least 5.
 uint64_t plan_age_ms(const struct plan *plan);
 
-// The time between two looks while there is something to look at.
+// The shortest time between two looks while there is something to look at: an eighth of
+// return_within, 5 to 250; up to 20 while memory is short.
 uint64_t plan_period_ms(const struct plan *plan);
 
-// The time between looks grows so that looking takes at most 1 % of one processor.
-uint64_t plan_next_period_ms(const struct plan *plan, uint64_t look_took_ns);
+// The time to the next look. Grows so that looking takes at most 1 % of one processor, to 3/8 of
+// return_within: that bound is kept even where looks are dear. While memory is short it does not
+// grow. It is never less than the look took.
+uint64_t plan_next_period_ms(struct plan *plan, uint64_t look_took_ns);
 
-// Tells the history what was given back or used again.
+// Tells the history what was given back or used again. Reuse counts up to what is still
+// remembered as returned.
 void plan_note_returned(struct plan *plan, unsigned group, uint64_t bytes);
 void plan_note_reused(struct plan *plan, unsigned group, uint64_t bytes);
 
-// Halves the weights for every five seconds that have gone by.
+// Halves the weights for every five seconds that have gone by. The first call starts the clock.
 void plan_decay(struct plan *plan, uint64_t now_ms);
 
-// 0 to 1000: of what this group gave back, how much was used again soon.
+// 0 to 1000: of what this group gave back, how much was used again soon. 0 while less than 1 MiB
+// is remembered.
 unsigned plan_reuse_permille(const struct plan *plan, unsigned group);
 
 // More than 35 % likely: what is worth giving back lazily.

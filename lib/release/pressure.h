@@ -20,37 +20,58 @@
 struct pressure_reading {
     uint64_t host_total;
     uint64_t host_available;
-    uint64_t group_limit;    // the lowest of the group's and its parents' limits
-    uint64_t group_usage;    // of the group with that limit
-    uint64_t group_reclaim;  // of the usage: clean file pages and lazily freed ones (inactive_file)
+    uint64_t group_limit;    // of the tightest among the group and its parents that can be seen
+    uint64_t group_usage;    // of the same
+    uint64_t group_reclaim;  // of its usage: file pages and lazily freed ones, inactive
     uint64_t stalled_us;     // PSI "some" total of the group, else of the host
-    uint64_t own_lazy_bytes; // what this heap has given back lazily and not seen taken
+    bool stalls_are_hosts;   // the latter
+    uint64_t own_lazy_bytes; // the caller's: given back lazily by this heap and not seen taken
 };
 
 // Where the files of this process's group are; found once, and again after a fork.
 struct pressure_source {
-    char group_path[256]; // a directory with memory.* files, ends in no slash; empty: no limit
+    char group_path[512]; // a directory with memory.* files, ends in no slash; empty: no limit
+    size_t mount_bytes;   // so much of it is the mount point: parents above that are not seen
     bool is_v1;
     bool is_found;
 };
 
+// The figures of memory.stat that matter. PRESSURE_UNLIMITED where one is not there.
+struct pressure_stat {
+    uint64_t inactive_file; // with descendants, as all here
+    uint64_t cache;         // all file pages; shared memory as well
+    uint64_t shmem;
+    uint64_t limit; // v1: the lowest of the group's and all parents', seen or not
+};
+
 // Looks the group up: /proc/self/cgroup and /proc/self/mountinfo. Never fails: an empty path is
-// "no limit known".
+// "no limit known". 3 KiB of stack.
 void pressure_find(struct pressure_source *source);
 
-// Reads usage, limit, MemAvailable and PSI: about 15 µs. Never fails.
+// Reads usage, limit, MemAvailable and PSI. Never fails. `own_lazy_bytes` is read, not written: it
+// says how much of inactive_file may be more than files. Opens files by number for an instant,
+// which a program that counts on the lowest free number can see: a thread of the heap's own calls
+// pressure_hide_files() first.
 void pressure_read(const struct pressure_source *source, struct pressure_reading *reading);
 
-// Bytes that may still be used before the tighter of group and host runs short; 0 when it is.
+// Leaves the calling thread alone with an empty table of open files of its own, but for stderr
+// where it `keeps_stderr` (which then stays open as long as the thread lives). 0 or −errno
+// (−ENOSYS before Linux 5.9), and then all is as it was.
+int pressure_hide_files(bool keeps_stderr);
+
+// Bytes that may still be used before the tighter of group and host runs short; 0 when it is. Short
+// begins at 1/16 of the limit or of the host, at most at 4 GiB.
 uint64_t pressure_headroom(const struct pressure_reading *reading);
 
-// Short: headroom below 1/16 of the limit or of the host, or stalls of more than 10 % of the time
-// since the last look, unless these are the kernel's taking our own lazily freed pages: what it
-// took (`own_lazy_bytes` fell by it) is not want of memory. `last` may be NULL at the first look.
+// Short: no headroom; or stalls of more than 10 % of the time since the last look, unless these are
+// the kernel's taking our own lazily freed pages: what it took (`own_lazy_bytes` fell by it) is not
+// want of memory. The host's stalls count only while it has less than a quarter available: else
+// they are those of other groups at their limits. `last` may be NULL at the first look.
 enum wire_pressure pressure_judge(const struct pressure_reading *reading,
                                   const struct pressure_reading *last, uint64_t elapsed_us);
 
-// The parsers. 0 or -EINVAL; out-parameters untouched on failure.
+// The parsers. 0 or -EINVAL; out-parameters untouched on failure. What may be longer than a buffer
+// can be handed in line by line.
 int pressure_parse_meminfo(const char *text, size_t len, uint64_t *total, uint64_t *available);
 // "max" is PRESSURE_UNLIMITED; so is v1's largest page counter.
 int pressure_parse_bytes(const char *text, size_t len, uint64_t *bytes);
@@ -59,10 +80,26 @@ int pressure_parse_psi_some(const char *text, size_t len, uint64_t *total_us);
 // text; v1's line wins over v2's where both are there.
 int pressure_parse_cgroup(const char *text, size_t len, size_t *offset, size_t *path_len,
                           bool *is_v1);
-// The mount point (and root) of that controller in /proc/self/mountinfo.
+// The mount point (and root) of that controller in /proc/self/mountinfo: of the first that there
+// is. Both are still escaped.
 int pressure_parse_mountinfo(const char *text, size_t len, bool is_v1, size_t *point,
                              size_t *point_len, size_t *root, size_t *root_len);
-// inactive_file of memory.stat.
-int pressure_parse_stat(const char *text, size_t len, uint64_t *inactive_file);
+// Sets what the text has, and leaves the rest. -EINVAL where it has nothing.
+int pressure_parse_stat(const char *text, size_t len, struct pressure_stat *stat);
+
+// One mount of a hierarchy, as mountinfo has it: escaped.
+struct pressure_mount {
+    const char *point;
+    size_t point_len;
+    const char *root;
+    size_t root_len;
+};
+
+// Where the files of a group are in a mount: sets group_path and mount_bytes. Returns how many
+// bytes of the group's path are below the mount's root, so that the mount with the most shows most
+// of the parents; -ENOENT where the group is outside; -ENAMETOOLONG. A group "/" in a mount of
+// another root is the mount itself: the one was seen from within a namespace, the other was not.
+int pressure_map(struct pressure_source *source, const char *group, size_t group_len,
+                 const struct pressure_mount *mount);
 
 #endif
