@@ -6,6 +6,10 @@
 
 #include "base/syscall.h"
 
+// Here since no program is linked without it: how a reader outside knows libebb and its version,
+// also where symbols were stripped.
+__attribute__((used)) static const char banner[] = "libebb, version " EBB_VERSION;
+
 void line_add(struct line *line, const char *text)
 {
     // The last byte is the newline's.

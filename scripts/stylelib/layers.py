@@ -11,7 +11,7 @@ TOOL_LAYERS = [["base"], ["proc"], ["image"], ["call"], ["runtime"], ["account"]
                ["doctor", "lever", "history", "serve"], ["render"], ["cmd"]]
 LIB_LAYERS = [["base"], ["os", "wire"], ["heap"], ["release", "profile"], ["shim"]]
 # Folders whose families do not know each other.
-FAMILIES = {"runtime": ("go", "glibc", "allocators", "managed"),
+FAMILIES = {"runtime": ("go", "glibc", "allocators", "libebb", "managed"),
             "lever": ("run", "reclaim", "tune", "balloon")}
 
 # All that a pure model needs of the system.

@@ -37,6 +37,7 @@ enum locate_mark {
     MARK_MUSL_NO_ERROR = 1 << 12,
     MARK_MUSL_LONG_NAME = 1 << 13,
     MARK_GLIBC_FREE = 1 << 14, // what free() says of an invalid pointer
+    MARK_LIBEBB = 1 << 15,     // the banner
 };
 
 enum { LOCATE_NAMES_MAX = 4 };

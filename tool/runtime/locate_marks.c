@@ -5,7 +5,7 @@
 // The search is Wu and Manber's ("A fast algorithm for multi-pattern searching", 1994) with blocks
 // of two bytes: from the last two bytes of a window as long as the shortest mark a table tells how
 // far the next place lies at which any mark could end. Most steps are as long as that mark, so that
-// fifteen marks cost what one does.
+// sixteen marks cost what one does.
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +30,7 @@ static const struct locate_marker markers[] = {
     {"No error", " information"},
     {"Filename too", " long"},
     {"free(): invalid", " pointer"},
+    {"libebb, ", "version "},
 };
 
 enum {

@@ -22,9 +22,9 @@
 // Exact readers first. Of the opaque ones a managed runtime comes before a malloc: what the JVM
 // holds it has mapped by itself, while a preloaded malloc below it holds little.
 const struct runtime_reader *const runtime_readers[] = {
-    &image_reader,    &stack_reader, &go_reader,       &glibc_reader,
-    &cpython_reader,  &musl_reader,  &mimalloc_reader, &tcmalloc_reader,
-    &jemalloc_reader, &jvm_reader,   &v8_reader,       &dotnet_reader,
+    &image_reader, &stack_reader,  &go_reader,       &glibc_reader,    &cpython_reader,
+    &musl_reader,  &libebb_reader, &mimalloc_reader, &tcmalloc_reader, &jemalloc_reader,
+    &jvm_reader,   &v8_reader,     &dotnet_reader,
 };
 const size_t runtime_reader_count = sizeof runtime_readers / sizeof runtime_readers[0];
 

@@ -86,7 +86,7 @@ enum runtime_fact {
 
 struct runtime_report {
     char name[32];    // "Go", "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "JVM", "V8",
-                      // "CPython", ".NET"
+                      // "CPython", ".NET", "libebb"
     char version[64]; // "1.24.4", "" unknown
     char place[160];  // where it was found: a path, escaped by renderers
     char method[64];  // how its ledger was found; "" where there is but one way, or none was read

@@ -61,7 +61,8 @@ extern const struct runtime_reader jemalloc_reader; // runtime/allocators
 extern const struct runtime_reader tcmalloc_reader;
 extern const struct runtime_reader mimalloc_reader;
 extern const struct runtime_reader musl_reader;
-extern const struct runtime_reader jvm_reader; // runtime/managed
+extern const struct runtime_reader libebb_reader; // runtime/libebb
+extern const struct runtime_reader jvm_reader;    // runtime/managed
 extern const struct runtime_reader v8_reader;
 extern const struct runtime_reader cpython_reader;
 extern const struct runtime_reader dotnet_reader;

@@ -68,7 +68,7 @@ bool tune_mallopt_value(const struct glibc_par *par, const char *name, uint64_t 
 bool tune_glibc_find(const struct tune_scene *scene, struct tune_glibc *glibc)
 {
     static const struct runtime_reader *const others[] = {&jemalloc_reader, &tcmalloc_reader,
-                                                          &mimalloc_reader};
+                                                          &mimalloc_reader, &libebb_reader};
     static const char *const names[] = {"mallopt"};
     // Preloaded or linked: theirs is the malloc() that the program calls.
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

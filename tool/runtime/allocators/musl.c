@@ -107,7 +107,7 @@ static int musl_read(const struct target *target, struct runtime_report *ret_rep
         return error;
     // A preloaded or linked malloc takes musl's place.
     if (mimalloc_reader.find(target) || jemalloc_reader.find(target) ||
-        tcmalloc_reader.find(target)) {
+        tcmalloc_reader.find(target) || libebb_reader.find(target)) {
         ret_report->facts |= FACT_OPAQUE;
         return 0;
     }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where libebb is in a target, see find.h. Tool world; no state.
+#include "runtime/libebb/find.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/locate.h"
+#include "wire/ledger.h"
+
+// The one variable that every build exports, under whatever prefix its functions are.
+static bool find_symbol(const struct image *image, uint64_t *ret_address)
+{
+    static const char *const name = "ebb_ledger";
+    struct image_symbol symbol = {0};
+    if (image_find_symbols(image, &name, 1, &symbol) != 1)
+        return false;
+    *ret_address = image->bias + symbol.value;
+    return true;
+}
+
+// The heap is one reservation: a table that can be read, and right behind it, in memory that can
+// be written, the ledger. Cost: a word of each mapping that begins so.
+static uint64_t find_by_magic(const struct target *target)
+{
+    const struct mappings *mappings = target->mappings;
+    const uint16_t access = MAPPING_READ | MAPPING_WRITE | MAPPING_SHARED;
+    for (size_t i = 1; mappings && i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i], *before = mapping - 1;
+        uint64_t magic;
+        if (mapping->kind == MAPPING_ANONYMOUS && before->kind == MAPPING_ANONYMOUS &&
+            before->end == mapping->start && mapping->start % WIRE_SLOT_BYTES == 0 &&
+            (mapping->flags & access) == (MAPPING_READ | MAPPING_WRITE) &&
+            (before->flags & access) == MAPPING_READ &&
+            process_peek_u64(target->process, mapping->start, &magic) == 0 &&
+            magic == WIRE_LEDGER_MAGIC)
+            return mapping->start;
+    }
+    return 0;
+}
+
+// This very text stands in other programs too: only a heap, or the symbol, is proof.
+static bool proves_libebb(const struct target *target, const struct image *image)
+{
+    uint64_t address;
+    return find_symbol(image, &address) ||
+           (image->is_main && image->is_static && find_by_magic(target));
+}
+
+static const struct locate_rule libebb_rule = {
+    .names = {"libebb.so"},
+    .marks = MARK_LIBEBB,
+    .proves = proves_libebb,
+};
+
+bool libebb_is_there(const struct target *target)
+{
+    return locate_image(target, &libebb_rule) != NULL;
+}
+
+// 0 with an address, which is 0 before the first allocation.
+static int read_pointer(const struct target *target, const struct image *image,
+                        struct libebb_found *found)
+{
+    uint64_t variable;
+    found->method = "ebb_ledger";
+    if (!find_symbol(image, &variable)) {
+        found->method = "the ledger's first word";
+        found->ledger = find_by_magic(target);
+        return 0;
+    }
+    int error = process_peek_u64(target->process, variable, &found->ledger);
+    // A page of .bss that was never touched.
+    return error == -ENODATA ? 0 : error;
+}
+
+static bool is_libebb(const struct target *target, const struct image *image)
+{
+    const char *file = locate_file_name(image->path);
+    return strncmp(file, libebb_rule.names[0], strlen(libebb_rule.names[0])) == 0 ||
+           locate_fits(target, image, &libebb_rule);
+}
+
+bool libebb_find(const struct target *target, struct libebb_found *ret_found)
+{
+    struct libebb_found best = {0};
+    for (size_t i = 0; target->images && i < target->images->count; i++) {
+        struct libebb_found found = {.image = &target->images->items[i]};
+        if (!is_libebb(target, found.image))
+            continue;
+        found.error = read_pointer(target, found.image, &found);
+        // Preloaded below a program that brings its own, a copy has no heap.
+        if (!best.image || (!best.ledger && found.ledger))
+            best = found;
+    }
+    *ret_found = best;
+    return best.image != NULL;
+}
+
+// Source: the banner of lib/base/die.c.
+void libebb_read_version(const struct image *image, char *ret_version, size_t size)
+{
+    static const struct locate_marker banner = {"libebb, ", "version "};
+    uint64_t at = 0;
+    char text[48];
+    ret_version[0] = '\0';
+    if (locate_string(image, ".rodata", banner, 0, &at) == 0 &&
+        locate_read_string(image, at, text, sizeof text) == 0)
+        text_copy(text_of(text + strlen(banner.head) + strlen(banner.tail)), ret_version, size);
+}
