@@ -71,18 +71,27 @@ uint64_t plan_period_ms(const struct plan *plan)
     return plan->pressure == WIRE_PRESSURE_SHORT ? least(period, PERIOD_SHORT_MS) : period;
 }
 
+// So that return_within holds: see plan_age_ms(); three looks are in that worst case, too.
+static uint64_t longest_period_ms(const struct plan *plan, uint64_t look_ms)
+{
+    uint64_t within = plan->settings.return_within_ms;
+    uint64_t shortest = plan_period_ms(plan);
+    if (plan->pressure == WIRE_PRESSURE_SHORT)
+        return shortest;
+    uint64_t left = (within - least(within, 3 * look_ms)) / 2;
+    return most(least(within * 3 / 8, left), shortest);
+}
+
 uint64_t plan_next_period_ms(struct plan *plan, uint64_t look_took_ns)
 {
-    uint64_t shortest = plan_period_ms(plan);
-    uint64_t longest = most(plan->settings.return_within_ms * UINT64_C(3) / 8, shortest);
-    if (plan->pressure == WIRE_PRESSURE_SHORT)
-        longest = shortest;
+    look_took_ns = least(look_took_ns, UINT32_MAX * UINT64_C(1000000));
     uint64_t look_ms = bits_ceil_div(look_took_ns, 1000000);
     // A hundredth of the time: 1 ms of looking is paid for by 100 ms of not looking.
     uint64_t wanted = bits_ceil_div(look_took_ns, 10000);
-    uint64_t period = most(least(most(wanted, shortest), longest), look_ms);
-    plan->period_ms = (uint32_t)least(period, UINT32_MAX);
-    return plan->period_ms;
+    uint64_t period = most(wanted, plan_period_ms(plan));
+    period = most(least(period, longest_period_ms(plan, look_ms)), look_ms);
+    plan->period_ms = (uint32_t)period;
+    return period;
 }
 
 static bool is_lazy(enum plan_kind kind)

@@ -95,10 +95,10 @@ struct pressure_mount {
     size_t root_len;
 };
 
-// Where the files of a group are in a mount: sets group_path and mount_bytes. Returns how many
-// bytes of the group's path are below the mount's root, so that the mount with the most shows most
-// of the parents; -ENOENT where the group is outside; -ENAMETOOLONG. A group "/" in a mount of
-// another root is the mount itself: the one was seen from within a namespace, the other was not.
+// Where the files of a group are in a mount: sets group_path and mount_bytes. Returns how good the
+// mount is: the more of the group's path is below the mount's root, the more of the parents can be
+// seen. -ENOENT where the group is outside; -ENAMETOOLONG. A group "/" in a mount of another root
+// is taken for the mount itself (0): the one was seen from within a namespace, the other was not.
 int pressure_map(struct pressure_source *source, const char *group, size_t group_len,
                  const struct pressure_mount *mount);
 

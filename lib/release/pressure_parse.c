@@ -197,27 +197,21 @@ static long unescape(const char *text, size_t len, char *target, size_t size)
     return (long)used;
 }
 
-// What of `group` is below `root`: 0 and the rest, empty or beginning with a slash; or −ENOENT.
-static int find_below(struct scan group, struct scan root, struct scan *below)
+// Cuts `root` off the front of `group`: nothing is left, or what begins with a slash.
+static bool cut_root(struct scan *group, struct scan root)
 {
-    bool is_own = scan_is(group, "/");
-    if (root.len == 1)
-        root.len = 0; // "/" is the beginning of all
-    if (is_own) {
-        *below = (struct scan){group.at, 0};
-        return 0;
-    }
-    if (group.len < root.len || memcmp(group.at, root.at, root.len) != 0)
-        return -ENOENT;
-    scan_skip(&group, root.len);
-    if (group.len && *group.at != '/')
-        return -ENOENT;
+    if (scan_is(root, "/"))
+        root.len = 0; // the beginning of all
+    if (scan_is(*group, "/"))
+        group->len = 0;
+    if (group->len < root.len || memcmp(group->at, root.at, root.len) != 0)
+        return false;
+    scan_skip(group, root.len);
+    if (group->len && *group->at != '/')
+        return false;
     // Above the namespace's root: not in this mount.
-    struct scan rest = group;
-    if (scan_take(&rest, "/..") && (rest.len == 0 || *rest.at == '/'))
-        return -ENOENT;
-    *below = group;
-    return 0;
+    struct scan rest = *group;
+    return !scan_take(&rest, "/..") || (rest.len && *rest.at != '/');
 }
 
 int pressure_map(struct pressure_source *source, const char *group, size_t group_len,
@@ -229,19 +223,16 @@ int pressure_map(struct pressure_source *source, const char *group, size_t group
     long point_len = unescape(mount->point, mount->point_len, path, sizeof path);
     if (root_len < 0 || point_len < 0)
         return -ENAMETOOLONG;
-    struct scan below;
-    int error =
-        find_below((struct scan){group, group_len}, (struct scan){root, (size_t)root_len}, &below);
-    if (error)
-        return error;
-    if (point_len == 1)
-        point_len = 0; // mounted at "/"
-    size_t used = (size_t)point_len;
+    struct scan below = {group, group_len};
+    bool is_exact = cut_root(&below, (struct scan){root, (size_t)root_len});
+    if (!is_exact && below.len)
+        return -ENOENT;
+    size_t used = point_len == 1 ? 0 : (size_t)point_len; // "/" ends in a slash, the others do not
     if (used + below.len >= sizeof path)
         return -ENAMETOOLONG;
     memcpy(path + used, below.at, below.len);
     path[used + below.len] = '\0';
     memcpy(source->group_path, path, used + below.len + 1);
     source->mount_bytes = used;
-    return (int)below.len;
+    return (int)below.len + is_exact;
 }
