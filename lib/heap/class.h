@@ -22,6 +22,19 @@
 #define CLASS_STEPS      (CLASS_SMALL_MAX / 16 + 1)
 #define PAGE_BYTES       4096u
 
+// Memory that goes back and comes again is watched per group: pages in spans by block size, from
+// 1 KiB on by factors of four; free runs in a group of their own.
+#define CLASS_GROUPS     8u
+#define CLASS_GROUP_RUNS 7u
+
+static inline unsigned class_group(uint32_t block_bytes)
+{
+    unsigned group = 0;
+    for (uint32_t limit = 1024; block_bytes > limit && group < CLASS_GROUP_RUNS - 1; limit *= 4)
+        group++;
+    return group;
+}
+
 extern const uint32_t class_block_bytes[CLASS_COUNT];
 
 // Fills the map from (size + 15) / 16 to class, which each heap carries beside its lists.

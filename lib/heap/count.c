@@ -23,6 +23,7 @@ UNSYNCHRONISED static void count_span(struct count *count, const struct wire_rec
     count->in_use += live * span->block_bytes;
     count->free_in_spans += run - live * span->block_bytes;
     count->off_in_spans += bits_count(span->off) * unit;
+    count->lazy += bits_count(span->lazy & span->off) * unit;
     count->mallocs += mallocs;
     count->frees += mallocs - live;
 }
@@ -57,6 +58,9 @@ static void count_run(struct count *count, const struct wire_record *record)
         count->kept += bytes;
         count->free_runs++;
         break;
+    case WIRE_LAZY:
+        count->lazy += bytes;
+        __attribute__((fallthrough));
     case WIRE_CLEAN:
         count->returned += bytes;
         count->free_runs++;

@@ -13,6 +13,7 @@ struct count {
     uint64_t off_in_spans;  // of these: in pages that were purged
     uint64_t kept;          // free runs and spare spans
     uint64_t returned;      // free runs that are no memory any more, or not yet
+    uint64_t lazy;          // of what is off or returned: given back lazily
     uint64_t guarded;       // of in use: guarded blocks
     uint64_t metadata;
     uint64_t live_blocks;

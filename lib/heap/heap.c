@@ -13,11 +13,47 @@
 #include "heap/misuse.h"
 #include "heap/thread.h"
 
+static bool is_fast(const struct wire_record *span)
+{
+    return atomic_peek64(&span->fast_owner) == (uint64_t)(uintptr_t)heap_of_thread;
+}
+
+// Around what the owner does to medium spans without the lock: a helper that has closed them and
+// finds the heap busy leaves their first blocks alone (takeover.h). Plain stores; the order against
+// the loads that follow is made by the helper's fence.
+static void set_busy(struct heap *heap, uint32_t is_busy)
+{
+    atomic_keep_order();
+    __atomic_store_n(&heap->is_busy, is_busy, __ATOMIC_RELAXED);
+    atomic_keep_order();
+}
+
 // The fast path for any class: of the present span's list, without a lock.
 static void *pop_class(unsigned size_class)
 {
-    struct wire_record *span = heap_of_thread->current[size_class];
-    return span->free ? span_pop_listed(span) : NULL;
+    struct heap *heap = heap_of_thread;
+    // The empty heap is constant.
+    if (!heap->current[size_class]->free)
+        return NULL;
+    set_busy(heap, 1);
+    struct wire_record *span = heap->current[size_class];
+    void *block = span->free ? span_pop_listed(span) : NULL;
+    set_busy(heap, 0);
+    return block;
+}
+
+// The same for a free of the heap's own block: false where that is for the slow path to do.
+static bool push_medium(struct wire_record *span, void *pointer)
+{
+    struct heap *heap = heap_of_thread;
+    if (!is_fast(span))
+        return false;
+    set_busy(heap, 1);
+    bool is_pushed = is_fast(span);
+    if (is_pushed)
+        span_push(span, pointer);
+    set_busy(heap, 0);
+    return is_pushed;
 }
 
 static void *allocate_class(unsigned size_class, bool *is_zero)
@@ -109,25 +145,22 @@ static void free_remote(struct wire_record *span, void *pointer)
     help_abandoned(heap, span, count);
 }
 
-// The owner's own block, in a span that the fast path does not serve: full, or with purged pages.
-static void free_local(struct wire_record *span, void *pointer)
-{
-    struct heap *heap = heap_enter();
-    // The thread has this heap, so entering it took nothing new.
-    if (heap)
-        lists_free(heap, span, pointer);
-    if (heap)
-        heap_leave(heap);
-}
-
 static bool is_own(const struct wire_record *span)
 {
     return atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap_of_thread;
 }
 
-static bool is_fast(const struct wire_record *span)
+// The owner's own block, in a span that the fast path does not serve: full, or with purged pages.
+static void free_local(struct wire_record *span, void *pointer)
 {
-    return atomic_peek64(&span->fast_owner) == (uint64_t)(uintptr_t)heap_of_thread;
+    struct heap *heap = heap_enter();
+    // Entering may have found that this is a child, and that the heap is lost.
+    if (heap && is_own(span))
+        lists_free(heap, span, pointer);
+    else
+        free_remote(span, pointer);
+    if (heap)
+        heap_leave(heap);
 }
 
 // A run of its own goes back to the space, which in a child may have to be repaired first.
@@ -147,8 +180,7 @@ void heap_free(void *pointer)
     struct wire_record *record = misuse_check(pointer, "free");
     enum wire_kind kind = wire_run_kind(atomic_peek64(&record->run));
     // Medium blocks come here each time; most are as easy as small ones.
-    if (kind == WIRE_MEDIUM && is_fast(record)) {
-        span_push(record, pointer);
+    if (kind == WIRE_MEDIUM && push_medium(record, pointer)) {
         if (span_used(record) == 0)
             heap_note_empty(pointer);
         return;

@@ -20,8 +20,8 @@
 //   off      free, and taken off the list because the page may have been purged
 //
 // What a helper may do under heap.lock while the owner runs: look at everything; take spans that
-// are full, whose lists the owner's fast path does not touch. Current and partial spans only while
-// the owner is known to be outside of its fast path.
+// are full, whose lists the owner's fast path does not touch. Current and partial spans only after
+// closing them, as takeover.h tells.
 //
 // Lock order: heap.lock, then the lock of one heap that no thread owns, then space.lock.
 #ifndef EBB_HEAP_HEAP_H
@@ -62,6 +62,7 @@ struct heap {
     // Atomic.
     uint32_t inbox;    // spans with remote frees, linked by `queue_next`
     uint32_t state;    // enum heap_state
+    uint32_t is_busy;  // the owner is about to pop or push a medium block without the lock
     struct heap *next; // all heaps, newest first; constant once linked
 };
 
@@ -70,6 +71,7 @@ struct heaps {
     struct lock start_lock;
     uint32_t is_started; // atomic
     uint32_t abandoned;  // atomic: heaps to be had; a hint
+    uint32_t forks;      // how often this process came out of a fork, as far as it has noticed
     uint64_t first;      // atomic: struct heap *
     uint32_t *canary;    // 1, and 0 in a child that has not been repaired
     unsigned key;        // pthread key whose destructor abandons a thread's heap

@@ -26,7 +26,6 @@ static void list_insert(struct heap *heap, struct wire_record *span)
         heap->partial[span->size_class] = space_slot(span);
     *last = space_slot(span);
     span->state = WIRE_SPAN_PARTIAL;
-    span_open(span, heap);
 }
 
 // Out of the middle too: a span leaves when it becomes empty, wherever it stands.
@@ -54,6 +53,8 @@ static void mark_full(struct wire_record *span)
 static void make_current(struct heap *heap, struct wire_record *span)
 {
     span->state = WIRE_SPAN_CURRENT;
+    if (span->off)
+        span_heal(span);
     // One more than live: the last free of a current span is no event.
     span->counts++;
     span_open(span, heap);
@@ -73,6 +74,7 @@ static void retire_current(struct heap *heap, unsigned size_class)
         return;
     }
     list_insert(heap, span);
+    span_open(span, heap);
     lists_drop_if_empty(heap, span);
 }
 
@@ -132,18 +134,15 @@ void lists_enqueue(struct wire_record *span)
 // partial one may be empty now, a current one simply has more.
 static void drain_span(struct heap *heap, struct wire_record *span)
 {
-    // Taken over by another heap since it was queued.
-    if (atomic_load64(&span->heap) != (uint64_t)(uintptr_t)heap) {
-        lists_enqueue(span);
-        return;
-    }
     span_take_remote(span, false);
-    if (span->state == WIRE_SPAN_FULL && span->free)
+    if (span->state == WIRE_SPAN_FULL && span_has_free(span))
         list_insert(heap, span);
     lists_drop_if_empty(heap, span);
 }
 
-void lists_drain_inbox(struct heap *heap)
+// Calls `drain` for what the inbox holds now. A span that another heap has taken over since it was
+// queued goes on to that one.
+static void empty_inbox(struct heap *heap, void (*drain)(struct heap *, struct wire_record *))
 {
     if (!atomic_load32(&heap->inbox))
         return;
@@ -152,8 +151,38 @@ void lists_drain_inbox(struct heap *heap)
         struct wire_record *span = space_record(slot);
         // Once its queued bit is cleared the link may be written again.
         slot = span->queue_next;
-        drain_span(heap, span);
+        if (atomic_load64(&span->heap) != (uint64_t)(uintptr_t)heap)
+            lists_enqueue(span);
+        else
+            drain(heap, span);
     }
+}
+
+// The owner's: what comes in may be freed to without a look from now on.
+static void drain_and_open(struct heap *heap, struct wire_record *span)
+{
+    drain_span(heap, span);
+    if (span->state == WIRE_SPAN_PARTIAL)
+        span_open(span, heap);
+}
+
+void lists_drain_inbox(struct heap *heap)
+{
+    empty_inbox(heap, drain_and_open);
+}
+
+// Full spans are the lock's; what the owner may be counting in at this moment waits for it.
+static void drain_full(struct heap *heap, struct wire_record *span)
+{
+    if (span->state == WIRE_SPAN_FULL)
+        drain_span(heap, span);
+    else
+        lists_enqueue(span);
+}
+
+void lists_drain_full(struct heap *heap)
+{
+    empty_inbox(heap, drain_full);
 }
 
 // The one that waited longest.
@@ -267,11 +296,12 @@ void lists_free(struct heap *heap, struct wire_record *span, void *block)
     span_push(span, block);
     if (span->state == WIRE_SPAN_FULL)
         list_insert(heap, span);
+    span_open(span, heap);
     lists_drop_if_empty(heap, span);
 }
 
 // Spare spans become kept runs, which others can take and a purge can find.
-static void drop_spares(struct heap *heap)
+void lists_drop_spares(struct heap *heap)
 {
     while (heap->spare)
         give_back(pop_spare(heap));
@@ -282,29 +312,28 @@ void lists_settle(struct heap *heap)
     lists_drain_inbox(heap);
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
         retire_current(heap, size_class);
-    drop_spares(heap);
+    lists_drop_spares(heap);
+}
+
+void lists_wait_last(struct heap *heap, struct wire_record *span)
+{
+    list_remove(heap, span);
+    list_insert(heap, span);
 }
 
 // Off the list first, then to the system: in between nobody can allocate from these pages.
-static size_t trim_span(struct wire_record *span)
-{
-    uint64_t untouched;
-    uint64_t off = span_collect_free_pages(span, &untouched);
-    return off | untouched ? span_purge(span, off, untouched, false) : 0;
-}
-
 size_t lists_trim(struct heap *heap)
 {
     size_t gone = 0;
     lists_drain_inbox(heap);
-    drop_spares(heap);
+    lists_drop_spares(heap);
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct wire_record *span = heap->current[size_class];
         if (span != no_span())
-            gone += trim_span(span);
+            gone += span_purge(span, false);
         for (uint32_t slot = heap->partial[size_class]; slot; slot = span->next) {
             span = space_record(slot);
-            gone += trim_span(span);
+            gone += span_purge(span, false);
         }
     }
     return gone;

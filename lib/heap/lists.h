@@ -22,6 +22,15 @@ void lists_drop_if_empty(struct heap *heap, struct wire_record *span);
 // Takes in what others have freed.
 void lists_drain_inbox(struct heap *heap);
 
+// The same as far as a helper may, while the owner runs: full spans only. They stay closed.
+void lists_drain_full(struct heap *heap);
+
+// A partial span goes to the end of its list: others are allocated from before it.
+void lists_wait_last(struct heap *heap, struct wire_record *span);
+
+// Spare spans become kept runs, which others can take and a purge can find.
+void lists_drop_spares(struct heap *heap);
+
 // Any thread: tells the span's heap that it has remote frees.
 void lists_enqueue(struct wire_record *span);
 

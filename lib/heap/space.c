@@ -19,10 +19,11 @@ struct space space;
 uintptr_t space_base;
 size_t space_bytes;
 
-// The two sorts of free runs are two kinds in the chain, so that a reader tells them apart.
+// The sorts of free runs are kinds in the chain, so that a reader tells them apart.
 static enum wire_kind free_kind(enum space_pages pages)
 {
-    return pages == SPACE_DIRTY ? WIRE_DIRTY : WIRE_CLEAN;
+    static const enum wire_kind kinds[SPACE_SORTS] = {WIRE_DIRTY, WIRE_CLEAN, WIRE_LAZY};
+    return kinds[pages];
 }
 
 // The guarded area is the upper part: one comparison tells.
@@ -40,12 +41,14 @@ static uint32_t align_slot(uint32_t slot, uint32_t align_slots)
 
 static bool is_free(uint64_t run)
 {
-    return wire_run_kind(run) == WIRE_DIRTY || wire_run_kind(run) == WIRE_CLEAN;
+    enum wire_kind kind = wire_run_kind(run);
+    return kind == WIRE_DIRTY || kind == WIRE_CLEAN || kind == WIRE_LAZY;
 }
 
 static enum space_pages pages_of(const struct wire_record *record)
 {
-    return wire_run_kind(record->run) == WIRE_DIRTY ? SPACE_DIRTY : SPACE_CLEAN;
+    enum wire_kind kind = wire_run_kind(record->run);
+    return kind == WIRE_DIRTY ? SPACE_DIRTY : kind == WIRE_LAZY ? SPACE_LAZY : SPACE_CLEAN;
 }
 
 // The one store that changes the chain. What it makes visible was written before.
@@ -160,8 +163,11 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
         mark_free(run, pages, skipped);
         insert_free(run);
     }
-    if (rest)
+    if (rest) {
+        // As old as the whole.
+        behind->seen = run->seen;
         insert_free(behind);
+    }
     return taken;
 }
 
@@ -169,16 +175,20 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
                                           uint32_t align_slots, enum wire_kind kind,
                                           enum space_pages *pages)
 {
-    // Kept pages first: they cost no fault.
-    for (int sort = SPACE_DIRTY; sort <= SPACE_CLEAN; sort++) {
+    // Kept pages first: they cost no fault. Then those that the kernel may not have taken yet.
+    static const enum space_pages sorts[SPACE_SORTS] = {SPACE_DIRTY, SPACE_LAZY, SPACE_CLEAN};
+    for (int i = 0; i < SPACE_SORTS; i++) {
+        enum space_pages sort = sorts[i];
         struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
         if (!run)
             continue;
+        if (sort != SPACE_DIRTY && area == SPACE_ORDINARY)
+            space_note_reuse(CLASS_GROUP_RUNS, (size_t)slots * WIRE_SLOT_BYTES);
         // Long enough for any alignment: the surplus goes back at once, in front and behind.
         remove_free(run);
         uint32_t start = space_slot(run);
         uint32_t skipped = align_slot(start, align_slots) - start;
-        *pages = (enum space_pages)sort;
+        *pages = sort;
         return carve_run(run, skipped, slots, kind);
     }
     return NULL;
@@ -229,6 +239,7 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
         slots += wire_run_slots(before->run);
     }
     mark_free(head, pages, slots);
+    head->seen = 0;
     // Only now: until the store above, the chain went through these.
     if (behind && behind != head + slots - 1)
         clear_run(behind);
@@ -361,10 +372,92 @@ struct wire_record *space_record_at(uintptr_t address)
     return record;
 }
 
-void space_note_purge(size_t bytes)
+void space_note_purge(size_t bytes, bool is_lazy)
 {
     atomic_add64(&space.ledger->purges, 1);
     atomic_add64(&space.ledger->purged_bytes, bytes);
+    if (is_lazy)
+        atomic_add64(&space.ledger->purged_lazily, bytes);
+}
+
+void space_note_reuse(unsigned group, size_t bytes)
+{
+    atomic_add64(&space.ledger->reused_bytes, bytes);
+    atomic_add64(&space.reused[group], bytes);
+}
+
+// One range, lazily if that is asked and can be had. Returns its bytes or 0.
+static size_t purge_range(const struct os_range *range, bool *is_lazy)
+{
+    const struct os *os = space.os;
+    if (*is_lazy && os->purge_lazily(os, range->address, range->bytes) == 0)
+        return range->bytes;
+    if (os->purge_now(os, range->address, range->bytes) != 0)
+        return 0;
+    // Refused lazily and granted at once: so it will be from now on.
+    if (*is_lazy)
+        atomic_store32(&space.has_no_lazy, 1);
+    *is_lazy = false;
+    return range->bytes;
+}
+
+size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy)
+{
+    size_t gone = 0;
+    size_t next = 0;
+    if (*is_lazy && atomic_peek32(&space.has_no_lazy))
+        *is_lazy = false;
+    if (count > 1 && !atomic_peek32(&space.has_no_vectors)) {
+        long result = space.os->purge_ranges(space.os, ranges, count, *is_lazy);
+        if (result < 0)
+            atomic_store32(&space.has_no_vectors, 1);
+        // What came of a call that stopped half-way is counted by whole ranges.
+        while (result > 0 && next < count && (size_t)result >= ranges[next].bytes) {
+            result -= (long)ranges[next].bytes;
+            gone += ranges[next++].bytes;
+        }
+    }
+    for (; next < count; next++)
+        gone += purge_range(&ranges[next], is_lazy);
+    if (gone)
+        space_note_purge(gone, *is_lazy);
+    return gone;
+}
+
+// Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
+// pages are the caller's without the lock. The system call comes without the lock: others allocate
+// meanwhile.
+static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
+{
+    remove_free(run);
+    return carve_run(run, 0, slots, WIRE_BUSY);
+}
+
+// Purges a busy run and makes it a free one again. Returns its bytes or 0.
+static size_t purge_busy(struct wire_record *run, enum space_pages before, bool is_lazy)
+{
+    size_t bytes = (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES;
+    struct os_range range = {space_address(run), bytes};
+    size_t gone = space_purge_ranges(&range, 1, &is_lazy);
+    space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
+    return gone;
+}
+
+size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
+{
+    struct wire_record *run = space_record(slot);
+    lock_take(&space.lock);
+    enum wire_kind kind = wire_run_kind(run->run);
+    if (kind != WIRE_DIRTY && (kind != WIRE_LAZY || is_lazy)) {
+        lock_release(&space.lock);
+        return 0;
+    }
+    enum space_pages before = pages_of(run);
+    if (slots > wire_run_slots(run->run))
+        slots = wire_run_slots(run->run);
+    run = take_busy(run, slots);
+    lock_release(&space.lock);
+    return purge_busy(run, before, is_lazy);
 }
 
 // Purges the longest kept run. Returns its bytes, 0 where there is none or the system refuses.
@@ -372,24 +465,10 @@ static size_t purge_longest(void)
 {
     lock_take(&space.lock);
     struct wire_record *run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
-    if (!run) {
-        lock_release(&space.lock);
-        return 0;
-    }
-    // The system call comes without the lock: others allocate meanwhile.
-    uint32_t slots = wire_run_slots(run->run);
-    remove_free(run);
-    // Nobody joins a busy run, so the pages are ours while the lock is open.
-    if (slots > 1)
-        clear_run(run + slots - 1);
-    set_run(run, WIRE_BUSY, slots);
+    if (run)
+        run = take_busy(run, wire_run_slots(run->run));
     lock_release(&space.lock);
-    size_t bytes = (size_t)slots * WIRE_SLOT_BYTES;
-    int error = space.os->purge_now(space.os, space_address(run), bytes);
-    if (!error)
-        space_note_purge(bytes);
-    space_give(run, error ? SPACE_DIRTY : SPACE_CLEAN);
-    return error ? 0 : bytes;
+    return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
 }
 
 size_t space_purge(size_t bytes)

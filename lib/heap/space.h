@@ -25,7 +25,10 @@
 _Static_assert(RECORD_BYTES == 1u << WIRE_RECORD_SHIFT, "the fast path shifts by it");
 
 enum space_area { SPACE_ORDINARY = 0, SPACE_GUARDED = 1 };
-enum space_pages { SPACE_DIRTY = 0, SPACE_CLEAN = 1 };
+// What is in a run's pages: what somebody left; zeros; either, since the kernel may take it any
+// time.
+enum space_pages { SPACE_DIRTY = 0, SPACE_CLEAN = 1, SPACE_LAZY = 2 };
+#define SPACE_SORTS 3
 
 // Free runs of one area and one kind, by length. Bin heads are slots; 0 is none, since slot 0 holds
 // the table.
@@ -41,12 +44,18 @@ struct space {
 
     // Guarded by the lock.
     struct lock lock;
-    struct bins bins[WIRE_AREAS][2];
+    struct bins bins[WIRE_AREAS][SPACE_SORTS];
     uint32_t records_shown[WIRE_AREAS]; // slots up to here have records that can be written
     uint32_t dirty_slots;               // in free runs
-    uint32_t guarded;                   // atomic: guarded blocks alive
     uintptr_t meta_at;                  // what is left of the present run for metadata
     size_t meta_left;
+
+    // Atomic.
+    uint32_t guarded;              // guarded blocks alive
+    uint32_t is_quiet;             // nobody looks for free memory: a slow free shall call
+    uint32_t has_no_vectors;       // the kernel cannot purge many ranges at once
+    uint32_t has_no_lazy;          // nor lazily
+    uint64_t reused[CLASS_GROUPS]; // bytes that were given back and then used again
 };
 
 // -fvisibility=hidden leaves declarations alone: without the word on these the compiler would go
@@ -106,6 +115,19 @@ int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pag
 // Returns the bytes.
 size_t space_purge(size_t bytes);
 
+// Purges up to `slots` slots of the kept (or, to return what was lazy, the lazily freed) run that
+// begins at `slot`; 0 where no such run begins there any more, or the system refuses. Others may
+// take from the rest meanwhile. Returns the bytes.
+size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy);
+
+// Purges ranges of pages that nobody uses: many at once where the kernel can, and at once where it
+// refuses to do it lazily, which `*is_lazy` then says. Returns the bytes; what the system refuses
+// altogether (locked memory) stays as it is.
+size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy);
+
+// Bytes that had been given back are in use again.
+void space_note_reuse(unsigned group, size_t bytes);
+
 // Memory for libebb itself, zeroed, aligned to a cache line, never given back; NULL without memory.
 void *space_take_meta(size_t bytes);
 
@@ -113,7 +135,7 @@ void *space_take_meta(size_t bytes);
 // guards.
 void space_repair(void);
 
-// One page's worth of statistics calls: adds to a counter of the ledger.
-void space_note_purge(size_t bytes);
+// For what was given back in one call: adds to the counters of the ledger.
+void space_note_purge(size_t bytes, bool is_lazy);
 
 #endif

@@ -45,6 +45,8 @@ static void describe(struct wire_ledger *ledger, uintptr_t base, size_t bytes)
     ledger->page_bytes = PAGE_BYTES;
     ledger->record_bytes = RECORD_BYTES;
     ledger->class_count = CLASS_COUNT;
+    ledger->policy = WIRE_POLICY_AUTO;
+    ledger->return_within_ms = 1000;
     memcpy(ledger->class_bytes, class_block_bytes, sizeof class_block_bytes);
     atomic_store64(&ledger->magic, WIRE_LEDGER_MAGIC);
 }
@@ -93,6 +95,7 @@ int space_start(const struct os *os)
         return error;
     }
     space.os = os;
+    space.is_quiet = 1;
     space_base = base;
     space_bytes = bytes;
     ebb_ledger = space.ledger;
@@ -130,14 +133,17 @@ static void repair_run(struct wire_record *record, enum space_area area)
     // Somebody was about to purge it: the pages may be there or not.
     if (kind == WIRE_BUSY)
         kind = WIRE_DIRTY;
-    if (kind != WIRE_DIRTY && kind != WIRE_CLEAN)
+    if (kind != WIRE_DIRTY && kind != WIRE_CLEAN && kind != WIRE_LAZY)
         return;
     record->run = wire_run_make(kind, slots);
     if (slots > 1)
         record[slots - 1].run = wire_run_make(WIRE_FREE_END, slots);
     if (kind == WIRE_DIRTY)
         space.dirty_slots += slots;
-    bins_insert(&space.bins[area][kind == WIRE_DIRTY ? SPACE_DIRTY : SPACE_CLEAN], record);
+    enum space_pages sort = kind == WIRE_DIRTY  ? SPACE_DIRTY
+                            : kind == WIRE_LAZY ? SPACE_LAZY
+                                                : SPACE_CLEAN;
+    bins_insert(&space.bins[area][sort], record);
 }
 
 void space_repair(void)

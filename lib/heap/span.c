@@ -10,6 +10,9 @@
 #define RECYCLED_CARVE_PAGES 4u
 #define SPAN_BYTES_MAX       (16u * WIRE_SLOT_BYTES)
 
+// The span's owner may be in the middle of one fast path that began before the span was closed.
+#define UNSYNCHRONISED __attribute__((no_sanitize("thread")))
+
 void span_start(struct wire_record *span, unsigned size_class, struct heap *heap, uint64_t key,
                 bool is_clean)
 {
@@ -94,7 +97,7 @@ static void *carve_block(struct wire_record *span, bool *is_zero)
 void *span_pop(struct wire_record *span, bool *is_zero)
 {
     *is_zero = false;
-    if (!span->free && wire_remote_first(atomic_peek64(&span->remote)))
+    if (!span->free && wire_remote_count(atomic_peek64(&span->remote)))
         span_take_remote(span, true);
     // A page of which all blocks reach into others that are off brings none back.
     while (!span->free && span->off)
@@ -151,19 +154,21 @@ void span_take_remote(struct wire_record *span, bool stays_queued)
     uint64_t taken = stays_queued ? atomic_and64(&span->remote, WIRE_REMOTE_QUEUED)
                                   : atomic_swap64(&span->remote, 0);
     uint64_t first = wire_remote_first(taken);
-    if (!first)
-        return;
-    struct block *head = (struct block *)(space_base + first);
-    if (span->free) {
-        struct block *last = head;
-        for (uint32_t rest = wire_remote_count(taken) - 1; rest > 0; rest--) {
-            last = last->next;
+    if (first) {
+        struct block *head = (struct block *)(space_base + first);
+        if (span->free) {
+            struct block *last = head;
             check_link(span, last);
+            while (last->next) {
+                last = last->next;
+                check_link(span, last);
+            }
+            last->next = (struct block *)(uintptr_t)span->free;
         }
-        last->next = (struct block *)(uintptr_t)span->free;
+        span->free = (uint64_t)(uintptr_t)head;
+        atomic_keep_order();
     }
-    span->free = (uint64_t)(uintptr_t)head;
-    atomic_keep_order();
+    // Some of these a helper may have taken off the list before: see takeover.h.
     span->counts -= wire_remote_count(taken);
 }
 
@@ -227,14 +232,17 @@ static void map_set(struct free_map *map, uint32_t number)
     map->words[number / 64] |= UINT64_C(1) << number % 64;
 }
 
-// True if every link leads to a block, and none twice.
-static bool map_list(const struct wire_record *span, struct free_map *map)
+// Adds what a list leads to; false if a link leads to no block, or to one twice. A block that is
+// off ends the list: see span_heal().
+UNSYNCHRONISED static bool map_list(const struct wire_record *span, const struct block *block,
+                                    struct free_map *map)
 {
-    const struct block *block = (const struct block *)(uintptr_t)span->free;
     for (; block; block = block->next) {
         long number = span_block_at(span, (uintptr_t)block);
         if (number < 0 || map_has(map, (uint32_t)number))
             return false;
+        if (span_is_off(span, (uint32_t)number))
+            break;
         map_set(map, (uint32_t)number);
     }
     return true;
@@ -254,8 +262,9 @@ static bool bit_is_free(const struct wire_record *span, const struct free_map *m
     return first < end;
 }
 
-// Threads all free blocks anew that have no byte in a bit of `off`, in order of address.
-static void rebuild_list(struct wire_record *span, const struct free_map *map)
+// Threads all free blocks that have no byte in a bit of `off`, in order of address. Returns the
+// first.
+static struct block *thread_map(const struct wire_record *span, const struct free_map *map)
 {
     struct block *next = NULL;
     for (uint32_t number = span->carved; number-- > 0;) {
@@ -265,7 +274,7 @@ static void rebuild_list(struct wire_record *span, const struct free_map *map)
         block->next = next;
         next = block;
     }
-    span->free = (uint64_t)(uintptr_t)next;
+    return next;
 }
 
 // How many bits of `off` mean something: pages of a small span, blocks of a medium one.
@@ -275,32 +284,85 @@ static unsigned bits_in(const struct wire_record *span)
 }
 
 // In recycled memory the pages that this span never reached hold what an earlier one left.
-static uint64_t untouched_pages(const struct wire_record *span)
+static void find_tail(const struct wire_record *span, struct span_pages *pages)
 {
-    size_t end = (size_t)span->carved * span->block_bytes;
-    unsigned first = (unsigned)bits_ceil_div(end, PAGE_BYTES);
-    if (!span_is_small(span) || span->is_clean || first >= bits_in(span))
-        return 0;
-    return bits_range(first, bits_in(span) - 1);
+    size_t run = (size_t)wire_run_slots(span->run) * WIRE_SLOT_BYTES;
+    size_t begin = bits_round_up((size_t)span->carved * span->block_bytes, PAGE_BYTES);
+    pages->tail = (uint32_t)begin;
+    pages->tail_bytes = span->is_clean || begin >= run ? 0 : (uint32_t)(run - begin);
 }
 
-uint64_t span_collect_free_pages(struct wire_record *span, uint64_t *untouched)
+// The remote list without its count, which is the owner's to take: readers go on counting right.
+static struct block *take_remote_blocks(struct wire_record *span)
 {
-    struct free_map map = {{0}};
+    const uint64_t kept = ~(WIRE_REMOTE_QUEUED - 1);
+    uint64_t first = wire_remote_first(atomic_and64(&span->remote, kept));
+    return first ? (struct block *)(space_base + first) : NULL;
+}
+
+// The part of a span's list that a helper may relink: all of it, or what follows the two blocks
+// that an interrupted malloc holds in its hands.
+struct list_view {
+    struct block *head;  // as `free` was
+    struct block *stays; // the last block that stays where it is; NULL: none does
+    struct block *rest;
+};
+
+UNSYNCHRONISED static struct list_view view_list(struct wire_record *span, enum span_hold hold)
+{
+    struct list_view view;
+    for (;;) {
+        view.head = (struct block *)(uintptr_t)atomic_load64(&span->free);
+        view.stays = NULL;
+        view.rest = view.head;
+        if (hold != SPAN_POPPED || !view.head)
+            return view;
+        struct block *second = view.head->next;
+        // Read while it was the head: an interrupted malloc may have ended in between.
+        if (atomic_load64(&span->free) != (uint64_t)(uintptr_t)view.head)
+            continue;
+        view.stays = second ? second : view.head;
+        view.rest = second ? second->next : NULL;
+        return view;
+    }
+}
+
+// The new list takes the place of what was in view. An interrupted free may have put its block in
+// front meanwhile: then the list follows that one.
+UNSYNCHRONISED static void replace_list(struct wire_record *span, const struct list_view *view,
+                                        struct block *list)
+{
+    uint64_t head = (uint64_t)(uintptr_t)view->head;
+    if (view->stays)
+        view->stays->next = list;
+    else if (!atomic_replace64(&span->free, &head, (uint64_t)(uintptr_t)list))
+        ((struct block *)(uintptr_t)head)->next = list;
+}
+
+static uint64_t find_free_bits(const struct wire_record *span, const struct free_map *map)
+{
     uint64_t found = 0;
-    if (!map_list(span, &map))
-        die_of_list(span, (const struct block *)(uintptr_t)span->free);
     for (unsigned bit = 0; bit < bits_in(span); bit++) {
-        if (!(span->off >> bit & 1) && bit_is_free(span, &map, bit))
+        if (!(span->off >> bit & 1) && bit_is_free(span, map, bit))
             found |= UINT64_C(1) << bit;
     }
-    *untouched = untouched_pages(span);
-    if (!found)
-        return 0;
-    atomic_poke64(&span->off, span->off | found);
-    span_open(span, (const struct heap *)(uintptr_t)span->heap);
-    rebuild_list(span, &map);
     return found;
+}
+
+void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
+                             struct span_pages *pages)
+{
+    struct free_map map = {{0}};
+    struct block *remote = take_remote_blocks(span);
+    struct list_view view = view_list(span, hold);
+    if (!map_list(span, view.rest, &map) || !map_list(span, remote, &map))
+        die_of_list(span, view.head);
+    pages->off = find_free_bits(span, &map);
+    find_tail(span, pages);
+    if (!pages->off && !remote)
+        return;
+    atomic_poke64(&span->off, span->off | pages->off);
+    replace_list(span, &view, thread_map(span, &map));
 }
 
 // The next run of set bits from `*bits`, removed from it; false when there is none left.
@@ -317,27 +379,57 @@ static bool next_run(uint64_t *bits, unsigned *first, unsigned *count)
     return true;
 }
 
-size_t span_purge(struct wire_record *span, uint64_t off, uint64_t untouched, bool is_lazy)
+unsigned span_list_ranges(const struct wire_record *span, const struct span_pages *pages,
+                          struct os_range ranges[SPAN_RANGES_MAX])
 {
     size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
-    uint64_t left = off | untouched;
-    size_t gone = 0;
+    uint64_t left = pages->off;
+    unsigned listed = 0;
     unsigned first;
     unsigned count;
-    while (next_run(&left, &first, &count)) {
-        uintptr_t address = space_address(span) + first * unit;
-        size_t bytes = count * unit;
-        int error = is_lazy ? space.os->purge_lazily(space.os, address, bytes)
-                            : space.os->purge_now(space.os, address, bytes);
-        if (error)
-            continue;
-        gone += bytes;
-        if (is_lazy)
-            span->lazy |= bits_range(first, first + count - 1) & off;
-    }
+    while (next_run(&left, &first, &count))
+        ranges[listed++] = (struct os_range){space_address(span) + first * unit, count * unit};
+    if (pages->tail_bytes)
+        ranges[listed++] = (struct os_range){space_address(span) + pages->tail, pages->tail_bytes};
+    return listed;
+}
+
+void span_note_purged(struct wire_record *span, const struct span_pages *pages, bool is_lazy)
+{
+    if (is_lazy)
+        span->lazy |= pages->off;
+    else if (pages->tail_bytes)
+        span->is_clean = 1;
+}
+
+size_t span_purge(struct wire_record *span, bool is_lazy)
+{
+    struct span_pages pages;
+    struct os_range ranges[SPAN_RANGES_MAX];
+    span_collect_free_pages(span, SPAN_ALONE, &pages);
+    span_open(span, (const struct heap *)(uintptr_t)span->heap);
+    unsigned count = span_list_ranges(span, &pages, ranges);
+    if (!count)
+        return 0;
+    size_t gone = space_purge_ranges(ranges, count, &is_lazy);
     if (gone)
-        space_note_purge(gone);
+        span_note_purged(span, &pages, is_lazy);
     return gone;
+}
+
+void span_heal(struct wire_record *span)
+{
+    uint64_t *link = &span->free;
+    while (*link) {
+        long number = span_block_at(span, (uintptr_t)*link);
+        if (number < 0)
+            die_of_list(span, (const struct block *)(uintptr_t)*link);
+        if (span_is_off(span, (uint32_t)number)) {
+            *link = 0;
+            return;
+        }
+        link = (uint64_t *)(uintptr_t)*link;
+    }
 }
 
 void span_restore(struct wire_record *span)
@@ -352,6 +444,8 @@ void span_restore(struct wire_record *span)
         back |= bits_of_block(span, first);
     atomic_poke64(&span->off, span->off & ~back);
     span->lazy &= ~back;
+    size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
+    space_note_reuse(class_group(span->block_bytes), bits_count(back) * unit);
     struct block *next = (struct block *)(uintptr_t)span->free;
     for (uint32_t number = end; number-- > first;) {
         if (span_is_off(span, number))
@@ -365,19 +459,24 @@ void span_restore(struct wire_record *span)
     span_open(span, (const struct heap *)(uintptr_t)span->heap);
 }
 
+// Blocks that others have freed and nobody has taken in yet.
+static bool map_remote(const struct wire_record *span, struct free_map *map)
+{
+    uint64_t first = wire_remote_first(atomic_load64(&span->remote));
+    return !first || map_list(span, (const struct block *)(space_base + first), map);
+}
+
 bool span_is_valid(const struct wire_record *span)
 {
     struct free_map map = {{0}};
-    if (span->carved > span->capacity || span_used(span) > span->capacity + 1u)
+    if (span->carved > span->capacity || wire_live_blocks(span) > span->capacity)
         return false;
-    if (!map_list(span, &map))
+    if (!map_list(span, (const struct block *)(uintptr_t)span->free, &map))
+        return false;
+    if (!map_remote(span, &map))
         return false;
     uint32_t free_blocks = 0;
-    for (uint32_t number = 0; number < span->carved; number++) {
-        if (map_has(&map, number) && span_is_off(span, number))
-            return false;
+    for (uint32_t number = 0; number < span->carved; number++)
         free_blocks += map_has(&map, number) || span_is_off(span, number);
-    }
-    uint32_t bias = span->state == WIRE_SPAN_CURRENT;
-    return span_used(span) - bias + free_blocks == span->carved;
+    return wire_live_blocks(span) + free_blocks == span->carved;
 }

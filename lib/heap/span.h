@@ -95,14 +95,41 @@ long span_block_at(const struct wire_record *span, uintptr_t address);
 // The block is free and its page may be purged.
 bool span_is_off(const struct wire_record *span, uint32_t block);
 
-// Takes all free blocks of wholly free pages off the list, so that these pages can be purged.
-// Returns the pages that came off now, as bits of `off`; `*untouched` are pages behind the last
-// carved block that hold nothing and need no bits (small spans of recycled memory).
-uint64_t span_collect_free_pages(struct wire_record *span, uint64_t *untouched);
+// Who else may touch the span while its free pages are looked for.
+enum span_hold {
+    SPAN_ALONE,  // nobody: the caller is the owner, or there is none
+    SPAN_CLOSED, // the owner, in the middle of one free at most: takeover.h
+    SPAN_POPPED, // the owner, in the middle of one malloc or free: its current span
+};
 
-// Purges what the above returned. Returns the bytes given back; 0 where the system refuses, which
+// Free pages that came off the list.
+struct span_pages {
+    uint64_t off;        // as bits of `off`
+    uint32_t tail;       // bytes from here to the run's end hold nothing, nor do they need bits;
+    uint32_t tail_bytes; // only in recycled memory, where somebody else left them behind
+};
+
+// Takes all free blocks of wholly free pages off the list, and those on the remote list with them,
+// so that these pages can be purged.
+void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
+                             struct span_pages *pages);
+
+#define SPAN_RANGES_MAX 65u
+
+// The above as ranges of addresses; returns how many.
+unsigned span_list_ranges(const struct wire_record *span, const struct span_pages *pages,
+                          struct os_range ranges[SPAN_RANGES_MAX]);
+
+// What was collected has been purged.
+void span_note_purged(struct wire_record *span, const struct span_pages *pages, bool is_lazy);
+
+// Collects and purges at once. Returns the bytes given back; 0 where the system refuses, which
 // loses nothing.
-size_t span_purge(struct wire_record *span, uint64_t off, uint64_t untouched, bool is_lazy);
+size_t span_purge(struct wire_record *span, bool is_lazy);
+
+// A list that a closed span's owner has been pushing to may lead on into blocks that are off: cuts
+// it there. Before the span is allocated from again.
+void span_heal(struct wire_record *span);
 
 // Brings some blocks that are off back onto the list.
 void span_restore(struct wire_record *span);

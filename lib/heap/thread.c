@@ -159,17 +159,26 @@ int heaps_start(const struct os *os)
     return error;
 }
 
+// A helper was at work on it: its spans stay as they are, for ever.
+static void lose_heap(struct heap *heap)
+{
+    heap->state = HEAP_LOST;
+    lock_reset(&heap->lock);
+    if (heap != heap_of_thread)
+        return;
+    heap_of_thread = (struct heap *)&heap_empty;
+    (void)pthread_setspecific(heaps.key, NULL);
+}
+
 // What a thread that is not in this process left: nobody else runs.
 static void repair_heap(struct heap *heap)
 {
-    if (heap == heap_of_thread || heap->state != HEAP_OWNED)
+    if (heap->state != HEAP_OWNED)
         return;
-    if (lock_is_foreign(&heap->lock)) {
-        heap->state = HEAP_LOST;
-        lock_reset(&heap->lock);
-        return;
-    }
-    abandon(heap);
+    if (lock_is_foreign(&heap->lock))
+        lose_heap(heap);
+    else if (heap != heap_of_thread)
+        abandon(heap);
 }
 
 void heaps_repair(void)
@@ -185,6 +194,8 @@ void heaps_repair(void)
         abandoned += heap->state == HEAP_ABANDONED;
     }
     heaps.abandoned = abandoned;
+    heaps.forks++;
+    space.is_quiet = 1;
     *heaps.canary = 1;
 }
 
