@@ -3,22 +3,47 @@
 // generation over all of its usable bytes, and looked at before it goes, also by other threads and
 // in forked children. Two objects that overlap spoil each other's filling.
 //
-//   stress SEED ROUNDS THREADS [trim] [fork]        0, or a line that says what was wrong and
-//   SIGABRT
+//   stress SEED ROUNDS THREADS [MODE...]     0, or a line that says what was wrong, the command
+//                                            line that tries it again, and a signal
+//
+//   trim      malloc_trim() now and then         purge     ebb_purge() now and then
+//   fork      children that go on                policy    ebb_set_policy() and its bound, anything
+//   turnover  short threads instead of long      sleep     most is freed, then nothing for a while
+//   signals   each thread is interrupted by a timer: a handler that does nothing, or sleeps 5 ms
+//   resize    realloc most of the time, across all sizes
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OWN    2000
 #define SHARED 512
+#define BATCH  2000 // rounds of a short thread, and between two forks
+
+// One bit per mode, in the order of the names.
+enum {
+    TRIM = 1,
+    FORK = 2,
+    TURNOVER = 4,
+    SIGNALS = 8,
+    PURGE = 16,
+    POLICY = 32,
+    SLEEP = 64,
+    RESIZE = 128,
+};
+static const char *const mode_names[] = {"trim",  "fork",   "turnover", "signals",
+                                         "purge", "policy", "sleep",    "resize"};
 
 struct object {
     unsigned char *bytes;
@@ -36,18 +61,39 @@ struct worker {
     pthread_t thread;
     uint64_t random;
     long rounds;
-    bool forks;
-    bool trims;
+    unsigned modes;
     struct object own[OWN];
 };
 
 static struct slot shared[SHARED];
+
+// What tries it again; written in handlers, so it is made at the start.
+static char replay[600];
+
+// libebb's own calls, where the program runs on it.
+static size_t (*purge_all)(void);
+static int (*set_policy)(int policy);
+static int (*set_return_within)(unsigned milliseconds);
+
+static void write_replay(void)
+{
+    if (write(STDERR_FILENO, replay, strlen(replay)) < 0)
+        return;
+}
 
 static void fail(const char *what, const struct object *object)
 {
     fprintf(stderr, "stress: %s: %p, asked %zu, usable %zu\n", what, (void *)object->bytes,
             object->asked, object->usable);
     abort();
+}
+
+// Whatever ends the process, a line of the heap's or a fault: how to see it again.
+static void end_with_replay(int number)
+{
+    write_replay();
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 static uint64_t next(struct worker *worker)
@@ -171,58 +217,110 @@ static void exchange(struct worker *worker, struct object *object)
     *object = theirs;
 }
 
-static void run_rounds(struct worker *worker, long rounds)
+static void sleep_us(long us)
 {
-    for (long round = 0; round < rounds; round++) {
-        struct object *object = &worker->own[next(worker) % OWN];
-        switch (next(worker) % 8) {
-        case 0:
-            exchange(worker, object);
-            break;
-        case 1:
-            if (object->bytes) {
-                resize(worker, object);
-                break;
-            }
-            __attribute__((fallthrough));
-        case 2:
-        case 3:
-        case 4:
-            release(object);
-            allocate(worker, object);
-            break;
-        default:
-            release(object);
-        }
-        if (worker->trims && next(worker) % 2048 == 0)
-            malloc_trim(0);
+    nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}
+
+// Load falls: what is left must survive whatever is given back meanwhile.
+static void fall_asleep(struct worker *worker)
+{
+    unsigned keep_one_in = (unsigned)(next(worker) % 16) + 1;
+    for (int i = 0; i < OWN; i++) {
+        if (next(worker) % keep_one_in)
+            release(&worker->own[i]);
+    }
+    sleep_us((long)(next(worker) % 40000));
+    for (int i = 0; i < OWN; i++) {
+        if (worker->own[i].bytes)
+            check(&worker->own[i]);
     }
 }
 
-// A child goes on with the heap as the fork found it. Its own objects must be whole; the shared
-// ones may be another thread's, in the middle of an exchange.
+// What the modes do between two rounds, each seldom.
+static void disturb(struct worker *worker)
+{
+    uint64_t random = next(worker);
+    unsigned modes = worker->modes;
+    if (modes & TRIM && random % 2048 == 0)
+        malloc_trim(0);
+    if (modes & PURGE && purge_all && (random >> 12) % 2048 == 0)
+        (void)purge_all();
+    if (modes & POLICY && set_policy && (random >> 24) % 512 == 0)
+        (void)set_policy((int)(random >> 40) % 4 + 1);
+    if (modes & POLICY && set_return_within && (random >> 34) % 512 == 0)
+        (void)set_return_within((unsigned)(random >> 44) % 200 + 10);
+    if (modes & SLEEP && (random >> 48) % 4096 == 0)
+        fall_asleep(worker);
+}
+
+static void run_rounds(struct worker *worker, long rounds)
+{
+    unsigned ways = worker->modes & RESIZE ? 12 : 8;
+    for (long round = 0; round < rounds; round++) {
+        struct object *object = &worker->own[next(worker) % OWN];
+        unsigned way = (unsigned)(next(worker) % ways);
+        if (way == 0)
+            exchange(worker, object);
+        else if ((way == 1 || way >= 8) && object->bytes)
+            resize(worker, object);
+        else if (way <= 4 || way >= 8)
+            release(object), allocate(worker, object);
+        else
+            release(object);
+        disturb(worker);
+    }
+}
+
+static void release_own(struct worker *worker)
+{
+    for (int i = 0; i < OWN; i++)
+        release(&worker->own[i]);
+}
+
+static void *allocate_in_child(void *pointer)
+{
+    struct worker *copy = pointer;
+    for (int i = 0; i < 300; i++)
+        allocate(copy, &copy->own[i]);
+    return NULL;
+}
+
+// A child goes on with the heap as the fork found it: by a free, by an allocation, by a thread. Its
+// own objects must be whole; the shared ones may be another thread's, in the middle of an exchange.
+static _Noreturn void live_in_child(struct worker *worker)
+{
+    alarm(60);
+    unsigned first = (unsigned)(next(worker) % 4);
+    for (int i = 0; first == 0 && i < OWN; i += 2)
+        release(&worker->own[i]);
+    if (first == 1 && purge_all)
+        (void)purge_all();
+    for (int i = 0; i < OWN; i++) {
+        if (worker->own[i].bytes)
+            check(&worker->own[i]);
+    }
+    struct worker *copy = calloc(1, sizeof *copy);
+    copy->random = worker->random;
+    pthread_t thread;
+    if (first == 2 && pthread_create(&thread, NULL, allocate_in_child, copy) == 0)
+        pthread_join(thread, NULL);
+    else
+        allocate_in_child(copy);
+    release_own(worker);
+    if (worker->modes & SLEEP)
+        sleep_us((long)(next(worker) % 30000));
+    release_own(copy);
+    _exit(0);
+}
+
 static void run_child(struct worker *worker)
 {
     pid_t child = fork();
     if (child < 0)
         return;
-    if (child == 0) {
-        alarm(60);
-        run_rounds(worker, 0);
-        for (int i = 0; i < OWN; i++) {
-            if (worker->own[i].bytes)
-                check(&worker->own[i]);
-        }
-        struct worker *copy = calloc(1, sizeof *copy);
-        copy->random = worker->random;
-        for (int i = 0; i < 300; i++)
-            allocate(copy, &copy->own[i]);
-        for (int i = 0; i < OWN; i++) {
-            release(&worker->own[i]);
-            release(&copy->own[i]);
-        }
-        _exit(0);
-    }
+    if (child == 0)
+        live_in_child(worker);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -232,36 +330,118 @@ static void run_child(struct worker *worker)
     }
 }
 
+// Every eighth time it stays: a fast path stops in the middle, for long.
+static void interrupt(int number)
+{
+    static _Thread_local unsigned count;
+    (void)number;
+    int kept = errno;
+    if (++count % 8 == 0)
+        sleep_us(5000);
+    errno = kept;
+}
+
+// A timer for the calling thread; true where there is one.
+static bool start_timer(struct worker *worker, timer_t *timer)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    if (!(worker->modes & SIGNALS) || timer_create(CLOCK_MONOTONIC, &event, timer) != 0)
+        return false;
+    long each = 300000 + (long)(next(worker) % 1000000);
+    struct itimerspec interval = {{0, each}, {0, each}};
+    return timer_settime(*timer, 0, &interval, NULL) == 0;
+}
+
+static void *work_once(void *pointer)
+{
+    struct worker *worker = pointer;
+    timer_t timer;
+    bool has_timer = start_timer(worker, &timer);
+    run_rounds(worker, worker->modes & (FORK | TURNOVER) ? BATCH : worker->rounds);
+    if (worker->modes & FORK)
+        run_child(worker);
+    if (has_timer)
+        timer_delete(timer);
+    return NULL;
+}
+
 static void *work(void *pointer)
 {
     struct worker *worker = pointer;
-    long batch = worker->forks ? 2000 : worker->rounds;
+    long batch = worker->modes & (FORK | TURNOVER) ? BATCH : worker->rounds;
     for (long done = 0; done < worker->rounds; done += batch) {
-        run_rounds(worker, batch);
-        if (worker->forks)
-            run_child(worker);
+        pthread_t thread;
+        if (!(worker->modes & TURNOVER))
+            work_once(worker);
+        else if (pthread_create(&thread, NULL, work_once, worker) == 0)
+            pthread_join(thread, NULL);
     }
-    for (int i = 0; i < OWN; i++)
-        release(&worker->own[i]);
+    release_own(worker);
     return NULL;
+}
+
+static void find_calls(void)
+{
+    // POSIX's way to get a function from dlsym().
+    *(void **)&purge_all = dlsym(RTLD_DEFAULT, "ebb_purge");
+    *(void **)&set_policy = dlsym(RTLD_DEFAULT, "ebb_set_policy");
+    *(void **)&set_return_within = dlsym(RTLD_DEFAULT, "ebb_set_return_within");
+}
+
+static void note_replay(int argc, char **argv)
+{
+    const char *conf = getenv("EBB_CONF");
+    const char *preload = getenv("LD_PRELOAD");
+    size_t used =
+        (size_t)snprintf(replay, sizeof replay, "stress: again: EBB_CONF=%s LD_PRELOAD=%s",
+                         conf ? conf : "", preload ? preload : "");
+    for (int i = 0; i < argc && used < sizeof replay - 1; i++)
+        used += (size_t)snprintf(replay + used, sizeof replay - used, " %s", argv[i]);
+    if (used > sizeof replay - 2)
+        used = sizeof replay - 2;
+    replay[used] = '\n';
+}
+
+static void set_handlers(void)
+{
+    static const int ends[] = {SIGABRT, SIGSEGV, SIGBUS, SIGALRM, SIGTERM};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        signal(ends[i], end_with_replay);
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+static int read_modes(int argc, char **argv, unsigned *modes)
+{
+    for (int word = 4; word < argc; word++) {
+        size_t mode = 0;
+        while (mode < 8 && strcmp(argv[word], mode_names[mode]) != 0)
+            mode++;
+        if (mode == 8)
+            return -1;
+        *modes |= 1u << mode;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 4)
+    unsigned modes = 0;
+    if (argc < 4 || read_modes(argc, argv, &modes) != 0)
         return 2;
     uint64_t seed = strtoull(argv[1], NULL, 10);
     int threads = atoi(argv[3]);
+    note_replay(argc, argv);
+    set_handlers();
+    find_calls();
     for (int i = 0; i < SHARED; i++)
         pthread_mutex_init(&shared[i].mutex, NULL);
     struct worker *workers = calloc((size_t)threads, sizeof *workers);
     for (int i = 0; i < threads; i++) {
         workers[i].random = (seed + 1) * 0x9e3779b97f4a7c15u + (uint64_t)i * 0x2545f4914f6cdd1du;
         workers[i].rounds = atol(argv[2]);
-        for (int word = 4; word < argc; word++) {
-            workers[i].trims |= strcmp(argv[word], "trim") == 0;
-            workers[i].forks |= strcmp(argv[word], "fork") == 0;
-        }
+        workers[i].modes = modes;
         pthread_create(&workers[i].thread, NULL, work, &workers[i]);
     }
     for (int i = 0; i < threads; i++)
