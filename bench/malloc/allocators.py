@@ -26,7 +26,7 @@ SETTINGS = ("MALLOC_", "MIMALLOC_", "TCMALLOC_", "GLIBC_TUNABLES", "EBB_CONF", "
 @dataclasses.dataclass
 class Allocator:
     name: str
-    library: str = ""  # "": the system's
+    lib: str = ""  # "": the system's
     settings: dict = dataclasses.field(default_factory=dict)
     trims: bool = False  # the program calls malloc_trim() once it has freed
 
@@ -40,19 +40,19 @@ class Allocator:
         return {**kept, "LC_ALL": "C", **self.settings, **more}
 
     def describe(self):
-        return {"library": os.path.realpath(self.library) if self.library else "the system's",
+        return {"library": os.path.realpath(self.lib) if self.lib else "the system's",
                 "version": version(self), "settings": self.settings, "trims": self.trims}
 
 
 def version(allocator):
     """What the package manager calls it, where it knows it."""
-    path = allocator.library or "/lib/x86_64-linux-gnu/libc.so.6"
+    path = allocator.lib or "/lib/x86_64-linux-gnu/libc.so.6"
     if not shutil.which("dpkg-query") or allocator.name == OURS:
         return ""
     owner = subprocess.run(["dpkg-query", "-S", os.path.realpath(path)], capture_output=True,
                            text=True, check=False).stdout.partition(": ")[0].partition(",")[0]
     if not owner:
-        owner = "libc6" if not allocator.library else ""
+        owner = "libc6" if not allocator.lib else ""
     return subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}", owner],
                           capture_output=True, text=True, check=False).stdout if owner else ""
 
@@ -60,8 +60,8 @@ def version(allocator):
 def defaults():
     """(allocators with default settings, ours first; reasons for those that are missing)."""
     found, missing = [Allocator(OURS, f"{BUILD}/libebb.so"), Allocator("glibc")], {}
-    if not os.path.exists(found[0].library):
-        missing[OURS] = f"{found[0].library} is not built"
+    if not os.path.exists(found[0].lib):
+        missing[OURS] = f"{found[0].lib} is not built"
         del found[0]
     for name, pattern in DEBIAN.items():
         paths = sorted(glob.glob(f"/usr/lib/*/{pattern}") + glob.glob(f"/usr/lib*/{pattern}"))
@@ -80,6 +80,6 @@ def defaults():
 
 def tuned(allocators):
     """The same libraries, told to give back."""
-    return [Allocator(f"{one.name}, tuned", one.library, TUNED.get(one.name, {}),
+    return [Allocator(f"{one.name}, tuned", one.lib, TUNED.get(one.name, {}),
                       one.name == "glibc")
             for one in allocators if one.name in TUNED or one.name == "glibc"]

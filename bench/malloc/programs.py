@@ -24,7 +24,7 @@ class Failed(Exception):
 
 def measured(allocator, result, command):
     """The command that runs a command on an allocator and writes to `result` what it took."""
-    return [f"{PROGRAMS}measure", result, allocator.library or "-", *command]
+    return [f"{PROGRAMS}measure", result, allocator.lib or "-", *command]
 
 
 def read_result(path):
