@@ -11,7 +11,7 @@ CONFIGURE = cmake -G Ninja -S . $(CMAKE_FLAGS)
 all:
 	@scripts/deps build
 	@$(CONFIGURE) -B $(BUILD) >/dev/null
-	@ninja --quiet -C $(BUILD) ebb man
+	@ninja --quiet -C $(BUILD) ebb libebb man
 	@echo "built $(BUILD)/ebb"
 
 demo:
@@ -60,7 +60,7 @@ fuzz:
 
 # Builds only what is not built, so that `sudo make install` after `make` compiles nothing.
 install:
-	@test -e $(BUILD)/docs/man/stamp || $(MAKE) all
+	@test -e $(BUILD)/docs/man/stamp -a -e $(BUILD)/libebb.so || $(MAKE) all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 deps:

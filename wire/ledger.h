@@ -76,7 +76,7 @@ struct wire_record {
     uint8_t size_class;
     uint8_t state;    // enum wire_span_state
     uint8_t is_clean; // blocks never carved read as zeros
-    uint8_t unused;
+    uint8_t touched;  // pages from the slot's start that spans have written since it was clean
 
     uint64_t run;      // kind | slots << 8: the one word that says what begins at this slot
     uint64_t heap;     // the owner's address, also while it is nobody's
@@ -143,8 +143,10 @@ enum wire_pressure {
 };
 
 // A request from outside: a policy or none, a bound in milliseconds or 0, and a number that, when
-// it differs from the last one, asks for a purge of everything now. The target obeys within a
-// second where its helper runs or the program allocates.
+// it differs from the last one, asks for a purge of everything now. Bits 8 to 15 mean nothing: who
+// writes counts in them, so that each request differs from the one obeyed last. The target obeys
+// within a second where its helper runs or the program allocates, and then writes the very word to
+// `control_obeyed`.
 static inline uint64_t wire_control_make(enum wire_policy policy, uint32_t within_ms,
                                          uint16_t purge_number)
 {

@@ -17,10 +17,11 @@ static void next_lever(const struct verdict_input *input, struct verdict_lines *
         verdict_say(lines, "%s %d: %s.", command, input->pid, what);
 }
 
-// Has its malloc a function that gives back what it keeps, which ebb can call in the process?
+// Can its malloc be asked to give back what it keeps? All by a function that ebb can call in the
+// process, but for libebb.
 static bool has_purge(const struct runtime_report *owner)
 {
-    static const char *const names[] = {"glibc", "jemalloc", "tcmalloc", "mimalloc"};
+    static const char *const names[] = {"glibc", "jemalloc", "tcmalloc", "mimalloc", "libebb"};
     for (size_t i = 0; owner && i < sizeof names / sizeof *names; i++)
         if (strcmp(owner->name, names[i]) == 0)
             return true;
@@ -42,7 +43,8 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
     if (!owner)
         return;
     bool is_go = owner->facts & FACT_GO, is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
-    if ((is_go && (owner->facts & FACT_GIVES_LAZILY)) || is_jemalloc)
+    bool is_libebb = strcmp(owner->name, "libebb") == 0;
+    if ((is_go && (owner->facts & FACT_GIVES_LAZILY)) || is_jemalloc || is_libebb)
         next_lever(input, lines, "ebb tune --madv-free=off",
                    "from now on memory goes back at once, until it restarts");
     if (owner->facts & FACT_GO_1_12_TO_1_15)
@@ -54,6 +56,10 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
     else if (is_jemalloc)
         verdict_say(lines, "From the next start on: MALLOC_CONF=muzzy_decay_ms:0 in its "
                            "environment, or ebb run --madv-free=off -- COMMAND.");
+    else if (is_libebb)
+        verdict_say(lines,
+                    "From the next start on: EBB_CONF=policy:dontneed in its environment, or "
+                    "ebb run --madv-free=off -- COMMAND.");
     else
         verdict_say(lines, "From the next start on: ebb run --madv-free=off -- COMMAND.");
 }
@@ -77,9 +83,13 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
     }
     bool is_glibc = strcmp(owner->name, "glibc") == 0;
     bool is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
+    bool is_libebb = strcmp(owner->name, "libebb") == 0;
     if (has_purge(owner))
         next_lever(input, lines, "ebb reclaim --runtime",
-                   "its malloc gives it back now, by a call in the process");
+                   is_libebb ? "it gives it back now, all that is whole pages"
+                             : "its malloc gives it back now, by a call in the process");
+    if (is_libebb)
+        next_lever(input, lines, "ebb tune", "its policy, and how soon it gives back by itself");
     if (is_glibc)
         verdict_say(lines, "To bound it from the next start on: MALLOC_ARENA_MAX=2 where there are "
                            "many threads, MALLOC_TRIM_THRESHOLD_=131072.");

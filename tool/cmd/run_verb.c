@@ -12,7 +12,8 @@ static const char *const run_description[] = {
     "With --madv-free=off, freed memory goes back to the system at once instead of lazily, as on a "
     "kernel before 4.5: a system call filter answers EINVAL to madvise(MADV_FREE), and programs "
     "fall back to MADV_DONTNEED. That holds for static programs and those without a C library too. "
-    "Where a runtime has a setting of its own (GODEBUG, MALLOC_CONF, MIMALLOC_...), that is set as "
+    "Where a runtime has a setting of its own (GODEBUG, MALLOC_CONF, MIMALLOC_..., EBB_CONF), that "
+    "is set as "
     "well; all other settings of the user stay.",
     "With --malloc, the command gets another allocator, if it is one that can be preloaded. With "
     "--limit, it runs in a cgroup of its own, which is removed when the last of its processes has "
@@ -26,6 +27,7 @@ static const struct verb_example run_examples[] = {
     {"ebb run --madv-free=off ./server", "a Go 1.12 to 1.15 service whose RSS never falls"},
     {"ebb run --madv-free=off --check -- ./server -v", "the same, and look whether it works"},
     {"ebb run --malloc=jemalloc redis-server", "another allocator, with a clear error if not"},
+    {"ebb run --malloc=ebb ./server", "libebb, whose memory goes back within a second"},
     {"ebb run --limit=512MiB ./batch", "in a cgroup of its own"},
     {"ebb run --dry-run --madv-free=off ./server", "what would be set and filtered"},
     {NULL, NULL},

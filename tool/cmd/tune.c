@@ -10,13 +10,15 @@
 #include "render/tune.h"
 
 static const char *const switch_choices[] = {"on", "off", NULL};
+static const char *const policy_choices[] = {"auto", "free", "dontneed", "keep", NULL};
 
 const struct option_spec tune_options[] = {
     {.name = "madv-free",
      .kind = OPTION_CHOICE,
      .choices = switch_choices,
-     .help = "Go, jemalloc, mimalloc: off gives memory back at once from now on, on gives it "
-             "back lazily (MADV_FREE)."},
+     .help =
+         "Go, jemalloc, mimalloc, libebb: off gives memory back at once from now on, on gives it "
+         "back lazily (MADV_FREE)."},
     // As text: "off" is a value, which no kind of option has.
     {.name = "gogc",
      .kind = OPTION_STRING,
@@ -49,6 +51,15 @@ const struct option_spec tune_options[] = {
      .argument = "NAME=N,...",
      .help = "mimalloc: an option such as purge_delay. tcmalloc: a numeric property such as "
              "aggressive_memory_decommit."},
+    {.name = "policy",
+     .kind = OPTION_CHOICE,
+     .choices = policy_choices,
+     .help = "libebb: how free pages go back: lazily what is likely to be used again (auto), all "
+             "lazily (free), all at once (dontneed), none (keep)."},
+    {.name = "return-within",
+     .kind = OPTION_STRING,
+     .argument = "DURATION",
+     .help = "libebb: how soon, 10ms to 1h."},
     {.name = "dry-run", .letter = 'n', .kind = OPTION_FLAG, .help = "Say what would be done."},
     // Slowness only: what would hand out wrong memory is refused with it as well.
     {.name = "force",

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/libebb/ledger.h"
+
+enum { RETURN_WITHIN_MIN_MS = 10, RETURN_WITHIN_MAX_MS = 3600000 };
 enum { PERCENT_MAX = 100000000 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -49,6 +52,17 @@ int tune_parse_decay(struct text text, int64_t *ret_ms)
         return 0;
     }
     if (options_parse_duration(text, &ns) != 0 || (ns > 0 && ns < ns_per_ms))
+        return -EINVAL;
+    *ret_ms = (int64_t)(ns / ns_per_ms);
+    return 0;
+}
+
+// The bounds are those of ebb_set_return_within(), see include/ebb/ebb.h.
+int tune_parse_return_within(struct text text, int64_t *ret_ms)
+{
+    uint64_t ns;
+    if (options_parse_duration(text, &ns) != 0 || ns / ns_per_ms < RETURN_WITHIN_MIN_MS ||
+        ns / ns_per_ms > RETURN_WITHIN_MAX_MS)
         return -EINVAL;
     *ret_ms = (int64_t)(ns / ns_per_ms);
     return 0;
@@ -141,6 +155,15 @@ static int take_settings(const struct options *options, const char *name, const 
     return error ? refuse(ret_error, name, wanted) : 0;
 }
 
+// The table has checked the word: it is one of the policies.
+static void take_policy(const struct options *options, unsigned *ret_policy)
+{
+    const struct option_value *value = options_get(options, "policy");
+    for (unsigned i = 0; value->given && i <= WIRE_POLICY_KEEP; i++)
+        if (libebb_policy_name(i) && strcmp(libebb_policy_name(i), value->string) == 0)
+            *ret_policy = i;
+}
+
 // mallopt()'s names and limits are known here already: a slip costs no reading.
 static int check_mallopt(const struct tune_settings *settings, char *ret_error)
 {
@@ -165,6 +188,7 @@ int tune_request_parse(const struct options *options, struct tune_request *ret_r
 {
     // One sentence for both decay times.
     static const char decay[] = "a duration from 1ms on, now or off";
+    struct tune_number within = {0};
     struct tune_request request = {.is_forced = options_flag(options, "force")};
     take_switch(options, "madv-free", &request.madv_free);
     take_switch(options, "background-thread", &request.background_thread);
@@ -187,8 +211,13 @@ int tune_request_parse(const struct options *options, struct tune_request *ret_r
                               &request.options, ret_error);
     if (!error)
         error = check_mallopt(&request.mallopt, ret_error);
+    if (!error)
+        error = take_number(options, "return-within", tune_parse_return_within,
+                            "a duration from 10ms to 1h", &within, ret_error);
     if (error)
         return -EINVAL;
+    take_policy(options, &request.policy);
+    request.return_within_ms = (uint32_t)within.value;
     *ret_request = request;
     return 0;
 }
@@ -199,5 +228,6 @@ bool tune_request_has_change(const struct tune_request *request)
     return request->madv_free != TUNE_KEEP || request->background_thread != TUNE_KEEP ||
            request->gogc.is_given || request->memory_limit.is_given ||
            request->dirty_decay_ms.is_given || request->muzzy_decay_ms.is_given ||
-           request->mallopt.count > 0 || request->options.count > 0;
+           request->mallopt.count > 0 || request->options.count > 0 || request->policy != 0 ||
+           request->return_within_ms != 0;
 }

@@ -20,6 +20,8 @@ int tune_parse_percent(struct text text, int64_t *ret_percent);
 int tune_parse_limit(struct text text, int64_t *ret_bytes);
 // "10s", "now" is 0, "off" is -1: milliseconds. 0 or -EINVAL.
 int tune_parse_decay(struct text text, int64_t *ret_ms);
+// "500ms": milliseconds, from 10 to an hour. 0 or -EINVAL.
+int tune_parse_return_within(struct text text, int64_t *ret_ms);
 // "arena_max=2,trim_threshold=128K". Names are letters, digits, '_' and '.'; values numbers or
 // sizes, "-1" too. 0; -EINVAL; -E2BIG.
 int tune_parse_settings(struct text text, struct tune_settings *ret_settings);

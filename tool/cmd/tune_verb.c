@@ -6,10 +6,12 @@ static const char *const tune_usage[] = {"[OPTION]... TARGET", NULL};
 static const char *const tune_description[] = {
     "Changes how a running process gives memory back, without a restart: Go's madvdontneed, GOGC "
     "and memory limit, jemalloc's decay times and background thread, glibc's mallopt, options of "
-    "mimalloc and tcmalloc. Without a change, shows what can be tuned and the present values.",
+    "mimalloc and tcmalloc, libebb's policy. Without a change, shows what can be tuned and the "
+    "present values.",
     "Go's knobs are single values that its runtime reads at any time: each is found without "
     "symbols, proven, written by one aligned store and read back, and the process is not stopped. "
-    "Mallocs are asked in their own words, by a call in the process, for which one thread is "
+    "libebb is asked by a word in its ledger, which it obeys within a second. Other "
+    "mallocs are asked in their own words, by a call in the process, for which one thread is "
     "stopped for some milliseconds.",
     "A change lasts until the process ends. The report has the old values, the command that puts "
     "them back, and what to write into a unit file or a pod to make it last. What cannot be done "
@@ -25,6 +27,8 @@ static const struct verb_example tune_examples[] = {
     {"ebb tune 4121 --madv-free=off && ebb reclaim 4121", "and take what is lazy already"},
     {"ebb tune --memory-limit=2G api", "a Go service that shall stay below 2 GiB"},
     {"ebb tune --dirty-decay=now redis-server", "a jemalloc that keeps nothing"},
+    {"ebb tune --policy=dontneed --return-within=500ms 4121",
+     "a libebb that is quick to give back"},
     {"ebb tune --mallopt=arena_max=2,trim_threshold=128K 4121", "glibc with few arenas"},
     {NULL, NULL},
 };
@@ -32,7 +36,7 @@ static const struct verb_example tune_examples[] = {
 // Levers have no verdict to exit by: their status is what became of them.
 const struct verb tune_verb = {
     .name = "tune",
-    .purpose = "change a running process's memory policy: Go, jemalloc, glibc",
+    .purpose = "change a running process's memory policy, Go's or its malloc's",
     .usage = tune_usage,
     .description = tune_description,
     .examples = tune_examples,

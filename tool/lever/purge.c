@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "lever/purge_ask.h"
+#include "lever/purge_libebb.h"
 #include "lever/purge_words.h"
 #include "survey/survey.h"
 
@@ -28,6 +29,7 @@ struct purge {
     struct call_session *session;             // NULL: no call is possible
     struct purge_target targets[TARGETS_MAX]; // those that have a planned step
     size_t count;
+    struct purge_libebb libebb; // needs no call
 };
 
 // On the heap, since the images' table of one target is large.
@@ -36,6 +38,7 @@ int purge_new(struct purge **ret_purge)
     struct purge *purge = calloc(1, sizeof *purge);
     if (!purge)
         return -ENOMEM;
+    purge_libebb_init(&purge->libebb);
     *ret_purge = purge;
     return 0;
 }
@@ -44,6 +47,7 @@ void purge_free(struct purge *purge)
 {
     if (!purge)
         return;
+    purge_libebb_close(&purge->libebb);
     // The session borrows the other two.
     if (purge->session)
         call_close(purge->session);
@@ -199,7 +203,7 @@ static int add_words(const struct survey *survey, const struct purge_target *fou
             continue;
         }
         // CPython and others stand beside the malloc below them; here it is mallocs that count.
-        bool can_ask = false;
+        bool can_ask = strcmp(runtime->name, "libebb") == 0;
         for (size_t k = 0; k < count; k++)
             can_ask = can_ask || strcmp(purge_kind_name(found[k].kind), runtime->name) == 0;
         if (!can_ask && !keeps_nothing(survey, runtime))
@@ -249,9 +253,13 @@ static int plan_steps(struct purge *purge, const struct survey *survey, struct p
     struct purge_target found[TARGETS_MAX];
     size_t count = purge_find(&purge->images, found, TARGETS_MAX);
     int error = add_words(survey, found, count, report);
+    if (!error)
+        error = purge_libebb_plan(&purge->libebb, survey, process, &purge->mappings, &purge->images,
+                                  report);
     for (size_t i = 0; i < count && !error; i++) {
         // glibc below another malloc: a step that never has work would only be noise.
-        if (found[i].kind == PURGE_GLIBC && count > 1 && !is_worth_asking(survey, &found[i]))
+        bool is_below = count > 1 || purge->libebb.control.found.image != NULL;
+        if (found[i].kind == PURGE_GLIBC && is_below && !is_worth_asking(survey, &found[i]))
             continue;
         error = add_step(survey, &found[i], report);
         if (!error && report->steps[found[i].step].state == LEVER_STEP_PLANNED)
@@ -319,6 +327,10 @@ static void end_step(const struct purge *purge, struct lever_step *step, int err
 int purge_act(void *context, struct process *process, struct lever_report *report)
 {
     struct purge *purge = context;
+    int failed =
+        purge_libebb_act(&purge->libebb, process, &purge->mappings, &purge->images, report);
+    if (failed)
+        return failed;
     for (size_t i = 0; i < purge->count; i++) {
         // Steps that need no call were ended by the plan.
         struct purge_target *target = &purge->targets[i];

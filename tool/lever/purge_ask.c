@@ -55,7 +55,10 @@ static bool find_malloc(const struct image *image, struct purge_target *ret_targ
     };
     for (size_t i = 0; i < sizeof mallocs / sizeof mallocs[0]; i++) {
         uint64_t function = find_function(image, mallocs[i].function);
-        if (!function)
+        // libebb has a malloc_trim() too, and is asked without a call: purge_libebb.h.
+        bool is_libebb =
+            function && mallocs[i].kind == PURGE_GLIBC && find_function(image, "ebb_purge") != 0;
+        if (!function || is_libebb)
             continue;
         *ret_target =
             (struct purge_target){.kind = mallocs[i].kind, .image = image, .function = function};

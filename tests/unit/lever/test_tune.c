@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "lever/tune/lasting.h"
-#include "lever/tune/poke.h"
+#include "lever/poke.h"
 #include "lever/tune/tune_call.h"
 #include "lever/tune/tune_go.h"
 #include "support/child.h"

@@ -42,7 +42,9 @@ static const struct library_kind kinds[] = {
     {"mimalloc", mimalloc_sonames,
      "the package libmimalloc2.0 (Debian, Ubuntu), mimalloc (Fedora) "
      "or mimalloc2 (Alpine)"},
-    {"ebb", ebb_sonames, "libebb, where it is installed; or --malloc=PATH of its library"},
+    {"ebb", ebb_sonames,
+     "`make install` of ebb, which installs libebb too; or --malloc=PATH of its "
+     "library"},
 };
 
 const char library_names[] = "jemalloc, tcmalloc, mimalloc, glibc, ebb";
@@ -146,6 +148,41 @@ static int check_folders(const char *soname, const struct binary *program,
     return -ENOENT;
 }
 
+// Takes the last component off. False where there is none.
+static bool go_up(char *folder)
+{
+    char *slash = strrchr(folder, '/');
+    if (!slash || slash == folder)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+// libebb beside this very program, as it was built, or in the same prefix, as it was installed: of
+// one release with it, which the loader's own might not be.
+static int check_own(const char *soname, const struct binary *program,
+                     struct library_found *ret_found)
+{
+    char folder[PATH_MAX], library[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    folder[len > 0 ? len : 0] = '\0';
+    if (!go_up(folder))
+        return -ENOENT;
+    if (check_in(text_of(folder), soname, program, ret_found) == 0)
+        return 0;
+    const char *machine = binary_library_folder(program);
+    const char *const names[] = {machine ? machine : "", "", "64"};
+    if (!go_up(folder))
+        return -ENOENT;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        bool is_machine = i == 0 && machine;
+        text_format(library, sizeof library, "%s/lib%s%s", folder, is_machine ? "/" : "", names[i]);
+        if (check_in(text_of(library), soname, program, ret_found) == 0)
+            return 0;
+    }
+    return -ENOENT;
+}
+
 int library_find(const struct library_kind *kind, const struct binary *program, const char *search,
                  struct library_found *ret_found)
 {
@@ -159,6 +196,8 @@ int library_find(const struct library_kind *kind, const struct binary *program, 
     for (size_t i = 0; kind->sonames[i] && error; i++) {
         const char *soname = kind->sonames[i];
         error = check_search(search, soname, program, &found);
+        if (error && kind->sonames == ebb_sonames)
+            error = check_own(soname, program, &found);
         if (error)
             error = check_cache(buffer_text(&file), soname, program, &found);
         if (error)

@@ -28,7 +28,8 @@ struct library_found {
 };
 
 // Looks for an allocator that fits `program`: in `search` (the value of LD_LIBRARY_PATH; NULL
-// none), in the loader's cache, in the usual folders. 0; -ENOENT, with `misfit` set if something
+// none), libebb then beside this program and in its prefix, in the loader's cache, in the usual
+// folders. 0; -ENOENT, with `misfit` set if something
 // was near.
 int library_find(const struct library_kind *kind, const struct binary *program, const char *search,
                  struct library_found *ret_found);

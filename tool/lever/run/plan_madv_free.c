@@ -84,6 +84,18 @@ static int set_mimalloc(struct run *run, const char *value, struct lever_report 
     return error;
 }
 
+// libebb's list is written as jemalloc's is.
+static int set_libebb(struct run *run, const char *value, struct lever_report *report)
+{
+    struct buffer merged = {0};
+    int error = merge_malloc_conf(environment_text(&run->environment, "EBB_CONF"), "policy", value,
+                                  &merged);
+    if (!error)
+        error = set_variable(run, "EBB_CONF", merged.data, report);
+    buffer_free(&merged);
+    return error;
+}
+
 // Always all of them: the command may be a script, and its children are meant too.
 static int set_all(struct run *run, bool is_off, struct lever_report *report)
 {
@@ -92,6 +104,8 @@ static int set_all(struct run *run, bool is_off, struct lever_report *report)
         error = set_jemalloc(run, is_off ? muzzy_off : muzzy_on, report);
     if (!error)
         error = set_mimalloc(run, is_off ? "1" : "0", report);
+    if (!error)
+        error = set_libebb(run, is_off ? "dontneed" : "free", report);
     return error;
 }
 
@@ -175,5 +189,5 @@ int plan_madv_free(struct run *run, struct lever_report *report)
     if (is_off)
         return plan_filter(run, report);
     return lever_add_note(report, "only runtimes that read these settings free lazily then: Go, "
-                                  "jemalloc 5, mimalloc");
+                                  "jemalloc 5, mimalloc, libebb");
 }

@@ -10,6 +10,7 @@
 
 #include "lever/tune/tune_call.h"
 #include "lever/tune/tune_go.h"
+#include "lever/tune/tune_libebb.h"
 
 struct tune {
     struct tune_request request;
@@ -20,6 +21,7 @@ struct tune {
     struct tune_jemalloc jemalloc;
     struct tune_glibc glibc;
     struct tune_properties properties;
+    struct tune_libebb libebb;
     // What the plan found to do.
     bool has_jemalloc_steps, has_glibc_steps, has_property_steps;
 };
@@ -152,6 +154,22 @@ static int plan_glibc(struct tune *tune, struct lever_report *report, struct tun
     return error;
 }
 
+// What only libebb has.
+static bool wants_policy(const struct tune_request *request)
+{
+    return request->policy != 0 || request->return_within_ms != 0;
+}
+
+// A store, as for Go.
+static int plan_libebb(struct tune *tune, struct lever_report *report, struct tune_refusal *refusal)
+{
+    int error = tune_libebb_check(&tune->libebb, refusal);
+    if (!error)
+        error = open_poke(tune, refusal);
+    return error ? error
+                 : tune_libebb_plan(&tune->scene, &tune->libebb, &tune->request, report, refusal);
+}
+
 // --madv-free is for every runtime that frees lazily at all.
 static int plan_madv_free(struct tune *tune, struct lever_report *report,
                           struct tune_refusal *refusal)
@@ -160,8 +178,8 @@ static int plan_madv_free(struct tune *tune, struct lever_report *report,
     bool has_go = tune->go.image != NULL, has_jemalloc = tune->jemalloc.count > 0;
     // tcmalloc returns memory at once, and glibc too: neither has the switch.
     bool has_mimalloc = tune->properties.image && tune->properties.is_mimalloc;
-    if (!has_go && !has_jemalloc && !has_mimalloc)
-        return refuse_runtime(tune, "--madv-free", "Go, jemalloc and mimalloc", refusal);
+    if (!has_go && !has_jemalloc && !has_mimalloc && !tune->libebb.is_there)
+        return refuse_runtime(tune, "--madv-free", "Go, jemalloc, mimalloc and libebb", refusal);
     return has_go ? plan_go_madv_free(tune, report, refusal) : 0;
 }
 
@@ -175,12 +193,16 @@ static int plan_all(struct tune *tune, struct lever_report *report, struct tune_
     tune_go_find(&tune->scene, &tune->go);
     tune_jemalloc_find(&tune->scene, &tune->jemalloc);
     tune_properties_find(&tune->scene, &tune->properties);
+    tune_libebb_find(&tune->scene, &tune->libebb);
     // Refused before anything is planned, and so before anything is done.
     if (wants_decay(request) && tune->jemalloc.count == 0)
         return refuse_runtime(tune, "a decay time or --background-thread",
                               "a jemalloc whose mallctl() can be found", refusal);
     if (request->options.count > 0 && !tune->properties.image)
         return refuse_runtime(tune, "--option", "mimalloc and tcmalloc", refusal);
+    if (wants_policy(request) && !tune->libebb.is_there)
+        return refuse_runtime(tune, request->policy ? "--policy" : "--return-within", "libebb",
+                              refusal);
     if (is_madv_free)
         error = plan_madv_free(tune, report, refusal);
     if (!error && (request->gogc.is_given || request->memory_limit.is_given))
@@ -191,6 +213,8 @@ static int plan_all(struct tune *tune, struct lever_report *report, struct tune_
     bool is_option = request->options.count > 0 || (is_madv_free && tune->properties.is_mimalloc);
     if (!error && tune->properties.image && is_option)
         error = plan_properties(tune, report, refusal);
+    if (!error && tune->libebb.is_there && (is_madv_free || wants_policy(request)))
+        error = plan_libebb(tune, report, refusal);
     if (!error && request->mallopt.count > 0)
         error = plan_glibc(tune, report, refusal);
     return error;
@@ -226,6 +250,8 @@ static int tune_act(void *context, struct process *process, struct lever_report 
     struct tune *tune = context;
     // Stores first: they take microseconds, and calls may have to wait for a thread.
     int error = tune_go_act(&tune->go, &tune->poke, report);
+    if (!error)
+        error = tune_libebb_act(&tune->scene, &tune->libebb, &tune->poke, report);
     if (!error && tune->has_jemalloc_steps)
         error = tune_jemalloc_act(&tune->jemalloc, &tune->calls, report);
     if (!error && tune->has_property_steps)

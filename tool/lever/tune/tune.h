@@ -31,13 +31,15 @@ struct tune_settings {
 
 // What shall be changed; zeros: nothing.
 struct tune_request {
-    enum tune_switch madv_free;                        // Go, jemalloc, mimalloc
+    enum tune_switch madv_free;                        // Go, jemalloc, mimalloc, libebb
     struct tune_number gogc;                           // Go: percent, -1 off
     struct tune_number memory_limit;                   // Go: bytes, INT64_MAX off
     struct tune_number dirty_decay_ms, muzzy_decay_ms; // jemalloc: -1 never
     enum tune_switch background_thread;                // jemalloc
     struct tune_settings mallopt;                      // glibc
     struct tune_settings options;                      // mimalloc, tcmalloc
+    unsigned policy;                                   // libebb: enum wire_policy
+    uint32_t return_within_ms;                         // libebb: 0 as it is
     bool is_forced;                                    // although it makes the target slow
 };
 

@@ -21,7 +21,7 @@
 #ifndef EBB_LEVER_TUNE_TUNE_GO_H
 #define EBB_LEVER_TUNE_TUNE_GO_H
 
-#include "lever/tune/poke.h"
+#include "lever/poke.h"
 #include "lever/tune/scene.h"
 #include "lever/tune/tune.h"
 #include "runtime/go/go_advise.h"

@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "lever/tune/tune_call.h"
 #include "lever/tune/tune_go.h"
+#include "lever/tune/tune_libebb.h"
 
 // As long as `ebb explain` gives each reader.
 enum { BUDGET_MS = 1000 };
@@ -262,6 +263,25 @@ static int add_tcmalloc(struct listing *listing, const struct runtime_report *re
     return error;
 }
 
+// What its ledger says is what is in force, whoever has set it.
+static int add_libebb(struct listing *listing, const struct runtime_report *report)
+{
+    static const char *const rows[][2] = {
+        {"--policy=auto|free|dontneed|keep", "policy"},
+        {"--return-within=DURATION", "return_within"},
+    };
+    struct tune_libebb libebb = {0};
+    struct tune_refusal refusal = listing->rights;
+    // The reader has found it, so that only its ledger can be what is wrong.
+    tune_libebb_find(&listing->scene, &libebb);
+    if (!refusal.error)
+        tune_libebb_check(&libebb, &refusal);
+    int error = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !error; i++)
+        error = add_setting(listing, report, rows[i][0], rows[i][1], &refusal);
+    return error;
+}
+
 // What levers there are for a runtime, by the name that its reader gives it.
 static int add_runtime(struct listing *listing, const struct runtime_report *report)
 {
@@ -272,7 +292,8 @@ static int add_runtime(struct listing *listing, const struct runtime_report *rep
                 {"jemalloc", add_jemalloc},
                 {"glibc", add_glibc},
                 {"mimalloc", add_mimalloc},
-                {"tcmalloc", add_tcmalloc}};
+                {"tcmalloc", add_tcmalloc},
+                {"libebb", add_libebb}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(rows[i].name, report->name) == 0)
             return rows[i].add(listing, report);
@@ -299,7 +320,7 @@ static void try_rights(struct process *process, struct listing *listing)
 // The readers of explain know the values; what they could not read has none.
 static int list_runtimes(struct listing *listing)
 {
-    // All readers run, since one may hold what another would claim; only five have levers.
+    // All readers run, since one may hold what another would claim; only six have levers.
     struct runtime_report *reports = NULL;
     size_t count = 0;
     // The readers tell more than is asked here, and take as long as for explain.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing single values into a running target. Tool world; internal to tune.
+// Writing single values into a running target. Tool world; internal to levers.
 //
 // Through /proc/PID/mem, which belongs to the address space that was opened: after an exec, or in a
 // process that got the PID later, nothing is written. The target is not stopped. A value of 4 or 8
 // aligned bytes lies within one page, and is copied by the kernel in one piece of work that a
 // signal to ebb does not interrupt; a thread that reads it in that very nanosecond may see some
 // bytes old and some new.
-#ifndef EBB_LEVER_TUNE_POKE_H
-#define EBB_LEVER_TUNE_POKE_H
+#ifndef EBB_LEVER_POKE_H
+#define EBB_LEVER_POKE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing single values into a target, see poke.h. Tool world; no state.
-#include "lever/tune/poke.h"
+#include "lever/poke.h"
 
 #include <errno.h>
 #include <fcntl.h>
