@@ -131,6 +131,8 @@ static void help_abandoned(struct heap *heap, const struct wire_record *span, ui
     if (remote_count < guess_used(span) || !heap_claim(heap))
         return;
     lists_drain_inbox(heap);
+    // What got empty is for others to take.
+    lists_drop_spares(heap);
     heap_disown(heap);
 }
 

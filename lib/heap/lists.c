@@ -8,6 +8,10 @@
 #define SPARES_MAX  8u // empty spans kept per heap: a lock's cost saved for half a MiB at most
 #define STEAL_TRIES 4  // heaps without a thread that are looked at for a partial span
 
+// Up to so many heaps without a thread keep their empty current spans: the next thread mostly wants
+// the same classes, and short threads, one after another, then stay in the same pages.
+#define SETTLED_HEAPS 16u
+
 static struct wire_record *no_span(void)
 {
     // Never written: its list is empty, so the fast path stops before any store.
@@ -310,8 +314,12 @@ void lists_drop_spares(struct heap *heap)
 void lists_settle(struct heap *heap)
 {
     lists_drain_inbox(heap);
-    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
-        retire_current(heap, size_class);
+    bool stays = atomic_load32(&heaps.abandoned) < SETTLED_HEAPS;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
+        const struct wire_record *span = heap->current[size_class];
+        if (!stays || span == no_span() || span_used(span) > 1)
+            retire_current(heap, size_class);
+    }
     lists_drop_spares(heap);
 }
 

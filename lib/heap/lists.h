@@ -34,7 +34,7 @@ void lists_drop_spares(struct heap *heap);
 // Any thread: tells the span's heap that it has remote frees.
 void lists_enqueue(struct wire_record *span);
 
-// No current spans and no spare ones any more: for a heap whose thread has gone.
+// For a heap whose thread has gone: no current spans but empty ones, no spare ones any more.
 void lists_settle(struct heap *heap);
 
 // Purges whole free pages in the heap's spans and gives spare spans back. The heap's thread is the

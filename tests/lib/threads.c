@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short threads by the thousand, each allocating, freeing others' blocks, leaving blocks behind,
 // and allocating once more in destructors that run before and after the heap's own. RSS must stay
-// flat.
+// flat. Now and then all threads of a batch meet while they hold their blocks, so that the most
+// that ever lives at a time does not depend on luck.
 //
 //   threads COUNT     prints "resident: FIRST LAST" in KiB, after a tenth and after all
 #include <malloc.h>
@@ -16,6 +17,10 @@
 
 static void *_Atomic left[256];
 static pthread_key_t keys[3];
+static pthread_barrier_t meeting;
+
+// One batch in so many meets.
+#define MEETING 16
 
 // Called again and again while it sets its value anew, up to the system's limit of rounds.
 static void allocate_late(void *value)
@@ -36,6 +41,8 @@ static void *live(void *pointer)
         blocks[i] = malloc(16 + i * i * 7);
         memset(blocks[i], 1, 16);
     }
+    if (number / PARALLEL % MEETING == 0)
+        pthread_barrier_wait(&meeting);
     for (size_t i = 0; i < 40; i++) {
         if (i % 4 == 0)
             free(atomic_exchange(&left[(number * 40 + i) % 256], blocks[i]));
@@ -59,6 +66,7 @@ int main(int argc, char **argv)
 {
     long count = argc > 1 ? atol(argv[1]) : 10000;
     long first = 0;
+    pthread_barrier_init(&meeting, NULL, PARALLEL);
     // One key below the heap's own, which comes with the first allocation, and two above.
     pthread_key_create(&keys[0], allocate_late);
     free(malloc(1));
