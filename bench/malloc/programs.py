@@ -69,5 +69,11 @@ def compare(run, allocators, rounds, scratch):
                 failed[one.name] = str(error).replace(scratch, "")
     return {name: {"failed": failed[name]} if name in failed else
             {figure: statistics.median(one[figure] for one in of) for figure in FIGURES} |
-            {"runs": [[round(one[figure], 6) for figure in FIGURES] for one in of]}
+            {"runs": [[round(one[figure], 6) for figure in FIGURES] for one in of]} | extra(of)
             for name, of in runs.items()}
+
+
+def extra(runs):
+    """Medians of what a program tells beside the figures of all."""
+    more = {"after_kib"} & set(runs[0])
+    return {figure: statistics.median(one[figure] for one in runs) for figure in more}
