@@ -43,8 +43,7 @@ static uint64_t find_by_magic(const struct target *target)
 static bool proves_libebb(const struct target *target, const struct image *image)
 {
     uint64_t address;
-    return find_symbol(image, &address) ||
-           (image->is_main && image->is_static && find_by_magic(target));
+    return find_symbol(image, &address) || (image->is_main && find_by_magic(target));
 }
 
 static const struct locate_rule libebb_rule = {
@@ -58,6 +57,8 @@ bool libebb_is_there(const struct target *target)
     return locate_image(target, &libebb_rule) != NULL;
 }
 
+static const char by_magic[] = "the ledger's first word";
+
 // 0 with an address, which is 0 before the first allocation.
 static int read_pointer(const struct target *target, const struct image *image,
                         struct libebb_found *found)
@@ -65,7 +66,7 @@ static int read_pointer(const struct target *target, const struct image *image,
     uint64_t variable;
     found->method = "ebb_ledger";
     if (!find_symbol(image, &variable)) {
-        found->method = "the ledger's first word";
+        found->method = by_magic;
         found->ledger = find_by_magic(target);
         return 0;
     }
@@ -81,6 +82,15 @@ static bool is_libebb(const struct target *target, const struct image *image)
            locate_fits(target, image, &libebb_rule);
 }
 
+// Preloaded below a program that brings its own, a copy has no heap; and a heap without a symbol
+// may be another image's.
+static unsigned rank(const struct libebb_found *found)
+{
+    if (!found->image)
+        return 0;
+    return !found->ledger ? 1 : found->method == by_magic ? 2 : 3;
+}
+
 bool libebb_find(const struct target *target, struct libebb_found *ret_found)
 {
     struct libebb_found best = {0};
@@ -89,8 +99,7 @@ bool libebb_find(const struct target *target, struct libebb_found *ret_found)
         if (!is_libebb(target, found.image))
             continue;
         found.error = read_pointer(target, found.image, &found);
-        // Preloaded below a program that brings its own, a copy has no heap.
-        if (!best.image || (!best.ledger && found.ledger))
+        if (rank(&found) > rank(&best))
             best = found;
     }
     *ret_found = best;

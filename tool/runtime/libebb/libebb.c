@@ -71,11 +71,11 @@ static int take_pictures(struct reading *reading, uint64_t address)
         error = take_whole_picture(reading, address, &next);
         // One good picture is worth having, though nothing tells how good it is.
         if (error == -ETIME || error == -EAGAIN) {
-            libebb_places_free(&reading->before.places);
             reading->before = (struct picture){0};
             return 0;
         }
-        libebb_places_free(&reading->before.places);
+        // Of the older one only the sums are needed: places of a large heap take megabytes.
+        libebb_places_free(&reading->now.places);
         reading->before = reading->now;
         reading->now = next;
         reading->is_steady = !error && is_same(&reading->now, &reading->before);
@@ -247,8 +247,9 @@ static void split_resident(const struct libebb_sums *sums, const struct resident
     uint64_t medium = number_least(sums->medium_used, resident->medium);
     struct split split = {
         .in_use = small + medium + resident->large,
-        .slack = resident->small - small + resident->medium - medium + resident->tails,
-        .kept = resident->kept,
+        .slack = resident->small - small + resident->tails,
+        // Free blocks of whole pages go back one by one: nothing pins them.
+        .kept = resident->kept + resident->medium - medium,
         .error = sums->small_used - small + sums->medium_used - medium,
     };
     // Of what was given back, the rest is there again: written by a huge page's assembly, say.
@@ -291,8 +292,9 @@ static int add_parts(const struct reading *reading, const struct split *split,
         const char *source;
     } parts[] = {
         {ROW_IN_USE, split->in_use, used + error, "live blocks of spans, large blocks x pagemap"},
-        {ROW_SLACK, split->slack, used + spans + error, "spans with live blocks x pagemap"},
-        {ROW_KEPT, split->kept, idle + now->unsure_bytes, "dirty runs and empty spans x pagemap"},
+        {ROW_SLACK, split->slack, used + spans + error, "other free blocks of spans x pagemap"},
+        {ROW_KEPT, split->kept, used + idle + error,
+         "dirty runs, empty spans, free blocks of whole pages x pagemap"},
         {ROW_METADATA, resident->metadata, 0, "records, ledger and heaps x pagemap"},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -392,7 +394,6 @@ static int libebb_read(const struct target *target, struct runtime_report *ret_r
     if (error && error != -ENOMEM)
         error = report_refusal(&reading, &found, error, ret_report);
     libebb_places_free(&reading.now.places);
-    libebb_places_free(&reading.before.places);
     pages_free(&reading.pages);
     return error;
 }

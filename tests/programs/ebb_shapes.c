@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fills a heap with blocks of all sorts, frees some, and says exactly what it holds: "used BYTES",
+// "blocks N", "at ADDRESS" of a block, and "freed START END" for each region that has no block any
+// more. Then one command per line: "again" allocates and frees a little, "move" goes on doing so in
+// a thread.
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SMALL = 20000, LARGE = 48, LARGE_BYTES = 512 << 10, GUARDED_BYTES = 3 << 20 };
+
+static char *small[SMALL], *large[LARGE], *guarded[4], *medium[400];
+static size_t used_bytes, blocks;
+
+static char *make(size_t bytes)
+{
+    char *block = malloc(bytes);
+    if (!block)
+        abort();
+    memset(block, 0x5a, bytes);
+    used_bytes += malloc_usable_size(block);
+    blocks++;
+    return block;
+}
+
+static void drop(char *block)
+{
+    used_bytes -= malloc_usable_size(block);
+    blocks--;
+    free(block);
+}
+
+// Whole regions: pages of them hold nothing else.
+static void drop_large(void)
+{
+    for (int i = 0; i < LARGE; i++) {
+        printf("freed %p %p\n", (void *)large[i], (void *)(large[i] + LARGE_BYTES));
+        drop(large[i]);
+    }
+}
+
+static void fill(void)
+{
+    for (int i = 0; i < SMALL; i++)
+        small[i] = make((size_t)(i % 700) + 1);
+    for (int i = 0; i < 400; i++)
+        medium[i] = make((size_t)(i % 60 + 1) * 4096);
+    for (int i = 0; i < LARGE; i++)
+        large[i] = make(LARGE_BYTES);
+    for (int i = 0; i < 4; i++)
+        guarded[i] = make(GUARDED_BYTES);
+    // Holes: three of four small blocks, every other medium one.
+    for (int i = 0; i < SMALL; i++)
+        if (i % 4)
+            drop(small[i]);
+    for (int i = 0; i < 400; i += 2)
+        drop(medium[i]);
+    drop(guarded[1]);
+}
+
+static void *churn(void *context)
+{
+    char *kept[512] = {0};
+    (void)context;
+    for (unsigned i = 1;; i++) {
+        unsigned place = i * 2654435761u >> 23;
+        free(kept[place]);
+        kept[place] = malloc((size_t)(place * 977 % 90000) + 1);
+        if (kept[place])
+            kept[place][0] = 1;
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    char line[64];
+    pthread_t thread;
+    // So that stdio has what it needs before anything is counted.
+    setvbuf(stdout, NULL, _IOLBF, 4096);
+    printf("begin\n");
+    fill();
+    drop_large();
+    printf("used %zu\nblocks %zu\nat %p\nready\n", used_bytes, blocks, (void *)small[0]);
+    while (fgets(line, sizeof line, stdin)) {
+        if (strcmp(line, "again\n") == 0)
+            for (int i = 0; i < 2000; i++)
+                free(make((size_t)i * 60 + 1));
+        if (strcmp(line, "move\n") == 0 && pthread_create(&thread, NULL, churn, NULL) != 0)
+            abort();
+        printf("done\n");
+    }
+    return 0;
+}
