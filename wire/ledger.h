@@ -106,7 +106,7 @@ struct wire_ledger {
     uint64_t base;  // of the reservation
     uint64_t bytes; // of the reservation
     uint32_t slot_bytes;
-    uint32_t page_bytes;
+    uint32_t page_bytes; // of the system; the pages of `off` and `lazy` are of 4 KiB all the same
     uint32_t record_bytes;
     uint32_t class_count;
     struct wire_area areas[WIRE_AREAS];

@@ -122,8 +122,8 @@ static void *allocate_counted(size_t bytes, size_t align)
 {
     // No bytes get an address of their own all the same.
     size_t room = bits_round_up(bytes ? bytes : 1, align);
-    size_t page_bytes = bits_round_up(room, PAGE_BYTES);
-    uint32_t slots = (uint32_t)bits_ceil_div(page_bytes + PAGE_BYTES, WIRE_SLOT_BYTES);
+    size_t page_bytes = bits_round_up(room, space.page_bytes);
+    uint32_t slots = (uint32_t)bits_ceil_div(page_bytes + space.page_bytes, WIRE_SLOT_BYTES);
     struct wire_record *record;
     enum space_pages pages;
     if (space_take(SPACE_GUARDED, slots, 1, WIRE_GUARDED, &record, &pages) != 0)

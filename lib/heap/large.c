@@ -17,7 +17,7 @@ static enum space_area area_for(size_t bytes)
 // A guarded block leaves room for its inaccessible page.
 static uint32_t slots_for(enum space_area area, size_t bytes)
 {
-    size_t all = area == SPACE_GUARDED ? bytes + PAGE_BYTES : bytes;
+    size_t all = area == SPACE_GUARDED ? bytes + space.page_bytes : bytes;
     return (uint32_t)bits_ceil_div(all, WIRE_SLOT_BYTES);
 }
 
@@ -92,7 +92,7 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
     if (size > space_bytes || align > space_bytes)
         return NULL;
     // No bytes at a large alignment are a block too.
-    size_t bytes = bits_round_up(size ? size : 1, PAGE_BYTES);
+    size_t bytes = bits_round_up(size ? size : 1, space.page_bytes);
     *is_zero = true;
     void *block = NULL;
     if (area_for(bytes) == SPACE_GUARDED)
@@ -191,7 +191,7 @@ void *large_resize(struct wire_record *record, size_t size)
 {
     if (size > space_bytes)
         return NULL;
-    size_t bytes = bits_round_up(size, PAGE_BYTES);
+    size_t bytes = bits_round_up(size, space.page_bytes);
     if (bytes <= record->bytes) {
         if (bytes < record->bytes)
             shrink(record, bytes);

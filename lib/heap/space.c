@@ -104,7 +104,11 @@ static int commit_records(enum space_area area, uint32_t end)
     if (wanted > limit)
         wanted = limit;
     size_t bytes = (wanted - shown) * RECORD_BYTES;
-    int error = space.os->commit(space.os, (uintptr_t)space_record(shown), bytes);
+    // In a small reservation the areas' records may meet in the middle of a large page.
+    uintptr_t mask = ~(uintptr_t)(space.page_bytes - 1);
+    uintptr_t begin = (uintptr_t)space_record(shown) & mask;
+    uintptr_t last = ((uintptr_t)space_record(wanted) + ~mask) & mask;
+    int error = space.os->commit(space.os, begin, last - begin);
     if (error)
         return error;
     space.records_shown[area] = wanted;

@@ -41,6 +41,7 @@ struct space {
     // Constant once set.
     const struct os *os;
     struct wire_ledger *ledger;
+    size_t page_bytes; // of the system: PAGE_BYTES, or a multiple of it up to a slot
 
     // Guarded by the lock.
     struct lock lock;

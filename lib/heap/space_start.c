@@ -42,7 +42,7 @@ static void describe(struct wire_ledger *ledger, uintptr_t base, size_t bytes)
     ledger->base = base;
     ledger->bytes = bytes;
     ledger->slot_bytes = WIRE_SLOT_BYTES;
-    ledger->page_bytes = PAGE_BYTES;
+    ledger->page_bytes = (uint32_t)space.page_bytes;
     ledger->record_bytes = RECORD_BYTES;
     ledger->class_count = CLASS_COUNT;
     ledger->policy = WIRE_POLICY_AUTO;
@@ -57,11 +57,11 @@ static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
     uint32_t slots = (uint32_t)(bytes >> WIRE_SLOT_SHIFT);
     uint32_t first = (uint32_t)bits_ceil_div(slots * RECORD_BYTES, WIRE_SLOT_BYTES);
     struct wire_record *table = (struct wire_record *)base;
-    uintptr_t page = (uintptr_t)(table + first) & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t page = (uintptr_t)(table + first) & ~(uintptr_t)(space.page_bytes - 1);
     uintptr_t home = base + (uintptr_t)first * WIRE_SLOT_BYTES;
     int error = os->show(os, base, (size_t)first * WIRE_SLOT_BYTES);
     if (!error)
-        error = os->commit(os, page, PAGE_BYTES);
+        error = os->commit(os, page, space.page_bytes);
     if (!error)
         error = os->commit(os, home, WIRE_SLOT_BYTES);
     if (error)
@@ -72,10 +72,11 @@ static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
     uint32_t middle = slots - slots / 4;
     ledger->areas[SPACE_ORDINARY] = (struct wire_area){first, middle, first + 1, first + 1};
     ledger->areas[SPACE_GUARDED] = (struct wire_area){middle, slots, middle, middle};
-    ledger->metadata_bytes = PAGE_BYTES + WIRE_SLOT_BYTES;
+    ledger->metadata_bytes = space.page_bytes + WIRE_SLOT_BYTES;
     table[first].run = wire_run_make(WIRE_META, 1);
     space.ledger = ledger;
-    space.records_shown[SPACE_ORDINARY] = (uint32_t)((page + PAGE_BYTES - base) / RECORD_BYTES);
+    space.records_shown[SPACE_ORDINARY] =
+        (uint32_t)((page + space.page_bytes - base) / RECORD_BYTES);
     space.records_shown[SPACE_GUARDED] = middle;
     space.meta_at = home + bits_round_up(sizeof *ledger, 64);
     space.meta_left = home + WIRE_SLOT_BYTES - space.meta_at;
@@ -86,9 +87,15 @@ int space_start(const struct os *os)
 {
     uintptr_t base;
     size_t bytes;
+    size_t page_bytes = os->page_bytes(os);
+    // A page may not reach over the end of a slot.
+    if (!bits_is_power_of_two(page_bytes) || page_bytes % PAGE_BYTES ||
+        page_bytes > WIRE_SLOT_BYTES)
+        return -EINVAL;
     int error = reserve(os, &bytes, &base);
     if (error)
         return error;
+    space.page_bytes = page_bytes;
     error = lay_out(os, base, bytes);
     if (error) {
         os->unreserve(os, base, bytes);

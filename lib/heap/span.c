@@ -289,7 +289,9 @@ static void find_tail(const struct wire_record *span, struct span_pages *pages)
     size_t run = (size_t)wire_run_slots(span->run) * WIRE_SLOT_BYTES;
     size_t begin = bits_round_up((size_t)span->carved * span->block_bytes, PAGE_BYTES);
     pages->tail = (uint32_t)begin;
-    pages->tail_bytes = span->is_clean || begin >= run ? 0 : (uint32_t)(run - begin);
+    // Only where all of it can go: what is purged counts as clean.
+    bool stays = span->is_clean || begin >= run || begin % space.page_bytes;
+    pages->tail_bytes = stays ? 0 : (uint32_t)(run - begin);
 }
 
 // The remote list without its count, which is the owner's to take: readers go on counting right.
@@ -339,6 +341,29 @@ UNSYNCHRONISED static void replace_list(struct wire_record *span, const struct l
         ((struct block *)(uintptr_t)head)->next = list;
 }
 
+// The bits of `off` that share the system's page with this one.
+static uint64_t bits_of_page(const struct wire_record *span, unsigned bit)
+{
+    unsigned count = span_is_small(span) ? (unsigned)space.page_bytes / PAGE_BYTES : 1;
+    unsigned first = bit & ~(count - 1);
+    return bits_range(first, first + count - 1);
+}
+
+// With pages of more than 4 KiB only bits that make whole ones are of use.
+static uint64_t keep_whole_pages(const struct wire_record *span, uint64_t found)
+{
+    uint64_t kept = 0;
+    if (space.page_bytes == PAGE_BYTES)
+        return found;
+    if (!span_is_small(span))
+        return span->block_bytes % space.page_bytes ? 0 : found;
+    for (unsigned bit = 0; bit < bits_in(span); bit++) {
+        uint64_t page = bits_of_page(span, bit);
+        kept |= (found & page) == page ? page : 0;
+    }
+    return kept;
+}
+
 static uint64_t find_free_bits(const struct wire_record *span, const struct free_map *map)
 {
     uint64_t found = 0;
@@ -346,7 +371,7 @@ static uint64_t find_free_bits(const struct wire_record *span, const struct free
         if (!(span->off >> bit & 1) && bit_is_free(span, map, bit))
             found |= UINT64_C(1) << bit;
     }
-    return found;
+    return keep_whole_pages(span, found);
 }
 
 void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
@@ -437,11 +462,13 @@ void span_restore(struct wire_record *span)
     unsigned bit = bits_lowest(span->off);
     uint32_t first;
     uint32_t end;
+    uint64_t back = bits_of_page(span, bit);
+    uint32_t unused;
     blocks_of_bit(span, bit, &first, &end);
     // A block of two pages comes back whole.
-    uint64_t back = UINT64_C(1) << bit;
     if (span->block_bytes > PAGE_BYTES && span_is_small(span))
         back |= bits_of_block(span, first);
+    blocks_of_bit(span, bits_highest(back), &unused, &end);
     atomic_poke64(&span->off, span->off & ~back);
     span->lazy &= ~back;
     size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;

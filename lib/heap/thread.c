@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/bits.h"
 #include "heap/guard.h"
 #include "heap/lists.h"
 
@@ -119,12 +120,12 @@ static void clear_canary(void)
 
 static int make_canary(void)
 {
-    uintptr_t room = (uintptr_t)space_take_meta((size_t)2 * PAGE_BYTES);
+    uintptr_t room = (uintptr_t)space_take_meta(2 * space.page_bytes);
     if (!room)
         return -ENOMEM;
-    uintptr_t page = (room + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t page = bits_round_up(room, space.page_bytes);
     heaps.canary = (uint32_t *)page;
-    if (space.os->wipe_on_fork(space.os, page, PAGE_BYTES) != 0)
+    if (space.os->wipe_on_fork(space.os, page, space.page_bytes) != 0)
         (void)pthread_atfork(NULL, NULL, clear_canary);
     *heaps.canary = 1;
     return 0;

@@ -82,6 +82,11 @@ static int failing_wipe_on_fork(const struct os *os, uintptr_t address, size_t b
     return is_failing(os) ? -EINVAL : below(os)->wipe_on_fork(below(os), address, bytes);
 }
 
+static size_t failing_page_bytes(const struct os *os)
+{
+    return below(os)->page_bytes(below(os));
+}
+
 static uint64_t failing_now_ns(const struct os *os)
 {
     return below(os)->now_ns(below(os));
@@ -116,6 +121,7 @@ void failing_os_start(struct failing_os *failing, const struct os *system, long 
         .forbid_huge = failing_forbid_huge,
         .move = failing_move,
         .wipe_on_fork = failing_wipe_on_fork,
+        .page_bytes = failing_page_bytes,
         .now_ns = failing_now_ns,
         .random = failing_random,
         .limit_bytes = failing_limit_bytes,

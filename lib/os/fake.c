@@ -16,6 +16,15 @@ static void count_call(unsigned *calls)
     __atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
 }
 
+// As a kernel with larger pages would see it.
+static bool is_refused(const struct os *os, uintptr_t address, size_t bytes)
+{
+    if (((address | bytes) & (fake_of(os)->page_bytes - 1)) == 0)
+        return false;
+    count_call(&fake_of(os)->misaligned);
+    return true;
+}
+
 static int fake_reserve(const struct os *os, size_t bytes, size_t align, uintptr_t *address)
 {
     return os_real.reserve(os, bytes, align, address);
@@ -28,23 +37,31 @@ static void fake_unreserve(const struct os *os, uintptr_t address, size_t bytes)
 
 static int fake_show(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     return os_real.show(os, address, bytes);
 }
 
 static int fake_commit(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     count_call(&fake_of(os)->commits);
     return os_real.commit(os, address, bytes);
 }
 
 static int fake_decommit(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     count_call(&fake_of(os)->decommits);
     return os_real.decommit(os, address, bytes);
 }
 
 static int fake_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     count_call(&fake_of(os)->purges);
     __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
     memset((void *)address, 0, bytes);
@@ -53,6 +70,8 @@ static int fake_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 
 static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     count_call(&fake_of(os)->lazy_purges);
     __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
     // The kernel may take any of the pages, at any time: here at once and every second one.
@@ -84,18 +103,29 @@ static int fake_fence_threads(const struct os *os)
 
 static int fake_forbid_huge(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     return os_real.forbid_huge(os, address, bytes);
 }
 
 static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
+    if (is_refused(os, from | to, bytes))
+        return -EINVAL;
     count_call(&fake_of(os)->moves);
     return os_real.move(os, from, to, bytes);
 }
 
 static int fake_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)
 {
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
     return os_real.wipe_on_fork(os, address, bytes);
+}
+
+static size_t fake_page_bytes(const struct os *os)
+{
+    return fake_of(os)->page_bytes;
 }
 
 static uint64_t fake_now_ns(const struct os *os)
@@ -119,6 +149,7 @@ void fake_os_start(struct fake_os *fake)
 {
     memset(fake, 0, sizeof *fake);
     fake->limit = SIZE_MAX;
+    fake->page_bytes = 4096;
     fake->os = (struct os){
         .reserve = fake_reserve,
         .unreserve = fake_unreserve,
@@ -132,6 +163,7 @@ void fake_os_start(struct fake_os *fake)
         .forbid_huge = fake_forbid_huge,
         .move = fake_move,
         .wipe_on_fork = fake_wipe_on_fork,
+        .page_bytes = fake_page_bytes,
         .now_ns = fake_now_ns,
         .random = fake_random,
         .limit_bytes = fake_limit_bytes,

@@ -48,6 +48,9 @@ struct os {
     int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
     // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).
     int (*wipe_on_fork)(const struct os *os, uintptr_t address, size_t bytes);
+    // What the lengths and addresses above are multiples of: 4,096; some kernels for aarch64 have
+    // 16 or 64 KiB.
+    size_t (*page_bytes)(const struct os *os);
     uint64_t (*now_ns)(const struct os *os);    // monotonic
     uint64_t (*random)(const struct os *os);    // never fails: falls back to clock and address
     size_t (*limit_bytes)(const struct os *os); // address space that the process may have

@@ -2,6 +2,7 @@
 // The running kernel, by raw system calls. Library world; no state.
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -158,6 +159,17 @@ static int real_wipe_on_fork(const struct os *os, uintptr_t address, size_t byte
     return advise(address, bytes, ADVICE_WIPE_ON_FORK);
 }
 
+static size_t real_page_bytes(const struct os *os)
+{
+    (void)os;
+#if defined(__x86_64__)
+    return 4096;
+#else
+    // From the vector that the kernel put behind the environment: no system call.
+    return getauxval(AT_PAGESZ);
+#endif
+}
+
 static uint64_t real_now_ns(const struct os *os)
 {
     (void)os;
@@ -203,6 +215,7 @@ const struct os os_real = {
     .forbid_huge = real_forbid_huge,
     .move = real_move,
     .wipe_on_fork = real_wipe_on_fork,
+    .page_bytes = real_page_bytes,
     .now_ns = real_now_ns,
     .random = real_random,
     .limit_bytes = real_limit_bytes,

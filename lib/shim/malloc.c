@@ -138,16 +138,22 @@ EXPORT int posix_memalign(void **memptr, size_t alignment, size_t size)
     return 0;
 }
 
+// Also before the first allocation, which sets the heap's own word.
+static size_t page_bytes(void)
+{
+    return space.page_bytes ? space.page_bytes : os_real.page_bytes(&os_real);
+}
+
 EXPORT void *valloc(size_t size)
 {
-    return shim_allocate_aligned(size, PAGE_BYTES);
+    return shim_allocate_aligned(size, page_bytes());
 }
 
 EXPORT void *pvalloc(size_t size)
 {
-    if (size > SIZE_MAX - PAGE_BYTES)
+    if (size > SIZE_MAX - page_bytes())
         return fail(ENOMEM);
     // No bytes are a page too, as in glibc.
-    size_t rounded = bits_round_up(size, PAGE_BYTES);
-    return shim_allocate_aligned(rounded, PAGE_BYTES);
+    size_t rounded = bits_round_up(size, page_bytes());
+    return shim_allocate_aligned(rounded, page_bytes());
 }
