@@ -8,7 +8,8 @@
 // was cut off has counted it down late, so its span never becomes empty. Neither gives a block out
 // twice. The stores of one thread reach the child in order, since a page that fork has already
 // protected makes the writer wait until fork is through. A heap whose lock was held is lost: its
-// spans stay as they are, for ever. The child notices by a page that the kernel wipes at fork.
+// spans stay as they are, for ever. All this is put right by a fork handler in the child, or, where
+// there was none to call, by the first slow path, which finds a page wiped.
 #include "heap/thread.h"
 
 #include <errno.h>
@@ -112,12 +113,8 @@ static void end_thread(void *pointer)
     abandon(pointer);
 }
 
-// A page that reads 0 in a child. Kernels before 4.14 refuse: then a handler clears it.
-static void clear_canary(void)
-{
-    *heaps.canary = 0;
-}
-
+// A page that reads 0 in a child: for one that was made without libc's fork(). Kernels before 4.14
+// refuse, and then only the handler below is left.
 static int make_canary(void)
 {
     uintptr_t room = (uintptr_t)space_take_meta(2 * space.page_bytes);
@@ -125,8 +122,7 @@ static int make_canary(void)
         return -ENOMEM;
     uintptr_t page = bits_round_up(room, space.page_bytes);
     heaps.canary = (uint32_t *)page;
-    if (space.os->wipe_on_fork(space.os, page, space.page_bytes) != 0)
-        (void)pthread_atfork(NULL, NULL, clear_canary);
+    (void)space.os->wipe_on_fork(space.os, page, space.page_bytes);
     *heaps.canary = 1;
     return 0;
 }
@@ -150,14 +146,6 @@ static int start_locked(const struct os *os)
         return -ENOMEM;
     atomic_store32(&heaps.is_started, 1);
     return 0;
-}
-
-int heaps_start(const struct os *os)
-{
-    lock_take(&heaps.start_lock);
-    int error = start_locked(os);
-    lock_release(&heaps.start_lock);
-    return error;
 }
 
 // A helper was at work on it: its spans stay as they are, for ever.
@@ -204,6 +192,36 @@ void heaps_notice_fork(void)
 {
     if (__builtin_expect(__atomic_load_n(heaps.canary, __ATOMIC_RELAXED) == 0, 0))
         heaps_repair();
+}
+
+// In the child, on the thread that forked, before there is another: only there is it certain whose
+// locks are whose, and that nobody works meanwhile.
+static void repair_child(void)
+{
+    if (lock_is_foreign(&heaps.start_lock))
+        lock_reset(&heaps.start_lock);
+    if (!atomic_load32(&heaps.is_started))
+        return;
+    *heaps.canary = 0;
+    heaps_notice_fork();
+}
+
+// Once in a process, without a lock: it may allocate.
+static void handle_forks(void)
+{
+    static uint32_t is_handled;
+    if (!atomic_swap32(&is_handled, 1))
+        (void)pthread_atfork(NULL, NULL, repair_child);
+}
+
+int heaps_start(const struct os *os)
+{
+    lock_take(&heaps.start_lock);
+    int error = start_locked(os);
+    lock_release(&heaps.start_lock);
+    if (!error)
+        handle_forks();
+    return error;
 }
 
 struct heap *heap_enter(void)
