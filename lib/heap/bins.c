@@ -71,11 +71,28 @@ struct wire_record *bins_find(const struct bins *bins, uint32_t slots)
     return space_record(bins->heads[bin]);
 }
 
-struct wire_record *bins_find_longest(const struct bins *bins)
+// The head of the last filled bin before `end`, or NULL.
+static struct wire_record *last_before(const struct bins *bins, unsigned end)
 {
     for (unsigned word = 2; word-- > 0;) {
-        if (bins->filled[word])
-            return space_record(bins->heads[word * 64 + bits_highest(bins->filled[word])]);
+        if (end <= word * 64)
+            continue;
+        unsigned bits = end - word * 64;
+        uint64_t filled = bins->filled[word] & (bits >= 64 ? UINT64_MAX : bits_range(0, bits - 1));
+        if (filled)
+            return space_record(bins->heads[word * 64 + bits_highest(filled)]);
     }
     return NULL;
+}
+
+struct wire_record *bins_find_longest(const struct bins *bins)
+{
+    return last_before(bins, SPACE_BINS);
+}
+
+struct wire_record *bins_next(const struct bins *bins, const struct wire_record *record)
+{
+    if (record->next)
+        return space_record(record->next);
+    return last_before(bins, bin_of(wire_run_slots(record->run)));
 }

@@ -18,4 +18,7 @@ struct wire_record *bins_find(const struct bins *bins, uint32_t slots);
 // The first run of the longest sort; NULL if all bins are empty.
 struct wire_record *bins_find_longest(const struct bins *bins);
 
+// The run after this one on the way from the longest sort to the shortest; NULL at the end.
+struct wire_record *bins_next(const struct bins *bins, const struct wire_record *record);
+
 #endif

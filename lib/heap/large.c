@@ -8,6 +8,10 @@
 // The kernel allows 65,530 mappings by default, and a guarded block makes two.
 #define GUARDED_MAX 16384u
 
+// What is kept of guarded blocks: 16 to 128 MiB.
+#define KEPT_LEAST_SLOTS 256u
+#define KEPT_MOST_SLOTS  2048u
+
 // A guard costs two system calls and a mapping, which only a block of this size is worth.
 static enum space_area area_for(size_t bytes)
 {
@@ -53,23 +57,46 @@ static void *begin_block(struct wire_record *record, size_t bytes)
     return (void *)space_address(record);
 }
 
-// Reserved space up to here; committing exactly the block leaves the rest inaccessible.
-static void *allocate_guarded(size_t bytes, uint32_t align_slots)
+// What follows the block in its run becomes inaccessible. Clean slots are so already.
+static int close_behind(const struct wire_record *record, size_t bytes)
+{
+    size_t run = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
+    return space.os->decommit(space.os, space_address(record) + bytes, run - bytes);
+}
+
+// A kept run where one will do: to make pages resident costs more than all else here.
+static struct wire_record *take_guarded(size_t bytes, uint32_t align_slots, enum space_pages *pages)
 {
     struct wire_record *record;
-    enum space_pages pages;
-    if (!count_guarded())
+    uint32_t slots = slots_for(SPACE_GUARDED, bytes);
+    if (*pages == SPACE_DIRTY && atomic_peek32(&space.guarded_kept) != 0 &&
+        space_take_kept(slots, align_slots, WIRE_GUARDED, &record) == 0)
+        return record;
+    int error = space_take(SPACE_GUARDED, slots, align_slots, WIRE_GUARDED, &record, pages);
+    return error ? NULL : record;
+}
+
+// `pages`: whether what is kept will do, and what it was. Committing exactly the block leaves the
+// rest inaccessible.
+static void *allocate_guarded(size_t bytes, uint32_t align_slots, enum space_pages pages,
+                              bool *is_zero)
+{
+    struct wire_record *record = NULL;
+    if (count_guarded()) {
+        record = take_guarded(bytes, align_slots, &pages);
+        if (!record)
+            uncount_guarded();
+    }
+    if (!record)
         return NULL;
-    if (space_take(SPACE_GUARDED, slots_for(SPACE_GUARDED, bytes), align_slots, WIRE_GUARDED,
-                   &record, &pages) != 0) {
+    bool is_clean = pages == SPACE_CLEAN;
+    if (space.os->commit(space.os, space_address(record), bytes) != 0 ||
+        (!is_clean && close_behind(record, bytes) != 0)) {
+        space_give(record, pages);
         uncount_guarded();
         return NULL;
     }
-    if (space.os->commit(space.os, space_address(record), bytes) != 0) {
-        space_give(record, SPACE_CLEAN);
-        uncount_guarded();
-        return NULL;
-    }
+    *is_zero = is_clean;
     return begin_block(record, bytes);
 }
 
@@ -85,7 +112,8 @@ static void *allocate_ordinary(size_t bytes, uint32_t align_slots, bool *is_zero
     return begin_block(record, bytes);
 }
 
-void *large_allocate(size_t size, size_t align, bool *is_zero)
+// SPACE_CLEAN: only slots without pages will do.
+static void *allocate(size_t size, size_t align, enum space_pages pages, bool *is_zero)
 {
     size_t align_slots = align <= WIRE_SLOT_BYTES ? 1 : align / WIRE_SLOT_BYTES;
     // What cannot fit is refused before anything is rounded up to it.
@@ -96,8 +124,13 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
     *is_zero = true;
     void *block = NULL;
     if (area_for(bytes) == SPACE_GUARDED)
-        block = allocate_guarded(bytes, (uint32_t)align_slots);
+        block = allocate_guarded(bytes, (uint32_t)align_slots, pages, is_zero);
     return block ? block : allocate_ordinary(bytes, (uint32_t)align_slots, is_zero);
+}
+
+void *large_allocate(size_t size, size_t align, bool *is_zero)
+{
+    return allocate(size, align, SPACE_DIRTY, is_zero);
 }
 
 // While it lives a large block counts itself: see count.c.
@@ -120,17 +153,36 @@ static void give_guarded(struct wire_record *record, size_t bytes)
     space_give(record, SPACE_CLEAN);
 }
 
-void large_free(struct wire_record *record)
+// Of what guarded blocks leave, as much is kept for the next ones as the living have, within
+// bounds.
+static bool may_keep(const struct wire_record *record)
+{
+    uint32_t live = space.ledger->areas[SPACE_GUARDED].frontier -
+                    space.ledger->areas[SPACE_GUARDED].first - atomic_peek32(&space.guarded_free);
+    uint32_t slots = wire_run_slots(record->run);
+    uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live;
+    if (limit > KEPT_MOST_SLOTS)
+        limit = KEPT_MOST_SLOTS;
+    return atomic_peek32(&space.guarded_kept) + slots <= limit;
+}
+
+// `keeps`: its pages are worth it. Those that were moved away are gone already.
+static void free_block(struct wire_record *record, bool keeps)
 {
     size_t bytes = (size_t)record->bytes;
     bool was_guarded = is_guarded(record);
     note_gone(record);
-    if (was_guarded) {
+    if (was_guarded && !(keeps && may_keep(record)))
         give_guarded(record, bytes);
-        uncount_guarded();
-    } else {
+    else
         space_give(record, SPACE_DIRTY);
-    }
+    if (was_guarded)
+        uncount_guarded();
+}
+
+void large_free(struct wire_record *record)
+{
+    free_block(record, true);
 }
 
 // Whole slots behind the new end go back; of the last slot a guarded block keeps none of the pages.
@@ -147,6 +199,14 @@ static void shrink(struct wire_record *record, size_t bytes)
         space_give(space_cut(record, slots), guarded ? SPACE_CLEAN : SPACE_DIRTY);
 }
 
+// The block's new pages; what was kept behind it has no guard where it ends now.
+static bool open_grown(const struct wire_record *record, size_t old, size_t bytes,
+                       enum space_pages pages)
+{
+    return space.os->commit(space.os, space_address(record) + old, bytes - old) == 0 &&
+           (pages == SPACE_CLEAN || close_behind(record, bytes) == 0);
+}
+
 // What follows is free or was never used: the block only gets longer.
 static bool grow_in_place(struct wire_record *record, size_t bytes)
 {
@@ -157,9 +217,10 @@ static bool grow_in_place(struct wire_record *record, size_t bytes)
     enum space_pages pages;
     if (slots > present && space_grow(record, slots, &pages) != 0)
         return false;
-    if (guarded && space.os->commit(space.os, space_address(record) + old, bytes - old) != 0) {
+    if (guarded && !open_grown(record, old, bytes, slots > present ? pages : SPACE_CLEAN)) {
         if (slots > present)
-            space_give(space_cut(record, present), SPACE_CLEAN);
+            space_give(space_cut(record, present), pages);
+        (void)close_behind(record, old);
         return false;
     }
     record->bytes = bytes;
@@ -171,7 +232,8 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
 {
     bool is_zero;
     size_t old = (size_t)record->bytes;
-    char *moved = large_allocate(bytes, WIRE_SLOT_BYTES, &is_zero);
+    // Where no pages are: those of the old block come there.
+    char *moved = allocate(bytes, WIRE_SLOT_BYTES, SPACE_CLEAN, &is_zero);
     if (!moved)
         return NULL;
     struct wire_record *target = space_record_at((uintptr_t)moved);
@@ -180,10 +242,10 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
         // The kernel may have unmapped the target before it refused.
         if (is_guarded(target))
             (void)space.os->decommit(space.os, (uintptr_t)moved, bytes);
-        large_free(target);
+        free_block(target, false);
         return NULL;
     }
-    large_free(record);
+    free_block(record, false);
     return moved;
 }
 

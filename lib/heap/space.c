@@ -13,6 +13,7 @@
 #define COMMIT_SLOTS        64u  // memory is taken from the system by 4 MiB
 #define COMMIT_RECORD_SLOTS 512u // and records by 64 KiB
 #define CACHE_LINE_BYTES    64u
+#define KEPT_TRIES          8 // kept guarded runs whose surroundings are looked at
 
 // The heap is the one thing that is global by nature. Everything in it is zero until space_start().
 struct space space;
@@ -78,11 +79,21 @@ static struct bins *bins_of(const struct wire_record *record)
     return &space.bins[area_of(space_slot(record))][pages_of(record)];
 }
 
+// `slots` more, or by wrapping fewer, in free runs of the guarded area like this one.
+static void count_guarded_free(const struct wire_record *record, uint32_t slots)
+{
+    atomic_store32(&space.guarded_free, space.guarded_free + slots);
+    if (pages_of(record) != SPACE_CLEAN)
+        atomic_store32(&space.guarded_kept, space.guarded_kept + slots);
+}
+
 // The number of kept slots is what a policy will want to bound.
 static void insert_free(struct wire_record *record)
 {
     if (pages_of(record) == SPACE_DIRTY)
         space.dirty_slots += wire_run_slots(record->run);
+    if (area_of(space_slot(record)) == SPACE_GUARDED)
+        count_guarded_free(record, wire_run_slots(record->run));
     bins_insert(bins_of(record), record);
 }
 
@@ -90,6 +101,8 @@ static void remove_free(struct wire_record *record)
 {
     if (pages_of(record) == SPACE_DIRTY)
         space.dirty_slots -= wire_run_slots(record->run);
+    if (area_of(space_slot(record)) == SPACE_GUARDED)
+        count_guarded_free(record, -wire_run_slots(record->run));
     bins_remove(bins_of(record), record);
 }
 
@@ -175,6 +188,17 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
     return taken;
 }
 
+// The first `slots` at the alignment of a free run, which is long enough for any: the surplus goes
+// back at once, in front and behind.
+static struct wire_record *take_part(struct wire_record *run, uint32_t slots, uint32_t align_slots,
+                                     enum wire_kind kind)
+{
+    remove_free(run);
+    uint32_t start = space_slot(run);
+    uint32_t skipped = align_slot(start, align_slots) - start;
+    return carve_run(run, skipped, slots, kind);
+}
+
 static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
                                           uint32_t align_slots, enum wire_kind kind,
                                           enum space_pages *pages)
@@ -183,17 +207,16 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
     static const enum space_pages sorts[SPACE_SORTS] = {SPACE_DIRTY, SPACE_LAZY, SPACE_CLEAN};
     for (int i = 0; i < SPACE_SORTS; i++) {
         enum space_pages sort = sorts[i];
+        // What is kept of guarded blocks has no guards: space_take_kept().
+        if (area == SPACE_GUARDED && sort != SPACE_CLEAN)
+            continue;
         struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
         if (!run)
             continue;
         if (sort != SPACE_DIRTY && area == SPACE_ORDINARY)
             space_note_reuse(CLASS_GROUP_RUNS, (size_t)slots * WIRE_SLOT_BYTES);
-        // Long enough for any alignment: the surplus goes back at once, in front and behind.
-        remove_free(run);
-        uint32_t start = space_slot(run);
-        uint32_t skipped = align_slot(start, align_slots) - start;
         *pages = sort;
-        return carve_run(run, skipped, slots, kind);
+        return take_part(run, slots, align_slots, kind);
     }
     return NULL;
 }
@@ -358,6 +381,46 @@ static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pa
     return 0;
 }
 
+// A kept run that is too short by itself, made longer by what is free behind it.
+static struct wire_record *take_and_grow(uint32_t slots, enum wire_kind kind)
+{
+    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
+    enum space_pages pages;
+    for (int tries = 0; run && tries < KEPT_TRIES; tries++) {
+        uint32_t present = wire_run_slots(run->run);
+        struct wire_record *next = bins_next(&space.bins[SPACE_GUARDED][SPACE_DIRTY], run);
+        if (present >= slots / 2) {
+            remove_free(run);
+            run = carve_run(run, 0, present, kind);
+            if (grow_locked(run, slots, &pages) == 0)
+                return run;
+            give_locked(run, SPACE_DIRTY);
+        }
+        run = next;
+    }
+    return NULL;
+}
+
+int space_take_kept(uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+                    struct wire_record **record)
+{
+    struct wire_record *taken = NULL;
+    lock_take(&space.lock);
+    struct bins *bins = space.bins[SPACE_GUARDED];
+    struct wire_record *run = bins_find(&bins[SPACE_DIRTY], slots + align_slots - 1);
+    if (!run)
+        run = bins_find(&bins[SPACE_LAZY], slots + align_slots - 1);
+    if (run)
+        taken = take_part(run, slots, align_slots, kind);
+    else if (align_slots == 1)
+        taken = take_and_grow(slots, kind);
+    lock_release(&space.lock);
+    if (!taken)
+        return -ENOMEM;
+    *record = taken;
+    return 0;
+}
+
 int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pages)
 {
     lock_take(&space.lock);
@@ -437,12 +500,22 @@ static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
     return carve_run(run, 0, slots, WIRE_BUSY);
 }
 
+// Guarded slots that are returned become inaccessible.
+static size_t close_range(const struct os_range *range)
+{
+    if (space.os->decommit(space.os, range->address, range->bytes) != 0)
+        return 0;
+    space_note_purge(range->bytes, false);
+    return range->bytes;
+}
+
 // Purges a busy run and makes it a free one again. Returns its bytes or 0.
 static size_t purge_busy(struct wire_record *run, enum space_pages before, bool is_lazy)
 {
     size_t bytes = (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES;
     struct os_range range = {space_address(run), bytes};
-    size_t gone = space_purge_ranges(&range, 1, &is_lazy);
+    bool closes = !is_lazy && area_of(space_slot(run)) == SPACE_GUARDED;
+    size_t gone = closes ? close_range(&range) : space_purge_ranges(&range, 1, &is_lazy);
     space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
     return gone;
 }
@@ -468,7 +541,9 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
 static size_t purge_longest(void)
 {
     lock_take(&space.lock);
-    struct wire_record *run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
+    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
+    if (!run)
+        run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
     if (run)
         run = take_busy(run, wire_run_slots(run->run));
     lock_release(&space.lock);

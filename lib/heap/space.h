@@ -48,6 +48,8 @@ struct space {
     struct bins bins[WIRE_AREAS][SPACE_SORTS];
     uint32_t records_shown[WIRE_AREAS]; // slots up to here have records that can be written
     uint32_t dirty_slots;               // in free runs
+    uint32_t guarded_free;              // slots of free runs in the guarded area,
+    uint32_t guarded_kept;              // and of those of them that are not clean
     uintptr_t meta_at;                  // what is left of the present run for metadata
     size_t meta_left;
 
@@ -96,10 +98,15 @@ static inline uintptr_t space_address(const struct wire_record *record)
 struct wire_record *space_record_at(uintptr_t address);
 
 // Takes a run of `slots` at a multiple of `align_slots`, and marks it as `kind`. Ordinary runs are
-// memory; guarded ones are still reserved space. 0 or -ENOMEM. `*pages` tells whether ordinary
-// memory reads as zeros.
+// memory; guarded ones are still reserved space, and clean. 0 or -ENOMEM. `*pages` tells whether
+// ordinary memory reads as zeros.
 int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
                struct wire_record **record, enum space_pages *pages);
+
+// The same from guarded slots whose pages are kept or lazily freed, and were another block's: some
+// of them are accessible and hold anything, others are neither. -ENOMEM where none will do.
+int space_take_kept(uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+                    struct wire_record **record);
 
 // Gives a run back; `pages` says what is in it now. Neighbours of the same sort become one run.
 void space_give(struct wire_record *record, enum space_pages pages);

@@ -150,6 +150,10 @@ static void repair_run(struct wire_record *record, enum space_area area)
     enum space_pages sort = kind == WIRE_DIRTY  ? SPACE_DIRTY
                             : kind == WIRE_LAZY ? SPACE_LAZY
                                                 : SPACE_CLEAN;
+    if (area == SPACE_GUARDED)
+        space.guarded_free += slots;
+    if (area == SPACE_GUARDED && kind != WIRE_CLEAN)
+        space.guarded_kept += slots;
     bins_insert(&space.bins[area][sort], record);
 }
 
@@ -159,6 +163,8 @@ void space_repair(void)
         return;
     memset(space.bins, 0, sizeof space.bins);
     space.dirty_slots = 0;
+    space.guarded_free = 0;
+    space.guarded_kept = 0;
     for (int area = 0; area < WIRE_AREAS; area++) {
         const struct wire_area *limits = &space.ledger->areas[area];
         uint32_t slot = limits->first;
