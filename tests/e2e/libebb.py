@@ -30,9 +30,16 @@ class Shapes:
         raise RuntimeError(f"the program ended: {child.wait()}")
 
     def ask(self, word):
+        """What it answers, as {NAME: VALUE}."""
         self.child.stdin.write(word + "\n")
         self.child.stdin.flush()
-        return self.child.stdout.readline().strip() == "done"
+        told = {}
+        for line in self.child.stdout:
+            if line.strip() == "done":
+                return told
+            name, value = line.split()
+            told[name] = int(value)
+        raise RuntimeError(f"the program ended: {self.child.wait()}")
 
     def present(self):
         """Bytes of the freed regions that are in memory, by pagemap."""

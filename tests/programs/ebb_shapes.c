@@ -2,7 +2,7 @@
 // Fills a heap with blocks of all sorts, frees some, and says exactly what it holds: "used BYTES",
 // "blocks N", "at ADDRESS" of a block, and "freed START END" for each region that has no block any
 // more. Then one command per line: "again" allocates and frees a little, "move" goes on doing so in
-// a thread.
+// a thread; "stats" prints the account as libebb itself tells it, "NAME VALUE".
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../../include/ebb/ebb.h"
+
+// Only where libebb is preloaded or linked.
+#pragma weak ebb_get_stats
 
 enum { SMALL = 20000, LARGE = 48, LARGE_BYTES = 512 << 10, GUARDED_BYTES = 3 << 20 };
 
@@ -76,6 +81,35 @@ static void *churn(void *context)
     return NULL;
 }
 
+static void tell_stats(void)
+{
+    struct ebb_stats stats;
+    if (!ebb_get_stats || ebb_get_stats(&stats, sizeof stats) != 0)
+        return;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"Sys", stats.sys},
+        {"HeapSys", stats.heap_sys},
+        {"HeapAlloc", stats.heap_alloc},
+        {"HeapInuse", stats.heap_inuse},
+        {"HeapIdle", stats.heap_idle},
+        {"HeapReleased", stats.heap_released},
+        {"HeapLazy", stats.heap_lazy},
+        {"HeapObjects", stats.heap_objects},
+        {"StackSys", stats.stack_sys},
+        {"MSpanSys", stats.mspan_sys},
+        {"Mallocs", stats.mallocs},
+        {"Frees", stats.frees},
+        {"Purges", stats.purges},
+        {"PurgedBytes", stats.purged_bytes},
+        {"ReusedBytes", stats.reused_bytes},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        printf("%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+}
+
 int main(void)
 {
     char line[64];
@@ -90,6 +124,8 @@ int main(void)
         if (strcmp(line, "again\n") == 0)
             for (int i = 0; i < 2000; i++)
                 free(make((size_t)i * 60 + 1));
+        if (strcmp(line, "stats\n") == 0)
+            tell_stats();
         if (strcmp(line, "move\n") == 0 && pthread_create(&thread, NULL, churn, NULL) != 0)
             abort();
         printf("done\n");

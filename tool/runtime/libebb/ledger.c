@@ -175,13 +175,13 @@ static int add_span(struct step *step)
     struct ranges *used = below_page ? &step->places->small : &step->places->medium;
     int error = add_span_places(step, empty ? &step->places->kept : used);
     uint64_t here = step->bytes - (sums->off_lazy + sums->off_returned - off_before);
-    uint64_t mallocs = record->counts >> 16;
-    sums->mallocs += mallocs;
+    // What an empty span has seen is in the ledger's own count already.
     if (empty) {
         sums->spare_bytes += here;
         return error;
     }
     uint64_t live = wire_live_blocks(record);
+    sums->mallocs += record->counts >> 16;
     sums->span_bytes += here;
     sums->objects += live;
     *(below_page ? &sums->small_used : &sums->medium_used) += live * record->block_bytes;
@@ -196,7 +196,6 @@ static int add_large(struct step *step)
         return add_unsure(step);
     bool is_guarded = step->kind == WIRE_GUARDED;
     step->sums->large_used += bytes;
-    step->sums->large_bytes += is_guarded ? bytes : step->bytes;
     step->sums->objects++;
     step->sums->mallocs++;
     uint64_t end = step->start + bytes;

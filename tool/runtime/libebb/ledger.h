@@ -38,7 +38,6 @@ struct libebb_sums {
     uint64_t medium_used; // live blocks of whole pages, in spans
     uint64_t large_used;  // large blocks
     uint64_t span_bytes;  // spans with blocks, less what is off
-    uint64_t large_bytes; // whole slots of ordinary large blocks, memory of guarded ones
     uint64_t spare_bytes; // empty spans
     uint64_t dirty_bytes; // free runs, by kind
     uint64_t lazy_bytes;

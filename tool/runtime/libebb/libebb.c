@@ -124,7 +124,7 @@ static void compute_figures(const struct picture *picture, uint64_t ret_values[F
 {
     const struct libebb_sums *sums = &picture->sums;
     const struct wire_ledger *ledger = &picture->ledger;
-    uint64_t inuse = sums->span_bytes + sums->large_bytes, idle = idle_bytes(sums);
+    uint64_t inuse = sums->span_bytes + sums->large_used, idle = idle_bytes(sums);
     uint64_t lazy = sums->lazy_bytes + sums->off_lazy;
     const uint64_t values[FIGURES] = {
         [SYS] = inuse + idle + ledger->metadata_bytes,
@@ -281,8 +281,7 @@ static int add_parts(const struct reading *reading, const struct split *split,
     const struct libebb_sums *now = &reading->now.sums;
     const struct libebb_sums *before = reading->before.ledger.magic ? &reading->before.sums : now;
     uint64_t used = apart(used_bytes(now), used_bytes(before));
-    uint64_t spans =
-        apart(now->span_bytes + now->large_bytes, before->span_bytes + before->large_bytes);
+    uint64_t spans = apart(now->span_bytes, before->span_bytes);
     uint64_t idle =
         apart(now->spare_bytes + now->dirty_bytes, before->spare_bytes + before->dirty_bytes);
     uint64_t error = split->error + now->unsure_bytes;
