@@ -30,6 +30,8 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     span->capacity = (uint16_t)class_capacity(size_class);
     span->size_class = (uint8_t)size_class;
     span->is_clean = is_clean;
+    if (is_clean)
+        span->touched = 0;
     span->queue_next = 0;
     atomic_store64(&span->remote, 0);
     atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
@@ -59,8 +61,11 @@ static void thread_blocks(struct wire_record *span, uint32_t first, uint32_t end
 static void carve_page(struct wire_record *span)
 {
     size_t begin = (size_t)span->carved * span->block_bytes;
-    size_t pages = span->is_clean ? 1 : RECYCLED_CARVE_PAGES;
-    size_t limit = (begin & ~(size_t)(PAGE_BYTES - 1)) + pages * PAGE_BYTES;
+    size_t first = begin / PAGE_BYTES;
+    size_t pages = first + RECYCLED_CARVE_PAGES <= span->touched ? RECYCLED_CARVE_PAGES : 1;
+    if (first + pages > span->touched)
+        span->touched = (uint8_t)(first + pages);
+    size_t limit = (first + pages) * PAGE_BYTES;
     size_t end = bits_ceil_div(limit, span->block_bytes);
     if (end > span->capacity)
         end = span->capacity;
