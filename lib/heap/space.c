@@ -303,6 +303,23 @@ static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t al
     return 0;
 }
 
+// Pages that were not resident are about to be. Where memory is short, as much goes back first of
+// what is kept; the lock is open.
+static void spend(size_t bytes)
+{
+    uint64_t left = atomic_peek64(&space.headroom);
+    if (__builtin_expect(left == UINT64_MAX, 1))
+        return;
+    if (left < bytes)
+        left += space_purge(bytes);
+    atomic_store64(&space.headroom, left < bytes ? 0 : left - bytes);
+}
+
+void space_set_headroom(uint64_t bytes)
+{
+    atomic_store64(&space.headroom, bytes);
+}
+
 int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
                struct wire_record **record, enum space_pages *pages)
 {
@@ -315,6 +332,8 @@ int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum 
     lock_release(&space.lock);
     if (error)
         return error;
+    if (found != SPACE_DIRTY)
+        spend((size_t)slots * WIRE_SLOT_BYTES);
     *record = taken;
     *pages = found;
     return 0;

@@ -58,6 +58,7 @@ struct space {
     uint32_t is_quiet;             // nobody looks for free memory: a slow free shall call
     uint32_t has_no_vectors;       // the kernel cannot purge many ranges at once
     uint32_t has_no_lazy;          // nor lazily
+    uint64_t headroom;             // bytes that may be made resident before memory is short
     uint64_t reused[CLASS_GROUPS]; // bytes that were given back and then used again
 };
 
@@ -132,6 +133,10 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy);
 // refuses to do it lazily, which `*is_lazy` then says. Returns the bytes; what the system refuses
 // altogether (locked memory) stays as it is.
 size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy);
+
+// From now on so many bytes may become resident; after them each step first gives back as much of
+// what is kept. UINT64_MAX: no bound.
+void space_set_headroom(uint64_t bytes);
 
 // Bytes that had been given back are in use again.
 void space_note_reuse(unsigned group, size_t bytes);

@@ -103,6 +103,7 @@ int space_start(const struct os *os)
     }
     space.os = os;
     space.is_quiet = 1;
+    space.headroom = UINT64_MAX;
     space_base = base;
     space_bytes = bytes;
     ebb_ledger = space.ledger;

@@ -4,6 +4,7 @@
 #include "heap/takeover.h"
 
 #include "base/atomic.h"
+#include "base/bits.h"
 #include "heap/lists.h"
 #include "heap/thread.h"
 
@@ -112,17 +113,21 @@ static unsigned collect(struct batch *batch, unsigned *next, struct os_range *ra
 }
 
 // What has been purged is allocated from last.
-static void note_purged(struct batch *batch, unsigned first, unsigned end, bool is_lazy)
+static void note_purged(struct batch *batch, unsigned first, unsigned end, bool is_lazy,
+                        size_t gone[CLASS_GROUPS])
 {
     for (unsigned i = first; i < end; i++) {
         struct wire_record *span = batch->spans[i];
+        size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
+        gone[class_group(span->block_bytes)] +=
+            bits_count(batch->pages[i].off) * unit + batch->pages[i].tail_bytes;
         span_note_purged(span, &batch->pages[i], is_lazy);
         if (batch->pages[i].off && span->state == WIRE_SPAN_PARTIAL)
             lists_wait_last(batch->heap, span);
     }
 }
 
-static size_t purge_batch(struct batch *batch, bool is_lazy)
+static size_t purge_batch(struct batch *batch, bool is_lazy, size_t groups[CLASS_GROUPS])
 {
     struct os_range ranges[RANGES_MAX];
     size_t gone = 0;
@@ -133,7 +138,7 @@ static size_t purge_batch(struct batch *batch, bool is_lazy)
         unsigned count = collect(batch, &next, ranges);
         size_t bytes = count ? space_purge_ranges(ranges, count, &went_lazily) : 0;
         if (bytes)
-            note_purged(batch, first, next, went_lazily);
+            note_purged(batch, first, next, went_lazily, groups);
         gone += bytes;
     }
     return gone;
@@ -145,7 +150,7 @@ static bool fence(const struct batch *batch)
     return !batch->has_owner || space.os->fence_threads(space.os) == 0;
 }
 
-size_t takeover_purge(const struct takeover *takeover)
+size_t takeover_purge(struct takeover *takeover)
 {
     struct batch batch = {.heap = takeover->heap, .count = 0};
     size_t gone = 0;
@@ -155,7 +160,7 @@ size_t takeover_purge(const struct takeover *takeover)
     was_claimed = !batch.has_owner && takeover->heap != heap_of_thread;
     close_batch(&batch, takeover);
     if (fence(&batch)) {
-        gone = purge_batch(&batch, takeover->is_lazy);
+        gone = purge_batch(&batch, takeover->is_lazy, takeover->gone);
         // What was written to the lists is seen before the spans are seen open.
         (void)fence(&batch);
     }

@@ -37,12 +37,13 @@ struct takeover {
     uint32_t slots[TAKEOVER_SPANS];
     unsigned count;
     bool is_lazy;
+    size_t gone[CLASS_GROUPS]; // out: the bytes, by group of block sizes
 };
 
 // Purges the free pages of these spans, as far as they are partial or current spans of this heap
 // when its lock is had. Returns the bytes given back; 0 without any where threads cannot be fenced.
 // The caller holds no lock. The owner's slow path waits meanwhile: some 100 µs.
-size_t takeover_purge(const struct takeover *takeover);
+size_t takeover_purge(struct takeover *takeover);
 
 // Makes lazily freed pages of a span go at once. Returns the bytes.
 size_t takeover_return_lazy(uint32_t slot);

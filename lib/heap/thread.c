@@ -162,12 +162,16 @@ static void lose_heap(struct heap *heap)
 // What a thread that is not in this process left: nobody else runs.
 static void repair_heap(struct heap *heap)
 {
+    // Somebody was about to help, and saw that the thread was gone.
+    if (heap->state == HEAP_ABANDONED && lock_is_foreign(&heap->lock))
+        lock_reset(&heap->lock);
     if (heap->state != HEAP_OWNED)
         return;
+    // The others are left as they are, with their current spans: whoever claims one goes on there.
     if (lock_is_foreign(&heap->lock))
         lose_heap(heap);
     else if (heap != heap_of_thread)
-        abandon(heap);
+        heap->state = HEAP_ABANDONED;
 }
 
 void heaps_repair(void)

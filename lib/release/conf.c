@@ -6,7 +6,7 @@
 
 #include "release/scan.h"
 
-enum { WITHIN_MIN_MS = 10, WITHIN_MAX_MS = 3600000 };
+
 
 void conf_default(struct conf *conf)
 {
@@ -37,13 +37,13 @@ static bool read_policy(struct conf *conf, struct scan value)
 static bool read_within(struct conf *conf, struct scan value)
 {
     uint64_t time;
-    if (!scan_decimal(&value, &time) || time > WITHIN_MAX_MS)
+    if (!scan_decimal(&value, &time) || time > CONF_WITHIN_MAX_MS)
         return false;
     if (scan_is(value, "s"))
         time *= 1000;
     else if (value.len && !scan_is(value, "ms"))
         return false;
-    if (time < WITHIN_MIN_MS || time > WITHIN_MAX_MS)
+    if (time < CONF_WITHIN_MIN_MS || time > CONF_WITHIN_MAX_MS)
         return false;
     conf->return_within_ms = (uint32_t)time;
     return true;

@@ -16,6 +16,9 @@
 
 #include "wire/ledger.h"
 
+#define CONF_WITHIN_MIN_MS 10u
+#define CONF_WITHIN_MAX_MS 3600000u
+
 struct conf {
     enum wire_policy policy;
     uint32_t return_within_ms; // 10 to 3,600,000

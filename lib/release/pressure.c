@@ -10,7 +10,7 @@
 
 // Lines that are longer, which those of interest are not, are passed over: lists of layers of a
 // container's root are.
-enum { LINE_MAX_BYTES = 2048, VALUE_MAX_BYTES = 512, PATH_MAX_BYTES = 560 };
+enum { LINE_MAX_BYTES = 1024, VALUE_MAX_BYTES = 512, PATH_MAX_BYTES = 560 };
 // What the kernel needs at most to take a lazily freed page: three times what it needs for the page
 // alone, since it looks at others on its way.
 enum { TAKE_PAGES_PER_MS = 500, TAKE_PAGE_BYTES = 4096 };

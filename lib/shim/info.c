@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the heap tells about itself: mallinfo and friends, from the span table; and the public API.
+// What the heap tells about itself: mallinfo and friends, from the span table.
 // Library world. malloc_info() alone uses stdio: its caller hands in a FILE.
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 
 #include "base/die.h"
-#include "ebb/ebb.h"
 #include "heap/count.h"
 #include "shim/mallinfo.h"
 #include "shim/shim.h"
@@ -70,6 +69,7 @@ EXPORT void malloc_stats(void)
     write_pair("ebb: bytes free in spans   ", count.free_in_spans);
     write_pair("ebb:   of these purged     ", count.off_in_spans);
     write_pair("ebb: bytes kept            ", count.kept);
+    write_pair("ebb: bytes lazily freed    ", count.lazy);
     write_pair("ebb: bytes of metadata     ", count.metadata);
     write_pair("ebb: blocks live           ", count.live_blocks);
     write_pair("ebb: mallocs               ", count.mallocs);
@@ -100,6 +100,7 @@ EXPORT int malloc_info(int options, FILE *fp)
     print_pair(fp, "free-in-spans", count.free_in_spans);
     print_pair(fp, "purged-in-spans", count.off_in_spans);
     print_pair(fp, "kept", count.kept);
+    print_pair(fp, "lazy", count.lazy);
     print_pair(fp, "metadata", count.metadata);
     (void)fputs("</malloc>\n", fp);
     return 0;
@@ -109,7 +110,7 @@ EXPORT int malloc_trim(size_t pad)
 {
     // There is no top of a heap to leave `pad` bytes at.
     (void)pad;
-    return heap_trim() > 0;
+    return engine_purge() > 0;
 }
 
 // Accepted and without effect, as for most parameters in glibc: none of them has a meaning here.
@@ -118,14 +119,4 @@ EXPORT int mallopt(int param, int val)
     (void)param;
     (void)val;
     return 1;
-}
-
-EXPORT const char *ebb_version(void)
-{
-    return EBB_VERSION;
-}
-
-EXPORT size_t ebb_purge(void)
-{
-    return heap_trim();
 }

@@ -20,12 +20,20 @@ __attribute__((noinline)) void *shim_allocate_slow(size_t bytes)
 {
     bool is_zero;
     void *block = bytes <= PTRDIFF_MAX ? heap_allocate(bytes, &is_zero) : NULL;
+    engine_poke();
     return block ? block : fail(ENOMEM);
 }
 
 __attribute__((noinline)) void shim_free_slow(void *pointer)
 {
     heap_free(pointer);
+    engine_poke();
+}
+
+void shim_note_empty(void *pointer)
+{
+    heap_note_empty(pointer);
+    engine_poke();
 }
 
 void *shim_allocate_aligned(size_t bytes, size_t align)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "heap/fast.h"
+#include "release/engine.h"
 
 // All else in the library is hidden.
 #define EXPORT __attribute__((visibility("default")))
@@ -17,6 +18,7 @@
 // NULL and ENOMEM on failure.
 void *shim_allocate_slow(size_t bytes);
 void shim_free_slow(void *pointer);
+void shim_note_empty(void *pointer);
 // Sets errno; `align` is a power of two.
 void *shim_allocate_aligned(size_t bytes, size_t align);
 
@@ -32,7 +34,7 @@ static inline void shim_free(void *pointer)
     case HEAP_PUSHED:
         return;
     case HEAP_PUSHED_LAST:
-        heap_note_empty(pointer);
+        shim_note_empty(pointer);
         return;
     case HEAP_NOT_PUSHED:
         shim_free_slow(pointer);

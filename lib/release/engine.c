@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// One look: settings, pressure, what others freed, then each item as the plan says. Library world;
+// under engine.lock. The thread is in helper.c.
+#include "release/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "heap/sweep.h"
+#include "heap/takeover.h"
+#include "heap/thread.h"
+#include "release/engine_state.h"
+#include "release/trace.h"
+
+struct engine engine;
+
+// A bite of a long run: some 4,096 pages, about a millisecond.
+#define BITE_SLOTS 256u
+// Spans come in the table's order, their heaps in any.
+#define BATCHES 8u
+
+// One look's work.
+struct look {
+    struct sweep sweep;
+    struct takeover batches[BATCHES];
+    struct trace_purge trace;
+    size_t gone;
+    bool is_waiting; // for something to become old
+    bool takes_all;
+};
+
+uint64_t engine_now_ms(void)
+{
+    return space.os->now_ns(space.os) / 1000000;
+}
+
+static void note_gone(struct look *look, unsigned group, size_t bytes, bool is_lazy)
+{
+    look->gone += bytes;
+    if (!is_lazy)
+        look->trace.returned_bytes += bytes;
+    plan_note_returned(&engine.plan, group, bytes);
+}
+
+static void purge_batch(struct look *look, struct takeover *batch)
+{
+    if (!batch->count)
+        return;
+    (void)takeover_purge(batch);
+    for (unsigned group = 0; group < CLASS_GROUPS; group++)
+        note_gone(look, group, batch->gone[group], batch->is_lazy);
+    for (unsigned i = 0; i < batch->count; i++)
+        sweep_note_done(batch->slots[i]);
+    memset(batch, 0, sizeof *batch);
+}
+
+// The batch for this heap and advice, emptied if it is full; the first one's place where none is.
+static struct takeover *find_batch(struct look *look, struct heap *heap, bool is_lazy)
+{
+    struct takeover *unused = NULL;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        struct takeover *batch = &look->batches[i];
+        if (!batch->count) {
+            unused = unused ? unused : batch;
+        } else if (batch->heap == heap && batch->is_lazy == is_lazy) {
+            if (batch->count == TAKEOVER_SPANS)
+                purge_batch(look, batch);
+            return batch;
+        }
+    }
+    if (unused)
+        return unused;
+    purge_batch(look, &look->batches[0]);
+    return &look->batches[0];
+}
+
+static void add_span(struct look *look, const struct sweep_item *item, bool is_lazy)
+{
+    struct takeover *batch = find_batch(look, item->heap, is_lazy);
+    batch->heap = item->heap;
+    batch->is_lazy = is_lazy;
+    batch->slots[batch->count++] = item->slot;
+}
+
+static void purge_run(struct look *look, const struct sweep_item *item, bool is_lazy)
+{
+    uint32_t done = 0;
+    while (done < item->slots) {
+        size_t gone = space_purge_run(item->slot + done, BITE_SLOTS, is_lazy);
+        if (!gone)
+            return;
+        note_gone(look, CLASS_GROUP_RUNS, gone, is_lazy && !atomic_peek32(&space.has_no_lazy));
+        done += (uint32_t)(gone / WIRE_SLOT_BYTES);
+    }
+}
+
+static enum plan_advice advise(const struct look *look, const struct sweep_item *item)
+{
+    static const enum plan_kind kinds[] = {
+        [SWEEP_RUN] = PLAN_RUN,
+        [SWEEP_PAGES] = PLAN_PAGES,
+        [SWEEP_LAZY_RUN] = PLAN_LAZY_RUN,
+        [SWEEP_LAZY_PAGES] = PLAN_LAZY_PAGES,
+    };
+    if (look->takes_all)
+        return PLAN_NOW;
+    struct plan_item asked = {.kind = kinds[item->kind],
+                              .group = item->group,
+                              .age_ms = item->age_ms,
+                              .bytes = item->bytes};
+    return plan_advise(&engine.plan, &asked);
+}
+
+static void act(struct look *look, const struct sweep_item *item)
+{
+    enum plan_advice advice = advise(look, item);
+    bool is_lazy = advice == PLAN_LAZILY;
+    bool was_lazy = item->kind == SWEEP_LAZY_RUN || item->kind == SWEEP_LAZY_PAGES;
+    if (advice == PLAN_WAIT) {
+        look->is_waiting |= !was_lazy;
+    } else if (item->kind == SWEEP_PAGES) {
+        add_span(look, item, is_lazy);
+    } else if (item->kind == SWEEP_LAZY_PAGES) {
+        look->trace.returned_bytes += takeover_return_lazy(item->slot);
+    } else {
+        purge_run(look, item, is_lazy);
+    }
+}
+
+// What threads have freed for others, and empty spans that heaps keep.
+static void help_heaps(struct look *look)
+{
+    for (struct heap *heap = heaps_first(); heap; heap = heap->next) {
+        takeover_drain(heap);
+        if (sweep_has_old_spares(&look->sweep, heap, plan_age_ms(&engine.plan)))
+            takeover_drop_spares(heap);
+    }
+}
+
+static void sweep_all(struct look *look)
+{
+    struct sweep_item item;
+    while (sweep_next(&look->sweep, &item))
+        act(look, &item);
+    for (unsigned i = 0; i < BATCHES; i++)
+        purge_batch(look, &look->batches[i]);
+}
+
+// How much of what was given back came into use again since the last look.
+static void note_reuse(uint64_t now_ms)
+{
+    plan_decay(&engine.plan, now_ms);
+    for (unsigned group = 0; group < CLASS_GROUPS; group++) {
+        uint64_t reused = atomic_load64(&space.reused[group]);
+        plan_note_reused(&engine.plan, group, reused - engine.reused[group]);
+        engine.reused[group] = reused;
+    }
+}
+
+static void feel_pressure(uint64_t now_ms)
+{
+    struct pressure_reading reading = {0};
+    if (!engine.source.is_found)
+        pressure_find(&engine.source);
+    pressure_read(&engine.source, &reading);
+    reading.own_lazy_bytes = engine.lazy_bytes;
+    bool has_last = engine.read_at_ms != 0;
+    engine.plan.pressure = pressure_judge(&reading, has_last ? &engine.reading : NULL,
+                                          (now_ms - engine.read_at_ms) * 1000);
+    engine.headroom = pressure_headroom(&reading);
+    engine.reading = reading;
+    engine.read_at_ms = now_ms;
+    atomic_store32(&space.ledger->pressure, engine.plan.pressure);
+}
+
+// A limit of the heap's own is felt as one of the group's.
+static void feel_limit(const struct sweep *sweep)
+{
+    uint64_t limit = engine.conf.limit_bytes;
+    uint64_t held = sweep->used_bytes + sweep->kept_bytes;
+    uint64_t left = limit > held ? limit - held : 0;
+    if (!limit)
+        left = UINT64_MAX;
+    if (left < limit / 16)
+        engine.plan.pressure = WIRE_PRESSURE_SHORT;
+    space_set_headroom(left < engine.headroom ? left : engine.headroom);
+}
+
+// A word from outside: see wire_control_make(). True where it asks for a purge.
+static bool obey_control(void)
+{
+    uint64_t control = atomic_load64(&space.ledger->control);
+    uint64_t before = space.ledger->control_obeyed;
+    if (control == before)
+        return false;
+    if (wire_control_policy(control) != WIRE_POLICY_NONE)
+        (void)engine_apply_policy(wire_control_policy(control));
+    if (wire_control_within_ms(control))
+        (void)engine_apply_within(wire_control_within_ms(control));
+    return wire_control_purge_number(control) != wire_control_purge_number(before);
+}
+
+static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_before)
+{
+    struct trace_purge *trace = &look->trace;
+    if (!engine.conf.traces_purges || !look->gone)
+        return;
+    uint64_t ended_ns = space.os->now_ns(space.os);
+    trace->number = ++engine.purges;
+    trace->at_ns = began_ns - engine.started_ns;
+    trace->kept_before = look->sweep.kept_bytes;
+    trace->kept_after =
+        look->sweep.kept_bytes > look->gone ? look->sweep.kept_bytes - look->gone : 0;
+    trace->lazy_before = lazy_before;
+    trace->lazy_after = look->sweep.lazy_bytes + look->gone - trace->returned_bytes;
+    trace->pages = look->gone / PAGE_BYTES;
+    trace->took_ns = ended_ns - began_ns;
+    trace->pressure = engine.plan.pressure;
+    trace_write(trace);
+}
+
+bool engine_look(bool takes_all, size_t *gone)
+{
+    uint64_t began_ns = space.os->now_ns(space.os);
+    struct look look = {.takes_all = takes_all};
+    if (!engine.started_ns)
+        engine.started_ns = began_ns;
+    uint64_t control = atomic_load64(&space.ledger->control);
+    look.takes_all |= obey_control();
+    engine.plan.settings.can_free_lazily = !atomic_peek32(&space.has_no_lazy);
+    sweep_begin(&look.sweep, began_ns / 1000000);
+    look.sweep.takes_young = look.takes_all;
+    note_reuse(began_ns / 1000000);
+    if (!takes_all)
+        feel_pressure(began_ns / 1000000);
+    help_heaps(&look);
+    sweep_all(&look);
+    uint64_t lazy_before = engine.lazy_bytes;
+    engine.lazy_bytes = look.sweep.lazy_bytes;
+    feel_limit(&look.sweep);
+    write_trace(&look, began_ns, lazy_before);
+    // Last, so that who waits for it finds the work done.
+    atomic_store64(&space.ledger->control_obeyed, control);
+    *gone = look.gone;
+    return look.is_waiting || look.gone;
+}
+
+int engine_apply_policy(enum wire_policy policy)
+{
+    if (policy < WIRE_POLICY_AUTO || policy > WIRE_POLICY_KEEP)
+        return -EINVAL;
+    engine.plan.settings.policy = policy;
+    atomic_store32(&space.ledger->policy, policy);
+    return 0;
+}
+
+int engine_apply_within(uint32_t milliseconds)
+{
+    if (milliseconds < CONF_WITHIN_MIN_MS || milliseconds > CONF_WITHIN_MAX_MS)
+        return -EINVAL;
+    engine.plan.settings.return_within_ms = milliseconds;
+    atomic_store32(&space.ledger->return_within_ms, milliseconds);
+    return 0;
+}

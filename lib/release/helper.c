@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// The helper thread: its start, its sleep and its end; and looks without one. Library world.
+// Guarded by engine.thread_lock, but for the looks themselves.
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/die.h"
+#include "base/syscall.h"
+#include "heap/guard.h"
+#include "heap/sweep.h"
+#include "heap/thread.h"
+#include "release/engine_state.h"
+
+#define STACK_BYTES   (128u << 10)
+#define WORTH_SLOTS   64u   // 4 MiB: less is not worth a thread
+#define QUIET_MS      1000u // nothing to do for so long: the helper waits to be called
+#define LINGER_MS     10000u
+#define CONTROL_MS    1000u // how often a waiting helper looks for a word from outside
+#define SECCOMP_QUERY 21    // PR_GET_SECCOMP
+
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129, SET_NAME = 15 };
+
+static void complain(const char *wrong, size_t len)
+{
+    struct line line = {.len = 0};
+    char item[64];
+    size_t shown = len < sizeof item - 1 ? len : sizeof item - 1;
+    memcpy(item, wrong, shown);
+    item[shown] = '\0';
+    line_add(&line, "ebb: EBB_CONF: cannot use '");
+    line_add(&line, item);
+    line_add(&line, "'; known are policy, return_within, limit, helper, trace, guard");
+    line_write(&line);
+}
+
+// The settings count from the first line of main() on; a program with raised rights has none.
+static void read_settings(void)
+{
+    const char *wrong;
+    size_t wrong_len;
+    conf_default(&engine.conf);
+    const char *text = getauxval(AT_SECURE) ? NULL : getenv("EBB_CONF");
+    if (text && conf_read(&engine.conf, text, strlen(text), &wrong, &wrong_len) != 0)
+        complain(wrong, wrong_len);
+    engine.plan.settings.policy = engine.conf.policy;
+    engine.plan.settings.return_within_ms = engine.conf.return_within_ms;
+    engine.plan.settings.can_free_lazily = true;
+    if (engine.conf.guard_one_in)
+        guard_set(engine.conf.guard_one_in);
+    if (!engine.conf.has_helper)
+        engine.thread = ENGINE_CANNOT;
+}
+
+// What a reader outside sees. The heap has been started.
+static void publish(void)
+{
+    (void)engine_apply_policy(engine.plan.settings.policy);
+    (void)engine_apply_within(engine.plan.settings.return_within_ms);
+    space.ledger->limit_bytes = engine.conf.limit_bytes;
+}
+
+__attribute__((constructor)) static void set_up(void)
+{
+    lock_take(&engine.thread_lock);
+    if (!engine.is_set_up) {
+        read_settings();
+        atomic_store32(&engine.is_set_up, 1);
+    }
+    lock_release(&engine.thread_lock);
+}
+
+static int own_pid(void)
+{
+    return (int)syscall_make(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+// A forked child begins without a helper, and with locks that nobody holds.
+static void forget_parent(void)
+{
+    lock_reset(&engine.lock);
+    lock_reset(&engine.thread_lock);
+    engine.forks = heaps.forks;
+    engine.pid = own_pid();
+    engine.source.is_found = false;
+    if (engine.thread != ENGINE_CANNOT || engine.conf.has_helper)
+        engine.thread = ENGINE_NO_THREAD;
+    space.ledger->helper_tid = 0;
+}
+
+bool engine_enter(void)
+{
+    if (!atomic_load32(&heaps.is_started))
+        return false;
+    heaps_notice_fork();
+    if (engine.forks != heaps.forks)
+        forget_parent();
+    if (!atomic_load32(&engine.is_set_up))
+        set_up();
+    if (!engine.pid) {
+        engine.pid = own_pid();
+        publish();
+    }
+    // The same memory and another process: a child of vfork.
+    return engine.pid == own_pid();
+}
+
+static bool look_now(bool takes_all, size_t *gone)
+{
+    lock_take(&engine.lock);
+    bool is_waiting = engine_look(takes_all, gone);
+    lock_release(&engine.lock);
+    return is_waiting;
+}
+
+// Until called, or for so long.
+static void sleep_ms(uint32_t calls, uint64_t ms)
+{
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)syscall_make(SYS_futex, (long)(uintptr_t)&engine.calls, FUTEX_WAIT_PRIVATE, (long)calls,
+                       (long)(uintptr_t)&time, 0, 0);
+}
+
+// Looks until nothing has been worth it for a while.
+static void look_while_busy(void)
+{
+    uint64_t busy_at = engine_now_ms();
+    for (;;) {
+        size_t gone;
+        uint64_t began = space.os->now_ns(space.os);
+        if (look_now(false, &gone))
+            busy_at = began / 1000000;
+        uint64_t ended = space.os->now_ns(space.os);
+        if (ended / 1000000 - busy_at >= QUIET_MS)
+            return;
+        uint64_t period = plan_next_period_ms(&engine.plan, ended - began);
+        sleep_ms(atomic_load32(&engine.calls), period);
+    }
+}
+
+static bool is_called(void)
+{
+    return !atomic_load32(&space.is_quiet) ||
+           atomic_load64(&space.ledger->control) != space.ledger->control_obeyed;
+}
+
+// Under `keep` somebody may change their mind from outside as long as there is something to give.
+static bool must_stay(void)
+{
+    return engine.plan.settings.policy == WIRE_POLICY_KEEP;
+}
+
+// Waits for a call. False if none came for long: then the thread is no more.
+static bool wait_for_call(void)
+{
+    uint64_t since = engine_now_ms();
+    atomic_store32(&space.is_quiet, 1);
+    sweep_arm();
+    while (!is_called()) {
+        sleep_ms(atomic_load32(&engine.calls), CONTROL_MS);
+        if (engine_now_ms() - since < LINGER_MS || must_stay())
+            continue;
+        lock_take(&engine.thread_lock);
+        bool ends = !is_called();
+        if (ends)
+            engine.thread = ENGINE_NO_THREAD;
+        lock_release(&engine.thread_lock);
+        if (ends)
+            return false;
+    }
+    atomic_store32(&space.is_quiet, 0);
+    return true;
+}
+
+static void *help(void *unused)
+{
+    (void)unused;
+    (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
+    atomic_store32(&space.ledger->helper_tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    do
+        look_while_busy();
+    while (wait_for_call());
+    atomic_store32(&space.ledger->helper_tid, 0);
+    return NULL;
+}
+
+// Threads of libebb take no signals of the program's.
+static int create_thread(void)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    int error = pthread_attr_init(&attributes);
+    if (error)
+        return -error;
+    (void)sigfillset(&all);
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attributes, help, NULL);
+    if (error == EINVAL) {
+        // glibc takes thread-local memory from the stack: with much of it ours is too small.
+        (void)pthread_attr_setstacksize(&attributes, 16 * STACK_BYTES);
+        error = pthread_create(&thread, &attributes, help, NULL);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+// A filter that has not heard of clone() or membarrier() may kill: rather no thread.
+static bool is_filtered(void)
+{
+    return syscall_make(SYS_prctl, SECCOMP_QUERY, 0, 0, 0, 0, 0) > 0;
+}
+
+static void start_thread(void)
+{
+    int error = is_filtered() ? -EPERM : create_thread();
+    if (!error)
+        return;
+    lock_take(&engine.thread_lock);
+    engine.thread = ENGINE_CANNOT;
+    lock_release(&engine.thread_lock);
+    atomic_store32(&space.is_quiet, 1);
+}
+
+// Without a helper: a look now and then by who allocates or frees anyway.
+static void ride(void)
+{
+    uint64_t now = engine_now_ms();
+    size_t gone;
+    if (now < atomic_peek64(&engine.next_ride_ms) || !lock_try(&engine.lock))
+        return;
+    uint64_t began = space.os->now_ns(space.os);
+    (void)engine_look(false, &gone);
+    uint64_t took = space.os->now_ns(space.os) - began;
+    atomic_poke64(&engine.next_ride_ms, now + plan_next_period_ms(&engine.plan, took));
+    lock_release(&engine.lock);
+}
+
+void engine_wake(void)
+{
+    int saved = errno;
+    if (sweep_slots_used() < WORTH_SLOTS || !engine_enter())
+        return;
+    if (engine.thread == ENGINE_CANNOT) {
+        ride();
+        return;
+    }
+    lock_take(&engine.thread_lock);
+    bool starts = engine.thread == ENGINE_NO_THREAD;
+    engine.thread = ENGINE_RUNS;
+    atomic_store32(&space.is_quiet, 0);
+    atomic_add32(&engine.calls, 1);
+    lock_release(&engine.thread_lock);
+    if (starts)
+        start_thread();
+    else
+        (void)syscall_make(SYS_futex, (long)(uintptr_t)&engine.calls, FUTEX_WAKE_PRIVATE, INT_MAX,
+                           0, 0, 0);
+    errno = saved;
+}
+
+size_t engine_purge(void)
+{
+    size_t gone = 0;
+    if (engine_enter())
+        (void)look_now(true, &gone);
+    return gone;
+}
+
+size_t engine_look_once(void)
+{
+    size_t gone = 0;
+    if (engine_enter())
+        (void)look_now(false, &gone);
+    return gone;
+}
+
+int engine_set_policy(enum wire_policy policy)
+{
+    if (!engine_enter())
+        return -EINVAL;
+    lock_take(&engine.lock);
+    int error = engine_apply_policy(policy);
+    lock_release(&engine.lock);
+    return error;
+}
+
+int engine_set_return_within(uint32_t milliseconds)
+{
+    if (!engine_enter())
+        return -EINVAL;
+    lock_take(&engine.lock);
+    int error = engine_apply_within(milliseconds);
+    lock_release(&engine.lock);
+    return error;
+}
+
+void engine_set_limit(uint64_t bytes)
+{
+    if (!engine_enter())
+        return;
+    lock_take(&engine.lock);
+    engine.conf.limit_bytes = bytes;
+    space.ledger->limit_bytes = bytes;
+    lock_release(&engine.lock);
+}
+
+void engine_stop(void)
+{
+    memset(&engine, 0, sizeof engine);
+}
