@@ -15,6 +15,9 @@ refuses 2 '--mallopt wants NAME=NUMBER' tune --mallopt=arena_max 1
 refuses 2 '--mallopt wants trim_threshold' tune --mallopt=arenas=1 1
 refuses 2 'mallopt() does not take this mmap_threshold' tune --mallopt=mmap_threshold=1G 1
 refuses 2 '--option wants NAME=NUMBER' tune --option='purge_delay' 1
+refuses 2 '--policy takes auto|free|dontneed|keep' tune --policy=never 1
+refuses 2 '--return-within wants a duration from 10ms to 1h' tune --return-within=9ms 1
+refuses 2 '--return-within wants a duration from 10ms to 1h' tune --return-within=61min 1
 refuses 2 '--dry-run and --force go with a change' tune --dry-run 1
 refuses 2 '--dry-run and --force go with a change' tune --force 1
 refuses 3 'no process' tune --madv-free=off 4194304
@@ -28,7 +31,7 @@ trap 'kill $target' EXIT
 run "$EBB" tune "$target"
 check 'a list of what can be tuned' answered 0 out "sleep (pid $target)"
 for option in --madv-free=off --gogc=50 --memory-limit=1G --dirty-decay=now \
-    --background-thread=on --option=purge_delay=0; do
+    --background-thread=on --option=purge_delay=0 --policy=free --return-within=1s; do
     run "$EBB" tune "$option" "$target"
     check "$option: refused where there is no such runtime" ended_with 1
     check "$option: the report names what is there" says out 'and this process has'

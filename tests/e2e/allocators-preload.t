@@ -61,7 +61,7 @@ ITSELF = [at.EBB, "explain", "--for", "30s"]
 def has_none(label, pid):
     report = at.explain(pid)
     check(report is not None, f"{label}: explained")
-    for name in ("jemalloc", "tcmalloc", "mimalloc", "V8"):
+    for name in ("jemalloc", "tcmalloc", "mimalloc", "V8", "libebb"):
         check(report and runtime(report, name) is None, f"{label}: {name} is not found",
               report and report["runtimes"])
 

@@ -19,6 +19,7 @@ static const char *const volatile texts[] = {
     "show_errors",
     "max size of the old space (in Mbytes)",
     "semi_space_growth_factor",
+    "libebb, version 0.1.0",
 };
 
 int main(void)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cmd/tune_request.h"
+#include "wire/ledger.h"
 #include "cmd/verbs.h"
 
 enum { WORDS_MAX = 8 };
@@ -71,6 +72,20 @@ static void test_decay(void **state)
     assert_int_equal(tune_parse_decay(text_of("-1"), &value), -EINVAL);
 }
 
+static void test_return_within(void **state)
+{
+    (void)state;
+    int64_t value = 7;
+    assert_int_equal(tune_parse_return_within(text_of("10ms"), &value), 0);
+    assert_int_equal(value, 10);
+    assert_int_equal(tune_parse_return_within(text_of("1h"), &value), 0);
+    assert_int_equal(value, 3600000);
+    static const char *const wrong[] = {"", "9ms", "0", "off", "61min", "1d", "-1s", "soon"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(tune_parse_return_within(text_of(wrong[i]), &value), -EINVAL);
+    assert_int_equal(value, 3600000);
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -115,6 +130,12 @@ static void test_request(void **state)
     assert_true(request.dirty_decay_ms.is_given && request.dirty_decay_ms.value == 0);
     assert_false(request.muzzy_decay_ms.is_given);
     assert_int_equal(request.background_thread, TUNE_ON);
+    // Either of libebb's is a change by itself.
+    assert_int_equal(parse(&request, error, (const char *const[]){"--policy=dontneed", NULL}), 0);
+    assert_true(tune_request_has_change(&request) && request.policy == WIRE_POLICY_DONTNEED);
+    assert_int_equal(parse(&request, error, (const char *const[]){"--return-within=2s", NULL}), 0);
+    assert_true(tune_request_has_change(&request) && request.return_within_ms == 2000);
+    assert_int_equal(request.policy, WIRE_POLICY_NONE);
     assert_int_equal(parse(&request, error, (const char *const[]){"--gogc=many", NULL}), -EINVAL);
     assert_string_equal(error, "--gogc wants a percentage or off");
     assert_int_equal(parse(&request, error, (const char *const[]){"--mallopt=arena=2", NULL}),
@@ -129,9 +150,9 @@ static void test_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_percent), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_decay),   cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_percent),  cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_decay),    cmocka_unit_test(test_return_within),
+        cmocka_unit_test(test_settings), cmocka_unit_test(test_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
