@@ -107,6 +107,8 @@ static void test_switches(void **state)
     expect_good("guard:0", want);
     want.guard_one_in = 1000;
     expect_good("guard:1000", want);
+    want.guard_one_in = UINT32_MAX;
+    expect_good("guard:4294967295", want);
 }
 
 static void test_lists(void **state)

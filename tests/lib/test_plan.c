@@ -36,6 +36,16 @@ static void test_groups(void **state)
     }
     assert_int_equal(last, 7);
     assert_int_equal(plan_group_of_run(UINT32_MAX), 7);
+    static const struct {
+        uint32_t last;
+        unsigned group;
+    } blocks[] = {{256, 0}, {2048, 1}, {8192, 2}}, runs[] = {{3, 4}, {31, 5}, {255, 6}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(plan_group_of_block(blocks[i].last), blocks[i].group);
+        assert_int_equal(plan_group_of_block(blocks[i].last + 1), blocks[i].group + 1);
+        assert_int_equal(plan_group_of_run(runs[i].last), runs[i].group);
+        assert_int_equal(plan_group_of_run(runs[i].last + 1), runs[i].group + 1);
+    }
 }
 
 static void test_times(void **state)

@@ -187,6 +187,10 @@ static void test_mountinfo(void **state)
         "1 2 0:3 / /m rw - cgroup cgroup\n",
         "1 2 0:3 / /m rw - cgroup cgroup rw,memoryx\n",
         "1 2 0:3 / m rw - cgroup cgroup rw,memory\n",
+        "1 2 0:3  /m rw - cgroup cgroup rw,memory\n",
+        "1 2 0:3 /  rw - cgroup cgroup rw,memory\n",
+        "1 2 0:3 /",
+        "1 2 0:3 / /m",
         "1 2 0:3 r /m rw - cgroup cgroup rw,memory\n",
         "1 2 0:3 / /m rw - cgroup2 cgroup rw,memory\n",
     };
@@ -257,6 +261,8 @@ static void test_map(void **state)
     // Escapes stand in mountinfo only.
     expect_map("/with space/x", "/with\\040space", "/a\\134b", 3, "/a\\b/x");
     expect_map("/a\\04", "/", "/m\\04", 6, "/m\\04/a\\04");
+    expect_map("/a\\040", "/", "/\\177\\077\\011\\08\\800", 7, "/\177\077\011\\08\\800/a\\040");
+    expect_map("/a", "/", "/\\04x\\4/0\\18", 3, "/\\04x\\4/0\\18/a");
     expect_map("/a", "/", "/", 3, "/a");
     char longest[600];
     memset(longest, 'x', sizeof longest);
