@@ -143,14 +143,22 @@ static void note_gone(struct wire_record *record)
     record->bytes = 0;
 }
 
-// All of a guarded run becomes inaccessible and goes back.
+// Pages of a guarded run become inaccessible and go back. Where the system refuses the former they
+// are as good as kept: accessible, and zero or not.
+static enum space_pages close_pages(uintptr_t address, size_t bytes)
+{
+    if (space.os->decommit(space.os, address, bytes) == 0)
+        return SPACE_CLEAN;
+    (void)space.os->purge_now(space.os, address, bytes);
+    return SPACE_DIRTY;
+}
+
 static void give_guarded(struct wire_record *record, size_t bytes)
 {
-    uintptr_t address = space_address(record);
-    if (space.os->decommit(space.os, address, bytes) != 0)
-        (void)space.os->purge_now(space.os, address, bytes);
-    space_note_purge(bytes, false);
-    space_give(record, SPACE_CLEAN);
+    enum space_pages pages = close_pages(space_address(record), bytes);
+    if (pages == SPACE_CLEAN)
+        space_note_purge(bytes, false);
+    space_give(record, pages);
 }
 
 // Of what guarded blocks leave, as much is kept for the next ones as the living have, within
@@ -192,11 +200,12 @@ static void shrink(struct wire_record *record, size_t bytes)
     bool guarded = is_guarded(record);
     uint32_t slots = slots_for(guarded ? SPACE_GUARDED : SPACE_ORDINARY, bytes);
     uintptr_t end = space_address(record) + bytes;
+    enum space_pages pages = SPACE_DIRTY;
     record->bytes = bytes;
-    if (guarded && space.os->decommit(space.os, end, old - bytes) != 0)
-        (void)space.os->purge_now(space.os, end, old - bytes);
+    if (guarded)
+        pages = close_pages(end, old - bytes);
     if (slots < wire_run_slots(record->run))
-        space_give(space_cut(record, slots), guarded ? SPACE_CLEAN : SPACE_DIRTY);
+        space_give(space_cut(record, slots), pages);
 }
 
 // The block's new pages; what was kept behind it has no guard where it ends now.
