@@ -6,8 +6,6 @@
 
 #include "release/scan.h"
 
-
-
 void conf_default(struct conf *conf)
 {
     *conf = (struct conf){

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/syscall.h"
 #include "heap/sweep.h"
 #include "heap/takeover.h"
 #include "heap/thread.h"
@@ -25,6 +27,7 @@ struct look {
     struct takeover batches[BATCHES];
     struct trace_purge trace;
     size_t gone;
+    uint64_t purging_ns;
     bool is_waiting; // for something to become old
     bool takes_all;
 };
@@ -42,11 +45,22 @@ static void note_gone(struct look *look, unsigned group, size_t bytes, bool is_l
     plan_note_returned(&engine.plan, group, bytes);
 }
 
+// Of this thread, so that what others do meanwhile is not held against the looks.
+static uint64_t cpu_ns(void)
+{
+    struct timespec time = {0};
+    (void)syscall_make(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)(uintptr_t)&time, 0, 0, 0,
+                       0);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
 static void purge_batch(struct look *look, struct takeover *batch)
 {
     if (!batch->count)
         return;
+    uint64_t began_ns = cpu_ns();
     (void)takeover_purge(batch);
+    look->purging_ns += cpu_ns() - began_ns;
     for (unsigned group = 0; group < CLASS_GROUPS; group++)
         note_gone(look, group, batch->gone[group], batch->is_lazy);
     for (unsigned i = 0; i < batch->count; i++)
@@ -86,7 +100,9 @@ static void purge_run(struct look *look, const struct sweep_item *item, bool is_
 {
     uint32_t done = 0;
     while (done < item->slots) {
+        uint64_t began_ns = cpu_ns();
         size_t gone = space_purge_run(item->slot + done, BITE_SLOTS, is_lazy);
+        look->purging_ns += cpu_ns() - began_ns;
         if (!gone)
             return;
         note_gone(look, CLASS_GROUP_RUNS, gone, is_lazy && !atomic_peek32(&space.has_no_lazy));
@@ -159,11 +175,10 @@ static void note_reuse(uint64_t now_ms)
 
 static void feel_pressure(uint64_t now_ms)
 {
-    struct pressure_reading reading = {0};
+    struct pressure_reading reading = {.own_lazy_bytes = engine.lazy_bytes};
     if (!engine.source.is_found)
         pressure_find(&engine.source);
     pressure_read(&engine.source, &reading);
-    reading.own_lazy_bytes = engine.lazy_bytes;
     bool has_last = engine.read_at_ms != 0;
     engine.plan.pressure = pressure_judge(&reading, has_last ? &engine.reading : NULL,
                                           (now_ms - engine.read_at_ms) * 1000);
@@ -200,12 +215,12 @@ static bool obey_control(void)
     return wire_control_purge_number(control) != wire_control_purge_number(before);
 }
 
-static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_before)
+static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_before,
+                        uint64_t took_ns)
 {
     struct trace_purge *trace = &look->trace;
     if (!engine.conf.traces_purges || !look->gone)
         return;
-    uint64_t ended_ns = space.os->now_ns(space.os);
     trace->number = ++engine.purges;
     trace->at_ns = began_ns - engine.started_ns;
     trace->kept_before = look->sweep.kept_bytes;
@@ -214,7 +229,7 @@ static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_befo
     trace->lazy_before = lazy_before;
     trace->lazy_after = look->sweep.lazy_bytes + look->gone - trace->returned_bytes;
     trace->pages = look->gone / PAGE_BYTES;
-    trace->took_ns = ended_ns - began_ns;
+    trace->took_ns = took_ns;
     trace->pressure = engine.plan.pressure;
     trace_write(trace);
 }
@@ -222,6 +237,7 @@ static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_befo
 bool engine_look(bool takes_all, size_t *gone)
 {
     uint64_t began_ns = space.os->now_ns(space.os);
+    uint64_t began_cpu_ns = cpu_ns();
     struct look look = {.takes_all = takes_all};
     if (!engine.started_ns)
         engine.started_ns = began_ns;
@@ -238,7 +254,11 @@ bool engine_look(bool takes_all, size_t *gone)
     uint64_t lazy_before = engine.lazy_bytes;
     engine.lazy_bytes = look.sweep.lazy_bytes;
     feel_limit(&look.sweep);
-    write_trace(&look, began_ns, lazy_before);
+    uint64_t took_ns = cpu_ns() - began_cpu_ns;
+    write_trace(&look, began_ns, lazy_before, took_ns);
+    // What is purged has to be purged in any case: only the looking is to be rare.
+    (void)plan_next_period_ms(&engine.plan,
+                              took_ns > look.purging_ns ? took_ns - look.purging_ns : 0);
     // Last, so that who waits for it finds the work done.
     atomic_store64(&space.ledger->control_obeyed, control);
     *gone = look.gone;

@@ -133,14 +133,11 @@ static void look_while_busy(void)
     uint64_t busy_at = engine_now_ms();
     for (;;) {
         size_t gone;
-        uint64_t began = space.os->now_ns(space.os);
         if (look_now(false, &gone))
-            busy_at = began / 1000000;
-        uint64_t ended = space.os->now_ns(space.os);
-        if (ended / 1000000 - busy_at >= QUIET_MS)
+            busy_at = engine_now_ms();
+        if (engine_now_ms() - busy_at >= QUIET_MS)
             return;
-        uint64_t period = plan_next_period_ms(&engine.plan, ended - began);
-        sleep_ms(atomic_load32(&engine.calls), period);
+        sleep_ms(atomic_load32(&engine.calls), engine.plan.period_ms);
     }
 }
 
@@ -182,6 +179,8 @@ static void *help(void *unused)
 {
     (void)unused;
     (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
+    // Its open files must not take numbers that the program counts on.
+    (void)pressure_hide_files(engine.conf.traces_purges);
     atomic_store32(&space.ledger->helper_tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
     do
         look_while_busy();
@@ -239,10 +238,8 @@ static void ride(void)
     size_t gone;
     if (now < atomic_peek64(&engine.next_ride_ms) || !lock_try(&engine.lock))
         return;
-    uint64_t began = space.os->now_ns(space.os);
     (void)engine_look(false, &gone);
-    uint64_t took = space.os->now_ns(space.os) - began;
-    atomic_poke64(&engine.next_ride_ms, now + plan_next_period_ms(&engine.plan, took));
+    atomic_poke64(&engine.next_ride_ms, now + engine.plan.period_ms);
     lock_release(&engine.lock);
 }
 

@@ -28,27 +28,6 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-// Up to 2 KiB blocks share pages; to 8 KiB they share spans with few others; then they are pages.
-unsigned plan_group_of_block(uint32_t block_bytes)
-{
-    if (block_bytes <= 256)
-        return 0;
-    if (block_bytes <= 2048)
-        return 1;
-    return block_bytes <= 8192 ? 2 : 3;
-}
-
-// Short runs are spans that became empty; the longer ones were large blocks, whose sizes come back
-// as they went.
-unsigned plan_group_of_run(uint32_t slots)
-{
-    if (slots < 4)
-        return 4;
-    if (slots < 32)
-        return 5;
-    return slots < 256 ? 6 : 7;
-}
-
 static uint64_t period_in_force(const struct plan *plan)
 {
     return plan->period_ms ? plan->period_ms : plan_period_ms(plan);

@@ -18,7 +18,7 @@
 
 #include "wire/ledger.h"
 
-// Runs by length and span pages by class fall into groups that are predicted by themselves.
+// What goes back falls into groups that are predicted by themselves: see class_group().
 #define PLAN_GROUPS 8u
 
 enum plan_kind {
@@ -37,7 +37,7 @@ enum plan_advice {
 // One thing that could go back.
 struct plan_item {
     enum plan_kind kind;
-    unsigned group;  // plan_group_of_*()
+    unsigned group;  // below PLAN_GROUPS
     uint64_t age_ms; // since it changed last
     uint64_t bytes;
 };
@@ -63,9 +63,6 @@ struct plan {
     enum wire_pressure pressure;
     uint32_t period_ms; // between looks, as plan_next_period_ms() said last; 0: not yet asked
 };
-
-unsigned plan_group_of_run(uint32_t slots);
-unsigned plan_group_of_block(uint32_t block_bytes);
 
 // What to do with an item. Under `keep` always PLAN_WAIT. Under pressure at once and regardless of
 // age, with lazy items first worth turning into returned ones. Otherwise when the item has stood

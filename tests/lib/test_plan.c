@@ -19,35 +19,6 @@ static enum plan_advice advise(const struct plan *plan, enum plan_kind kind, uin
     return plan_advise(plan, &item);
 }
 
-static void test_groups(void **state)
-{
-    (void)state;
-    unsigned last = 0;
-    for (uint32_t bytes = 16; bytes <= 262144; bytes += 16) {
-        unsigned group = plan_group_of_block(bytes);
-        assert_true(group >= last && group < PLAN_GROUPS);
-        last = group;
-    }
-    assert_int_equal(last, 3);
-    for (uint32_t slots = 1; slots < 100000; slots++) {
-        unsigned group = plan_group_of_run(slots);
-        assert_true(group > 3 && group >= last && group < PLAN_GROUPS);
-        last = group;
-    }
-    assert_int_equal(last, 7);
-    assert_int_equal(plan_group_of_run(UINT32_MAX), 7);
-    static const struct {
-        uint32_t last;
-        unsigned group;
-    } blocks[] = {{256, 0}, {2048, 1}, {8192, 2}}, runs[] = {{3, 4}, {31, 5}, {255, 6}};
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(plan_group_of_block(blocks[i].last), blocks[i].group);
-        assert_int_equal(plan_group_of_block(blocks[i].last + 1), blocks[i].group + 1);
-        assert_int_equal(plan_group_of_run(runs[i].last), runs[i].group);
-        assert_int_equal(plan_group_of_run(runs[i].last + 1), runs[i].group + 1);
-    }
-}
-
 static void test_times(void **state)
 {
     (void)state;
@@ -418,7 +389,6 @@ static void test_pressure_comes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_next_period),
         cmocka_unit_test(test_cost_of_looking),
