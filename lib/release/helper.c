@@ -159,8 +159,12 @@ static bool wait_for_call(void)
     uint64_t since = engine_now_ms();
     atomic_store32(&space.is_quiet, 1);
     sweep_arm();
-    while (!is_called()) {
-        sleep_ms(atomic_load32(&engine.calls), CONTROL_MS);
+    for (;;) {
+        // Read before the question: a call in between ends the sleep at once.
+        uint32_t calls = atomic_load32(&engine.calls);
+        if (is_called())
+            break;
+        sleep_ms(calls, CONTROL_MS);
         if (engine_now_ms() - since < LINGER_MS || must_stay())
             continue;
         lock_take(&engine.thread_lock);
