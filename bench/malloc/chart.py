@@ -19,10 +19,13 @@ def style(count):
     dark = "".join(f".c{i}{{stroke:{DARK[i % 8]};fill:{DARK[i % 8]}}}" for i in range(count))
     return (".card{fill:#ffffff}.text{fill:#1f2328}.faint{fill:#59636e}.rule{stroke:#d1d9e0}"
             f".goal{{stroke:#59636e;stroke-dasharray:2 3}}{light}"
-            "text{stroke:none}polyline{fill:none!important;stroke-width:1.8}"
+            "text{stroke:none}"
+            ".over{fill:#59636e;stroke:#ffffff;stroke-width:3;paint-order:stroke}"
+            "polyline{fill:none!important;stroke-width:1.8}"
             ".tuned{stroke-dasharray:5 4;stroke-width:1.2}"
             "@media(prefers-color-scheme:dark){.card{fill:#0d1117}.text{fill:#e6edf3}"
-            f".faint{{fill:#9198a1}}.rule{{stroke:#3d444d}}.goal{{stroke:#9198a1}}{dark}}}")
+            f".faint,.over{{fill:#9198a1}}.over{{stroke:#0d1117}}"
+            f".rule{{stroke:#3d444d}}.goal{{stroke:#9198a1}}{dark}}}")
 
 
 def text(x, y, words, kind="text", anchor="start", size=12, weight="normal"):
@@ -57,17 +60,17 @@ class Chart:
         """Horizontal bars, the best peer at 1; what is beyond the scale ends with its figure."""
         self.add(text(x, self.y + 12, title, size=13, weight="bold"))
         left, scale = x + 92, (width - 140) / 2.5
-        y = self.y + 26
+        y, bottom = self.y + 26, self.y + 28 + 19 * len(means)
+        self.add(line(left + goal * scale, self.y + 22, left + goal * scale, bottom, "goal"),
+                 text(left + goal * scale, bottom + 12, f"goal {goal}", "faint", "middle", 10))
         for name, value in means.items():
             length = min(value, 2.5) * scale
             self.add(text(left - 8, y + 12, name, anchor="end", size=11),
                      f'<rect x="{left}" y="{y + 2}" width="{length:.1f}" height="13" rx="2" '
                      f'class="{self.color(name)}" stroke="none" '
                      f'opacity="{1 if name == OURS else 0.75}"/>',
-                     text(left + length + 6, y + 12, f"{value:.2f}", "faint", size=11))
+                     text(left + length + 6, y + 12, f"{value:.2f}", "over", size=11))
             y += 19
-        self.add(line(left + goal * scale, self.y + 22, left + goal * scale, y + 2, "goal"),
-                 text(left + goal * scale, y + 14, f"goal {goal}", "faint", "middle", 10))
         return y + 22
 
     def means(self):

@@ -5,6 +5,7 @@ import math
 
 from allocators import OURS
 from memory import JUDGED_S, SCENARIOS
+from programs import FAST_PATHS
 
 
 def geometric_mean(values):
@@ -71,6 +72,16 @@ def _throughput_goals(programs):
         goals.append(_goal("peak RSS: geometric mean over the lowest peer", "≤ 1.07",
                            f"{means[OURS]:.2f}", means[OURS] <= 1.07))
     return goals
+
+
+def _fast_path_goals(results):
+    counts = results["instructions"]
+    if not counts:
+        return []
+    return [_goal("fast path: instructions of a malloc and its free",
+                  ", ".join(f"{way} ≤ {goal}" for way, _, goal in FAST_PATHS),
+                  ", ".join(f"{count:.1f}" for count in counts.values()),
+                  all(counts[way] <= goal for way, _, goal in FAST_PATHS))]
 
 
 def _return_goals(results):
@@ -150,5 +161,6 @@ def _metadata_goals(results):
 
 
 def goals(results):
-    return (_throughput_goals(results["programs"]) + _return_goals(results)
-            + _spike_goals(results) + _limit_goals(results) + _metadata_goals(results))
+    return (_throughput_goals(results["programs"]) + _fast_path_goals(results)
+            + _return_goals(results) + _spike_goals(results) + _limit_goals(results)
+            + _metadata_goals(results))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Memory over time, read from outside: what goes back after a load has gone, spikes, and what a
 # malloc takes for itself.
+import os
 import re
 import subprocess
+import threading
 import time
 
 import programs
@@ -35,11 +37,14 @@ class Held:
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                       env=allocator.environment(**preload))
         self.text = ""
+        self.watchdog = threading.Timer(programs.TIMEOUT_S, self.child.kill)
+        self.watchdog.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.watchdog.cancel()
         self.child.kill()
         self.child.wait()
         self.child.stdin.close()
@@ -99,7 +104,8 @@ def spikes(allocator, mib, count, scratch):
                                                + (["trim"] if allocator.trims else [])),
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                              env=allocator.environment())
-    samples = []
+    samples, watchdog = [], threading.Timer(programs.TIMEOUT_S, child.kill)
+    watchdog.start()
     try:
         pid = int(child.stdout.readline().split()[1])
         following = time.monotonic()
@@ -113,6 +119,7 @@ def spikes(allocator, mib, count, scratch):
         if child.wait(timeout=programs.TIMEOUT_S) != 0:
             raise programs.Failed(f"status {child.returncode}")
     finally:
+        watchdog.cancel()
         child.kill()
         child.wait()
         child.stdout.close()
@@ -124,8 +131,16 @@ def spikes(allocator, mib, count, scratch):
         "samples": [[rss, lazy] for rss, lazy in samples]}
 
 
+def is_loaded(allocator):
+    """Whether a program really runs on it: what cannot be preloaded is left out in silence."""
+    with Held(allocator, "hello") as held:
+        held.line("hello")
+        with open(f"/proc/{held.child.pid}/maps", encoding="utf-8", errors="replace") as maps:
+            return not allocator.lib or os.path.realpath(allocator.lib) in maps.read()
+
+
 def hello(allocator):
-    """A program that hardly allocates: its private dirty memory, and what the malloc says itself."""
+    """A program that hardly allocates: its private dirty memory, and what the malloc says of it."""
     with Held(allocator, "hello") as held:
         held.line("hello")
         rows = rollup(held.child.pid)

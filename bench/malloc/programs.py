@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Whole programs on each allocator in turn: what they take of CPU, wall time, memory and faults.
 import json
+import os
+import re
+import shutil
 import statistics
 import subprocess
 
@@ -8,6 +11,8 @@ from allocators import BUILD
 
 PROGRAMS = f"{BUILD}/bench/malloc/bench_malloc_"
 TIMEOUT_S = 120
+# What a malloc and its free cost in instructions: way, block size, goal.
+FAST_PATHS = (("tight", 48, 47), ("batch", 48, 50), ("random", 1000, 67))
 FIGURES = ("cpu_s", "wall_s", "peak_kib", "minor_faults")
 # Mode by mode: the program that has it.
 THROUGHPUT = {"tight": "churn", "batch": "churn", "ages": "churn", "random-small": "churn",
@@ -77,3 +82,24 @@ def extra(runs):
     """Medians of what a program tells beside the figures of all."""
     more = {"after_kib"} & set(runs[0])
     return {figure: statistics.median(one[figure] for one in runs) for figure in more}
+
+
+def instructions(allocator):
+    """{way: instructions inside a malloc and its free}, as the difference of two runs that
+    callgrind counts; None where it cannot."""
+    counts = {}
+    for way, size, _ in FAST_PATHS if shutil.which("valgrind") else ():
+        collected = []
+        for pairs in (20000, 60000):
+            ran = subprocess.run(
+                ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}",
+                 "--toggle-collect=malloc", "--toggle-collect=free",
+                 f"{BUILD}/bench/bench_lib_tight", way, str(size), str(pairs)],
+                capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+                env=allocator.environment(LD_PRELOAD=allocator.lib))
+            found = re.search(r"Collected : (\d+)", ran.stderr)
+            collected.append(int(found.group(1)) if found else 0)
+        if not all(collected):
+            return None
+        counts[way] = (collected[1] - collected[0]) / 40000
+    return counts or None
