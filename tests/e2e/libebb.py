@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The program ebb_shapes on libebb: what it says it holds, and what the kernel says of its heap. Used
+# The program ebb_shapes on libebb: what it says it holds, what the kernel says of its heap. Used
 # by tests/e2e/libebb-*.t.
 import contextlib
 import os

@@ -18,6 +18,7 @@ void purge_libebb_init(struct purge_libebb *libebb)
     *libebb = (struct purge_libebb){.poke = {.fd = -1}};
 }
 
+// The session borrows mappings and images, which the caller frees behind it.
 void purge_libebb_close(struct purge_libebb *libebb)
 {
     if (libebb->session)
@@ -26,6 +27,7 @@ void purge_libebb_close(struct purge_libebb *libebb)
     purge_libebb_init(libebb);
 }
 
+// There is one at most: the reader picks among copies.
 static const struct runtime_report *find_report(const struct survey *survey)
 {
     for (size_t i = 0; i < survey->report_count; i++)
@@ -76,6 +78,7 @@ static void tell_kept(struct purge_libebb *libebb, const struct survey *survey,
         text_format(step->result, sizeof step->result, "it keeps up to %s", size);
 }
 
+// Rights are tried by opening what will be written to; nothing is written.
 int purge_libebb_plan(struct purge_libebb *libebb, const struct survey *survey,
                       struct process *process, const struct mappings *mappings,
                       const struct images *images, struct lever_report *report)
@@ -173,6 +176,7 @@ static int purge_by_call(struct purge_libebb *libebb, struct process *process,
     return 0;
 }
 
+// By the word first, which stops nothing; a call is for where nobody comes for it.
 int purge_libebb_act(struct purge_libebb *libebb, struct process *process,
                      const struct mappings *mappings, const struct images *images,
                      struct lever_report *report)
@@ -195,6 +199,7 @@ int purge_libebb_act(struct purge_libebb *libebb, struct process *process,
     else
         error = purge_by_call(libebb, process, mappings, images, &before, step);
     step->took_ns = lever_now_ns() - began_ns;
+    // Stops that came to nothing are waits too.
     if (libebb->session) {
         const struct call_stats *stats = call_get_stats(libebb->session);
         if (stats->stops > 0)

@@ -8,8 +8,10 @@
 
 #include "lever/tune/lasting.h"
 
+// Found is one thing, usable another: the list of what can be tuned shows both.
 bool tune_libebb_find(const struct tune_scene *scene, struct tune_libebb *libebb)
 {
+    // -ENOENT alone is no libebb; whatever else is wrong is told where it is needed.
     libebb->error = control_find(&scene->target, &libebb->control);
     libebb->is_there = libebb->error != -ENOENT;
     if (libebb->is_there)
@@ -17,6 +19,7 @@ bool tune_libebb_find(const struct tune_scene *scene, struct tune_libebb *libebb
     return libebb->is_there;
 }
 
+// In the order in which each can be helped; a version that differs cannot, but for a newer ebb.
 int tune_libebb_check(const struct tune_libebb *libebb, struct tune_refusal *refusal)
 {
     const struct control *control = &libebb->control;
@@ -42,12 +45,6 @@ int tune_libebb_check(const struct tune_libebb *libebb, struct tune_refusal *ref
     }
 }
 
-void tune_libebb_format_ms(uint32_t ms, char *ret_text, size_t size)
-{
-    bool is_whole = ms > 0 && ms % 1000 == 0;
-    text_format(ret_text, size, "%" PRIu32 "%s", is_whole ? ms / 1000 : ms, is_whole ? "s" : "ms");
-}
-
 // A policy that a later version may have is still told by its number.
 static void format_policy(uint32_t policy, char *ret_text, size_t size)
 {
@@ -62,6 +59,7 @@ static void format_policy(uint32_t policy, char *ret_text, size_t size)
 static int note_lasting(const struct tune_scene *scene, const struct control_request *wanted,
                         struct lever_report *report)
 {
+    // Both keys go into one list, one after the other.
     struct text list = text_of("");
     char first[LASTING_VALUE_MAX], second[LASTING_VALUE_MAX], within[32];
     bool fits = true;
@@ -76,7 +74,7 @@ static int note_lasting(const struct tune_scene *scene, const struct control_req
             merged = first;
         }
         if (whole && wanted->return_within_ms) {
-            tune_libebb_format_ms(wanted->return_within_ms, within, sizeof within);
+            libebb_format_ms(wanted->return_within_ms, within, sizeof within);
             whole = lasting_merge(merged[0] ? text_of(merged) : list, ',', "return_within", ':',
                                   within, second, sizeof second);
             merged = second;
@@ -108,16 +106,18 @@ static int add_step(struct tune_libebb *libebb, struct lever_report *report)
     if (wanted->policy != WIRE_POLICY_NONE)
         text_format(policy, sizeof policy, "policy %s", libebb_policy_name(wanted->policy));
     if (wanted->return_within_ms)
-        tune_libebb_format_ms(wanted->return_within_ms, within, sizeof within);
+        libebb_format_ms(wanted->return_within_ms, within, sizeof within);
     int error =
         lever_add_step(report, "set %s%s%s%s of libebb%s%s by its control word", policy,
                        policy[0] && within[0] ? " and " : "", within[0] ? "return_within " : "",
                        within, libebb->version[0] ? " " : "", libebb->version);
+    // By index: the list of steps moves when other parts add theirs.
     libebb->step = report->step_count - 1;
     libebb->has_step = error == 0;
     return error;
 }
 
+// Nothing is written here, and nothing is asked for that holds already.
 int tune_libebb_plan(const struct tune_scene *scene, struct tune_libebb *libebb,
                      const struct tune_request *request, struct lever_report *report,
                      struct tune_refusal *refusal)
@@ -159,6 +159,7 @@ static int add_changes(const struct tune_libebb *libebb, const struct wire_ledge
     const struct wire_ledger *now = &libebb->control.ledger;
     const struct control_request *wanted = &libebb->wanted;
     char old[64], new[64];
+    // Only what was asked for: the program may change the rest at any moment.
     int error = 0;
     if (wanted->policy != WIRE_POLICY_NONE) {
         format_policy(before->policy, old, sizeof old);
@@ -166,14 +167,15 @@ static int add_changes(const struct tune_libebb *libebb, const struct wire_ledge
         error = add_change("policy", "--policy", old, new, report);
     }
     if (!error && wanted->return_within_ms) {
-        tune_libebb_format_ms(before->return_within_ms, old, sizeof old);
-        tune_libebb_format_ms(is_obeyed ? now->return_within_ms : wanted->return_within_ms, new,
-                              sizeof new);
+        libebb_format_ms(before->return_within_ms, old, sizeof old);
+        libebb_format_ms(is_obeyed ? now->return_within_ms : wanted->return_within_ms, new,
+                         sizeof new);
         error = add_change("return_within", "--return-within", old, new, report);
     }
     return error;
 }
 
+// A word that was obeyed and shows no effect would be a slip of libebb's: it is not told as done.
 static bool is_as_wanted(const struct tune_libebb *libebb)
 {
     const struct wire_ledger *now = &libebb->control.ledger;
@@ -182,6 +184,8 @@ static bool is_as_wanted(const struct tune_libebb *libebb)
            (wanted->return_within_ms == 0 || wanted->return_within_ms == now->return_within_ms);
 }
 
+// One store, then a wait of two seconds at most. That nobody has looked by then is no failure: the
+// word stays.
 int tune_libebb_act(const struct tune_scene *scene, struct tune_libebb *libebb,
                     const struct poke *poke, struct lever_report *report)
 {
@@ -189,6 +193,7 @@ int tune_libebb_act(const struct tune_scene *scene, struct tune_libebb *libebb,
         return 0;
     struct lever_step *step = &report->steps[libebb->step];
     const struct wire_ledger before = libebb->control.ledger;
+    // A copy: what is read back takes its place.
     bool is_obeyed = false;
     uint64_t began_ns = lever_now_ns();
     int error =

@@ -23,9 +23,6 @@ bool tune_libebb_find(const struct tune_scene *scene, struct tune_libebb *libebb
 // 0; else the refusal says why nothing can be asked of it.
 int tune_libebb_check(const struct tune_libebb *libebb, struct tune_refusal *refusal);
 
-// "500ms", "2s": as --return-within takes it.
-void tune_libebb_format_ms(uint32_t ms, char *ret_text, size_t size);
-
 // As the other parts of tune: plan adds the step and notes, act ends it. 0, -ENOMEM, or -errno with
 // the refusal.
 int tune_libebb_plan(const struct tune_scene *scene, struct tune_libebb *libebb,

@@ -52,11 +52,13 @@ static const struct locate_rule libebb_rule = {
     .proves = proves_libebb,
 };
 
+// For the table of readers, and for others that step back where libebb serves the program.
 bool libebb_is_there(const struct target *target)
 {
     return locate_image(target, &libebb_rule) != NULL;
 }
 
+// Told apart by its address as well as by its words.
 static const char by_magic[] = "the ledger's first word";
 
 // 0 with an address, which is 0 before the first allocation.
@@ -71,15 +73,20 @@ static int read_pointer(const struct target *target, const struct image *image,
         return 0;
     }
     int error = process_peek_u64(target->process, variable, &found->ledger);
-    // A page of .bss that was never touched.
+    // A page of .bss that was never touched: no allocation has come yet.
     return error == -ENODATA ? 0 : error;
 }
 
-static bool is_libebb(const struct target *target, const struct image *image)
+bool libebb_is_library(const struct image *image)
 {
     const char *file = locate_file_name(image->path);
-    return strncmp(file, libebb_rule.names[0], strlen(libebb_rule.names[0])) == 0 ||
-           locate_fits(target, image, &libebb_rule);
+    return strncmp(file, libebb_rule.names[0], strlen(libebb_rule.names[0])) == 0;
+}
+
+// Names first: a search through read-only data costs a hundred times as much.
+static bool is_libebb(const struct target *target, const struct image *image)
+{
+    return libebb_is_library(image) || locate_fits(target, image, &libebb_rule);
 }
 
 // Preloaded below a program that brings its own, a copy has no heap; and a heap without a symbol
@@ -91,6 +98,8 @@ static unsigned rank(const struct libebb_found *found)
     return !found->ledger ? 1 : found->method == by_magic ? 2 : 3;
 }
 
+// All images are looked at, though one is enough nearly always: two copies are told apart only by
+// which of them has a heap.
 bool libebb_find(const struct target *target, struct libebb_found *ret_found)
 {
     struct libebb_found best = {0};

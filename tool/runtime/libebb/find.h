@@ -25,6 +25,9 @@ bool libebb_is_there(const struct target *target);
 // heap begins.
 bool libebb_find(const struct target *target, struct libebb_found *ret_found);
 
+// True for libebb.so itself, by its name: it serves the whole program.
+bool libebb_is_library(const struct image *image);
+
 // "0.1.0"; "" unknown.
 void libebb_read_version(const struct image *image, char *ret_version, size_t size);
 

@@ -14,14 +14,24 @@ enum { PAGE = PAGES_SIZE, BITS = 64 };
 // What user space can have at most, with five levels of page tables.
 static const uint64_t address_end = 1ULL << 56;
 
+// The words of EBB_CONF and of --policy, which are one another's.
 const char *libebb_policy_name(uint32_t policy)
 {
     static const char *const names[] = {NULL, "auto", "free", "dontneed", "keep"};
     return policy < sizeof names / sizeof names[0] ? names[policy] : NULL;
 }
 
+// Whole seconds are typed as such.
+void libebb_format_ms(uint32_t ms, char *ret_text, size_t size)
+{
+    bool is_whole = ms > 0 && ms % 1000 == 0;
+    text_format(ret_text, size, "%" PRIu32 "%s", is_whole ? ms / 1000 : ms, is_whole ? "s" : "ms");
+}
+
+// For all that is neither a race nor another version.
 static const char damaged[] = "nothing: it was overwritten, or is no ledger of libebb's";
 
+// The words are for people; which rule was broken is what helps them to say what happened.
 static int refuse(struct libebb_refusal *refusal, const char *why)
 {
     text_copy(text_of(why), refusal->why, sizeof refusal->why);
@@ -47,6 +57,7 @@ static int check_version(const struct wire_ledger *head, struct libebb_refusal *
 // Both areas lie behind the table, one behind the other, inside of the reservation.
 static bool areas_fit(const struct wire_ledger *ledger)
 {
+    // Records of all slots come first, used or not: that they fit is what keeps reads inside.
     uint64_t slots = ledger->bytes / WIRE_SLOT_BYTES;
     uint64_t before = (slots * sizeof(struct wire_record) + WIRE_SLOT_BYTES - 1) / WIRE_SLOT_BYTES;
     for (size_t i = 0; i < WIRE_AREAS; i++) {
@@ -62,6 +73,7 @@ static bool areas_fit(const struct wire_ledger *ledger)
 static int check_head(const struct wire_ledger *ledger, uint64_t address,
                       struct libebb_refusal *refusal)
 {
+    // Lengths first: with another layout every other field would be another one.
     uint64_t end;
     if (ledger->ledger_bytes != sizeof *ledger || ledger->slot_bytes != WIRE_SLOT_BYTES ||
         ledger->page_bytes != PAGE || ledger->record_bytes != sizeof(struct wire_record))
@@ -78,6 +90,7 @@ static int check_head(const struct wire_ledger *ledger, uint64_t address,
     return 0;
 }
 
+// Twice into one copy: only of the right version is it known how long it is.
 int libebb_ledger_read(const struct libebb_memory *memory, uint64_t address,
                        struct wire_ledger *ret_ledger, struct libebb_refusal *refusal)
 {
@@ -98,6 +111,7 @@ int libebb_ledger_read(const struct libebb_memory *memory, uint64_t address,
     return error;
 }
 
+// Also of one that was never filled.
 void libebb_places_free(struct libebb_places *places)
 {
     struct ranges *const lists[] = {&places->small,    &places->medium,  &places->large,
@@ -125,11 +139,13 @@ static int add_unsure(struct step *step)
     return 0;
 }
 
+// Nothing of it is the program's. A span is UNUSED between its taking and its first block.
 static bool is_empty(const struct wire_record *record)
 {
     return record->state == WIRE_SPAN_UNUSED || record->state == WIRE_SPAN_SPARE;
 }
 
+// What the heap keeps true of every span. A record of another kind, or an older one, breaks some.
 static bool span_is_sound(const struct step *step)
 {
     const struct wire_record *record = step->record;
@@ -164,6 +180,7 @@ static int add_span_places(struct step *step, struct ranges *list)
     return error || at == end ? error : ranges_add(list, at, end);
 }
 
+// Live blocks by the count that the owner keeps anyway; an empty span is as free as a free run.
 static int add_span(struct step *step)
 {
     if (!span_is_sound(step))
@@ -171,11 +188,12 @@ static int add_span(struct step *step)
     struct libebb_sums *sums = step->sums;
     const struct wire_record *record = step->record;
     uint64_t off_before = sums->off_lazy + sums->off_returned;
+    // Above a page blocks are whole pages, each of which goes back by itself.
     bool empty = is_empty(record), below_page = record->block_bytes < PAGE;
     struct ranges *used = below_page ? &step->places->small : &step->places->medium;
     int error = add_span_places(step, empty ? &step->places->kept : used);
     uint64_t here = step->bytes - (sums->off_lazy + sums->off_returned - off_before);
-    // What an empty span has seen is in the ledger's own count already.
+    // Its blocks are gone: what an empty span has seen is in the ledger's own count already.
     if (empty) {
         sums->spare_bytes += here;
         return error;
@@ -191,6 +209,7 @@ static int add_span(struct step *step)
 // One block; behind it lies the rest of its last slot, or pages that nobody can touch.
 static int add_large(struct step *step)
 {
+    // 0 once it was freed, and while it is being made.
     uint64_t bytes = step->record->bytes;
     if (bytes == 0 || bytes > step->bytes || bytes % PAGE != 0)
         return add_unsure(step);
@@ -205,6 +224,7 @@ static int add_large(struct step *step)
     return ranges_add(&step->places->tails, end, step->start + step->bytes);
 }
 
+// Free runs differ in what was done with their pages, and in nothing else.
 static int add_free(struct step *step, uint64_t *sum, struct ranges *list)
 {
     *sum += step->bytes;
@@ -214,6 +234,7 @@ static int add_free(struct step *step, uint64_t *sum, struct ranges *list)
 // -EAGAIN for kinds at which no run begins: the chain has changed since the last step.
 static int add_run(struct step *step)
 {
+    // A kind that only a later version knows has no case: it is refused with the chain.
     switch (step->kind) {
     case WIRE_META:
     case WIRE_TABLE:
@@ -244,11 +265,13 @@ static int add_run(struct step *step)
 static int read_record(const struct libebb_memory *memory, const struct wire_ledger *ledger,
                        uint32_t slot, struct wire_record *ret_record)
 {
+    // Inside of the table, since every slot below an area's end has its record there.
     uint64_t address = ledger->base + (uint64_t)slot * sizeof *ret_record;
     int error = memory->read(memory->context, address, ret_record, sizeof *ret_record);
     return error == -ENODATA ? -EAGAIN : error;
 }
 
+// Each step goes forward by a slot at least, so that no chain is endless.
 static int walk_area(const struct libebb_memory *memory, const struct wire_ledger *ledger,
                      const struct wire_area *area, struct libebb_sums *sums,
                      struct libebb_places *places)
@@ -272,6 +295,7 @@ static int walk_area(const struct libebb_memory *memory, const struct wire_ledge
             .sums = sums,
             .places = places,
         };
+        // By kind; what it is filed under lies between here and the end of the area.
         error = add_run(&step);
         if (error)
             return error;
@@ -295,6 +319,7 @@ static int add_table(const struct wire_ledger *ledger, struct libebb_places *pla
     return error;
 }
 
+// Ordinary runs, then guarded ones: both lists and addresses ascend.
 int libebb_walk(const struct libebb_memory *memory, const struct wire_ledger *ledger,
                 struct libebb_sums *ret_sums, struct libebb_places *ret_places)
 {

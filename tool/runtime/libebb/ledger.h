@@ -73,4 +73,7 @@ int libebb_walk(const struct libebb_memory *memory, const struct wire_ledger *le
 // "auto", "free", "dontneed", "keep"; NULL for what is none. Static.
 const char *libebb_policy_name(uint32_t policy);
 
+// "500ms", "2s": as EBB_CONF and --return-within take it.
+void libebb_format_ms(uint32_t ms, char *ret_text, size_t size);
+
 #endif

@@ -32,6 +32,7 @@ struct reading {
     struct libebb_refusal refusal;
 };
 
+// Through a cache of pages, which also watches the time that a reader has.
 static int read_memory(void *context, uint64_t address, void *ret_data, size_t len)
 {
     return pages_read(context, address, ret_data, len);
@@ -43,6 +44,7 @@ static int take_picture(struct reading *reading, uint64_t address, struct pictur
     const struct libebb_memory memory = {read_memory, &reading->pages};
     memset(reading->pages.tags, 0, PAGES_SLOTS * sizeof *reading->pages.tags);
     process_forget_residency(reading->target->process);
+    // The head anew as well: the heap may have grown.
     int error = libebb_ledger_read(&memory, address, &picture->ledger, &reading->refusal);
     return error ? error : libebb_walk(&memory, &picture->ledger, &picture->sums, &picture->places);
 }
@@ -56,6 +58,7 @@ static int take_whole_picture(struct reading *reading, uint64_t address, struct 
     return error;
 }
 
+// Blocks that came and went between two looks leave the same sums, and a higher count.
 static bool is_same(const struct picture *a, const struct picture *b)
 {
     return memcmp(&a->sums, &b->sums, sizeof a->sums) == 0 &&
@@ -83,16 +86,19 @@ static int take_pictures(struct reading *reading, uint64_t address)
     return error;
 }
 
+// How far two readings of one figure lie apart bounds how far either is off.
 static uint64_t apart(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
 }
 
+// Whole blocks: what a block has beyond the bytes that were asked for is the program's to use.
 static uint64_t used_bytes(const struct libebb_sums *sums)
 {
     return sums->small_used + sums->medium_used + sums->large_used;
 }
 
+// Go counts a returned page as idle too, so that HeapIdle - HeapReleased is what is kept.
 static uint64_t idle_bytes(const struct libebb_sums *sums)
 {
     return sums->spare_bytes + sums->dirty_bytes + sums->lazy_bytes + sums->clean_bytes +
@@ -100,6 +106,7 @@ static uint64_t idle_bytes(const struct libebb_sums *sums)
 }
 
 // Under the names and with the meanings of struct ebb_stats (include/ebb/ebb.h), which are Go's.
+// In the order in which they are printed.
 enum figure {
     SYS,
     HEAP_SYS,
@@ -120,12 +127,15 @@ enum figure {
     FIGURES
 };
 
+// One formula per line of fill_stats() in lib/shim/api.c, with which it must agree: a test compares
+// the two.
 static void compute_figures(const struct picture *picture, uint64_t ret_values[FIGURES])
 {
     const struct libebb_sums *sums = &picture->sums;
     const struct wire_ledger *ledger = &picture->ledger;
     uint64_t inuse = sums->span_bytes + sums->large_used, idle = idle_bytes(sums);
     uint64_t lazy = sums->lazy_bytes + sums->off_lazy;
+    // Stacks are not the heap's: StackSys stays 0.
     const uint64_t values[FIGURES] = {
         [SYS] = inuse + idle + ledger->metadata_bytes,
         [HEAP_SYS] = inuse + idle,
@@ -146,6 +156,7 @@ static void compute_figures(const struct picture *picture, uint64_t ret_values[F
     memcpy(ret_values, values, sizeof values);
 }
 
+// A figure that moved between two pictures has what it moved by as its error.
 static int add_figures(const struct reading *reading, struct runtime_report *report)
 {
     static const char *const names[FIGURES] = {
@@ -153,6 +164,7 @@ static int add_figures(const struct reading *reading, struct runtime_report *rep
         "HeapLazy", "HeapObjects", "StackSys",     "MSpanSys",    "Mallocs",  "Frees",
         "Purges",   "PurgedBytes", "PurgedLazily", "ReusedBytes",
     };
+    // Without a second picture there is nothing to compare with; the report is approximate then.
     uint64_t now[FIGURES], before[FIGURES];
     compute_figures(&reading->now, now);
     compute_figures(reading->before.ledger.magic ? &reading->before : &reading->now, before);
@@ -166,23 +178,15 @@ static int add_figures(const struct reading *reading, struct runtime_report *rep
     return 0;
 }
 
-// Milliseconds as the options take them.
-static void format_ms(uint32_t ms, char *ret_text, size_t size)
-{
-    if (ms > 0 && ms % 1000 == 0)
-        text_format(ret_text, size, "%" PRIu32 "s", ms / 1000);
-    else
-        text_format(ret_text, size, "%" PRIu32 "ms", ms);
-}
-
 // What is in force, whoever has set it: EBB_CONF, the program, or ebb tune.
 static int add_settings(const struct target *target, const struct wire_ledger *ledger,
                         struct runtime_report *report)
 {
+    // Texts stay short, so that the settings are one line each.
     static const char *const pressures[] = {"unknown", "none", "short"};
     const char *policy = libebb_policy_name(ledger->policy);
     char text[64];
-    format_ms(ledger->return_within_ms, text, sizeof text);
+    libebb_format_ms(ledger->return_within_ms, text, sizeof text);
     int error = report_add_setting(report, "policy", policy ? policy : "unknown", "ledger");
     if (!error)
         error = report_add_setting(report, "return_within", text, "ledger");
@@ -193,6 +197,7 @@ static int add_settings(const struct target *target, const struct wire_ledger *l
     if (!error)
         error = report_add_setting(report, "helper", ledger->helper_tid ? text : "not running",
                                    "ledger");
+    // A word of the target's own: what is no pressure is unknown.
     bool is_known = ledger->pressure < sizeof pressures / sizeof pressures[0];
     if (!error)
         error = report_add_setting(report, "pressure", pressures[is_known ? ledger->pressure : 0],
@@ -218,13 +223,14 @@ static int measure(const struct target *target, const struct libebb_places *plac
         {&places->kept, &ret_resident->kept},         {&places->lazy, &ret_resident->lazy},
         {&places->returned, &ret_resident->returned}, {&places->metadata, &ret_resident->metadata},
     };
+    // A walk of the page tables each; the kernel leaps over what is not there.
     int error = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !error; i++)
         error = ranges_resident(target->process, rows[i].ranges, rows[i].bytes);
     return error;
 }
 
-// Takes up to `*left` off `*bytes`.
+// Takes up to `*left` off `*bytes`: each lazily freed page stands in one list only.
 static void take_lazy(uint64_t *bytes, uint64_t *left)
 {
     uint64_t taken = number_least(*bytes, *left);
@@ -243,6 +249,8 @@ struct split {
 static void split_resident(const struct libebb_sums *sums, const struct resident *resident,
                            uint64_t lazy, struct split *ret_split)
 {
+    // A count of blocks, cut to what is resident: a block that was never written is in use as well,
+    // but not in RSS.
     uint64_t small = number_least(sums->small_used, resident->small);
     uint64_t medium = number_least(sums->medium_used, resident->medium);
     struct split split = {
@@ -256,6 +264,7 @@ static void split_resident(const struct libebb_sums *sums, const struct resident
     uint64_t given = resident->lazy;
     take_lazy(&given, &lazy);
     split.kept += given + resident->returned;
+    // More is lazy than was given back so: no list tells where, so the least useful pays first.
     split.error += lazy;
     take_lazy(&split.slack, &lazy);
     take_lazy(&split.kept, &lazy);
@@ -263,6 +272,7 @@ static void split_resident(const struct libebb_sums *sums, const struct resident
     *ret_split = split;
 }
 
+// What smaps says of all that was claimed.
 static uint64_t claimed_bytes(const struct runtime_report *report, uint64_t *ret_lazy)
 {
     uint64_t rss = 0;
@@ -278,6 +288,8 @@ static uint64_t claimed_bytes(const struct runtime_report *report, uint64_t *ret
 static int add_parts(const struct reading *reading, const struct split *split,
                      const struct resident *resident, struct runtime_report *report)
 {
+    // Blocks move between in use and free, spans between in use and idle: each row has the sum of
+    // what can have crossed its borders.
     const struct libebb_sums *now = &reading->now.sums;
     const struct libebb_sums *before = reading->before.ledger.magic ? &reading->before.sums : now;
     uint64_t used = apart(used_bytes(now), used_bytes(before));
@@ -308,6 +320,7 @@ static int add_parts(const struct reading *reading, const struct split *split,
 // The whole reservation is libebb's, whatever lies in it: one claim per mapping there.
 static int add_account(const struct reading *reading, struct runtime_report *report)
 {
+    // Measured before it is claimed: nothing is left behind where that fails.
     const struct wire_ledger *ledger = &reading->now.ledger;
     struct resident resident = {0};
     struct split split;
@@ -326,6 +339,7 @@ static int add_account(const struct reading *reading, struct runtime_report *rep
     return error;
 }
 
+// Settings and figures are worth having even where the account then fails for want of rights.
 static int fill_report(const struct reading *reading, struct runtime_report *report)
 {
     const struct wire_ledger *ledger = &reading->now.ledger;
@@ -334,45 +348,70 @@ static int fill_report(const struct reading *reading, struct runtime_report *rep
         error = add_figures(reading, report);
     if (!error)
         error = add_account(reading, report);
+    // Under `auto` it depends on what is likely: then only what lies there lazily tells.
     if (ledger->policy == WIRE_POLICY_FREE || reading->now.sums.lazy_bytes > 0)
         report->facts |= FACT_GIVES_LAZILY;
     return error;
+}
+
+// Why there is no account, and what would help: texts for a runtime_unread.
+static void refusal_words(const struct reading *reading, int error, struct libebb_refusal *words)
+{
+    static const struct {
+        int error;
+        const char *why, *needs;
+    } rows[] = {
+        {-EPERM, "it may not be read", "ptrace read access: run as root or as the target's user"},
+        {-EACCES, "it may not be read", "ptrace read access: run as root or as the target's user"},
+        {-ETIME, "it is too large for the time it had", "more time"},
+        {-ENODATA, "it is not in memory", "nothing: it was swapped out, or was never there"},
+        {-EAGAIN,
+         "its runs do not follow each other: it changes too fast, or is damaged or swapped "
+         "out",
+         "a second look"},
+        {-EBADMSG, "its records contradict each other", "nothing: they were overwritten"},
+    };
+    // A head that is refused says more than any of these.
+    if (error == -EBADMSG && reading->refusal.why[0]) {
+        *words = reading->refusal;
+        return;
+    }
+    const char *why = "it could not be read", *needs = "a second look";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].error == error) {
+            why = rows[i].why;
+            needs = rows[i].needs;
+        }
+    }
+    text_copy(text_of(why), words->why, sizeof words->why);
+    text_copy(text_of(needs), words->needs, sizeof words->needs);
 }
 
 // Nothing is guessed: what nobody has claimed is held, and the reason is said.
 static int report_refusal(const struct reading *reading, const struct libebb_found *found,
                           int error, struct runtime_report *report)
 {
-    const char *why = "it could not be read", *needs = "a second look";
-    if (error == -EPERM || error == -EACCES)
-        needs = "ptrace read access: run as root or as the target's user";
-    else if (error == -ETIME)
-        why = "it is too large for the time it had", needs = "more time";
-    else if (error == -ENODATA)
-        why = "it is not in memory", needs = "nothing: it was swapped out, or was never there";
-    else if (error == -EAGAIN)
-        why =
-            "its runs do not follow each other: it changes too fast, or is damaged or swapped out";
-    else if (error == -EBADMSG && reading->refusal.why[0])
-        why = reading->refusal.why, needs = reading->refusal.needs;
-    else if (error == -EBADMSG)
-        why = "its records contradict each other", needs = "nothing: they were overwritten";
+    struct libebb_refusal words;
     char what[200];
-    text_format(what, sizeof what, "libebb's ledger: %s", why);
+    refusal_words(reading, error, &words);
+    text_format(what, sizeof what, "libebb's ledger: %s", words.why);
+    // What a half reading has left would be neither the ledger nor the account.
     report->claim_count = report->part_count = report->figure_count = report->setting_count = 0;
-    int failed = report_add_unread(report, what, needs);
+    int failed = report_add_unread(report, what, words.needs);
     if (failed)
         return failed;
     report->facts |= FACT_OPAQUE;
     // A library's own copy, or one under a managed runtime, does not have all that is left.
-    bool is_all = found->image->is_main || strstr(found->image->path, "/libebb.so") != NULL;
+    bool is_all = found->image->is_main || libebb_is_library(found->image);
     return is_all && !opaque_has_managed(reading->target)
                ? target_claim_rest(reading->target, report, false)
                : 0;
 }
 
+// Refusals are results: the runtime is named, and what it holds is told as held.
 static int libebb_read(const struct target *target, struct runtime_report *ret_report)
 {
+    // Zero, so that all of it can be freed wherever it ends.
     struct libebb_found found;
     struct reading reading = {.target = target};
     if (!libebb_find(target, &found))
@@ -380,7 +419,7 @@ static int libebb_read(const struct target *target, struct runtime_report *ret_r
     char version[32];
     libebb_read_version(found.image, version, sizeof version);
     opaque_name(ret_report, "libebb", found.image, version);
-    // Nothing allocated yet is nothing claimed.
+    // Nothing allocated yet is nothing claimed: preloaded below a program with a malloc of its own.
     if (!found.error && !found.ledger)
         return 0;
     text_copy(text_of(found.method), ret_report->method, sizeof ret_report->method);
