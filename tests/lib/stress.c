@@ -27,6 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
+// timer_create(2) calls it so, and glibc before 2.43 does not.
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
 #define OWN    2000
 #define SHARED 512
 #define BATCH  2000 // rounds of a short thread, and between two forks
@@ -345,7 +350,7 @@ static void interrupt(int number)
 static bool start_timer(struct worker *worker, timer_t *timer)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
-    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     if (!(worker->modes & SIGNALS) || timer_create(CLOCK_MONOTONIC, &event, timer) != 0)
         return false;
     long each = 300000 + (long)(next(worker) % 1000000);
