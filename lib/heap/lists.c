@@ -88,6 +88,7 @@ static void give_back(struct wire_record *span)
     bool is_clean = span->is_clean && span->carved == 0;
     uint32_t slots = wire_run_slots(span->run);
     span->state = WIRE_SPAN_UNUSED;
+    span->bytes = span_off_bytes(span);
     for (uint32_t slot = 1; slot < slots; slot++)
         atomic_store64(&span[slot].run, 0);
     space_give(span, is_clean ? SPACE_CLEAN : SPACE_DIRTY);

@@ -169,6 +169,7 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
     enum space_pages pages = pages_of(run);
     uint32_t total = wire_run_slots(run->run);
     uint32_t rest = total - skipped - slots;
+    uint64_t returned = run->bytes;
     struct wire_record *taken = run + skipped;
     struct wire_record *behind = taken + slots;
     if (rest)
@@ -176,16 +177,29 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
     else if (total > 1)
         clear_run(run + total - 1);
     set_run(taken, kind, slots);
+    taken->bytes = returned * slots / total;
     if (skipped) {
         mark_free(run, pages, skipped);
+        run->bytes = returned * skipped / total;
         insert_free(run);
     }
     if (rest) {
         // As old as the whole.
         behind->seen = run->seen;
+        behind->bytes = returned * rest / total;
         insert_free(behind);
     }
     return taken;
+}
+
+// What is taken was given back before, all of it or pages inside that an earlier span had returned.
+static void note_taken(struct wire_record *taken, enum space_area area, enum space_pages pages)
+{
+    size_t bytes = pages == SPACE_DIRTY ? (size_t)taken->bytes
+                                        : (size_t)wire_run_slots(taken->run) * WIRE_SLOT_BYTES;
+    taken->bytes = 0;
+    if (bytes && area == SPACE_ORDINARY)
+        space_note_reuse(CLASS_GROUP_RUNS, bytes);
 }
 
 // The first `slots` at the alignment of a free run, which is long enough for any: the surplus goes
@@ -193,10 +207,13 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
 static struct wire_record *take_part(struct wire_record *run, uint32_t slots, uint32_t align_slots,
                                      enum wire_kind kind)
 {
+    enum space_pages pages = pages_of(run);
     remove_free(run);
     uint32_t start = space_slot(run);
     uint32_t skipped = align_slot(start, align_slots) - start;
-    return carve_run(run, skipped, slots, kind);
+    struct wire_record *taken = carve_run(run, skipped, slots, kind);
+    note_taken(taken, area_of(start), pages);
+    return taken;
 }
 
 static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
@@ -213,8 +230,6 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
         struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
         if (!run)
             continue;
-        if (sort != SPACE_DIRTY && area == SPACE_ORDINARY)
-            space_note_reuse(CLASS_GROUP_RUNS, (size_t)slots * WIRE_SLOT_BYTES);
         *pages = sort;
         return take_part(run, slots, align_slots, kind);
     }
@@ -257,16 +272,20 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
     struct wire_record *before = free_before(record, pages);
     struct wire_record *behind = free_behind(record, pages);
     struct wire_record *head = before ? before : record;
+    uint64_t returned = record->bytes;
     if (behind) {
         remove_free(behind);
         slots += wire_run_slots(behind->run);
+        returned += behind->bytes;
     }
     if (before) {
         remove_free(before);
         slots += wire_run_slots(before->run);
+        returned += before->bytes;
     }
     mark_free(head, pages, slots);
     head->seen = 0;
+    head->bytes = returned;
     // Only now: until the store above, the chain went through these.
     if (behind && behind != head + slots - 1)
         clear_run(behind);
@@ -294,8 +313,10 @@ static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t al
     struct wire_record *before = space_record(area->frontier);
     *record = space_record(start);
     set_run(*record, kind, slots);
-    if (skipped)
+    if (skipped) {
+        before->bytes = 0;
         set_run(before, kind, skipped);
+    }
     atomic_store32(&area->frontier, start + slots);
     // Joined with what is free before it.
     if (skipped)
@@ -351,6 +372,7 @@ struct wire_record *space_cut(struct wire_record *record, uint32_t slots)
     lock_take(&space.lock);
     enum wire_kind kind = wire_run_kind(record->run);
     struct wire_record *rest = record + slots;
+    rest->bytes = 0;
     set_run(rest, kind, wire_run_slots(record->run) - slots);
     set_run(record, kind, slots);
     lock_release(&space.lock);
@@ -363,6 +385,7 @@ static void absorb(struct wire_record *record, struct wire_record *behind, uint3
     enum space_pages pages = pages_of(behind);
     uint32_t total = wire_run_slots(behind->run);
     remove_free(behind);
+    behind[more < total ? more : 0].bytes = behind->bytes * (total - more) / total;
     if (more < total)
         mark_free(behind + more, pages, total - more);
     else if (total > 1)

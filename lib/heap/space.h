@@ -109,7 +109,8 @@ int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum 
 int space_take_kept(uint32_t slots, uint32_t align_slots, enum wire_kind kind,
                     struct wire_record **record);
 
-// Gives a run back; `pages` says what is in it now. Neighbours of the same sort become one run.
+// Gives a run back; `pages` says what is in it now, and record->bytes how much of that was purged
+// before. Neighbours of the same sort become one run.
 void space_give(struct wire_record *record, enum space_pages pages);
 
 // Cuts a run that is in use to its first `slots`; the rest becomes a run in use of the same kind,

@@ -55,6 +55,13 @@ static inline bool span_is_small(const struct wire_record *span)
     return span->size_class < CLASS_SMALL;
 }
 
+// Bytes in pages that are off.
+static inline size_t span_off_bytes(const struct wire_record *span)
+{
+    size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
+    return (size_t)__builtin_popcountll(span->off) * unit;
+}
+
 // Something can be allocated without asking others.
 static inline bool span_has_free(const struct wire_record *span)
 {

@@ -6,6 +6,7 @@
 
 #include "release/scan.h"
 
+// One second is short against what people watch, and long against the spikes of a server.
 void conf_default(struct conf *conf)
 {
     *conf = (struct conf){
@@ -15,6 +16,7 @@ void conf_default(struct conf *conf)
     };
 }
 
+// Each of these takes the whole value, or refuses and has set nothing.
 static bool read_policy(struct conf *conf, struct scan value)
 {
     static const char names[][10] = {
@@ -34,6 +36,7 @@ static bool read_policy(struct conf *conf, struct scan value)
 
 static bool read_within(struct conf *conf, struct scan value)
 {
+    // Bounded before the product, which would not fit otherwise.
     uint64_t time;
     if (!scan_decimal(&value, &time) || time > CONF_WITHIN_MAX_MS)
         return false;
@@ -47,6 +50,7 @@ static bool read_within(struct conf *conf, struct scan value)
     return true;
 }
 
+// Sizes as people write them for cgroups: 512M is 512 MiB.
 static bool read_limit(struct conf *conf, struct scan value)
 {
     uint64_t bytes;
@@ -77,6 +81,7 @@ static bool read_guard(struct conf *conf, struct scan value)
     return true;
 }
 
+// Every switch can be turned off by a later item, which wins.
 static bool read_switch(bool *target, struct scan value, const char *on)
 {
     if (!scan_is(value, on) && !scan_is(value, "off"))
@@ -111,6 +116,7 @@ int conf_read(struct conf *conf, const char *text, size_t len, const char **wron
         struct scan item = scan_until(&left, ',');
         if (item.len == 0 || read_item(conf, item) || result)
             continue;
+        // One is named, and the rest is not given up for it: a program starts all the same.
         result = -EINVAL;
         *wrong = item.at;
         *wrong_len = item.len;

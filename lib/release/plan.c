@@ -43,6 +43,8 @@ uint64_t plan_age_ms(const struct plan *plan)
     return most(least(within / 2, left), AGE_MIN_MS);
 }
 
+// Eight looks in the time that is promised; but a helper that wakes more than 200 times a second
+// costs more than it can save, and one that sleeps for long does not see pressure come.
 uint64_t plan_period_ms(const struct plan *plan)
 {
     uint64_t period = plan->settings.return_within_ms / 8;
@@ -73,11 +75,13 @@ uint64_t plan_next_period_ms(struct plan *plan, uint64_t look_took_ns)
     return period;
 }
 
+// Lazy pages have been paid for: another call would only cost, unless somebody needs them now.
 static bool is_lazy(enum plan_kind kind)
 {
     return kind == PLAN_LAZY_RUN || kind == PLAN_LAZY_PAGES;
 }
 
+// `dontneed` is what people choose who watch RSS, so no forecast counts there.
 static bool prefers_lazily(const struct plan *plan, unsigned group)
 {
     if (!plan->settings.can_free_lazily)
@@ -88,6 +92,7 @@ static bool prefers_lazily(const struct plan *plan, unsigned group)
 
 enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *item)
 {
+    // `keep` is a promise, and holds under pressure as well.
     if (plan->settings.policy == WIRE_POLICY_KEEP || item->bytes == 0)
         return PLAN_WAIT;
     if (plan->pressure == WIRE_PRESSURE_SHORT)
@@ -97,18 +102,27 @@ enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *it
     return prefers_lazily(plan, item->group) ? PLAN_LAZILY : PLAN_NOW;
 }
 
+// Saturating: a wrong figure from elsewhere makes a wrong forecast, and no wrong sum.
 void plan_note_returned(struct plan *plan, unsigned group, uint64_t bytes)
 {
     uint64_t *returned = &plan->history.groups[group % PLAN_GROUPS].returned;
     *returned = least(*returned + least(bytes, EVIDENCE_MAX_BYTES), EVIDENCE_MAX_BYTES);
 }
 
-// What was returned long ago weighs little by now, and its reuse cannot weigh more.
+static uint64_t returned_in_all(const struct plan *plan)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < PLAN_GROUPS; i++)
+        sum += plan->history.groups[i].returned;
+    return sum;
+}
+
+// In a group this can be more than it returned: memory that went by pages comes back by runs. In
+// all it cannot: what was returned long ago weighs little by now, and its reuse cannot weigh more.
 void plan_note_reused(struct plan *plan, unsigned group, uint64_t bytes)
 {
-    uint64_t returned = plan->history.groups[group % PLAN_GROUPS].returned;
     uint64_t *reused = &plan->history.groups[group % PLAN_GROUPS].reused;
-    *reused = least(*reused + least(bytes, EVIDENCE_MAX_BYTES), returned);
+    *reused = least(*reused + least(bytes, EVIDENCE_MAX_BYTES), returned_in_all(plan));
 }
 
 void plan_decay(struct plan *plan, uint64_t now_ms)
@@ -121,6 +135,7 @@ void plan_decay(struct plan *plan, uint64_t now_ms)
     }
     uint64_t steps = (now_ms - history->decayed_at_ms) / HALF_LIFE_MS;
     history->decayed_at_ms += steps * HALF_LIFE_MS;
+    // Both by the same: the share stays, and only its weight against what is new goes down.
     unsigned shift = (unsigned)least(steps, 63);
     for (unsigned i = 0; i < PLAN_GROUPS; i++) {
         history->groups[i].returned >>= shift;
@@ -128,14 +143,31 @@ void plan_decay(struct plan *plan, uint64_t now_ms)
     }
 }
 
+static unsigned permille(uint64_t reused, uint64_t returned, uint64_t evidence)
+{
+    if (returned < evidence)
+        return 0;
+    return (unsigned)(least(reused, returned) * 1000 / returned);
+}
+
 unsigned plan_reuse_permille(const struct plan *plan, unsigned group)
 {
-    uint64_t returned = plan->history.groups[group % PLAN_GROUPS].returned;
-    uint64_t reused = plan->history.groups[group % PLAN_GROUPS].reused;
-    return returned < EVIDENCE_MIN_BYTES ? 0 : (unsigned)(reused * 1000 / returned);
+    return permille(plan->history.groups[group % PLAN_GROUPS].reused,
+                    plan->history.groups[group % PLAN_GROUPS].returned, EVIDENCE_MIN_BYTES);
+}
+
+// Of everything: pages come back in another group than they went in where a span that was empty is
+// taken for another class.
+static unsigned reuse_permille_of_all(const struct plan *plan)
+{
+    uint64_t reused = 0;
+    for (unsigned i = 0; i < PLAN_GROUPS; i++)
+        reused += plan->history.groups[i].reused / PLAN_GROUPS;
+    return permille(reused, returned_in_all(plan) / PLAN_GROUPS, EVIDENCE_MIN_BYTES / PLAN_GROUPS);
 }
 
 bool plan_expects_reuse(const struct plan *plan, unsigned group)
 {
-    return plan_reuse_permille(plan, group) > REUSE_PERMILLE;
+    return plan_reuse_permille(plan, group) > REUSE_PERMILLE ||
+           reuse_permille_of_all(plan) > REUSE_PERMILLE;
 }

@@ -82,8 +82,7 @@ uint64_t plan_period_ms(const struct plan *plan);
 // grow. It is never less than the look took.
 uint64_t plan_next_period_ms(struct plan *plan, uint64_t look_took_ns);
 
-// Tells the history what was given back or used again. Reuse counts up to what is still
-// remembered as returned.
+// Tells the history what was given back or used again.
 void plan_note_returned(struct plan *plan, unsigned group, uint64_t bytes);
 void plan_note_reused(struct plan *plan, unsigned group, uint64_t bytes);
 
@@ -94,7 +93,7 @@ void plan_decay(struct plan *plan, uint64_t now_ms);
 // is remembered.
 unsigned plan_reuse_permille(const struct plan *plan, unsigned group);
 
-// More than 35 % likely: what is worth giving back lazily.
+// More than 35 % likely, by this group or by all together: what is worth giving back lazily.
 bool plan_expects_reuse(const struct plan *plan, unsigned group);
 
 #endif

@@ -31,6 +31,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+// No libc here: its wrappers set errno, may be cancellation points, and its streams allocate.
 static long open_file(const char *path)
 {
     return syscall_make(SYS_openat, AT_FDCWD, (long)(uintptr_t)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
@@ -72,12 +73,14 @@ static bool lines_cut(struct lines *lines, struct scan *line)
     return false;
 }
 
+// The next line without its newline, as a part of the buffer until the next call. False at the end.
 static bool lines_next(struct lines *lines, struct scan *line)
 {
     while (!lines_cut(lines, line)) {
         lines->end -= lines->at;
         memmove(lines->buffer, lines->buffer + lines->at, lines->end);
         lines->at = 0;
+        // Full without a newline: what comes until there is one belongs to the same line.
         if (lines->end == sizeof lines->buffer) {
             lines->skips = true;
             lines->end = 0;
@@ -117,6 +120,7 @@ static size_t find_group(char *group, size_t size, bool *is_v1)
     return len;
 }
 
+// Of all mounts that show the group, the one that shows most of its parents.
 static void find_mount(struct pressure_source *source, const char *group, size_t group_len)
 {
     struct lines lines;
@@ -133,6 +137,7 @@ static void find_mount(struct pressure_source *source, const char *group, size_t
             continue;
         mount.point = line.at + point;
         mount.root = line.at + root;
+        // By pieces: `tried` has only these two set.
         struct pressure_source tried;
         int shown = pressure_map(&tried, group, group_len, &mount);
         if (shown <= best)
@@ -176,6 +181,7 @@ struct level {
     uint64_t reclaim;
 };
 
+// False where it would be too long, which no path that was found is.
 static bool make_path(const struct level *level, const char *name, char path[PATH_MAX_BYTES])
 {
     size_t name_len = strlen(name);
@@ -187,6 +193,7 @@ static bool make_path(const struct level *level, const char *name, char path[PAT
     return true;
 }
 
+// A file of one number; `otherwise` where there is none, as in root groups.
 static uint64_t read_bytes(const struct level *level, const char *name, uint64_t otherwise)
 {
     char path[PATH_MAX_BYTES];
@@ -197,6 +204,7 @@ static uint64_t read_bytes(const struct level *level, const char *name, uint64_t
     return bytes;
 }
 
+// Line by line: newer kernels have more lines than any buffer that one would put on a stack.
 static void read_stat(const struct level *level, struct pressure_stat *stat)
 {
     char path[PATH_MAX_BYTES];
@@ -223,6 +231,7 @@ static uint64_t reclaimable(const struct pressure_stat *stat, uint64_t own_lazy_
     return least(stat->inactive_file, files + least(own_lazy_bytes, UINT64_MAX - files));
 }
 
+// Usage may be above the limit for a while, and files may be counted where they are not charged.
 static uint64_t available_of(uint64_t limit, uint64_t usage, uint64_t reclaim)
 {
     uint64_t held = usage - least(usage, reclaim);
@@ -262,6 +271,7 @@ static uint64_t share_left(const struct level *level)
     return available_of(level->limit, level->usage, level->reclaim) / (level->limit / 1024 + 1);
 }
 
+// From the group up: a parent may be full by what others in it use, with room in the group itself.
 static void read_group(const struct pressure_source *source, struct pressure_reading *reading)
 {
     struct level tightest = {.limit = PRESSURE_UNLIMITED};
@@ -280,6 +290,7 @@ static void read_group(const struct pressure_source *source, struct pressure_rea
     reading->group_reclaim = tightest.reclaim;
 }
 
+// Version 1 has no such file per group; nor has a group where stalls are not counted (psi=0).
 static void read_stalls(const struct pressure_source *source, struct pressure_reading *reading)
 {
     struct level own = {.source = source, .len = strlen(source->group_path)};
@@ -319,6 +330,7 @@ int pressure_hide_files(bool keeps_stderr)
     return (int)syscall_make(CLOSE_RANGE, 0, 1, 0, 0, 0, 0);
 }
 
+// A sixteenth of 1 TiB is no shortage: hence the bound.
 static uint64_t room_of(uint64_t total, uint64_t available)
 {
     uint64_t margin = least(total / 16, MARGIN_MAX_BYTES);
@@ -338,6 +350,7 @@ uint64_t pressure_headroom(const struct pressure_reading *reading)
     return least(group, host);
 }
 
+// Counters of different places are not compared, nor ones that began anew.
 static bool is_stalled(const struct pressure_reading *reading, const struct pressure_reading *last,
                        uint64_t elapsed_us)
 {

@@ -21,6 +21,7 @@ static bool read_kib(struct scan line, const char *name, uint64_t *bytes)
     return true;
 }
 
+// Kernels before 3.14 have no MemAvailable; then nothing is known of the host.
 int pressure_parse_meminfo(const char *text, size_t len, uint64_t *total, uint64_t *available)
 {
     struct scan left = {text, len};
@@ -72,6 +73,7 @@ int pressure_parse_psi_some(const char *text, size_t len, uint64_t *total_us)
     return -EINVAL;
 }
 
+// "rw,memory" has "memory"; "rw,memoryx" has not.
 static bool has_item(struct scan list, const char *word)
 {
     while (list.len)
@@ -108,10 +110,12 @@ int pressure_parse_cgroup(const char *text, size_t len, size_t *offset, size_t *
 // "35 31 0:32 ROOT POINT rw,relatime [shared:1 …] - cgroup cgroup rw,memory"
 static bool read_mount(struct scan line, bool is_v1, struct scan *point, struct scan *root)
 {
+    // Mount, parent and device numbers say nothing here.
     for (int i = 0; i < 3; i++)
         (void)scan_until(&line, ' ');
     struct scan found_root = scan_until(&line, ' ');
     struct scan found_point = scan_until(&line, ' ');
+    // Options, and as many optional fields as there are.
     while (line.len && !scan_is(scan_until(&line, ' '), "-"))
         ;
     struct scan type = scan_until(&line, ' ');
@@ -214,6 +218,7 @@ static bool cut_root(struct scan *group, struct scan root)
     return !scan_take(&rest, "/..") || (rest.len && *rest.at != '/');
 }
 
+// Everything is made in `path` first, so that a failure leaves the source as it was.
 int pressure_map(struct pressure_source *source, const char *group, size_t group_len,
                  const struct pressure_mount *mount)
 {

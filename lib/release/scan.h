@@ -8,11 +8,13 @@
 #include <stdint.h>
 #include <string.h>
 
+// What is left to read.
 struct scan {
     const char *at;
     size_t len;
 };
 
+// `len` is at most what is left.
 static inline void scan_skip(struct scan *scan, size_t len)
 {
     scan->at += len;
@@ -28,6 +30,7 @@ static inline struct scan scan_until(struct scan *scan, char end)
     return cut;
 }
 
+// The whole text is this word.
 static inline bool scan_is(struct scan scan, const char *word)
 {
     size_t len = strlen(word);
@@ -44,6 +47,7 @@ static inline bool scan_take(struct scan *scan, const char *word)
     return true;
 }
 
+// Blanks and tabs, with which the kernel aligns columns.
 static inline void scan_take_spaces(struct scan *scan)
 {
     while (scan->len && (*scan->at == ' ' || *scan->at == '\t'))

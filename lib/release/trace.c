@@ -2,6 +2,7 @@
 // The line per purge: see trace.h. Library world; pure but for trace_write().
 #include "release/trace.h"
 
+// To the nearest, so that nothing of half a MiB and more reads as 0.
 static void add_mib(struct line *line, uint64_t bytes)
 {
     line_add_decimal(line, (bytes >> 20) + (bytes >> 19 & 1));
@@ -24,6 +25,7 @@ static void add_change(struct line *line, uint64_t before, uint64_t after, const
     line_add(line, what);
 }
 
+// No default, so that the compiler asks for a word when there is one more.
 static const char *name_of(enum wire_pressure pressure)
 {
     switch (pressure) {
@@ -44,6 +46,7 @@ void trace_format(const struct trace_purge *purge, struct line *line)
     line_add_decimal(line, purge->number);
     line_add(line, " @");
     add_thousandths(line, purge->at_ns / 1000000, 3);
+    // Go's order: before, then after, then what was done and what it cost.
     line_add(line, "s ");
     add_change(line, purge->kept_before, purge->kept_after, " MiB kept, ");
     add_change(line, purge->lazy_before, purge->lazy_after, " MiB lazy, ");
