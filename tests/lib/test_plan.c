@@ -141,7 +141,12 @@ static void test_history(void **state)
     plan_note_reused(&plan, 4, GIB);
     assert_int_equal(plan_reuse_permille(&plan, 4), 0);
     assert_true(plan_expects_reuse(&plan, 5));
+    // All together say so as well, until one group returns much that is not used again.
+    assert_true(plan_expects_reuse(&plan, 4));
+    plan_note_returned(&plan, 6, GIB);
+    assert_true(plan_expects_reuse(&plan, 5));
     assert_false(plan_expects_reuse(&plan, 4));
+    assert_false(plan_expects_reuse(&plan, 6));
     // 35 % is where both cost the same.
     struct plan even = plan_of(WIRE_POLICY_AUTO, 1000);
     plan_note_returned(&even, 0, 1000 * MIB);
