@@ -33,9 +33,14 @@ static void pause_briefly(void)
 }
 
 // Returns on a wake-up, a signal or a changed word alike: the caller looks again.
-static void sleep_while(uint32_t *word, uint32_t value)
+void lock_sleep_while(uint32_t *word, uint32_t value)
 {
     (void)syscall_make(SYS_futex, (long)(uintptr_t)word, FUTEX_WAIT_PRIVATE, (long)value, 0, 0, 0);
+}
+
+void lock_wake(uint32_t *word)
+{
+    (void)syscall_make(SYS_futex, (long)(uintptr_t)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
 // The holder is noted after the fact: in between the lock looks foreign, which only a child asks.
@@ -57,7 +62,7 @@ void lock_take(struct lock *lock)
     }
     // From here on the lock is taken as 2, since we cannot know whether others sleep.
     while (atomic_swap32(&lock->state, 2) != 0)
-        sleep_while(&lock->state, 2);
+        lock_sleep_while(&lock->state, 2);
     atomic_store64(&lock->holder, self());
 }
 
@@ -65,8 +70,7 @@ void lock_release(struct lock *lock)
 {
     atomic_store64(&lock->holder, 0);
     if (atomic_swap32(&lock->state, 0) == 2)
-        (void)syscall_make(SYS_futex, (long)(uintptr_t)&lock->state, FUTEX_WAKE_PRIVATE, 1, 0, 0,
-                           0);
+        lock_wake(&lock->state);
 }
 
 bool lock_is_foreign(const struct lock *lock)

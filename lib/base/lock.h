@@ -28,4 +28,8 @@ void lock_release(struct lock *lock);
 bool lock_is_foreign(const struct lock *lock);
 void lock_reset(struct lock *lock);
 
+// For other protocols than this one: sleeps until the word may have changed; wakes one that does.
+void lock_sleep_while(uint32_t *word, uint32_t value);
+void lock_wake(uint32_t *word);
+
 #endif

@@ -3,9 +3,10 @@
 // is. Library world.
 //
 // A thread owns one heap. Its fast path (fast.h) touches the heap's `current` spans and, by plain
-// stores, spans whose `fast_owner` is the heap. All else about a heap is guarded by heap.lock,
-// which the owner takes on each slow path; others may take it to help where they need not touch
-// what the fast path touches. A heap outlives its thread: the next thread takes it over as it is.
+// stores, spans whose `fast_owner` is the heap. All else about a heap is guarded by heap.lock, as
+// hold.h tells: the owner has it on each slow path; others may take it to help where they need not
+// touch what the fast path touches. A heap outlives its thread: the next one takes it over as it
+// is.
 //
 // The words of this folder:
 //
@@ -60,10 +61,12 @@ struct heap {
     uint64_t random;
 
     // Atomic.
-    uint32_t inbox;    // spans with remote frees, linked by `queue_next`
-    uint32_t state;    // enum heap_state
-    uint32_t is_busy;  // the owner is about to pop or push a medium block without the lock
-    struct heap *next; // all heaps, newest first; constant once linked
+    uint32_t inbox;     // spans with remote frees, linked by `queue_next`
+    uint32_t state;     // enum heap_state
+    uint32_t is_held;   // by its owner, and
+    uint32_t is_wanted; // by somebody else: see hold.h
+    uint32_t is_busy;   // the owner is about to pop or push a medium block without the lock
+    struct heap *next;  // all heaps, newest first; constant once linked
 };
 
 // All heaps and the one-time start.

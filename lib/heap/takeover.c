@@ -5,6 +5,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "heap/hold.h"
 #include "heap/lists.h"
 #include "heap/thread.h"
 
@@ -28,13 +29,11 @@ static bool hold_heap(struct heap *heap, bool *has_owner)
     *has_owner = false;
     if (heap_claim(heap))
         return true;
-    lock_take(&heap->lock);
     *has_owner = heap != heap_of_thread;
-    if (atomic_load32(&heap->state) == HEAP_OWNED)
-        return true;
-    // Its thread has ended since: whoever looks next claims it.
-    lock_release(&heap->lock);
-    return false;
+    if (*has_owner)
+        return hold_other(heap);
+    hold_own(heap);
+    return true;
 }
 
 // `was_claimed`: hold_heap() made it ours.
@@ -42,8 +41,10 @@ static void let_heap_go(struct heap *heap, bool was_claimed)
 {
     if (was_claimed)
         heap_disown(heap);
+    else if (heap == heap_of_thread)
+        hold_own_end(heap);
     else
-        lock_release(&heap->lock);
+        hold_other_end(heap);
 }
 
 // Still what the caller saw without the lock.

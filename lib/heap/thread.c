@@ -19,6 +19,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "heap/guard.h"
+#include "heap/hold.h"
 #include "heap/lists.h"
 
 struct heaps heaps;
@@ -153,6 +154,8 @@ static void lose_heap(struct heap *heap)
 {
     heap->state = HEAP_LOST;
     lock_reset(&heap->lock);
+    heap->is_held = 0;
+    heap->is_wanted = 0;
     if (heap != heap_of_thread)
         return;
     heap_of_thread = (struct heap *)&heap_empty;
@@ -168,7 +171,7 @@ static void repair_heap(struct heap *heap)
     if (heap->state != HEAP_OWNED)
         return;
     // The others are left as they are, with their current spans: whoever claims one goes on there.
-    if (lock_is_foreign(&heap->lock))
+    if (lock_is_foreign(&heap->lock) || (heap->is_held && heap != heap_of_thread))
         lose_heap(heap);
     else if (heap != heap_of_thread)
         heap->state = HEAP_ABANDONED;
@@ -228,14 +231,15 @@ int heaps_start(const struct os *os)
     return error;
 }
 
-struct heap *heap_enter(void)
+// For a thread without a heap, and in a child that has to be repaired first.
+static struct heap *enter_first(void)
 {
     if (!atomic_load32(&heaps.is_started) && heaps_start(&os_real) != 0)
         return NULL;
     heaps_notice_fork();
     struct heap *heap = heap_of_thread;
     if (!is_empty_heap(heap)) {
-        lock_take(&heap->lock);
+        hold_own(heap);
         return heap;
     }
     heap = claim_any();
@@ -248,14 +252,25 @@ struct heap *heap_enter(void)
     // lock must be open.
     lock_release(&heap->lock);
     (void)pthread_setspecific(heaps.key, heap);
-    lock_take(&heap->lock);
+    hold_own(heap);
+    return heap;
+}
+
+struct heap *heap_enter(void)
+{
+    struct heap *heap = heap_of_thread;
+    // A heap was had after the start only.
+    if (__builtin_expect(
+            is_empty_heap(heap) || __atomic_load_n(heaps.canary, __ATOMIC_RELAXED) == 0, 0))
+        return enter_first();
+    hold_own(heap);
     return heap;
 }
 
 void heap_leave(struct heap *heap)
 {
     if (heap == heap_of_thread) {
-        lock_release(&heap->lock);
+        hold_own_end(heap);
         return;
     }
     lists_settle(heap);

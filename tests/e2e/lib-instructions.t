@@ -15,7 +15,7 @@ BUILD = os.environ["BUILD"]
 LIB, PROGRAM = f"{BUILD}/libebb.so", f"{BUILD}/bench/bench_lib_tight"
 FEW, MANY = 20000, 60000
 # x86-64, gcc 12 -O2. Other compilers get what the goals allow: 47, 50 and 67.
-GOLDEN = {"tight": 45.0, "batch": 45.0, "random": 45.9}
+GOLDEN = {"tight": 46.0, "batch": 46.0, "random": 46.9}
 GOALS = {"tight": 47, "batch": 50, "random": 67}
 SIZES = {"tight": 48, "batch": 48, "random": 1000}
 
