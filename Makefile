@@ -38,12 +38,13 @@ check:
 	@ninja --quiet -C $(BUILD)/tsan unit_programs
 	@tests/run --build $(BUILD) $(TIERS)
 
-# The long forms: calls by the thousand, kills by the hundred, minutes of attacks. Half an hour.
+# The long forms: calls by the thousand, kills by the hundred, minutes of attacks, libebb under
+# stress. An hour; STRESS_SECONDS=N: so long for the latter.
 soak:
 	@scripts/deps check
 	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
 	@ninja --quiet -C $(BUILD)
-	@tests/run --build $(BUILD) --long --match 'call|integrity' t2
+	@tests/run --build $(BUILD) --long --match 'call|integrity|lib-stress' t2
 
 bench:
 	@scripts/deps bench
@@ -74,7 +75,7 @@ help:
 	@echo "make demo       a process that holds freed memory, explained and brought down"
 	@echo "make test       style and unit tests (T0, T1)"
 	@echo "make check      these, sanitizers, analysis, real programs (T2); TIERS=t2: T2 alone"
-	@echo "make soak       the long forms of attacks on targets (T3)"
+	@echo "make soak       the long forms of attacks, and of stress on libebb (T3)"
 	@echo "make bench      measurements against the goals"
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make install    to DESTDIR and PREFIX=$(PREFIX)"

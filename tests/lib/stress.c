@@ -9,8 +9,10 @@
 //   trim      malloc_trim() now and then         purge     ebb_purge() now and then
 //   fork      children that go on                policy    ebb_set_policy() and its bound, anything
 //   turnover  short threads instead of long      sleep     most is freed, then nothing for a while
-//   signals   each thread is interrupted by a timer: a handler that does nothing, or sleeps 5 ms
+//   signals   each thread is interrupted by a timer: a handler that does nothing, or sleeps
 //   resize    realloc most of the time, across all sizes
+//   tight     little but small mallocs and frees: what interrupts finds them in the middle
+//   press     a further thread that purges every other millisecond
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -46,9 +48,12 @@ enum {
     POLICY = 32,
     SLEEP = 64,
     RESIZE = 128,
+    TIGHT = 256,
+    PRESS = 512,
 };
-static const char *const mode_names[] = {"trim",  "fork",   "turnover", "signals",
-                                         "purge", "policy", "sleep",    "resize"};
+static const char *const mode_names[] = {"trim",   "fork",  "turnover", "signals", "purge",
+                                         "policy", "sleep", "resize",   "tight",   "press"};
+enum { MODES = sizeof mode_names / sizeof *mode_names };
 
 struct object {
     unsigned char *bytes;
@@ -277,6 +282,51 @@ static void run_rounds(struct worker *worker, long rounds)
     }
 }
 
+// Two words per block, one at each end, that only this block's owner can have written.
+static void stamp(uint64_t *block, size_t words, uint64_t generation)
+{
+    block[0] = (uint64_t)(uintptr_t)block ^ generation;
+    block[words - 1] = block[0];
+}
+
+static void check_stamp(uint64_t *block, size_t words, uint64_t generation)
+{
+    uint64_t wanted = (uint64_t)(uintptr_t)block ^ generation;
+    if (block[0] != wanted || block[words - 1] != wanted)
+        fail("a stamp is spoiled", &(struct object){(void *)block, words * 8, words * 8, 0});
+}
+
+// A slot's size is its own, so that all of the time goes into malloc and free.
+static size_t words_of(size_t slot)
+{
+    return slot % 64 < 60 ? 2 + slot % 32 : 600 + slot % 64 * 80;
+}
+
+static void run_tight(struct worker *worker, long rounds)
+{
+    enum { SLOTS = 4096 };
+    uint64_t *blocks[SLOTS] = {NULL};
+    uint64_t generation = next(worker);
+    for (long round = 0; round < rounds * 500; round++) {
+        size_t slot = next(worker) % SLOTS;
+        // Of each longer time only a part of the slots is in use: spans fall empty and fill again.
+        bool is_wanted = (slot ^ (size_t)round >> 17) % 4 == 0;
+        if (blocks[slot]) {
+            check_stamp(blocks[slot], words_of(slot), generation);
+            free(blocks[slot]);
+            blocks[slot] = NULL;
+        } else if (is_wanted) {
+            blocks[slot] = malloc(words_of(slot) * 8);
+            stamp(blocks[slot], words_of(slot), generation);
+        }
+    }
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        if (blocks[slot])
+            check_stamp(blocks[slot], words_of(slot), generation);
+        free(blocks[slot]);
+    }
+}
+
 static void release_own(struct worker *worker)
 {
     for (int i = 0; i < OWN; i++)
@@ -335,14 +385,14 @@ static void run_child(struct worker *worker)
     }
 }
 
-// Every eighth time it stays: a fast path stops in the middle, for long.
+// Every eighth time it stays: a fast path stops in the middle, for longer and longer.
 static void interrupt(int number)
 {
     static _Thread_local unsigned count;
     (void)number;
     int kept = errno;
     if (++count % 8 == 0)
-        sleep_us(5000);
+        sleep_us(1000 + count / 8 % 16 * 1500);
     errno = kept;
 }
 
@@ -363,7 +413,11 @@ static void *work_once(void *pointer)
     struct worker *worker = pointer;
     timer_t timer;
     bool has_timer = start_timer(worker, &timer);
-    run_rounds(worker, worker->modes & (FORK | TURNOVER) ? BATCH : worker->rounds);
+    long rounds = worker->modes & (FORK | TURNOVER) ? BATCH : worker->rounds;
+    if (worker->modes & TIGHT)
+        run_tight(worker, rounds);
+    else
+        run_rounds(worker, rounds);
     if (worker->modes & FORK)
         run_child(worker);
     if (has_timer)
@@ -383,6 +437,19 @@ static void *work(void *pointer)
             pthread_join(thread, NULL);
     }
     release_own(worker);
+    return NULL;
+}
+
+static atomic_bool is_over;
+
+static void *press(void *pointer)
+{
+    struct worker *worker = pointer;
+    while (!is_over) {
+        if (purge_all)
+            (void)purge_all();
+        sleep_us((long)(next(worker) % 2000));
+    }
     return NULL;
 }
 
@@ -421,9 +488,9 @@ static int read_modes(int argc, char **argv, unsigned *modes)
 {
     for (int word = 4; word < argc; word++) {
         size_t mode = 0;
-        while (mode < 8 && strcmp(argv[word], mode_names[mode]) != 0)
+        while (mode < MODES && strcmp(argv[word], mode_names[mode]) != 0)
             mode++;
-        if (mode == 8)
+        if (mode == MODES)
             return -1;
         *modes |= 1u << mode;
     }
@@ -442,15 +509,20 @@ int main(int argc, char **argv)
     find_calls();
     for (int i = 0; i < SHARED; i++)
         pthread_mutex_init(&shared[i].mutex, NULL);
-    struct worker *workers = calloc((size_t)threads, sizeof *workers);
-    for (int i = 0; i < threads; i++) {
+    struct worker *workers = calloc((size_t)threads + 1, sizeof *workers);
+    for (int i = 0; i <= threads; i++) {
         workers[i].random = (seed + 1) * 0x9e3779b97f4a7c15u + (uint64_t)i * 0x2545f4914f6cdd1du;
         workers[i].rounds = atol(argv[2]);
         workers[i].modes = modes;
-        pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+        bool presses = i == threads;
+        if (!presses || modes & PRESS)
+            pthread_create(&workers[i].thread, NULL, presses ? press : work, &workers[i]);
     }
     for (int i = 0; i < threads; i++)
         pthread_join(workers[i].thread, NULL);
+    is_over = true;
+    if (modes & PRESS)
+        pthread_join(workers[threads].thread, NULL);
     for (int i = 0; i < SHARED; i++)
         release(&shared[i].object);
     free(workers);
