@@ -177,7 +177,9 @@ def forged():
             sums = rows(report) if report else {}
             if words:
                 check(words in said and not found["ledger"], f"forged {how}: refused", said)
-            check(64 * MIB <= sums.get("in_use", 0) + sums.get("held", 0) <= 68 * MIB,
+            # One that is too large for the time it has is held as well, on a slow machine.
+            most = 140 if how == "many" else 68
+            check(64 * MIB <= sums.get("in_use", 0) + sums.get("held", 0) <= most * MIB,
                   f"forged {how}: malloc's own memory is told all the same", sums)
 
 

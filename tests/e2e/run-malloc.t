@@ -180,7 +180,9 @@ def main():
         other_rights(program, folder)
         losers(folder)
         prefixes(folder)
-        refused("libebb is not installed", "libebb is not installed here", EBB, "run",
+        # Away from the folder where it is built.
+        shutil.copy(EBB, f"{folder}/ebb")
+        refused("libebb is not installed", "libebb is not installed here", f"{folder}/ebb", "run",
                 "--malloc=ebb", program) \
             if not glob.glob("/usr/l*/**/libebb.so*") else tap.skip("libebb", "it is installed")
         refused("there is no such allocator", "there is no allocator 'nomalloc'", EBB, "run",
