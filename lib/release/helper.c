@@ -111,6 +111,18 @@ bool engine_enter(void)
     return engine.pid == own_pid();
 }
 
+// In the child, on the thread that forked: of several that came here later each would reset what
+// another has begun with.
+static void enter_child(void)
+{
+    (void)engine_enter();
+}
+
+__attribute__((constructor)) static void handle_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, enter_child);
+}
+
 static bool look_now(bool takes_all, size_t *gone)
 {
     lock_take(&engine.lock);

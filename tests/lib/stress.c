@@ -355,17 +355,19 @@ static _Noreturn void live_in_child(struct worker *worker)
         if (worker->own[i].bytes)
             check(&worker->own[i]);
     }
-    struct worker *copy = calloc(1, sizeof *copy);
-    copy->random = worker->random;
+    struct worker *copy = calloc(2, sizeof *copy);
+    copy[0].random = worker->random;
+    copy[1].random = ~worker->random;
     pthread_t thread;
-    if (first == 2 && pthread_create(&thread, NULL, allocate_in_child, copy) == 0)
+    bool has_thread = first == 2 && pthread_create(&thread, NULL, allocate_in_child, copy + 1) == 0;
+    allocate_in_child(copy);
+    if (has_thread)
         pthread_join(thread, NULL);
-    else
-        allocate_in_child(copy);
     release_own(worker);
     if (worker->modes & SLEEP)
         sleep_us((long)(next(worker) % 30000));
     release_own(copy);
+    release_own(copy + 1);
     _exit(0);
 }
 
