@@ -5,7 +5,12 @@ install(TARGETS libebb_shared libebb_static
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/include/ebb/ebb.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb)
+if(EBB_LIB_PREFIX)
+  install(FILES ${PROJECT_BINARY_DIR}/include/ebb/prefix.h
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ebb)
+endif()
 install(CODE "
+  set(EBB_LIB_NAME ${EBB_LIB_NAME})
   set(PROJECT_VERSION ${PROJECT_VERSION})
   set(libebb_pc_libdir \"\\\${prefix}/${CMAKE_INSTALL_LIBDIR}\")
   set(libebb_pc_includedir \"\\\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}\")
