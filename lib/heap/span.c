@@ -9,6 +9,7 @@
 // Of memory that is resident anyway more than a page is threaded at once.
 #define RECYCLED_CARVE_PAGES 4u
 #define SPAN_BYTES_MAX       (16u * WIRE_SLOT_BYTES)
+#define REMOTE_COUNT_MAX     (1u << 15) // half of what 16 bits hold
 
 // The span's owner may be in the middle of one fast path that began before the span was closed.
 #define UNSYNCHRONISED __attribute__((no_sanitize("thread")))
@@ -267,11 +268,12 @@ static bool bit_is_free(const struct wire_record *span, const struct free_map *m
     return first < end;
 }
 
-// Threads all free blocks that have no byte in a bit of `off`, in order of address. Returns the
-// first.
-static struct block *thread_map(const struct wire_record *span, const struct free_map *map)
+// Threads all free blocks that have no byte in a bit of `off`, in order of address, and `behind`
+// after them. Returns the first.
+static struct block *thread_map(const struct wire_record *span, const struct free_map *map,
+                                struct block *behind)
 {
-    struct block *next = NULL;
+    struct block *next = behind;
     for (uint32_t number = span->carved; number-- > 0;) {
         if (!map_has(map, number) || span_is_off(span, number))
             continue;
@@ -300,19 +302,24 @@ static void find_tail(const struct wire_record *span, struct span_pages *pages)
 }
 
 // The remote list without its count, which is the owner's to take: readers go on counting right.
+// Where the owner has long not done so the count may not hold many more than it does.
 static struct block *take_remote_blocks(struct wire_record *span)
 {
     const uint64_t kept = ~(WIRE_REMOTE_QUEUED - 1);
+    if (wire_remote_count(atomic_peek64(&span->remote)) >= REMOTE_COUNT_MAX)
+        return NULL;
     uint64_t first = wire_remote_first(atomic_and64(&span->remote, kept));
     return first ? (struct block *)(space_base + first) : NULL;
 }
 
 // The part of a span's list that a helper may relink: all of it, or what follows the two blocks
-// that an interrupted malloc holds in its hands.
+// that an interrupted malloc holds in its hands. Where there is one block only, the malloc may end
+// and the program write to it at any time: then the new list goes in front of it.
 struct list_view {
-    struct block *head;  // as `free` was
-    struct block *stays; // the last block that stays where it is; NULL: none does
-    struct block *rest;
+    struct block *head;   // as `free` was
+    struct block *stays;  // the last block that stays where it is; NULL: none does
+    struct block *rest;   // may be relinked
+    struct block *behind; // must come last, and not be written to
 };
 
 UNSYNCHRONISED static struct list_view view_list(struct wire_record *span, enum span_hold hold)
@@ -322,28 +329,46 @@ UNSYNCHRONISED static struct list_view view_list(struct wire_record *span, enum 
         view.head = (struct block *)(uintptr_t)atomic_load64(&span->free);
         view.stays = NULL;
         view.rest = view.head;
+        view.behind = NULL;
         if (hold != SPAN_POPPED || !view.head)
             return view;
         struct block *second = view.head->next;
         // Read while it was the head: an interrupted malloc may have ended in between.
         if (atomic_load64(&span->free) != (uint64_t)(uintptr_t)view.head)
             continue;
-        view.stays = second ? second : view.head;
+        view.stays = second;
         view.rest = second ? second->next : NULL;
+        view.behind = second ? NULL : view.head;
         return view;
     }
 }
 
+// The one block that the list was to lead to has gone to the program.
+static void cut_list(uint64_t *list, const struct block *behind)
+{
+    uint64_t *link = list;
+    while (*link != (uint64_t)(uintptr_t)behind)
+        link = (uint64_t *)(uintptr_t)*link;
+    *link = 0;
+}
+
 // The new list takes the place of what was in view. An interrupted free may have put its block in
-// front meanwhile: then the list follows that one.
+// front meanwhile: then the list follows that one. Or an interrupted malloc has taken the last one.
 UNSYNCHRONISED static void replace_list(struct wire_record *span, const struct list_view *view,
                                         struct block *list)
 {
     uint64_t head = (uint64_t)(uintptr_t)view->head;
-    if (view->stays)
+    uint64_t first = (uint64_t)(uintptr_t)list;
+    if (view->stays) {
         view->stays->next = list;
-    else if (!atomic_replace64(&span->free, &head, (uint64_t)(uintptr_t)list))
-        ((struct block *)(uintptr_t)head)->next = list;
+    } else if (!atomic_replace64(&span->free, &head, first)) {
+        if (head) {
+            ((struct block *)(uintptr_t)head)->next = list;
+            return;
+        }
+        cut_list(&first, view->behind);
+        atomic_store64(&span->free, first);
+    }
 }
 
 // The bits of `off` that share the system's page with this one.
@@ -392,7 +417,7 @@ void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
     if (!pages->off && !remote)
         return;
     atomic_poke64(&span->off, span->off | pages->off);
-    replace_list(span, &view, thread_map(span, &map));
+    replace_list(span, &view, thread_map(span, &map, view.behind));
 }
 
 // The next run of set bits from `*bits`, removed from it; false when there is none left.

@@ -200,15 +200,43 @@ bool sweep_has_old_spares(const struct sweep *sweep, const struct heap *heap, ui
            ((uint32_t)seen == SPARE_CONTENT && sweep->now_ms - (uint32_t)(seen >> 32) >= age_ms);
 }
 
+// Heaps' spans lie side by side in the table: so many heaps are gathered for at a time.
+#define ARM_HEAPS 8u
+
+static void close_all(struct takeover *batch)
+{
+    takeover_close(batch);
+    batch->count = 0;
+}
+
+static void arm_span(struct takeover batches[ARM_HEAPS], const struct wire_record *span)
+{
+    struct heap *heap = (struct heap *)(uintptr_t)atomic_peek64(&span->fast_owner);
+    struct takeover *batch = NULL;
+    for (unsigned i = 0; i < ARM_HEAPS && !batch; i++) {
+        if (!batches[i].count || batches[i].heap == heap)
+            batch = &batches[i];
+    }
+    if (!batch)
+        batch = &batches[space_slot(span) % ARM_HEAPS];
+    if (batch->count == TAKEOVER_SPANS || batch->heap != heap)
+        close_all(batch);
+    batch->heap = heap;
+    batch->slots[batch->count++] = space_slot(span);
+}
+
 void sweep_arm(void)
 {
+    struct takeover batches[ARM_HEAPS] = {{.count = 0}};
     const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
     for (uint32_t slot = area->first; slot < atomic_load32(&area->frontier); slot++) {
         const struct wire_record *record = space_record(slot);
         enum wire_kind kind = wire_run_kind(atomic_load64(&record->run));
         if ((kind == WIRE_SMALL || kind == WIRE_MEDIUM) && atomic_peek64(&record->fast_owner))
-            takeover_close(slot);
+            arm_span(batches, record);
     }
+    for (unsigned i = 0; i < ARM_HEAPS; i++)
+        close_all(&batches[i]);
 }
 
 uint32_t sweep_slots_used(void)

@@ -211,14 +211,16 @@ void takeover_drop_spares(struct heap *heap)
     let_heap_go(heap, !has_owner && heap != heap_of_thread);
 }
 
-void takeover_close(uint32_t slot)
+void takeover_close(const struct takeover *takeover)
 {
-    struct wire_record *span = space_record(slot);
-    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
+    struct heap *heap = takeover->heap;
     bool has_owner;
-    if (!heap || !hold_heap(heap, &has_owner))
+    if (!takeover->count || !hold_heap(heap, &has_owner))
         return;
-    if (is_ours(heap, span))
-        atomic_store64(&span->fast_owner, 0);
+    for (unsigned i = 0; i < takeover->count; i++) {
+        struct wire_record *span = space_record(takeover->slots[i]);
+        if (is_ours(heap, span))
+            atomic_store64(&span->fast_owner, 0);
+    }
     let_heap_go(heap, !has_owner && heap != heap_of_thread);
 }

@@ -54,8 +54,8 @@ void takeover_drain(struct heap *heap);
 // Gives a heap's empty spans to the space.
 void takeover_drop_spares(struct heap *heap);
 
-// Closes a span to plain frees, so that the next one takes the slow path. No fence: a free in
-// flight is one free.
-void takeover_close(uint32_t slot);
+// Closes these spans of the heap to plain frees, so that the next one to each takes the slow path.
+// A free in flight is one free.
+void takeover_close(const struct takeover *takeover);
 
 #endif
