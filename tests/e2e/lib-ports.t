@@ -41,6 +41,14 @@ def build_library(name, *options):
     return folder if ran.returncode == 0 else None
 
 
+def exports_agree(label, nm, folder):
+    ran = run([nm, "-D", "--defined-only", f"{folder}/libebb.so"])
+    found = {line.split()[-1].split("@")[0] for line in ran.stdout.splitlines()}
+    with open(f"{SRC}/lib/exports", encoding="ascii") as file:
+        wanted = set(file.read().split())
+    report(found == wanted, f"{label}: it exports what lib/exports lists", found ^ wanted)
+
+
 def compile_program(compiler, name, output, *options):
     ran = run([*compiler, *FLAGS, f"{SRC}/tests/lib/{name}.c", "-o", output, *options, "-ldl"])
     if ran.returncode:
@@ -90,6 +98,7 @@ def try_aarch64(here):
     folder = build_library("aarch64", "--toolchain", f"{SRC}/cmake/aarch64-linux-gnu.cmake")
     if not folder:
         return
+    exports_agree("aarch64", "aarch64-linux-gnu-nm", folder)
     if not shutil.which("qemu-aarch64"):
         skip("aarch64 runs", "qemu-aarch64 (qemu-user) is not installed")
         return
@@ -132,6 +141,7 @@ def try_musl(here):
     folder = build_library("musl", "-DCMAKE_C_COMPILER=musl-gcc")
     if not folder:
         return
+    exports_agree("musl", "nm", folder)
     gcc = ["musl-gcc", "-include", f"{SRC}/tests/e2e/ports/musl.h"]
     links = {"static": ["-static", f"{folder}/libebb.a"],
              "dynamic": [f"-L{folder}", "-lebb", f"-Wl,-rpath,{folder}"]}
