@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One tiny misuse of the heap per name; tests/cli/lib-misuse.t knows how each must end.
 //
-//   misuse NAME     runs it, prints "survived" if nothing stopped it
+//   misuse NAME     runs it; where nothing stops it prints "survived", or "spoiled" if blocks of
+//   the
+//                   program changed or overlap afterwards
 //   misuse --list   all names
 #include <malloc.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +201,77 @@ static void overflow_into_guard(void)
     memset(hide(block), 1, 2000000 + 8192);
 }
 
+static bool is_spoiled;
+
+static bool is_all(const char *bytes, size_t count, char value)
+{
+    return bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
+// Writes behind all that a block may use, or before it, with live blocks of its size around it.
+static void write_outside(size_t bytes, long from, size_t count)
+{
+    char *blocks[65];
+    for (int i = 0; i < 65; i++) {
+        blocks[i] = malloc(bytes);
+        memset(blocks[i], 7, bytes);
+    }
+    long begin = from < 0 ? from : (long)malloc_usable_size(blocks[32]) + from;
+    memset((char *)hide(blocks[32]) + begin, 1, count);
+    for (int i = 0; i < 65; i++) {
+        is_spoiled |= !is_all(blocks[i], bytes, 7);
+        drop(blocks[i]);
+    }
+}
+
+static void overflow_by_a_byte(void)
+{
+    write_outside(48, 0, 1);
+}
+
+static void overflow_into_neighbour(void)
+{
+    write_outside(48, 0, 64);
+}
+
+static void overflow_of_medium(void)
+{
+    write_outside(20480, 0, 64);
+}
+
+static void underflow(void)
+{
+    write_outside(48, -16, 16);
+}
+
+// The first words of a freed block are the heap's.
+static void write_after_free(void)
+{
+    char *block = malloc(48);
+    drop(block);
+    memset(hide(block), 0x41, 48);
+}
+
+static void write_after_free_large(void)
+{
+    char *block = malloc(300000);
+    drop(block);
+    memset(hide(block), 0x41, 300000);
+}
+
+// Somebody else has it by now.
+static void write_after_reuse(void)
+{
+    char *block = malloc(48);
+    drop(block);
+    char *others[65];
+    for (int i = 0; i < 65; i++)
+        others[i] = memset(malloc(48), 7, 48);
+    memset(hide(block), 0x41, 48);
+    for (int i = 0; i < 65; i++)
+        is_spoiled |= !is_all(others[i], 48, 7);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -224,7 +298,28 @@ static const struct {
     {"realloc_of_freed", realloc_of_freed},
     {"realloc_of_interior", realloc_of_interior},
     {"overflow_into_guard", overflow_into_guard},
+    {"overflow_by_a_byte", overflow_by_a_byte},
+    {"overflow_into_neighbour", overflow_into_neighbour},
+    {"overflow_of_medium", overflow_of_medium},
+    {"underflow", underflow},
+    {"write_after_free", write_after_free},
+    {"write_after_free_large", write_after_free_large},
+    {"write_after_reuse", write_after_reuse},
 };
+
+// Goes on as a program would: blocks of all sizes must be whole, and none inside of another.
+static void go_on(void)
+{
+    static const size_t sizes[] = {48, 64, 200, 1000, 40000, 300000, 2000000};
+    enum { SIZES = sizeof sizes / sizeof *sizes, COUNT = 10 * SIZES };
+    char *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = memset(malloc(sizes[i % SIZES]), i + 1, sizes[i % SIZES]);
+    for (int i = 0; i < COUNT; i++)
+        is_spoiled |= !is_all(blocks[i], sizes[i % SIZES], (char)(i + 1));
+    for (int i = 0; i < COUNT && !is_spoiled; i++)
+        drop(blocks[i]);
+}
 
 int main(int argc, char **argv)
 {
@@ -240,7 +335,9 @@ int main(int argc, char **argv)
     }
     if (!known)
         return 2;
-    if (strcmp(argv[1], "--list") != 0)
-        puts("survived");
+    if (strcmp(argv[1], "--list") == 0)
+        return 0;
+    go_on();
+    puts(is_spoiled ? "spoiled" : "survived");
     return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of glibc's <malloc.h>, what musl's does not declare and libebb has, for the programs of tests/lib.
+// What musl's <malloc.h> does not declare of glibc's and libebb has, for the programs of tests/lib.
 #ifndef EBB_TESTS_PORTS_MUSL_H
 #define EBB_TESTS_PORTS_MUSL_H
 
