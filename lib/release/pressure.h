@@ -45,13 +45,14 @@ struct pressure_stat {
 };
 
 // Looks the group up: /proc/self/cgroup and /proc/self/mountinfo. Never fails: an empty path is
-// "no limit known". 3 KiB of stack.
+// "no limit known". About 0.1 ms; 3.5 KiB of stack.
 void pressure_find(struct pressure_source *source);
 
-// Reads usage, limit, MemAvailable and PSI. Never fails. `own_lazy_bytes` is read, not written: it
-// says how much of inactive_file may be more than files. Opens files by number for an instant,
-// which a program that counts on the lowest free number can see: a thread of the heap's own calls
-// pressure_hide_files() first.
+// Reads usage, limit, MemAvailable and PSI. Never fails. About 16 µs, 25 in a group of version 1,
+// and 3 for each parent; 3 KiB of stack. `own_lazy_bytes` is read, not written: it says how much of
+// inactive_file may be more than files. Opens files by number for an instant, which a program that
+// counts on the lowest free number can see: a thread of the heap's own calls pressure_hide_files()
+// first.
 void pressure_read(const struct pressure_source *source, struct pressure_reading *reading);
 
 // Leaves the calling thread alone with an empty table of open files of its own, but for stderr
