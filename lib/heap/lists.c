@@ -5,8 +5,8 @@
 #include "base/atomic.h"
 #include "heap/thread.h"
 
-#define SPARES_MAX  8u // empty spans kept per heap: a lock's cost saved for half a MiB at most
-#define STEAL_TRIES 4  // heaps without a thread that are looked at for a partial span
+#define SPARES_MAX  16u // empty spans kept per heap: a lock's cost saved for a MiB at most
+#define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span
 
 // Up to so many heaps without a thread keep their empty current spans: the next thread mostly wants
 // the same classes, and short threads, one after another, then stay in the same pages.
@@ -210,11 +210,20 @@ static uint64_t next_random(struct heap *heap)
     return heap->random * UINT64_C(0x2545f4914f6cdd1d);
 }
 
-// Spare spans keep their slot and nothing else: span_start() makes them anew for any small class.
-static struct wire_record *pop_spare(struct heap *heap)
+// The next spare span, or NULL. `size_class`: one that was of this class is preferred.
+static struct wire_record *pop_spare(struct heap *heap, unsigned size_class)
 {
-    struct wire_record *span = space_record(heap->spare);
-    heap->spare = span->next;
+    uint32_t *link = &heap->spare;
+    for (uint32_t *at = link; *at; at = &space_record(*at)->next) {
+        if (space_record(*at)->size_class == size_class) {
+            link = at;
+            break;
+        }
+    }
+    if (!*link)
+        return NULL;
+    struct wire_record *span = space_record(*link);
+    *link = span->next;
     heap->spare_count--;
     return span;
 }
@@ -226,21 +235,33 @@ static void mark_tails(struct wire_record *span, uint32_t slots)
         atomic_store64(&span[slot].run, wire_run_make(WIRE_TAIL, slot));
 }
 
-// A spare one, else a run. Memory that was used before is not known to be zero.
-static struct wire_record *make_span(struct heap *heap, unsigned size_class)
+static struct wire_record *take_span(unsigned size_class, enum space_pages *pages)
 {
     struct wire_record *span;
+    uint32_t slots = class_slots(size_class);
+    enum wire_kind kind = size_class < CLASS_SMALL ? WIRE_SMALL : WIRE_MEDIUM;
+    if (space_take(SPACE_ORDINARY, slots, 1, kind, &span, pages) != 0)
+        return NULL;
+    mark_tails(span, slots);
+    return span;
+}
+
+// A spare one, else a run. Memory that was used before is not known to be zero. A spare span of the
+// same class goes on where it was: its list is whole.
+static struct wire_record *make_span(struct heap *heap, unsigned size_class)
+{
     enum space_pages pages = SPACE_DIRTY;
-    if (size_class < CLASS_SMALL && heap->spare) {
-        span = pop_spare(heap);
-    } else {
-        uint32_t slots = class_slots(size_class);
-        enum wire_kind kind = size_class < CLASS_SMALL ? WIRE_SMALL : WIRE_MEDIUM;
-        if (space_take(SPACE_ORDINARY, slots, 1, kind, &span, &pages) != 0)
-            return NULL;
-        mark_tails(span, slots);
+    struct wire_record *span = size_class < CLASS_SMALL ? pop_spare(heap, size_class) : NULL;
+    if (span && span->size_class == size_class) {
+        span->next = 0;
+        span->prev = 0;
+        atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+        return span;
     }
-    span_start(span, size_class, heap, next_random(heap), pages == SPACE_CLEAN);
+    if (!span)
+        span = take_span(size_class, &pages);
+    if (span)
+        span_start(span, size_class, heap, next_random(heap), pages == SPACE_CLEAN);
     return span;
 }
 
@@ -309,7 +330,7 @@ void lists_free(struct heap *heap, struct wire_record *span, void *block)
 void lists_drop_spares(struct heap *heap)
 {
     while (heap->spare)
-        give_back(pop_spare(heap));
+        give_back(pop_spare(heap, CLASS_COUNT));
 }
 
 void lists_settle(struct heap *heap)

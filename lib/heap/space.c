@@ -471,16 +471,6 @@ int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pag
     return error;
 }
 
-struct wire_record *space_record_at(uintptr_t address)
-{
-    struct wire_record *record =
-        space_record((uint32_t)((address - space_base) >> WIRE_SLOT_SHIFT));
-    uint64_t run = atomic_peek64(&record->run);
-    if (wire_run_kind(run) == WIRE_TAIL)
-        record -= wire_run_slots(run);
-    return record;
-}
-
 void space_note_purge(size_t bytes, bool is_lazy)
 {
     atomic_add64(&space.ledger->purges, 1);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/lock.h"
 #include "heap/class.h"
 #include "os/os.h"
@@ -96,7 +97,15 @@ static inline uintptr_t space_address(const struct wire_record *record)
 
 // The record that is in charge of an address inside the reservation: of the run's first slot for
 // medium spans, of the very slot for all others.
-struct wire_record *space_record_at(uintptr_t address);
+static inline struct wire_record *space_record_at(uintptr_t address)
+{
+    struct wire_record *record =
+        space_record((uint32_t)((address - space_base) >> WIRE_SLOT_SHIFT));
+    uint64_t run = atomic_peek64(&record->run);
+    // Without a branch: which slot of a medium span it is cannot be guessed.
+    uint64_t is_tail = wire_run_kind(run) == WIRE_TAIL;
+    return record - (wire_run_slots(run) & (0 - is_tail));
+}
 
 // Takes a run of `slots` at a multiple of `align_slots`, and marks it as `kind`. Ordinary runs are
 // memory; guarded ones are still reserved space, and clean. 0 or -ENOMEM. `*pages` tells whether

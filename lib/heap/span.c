@@ -8,7 +8,6 @@
 
 // Of memory that is resident anyway more than a page is threaded at once.
 #define RECYCLED_CARVE_PAGES 4u
-#define SPAN_BYTES_MAX       (16u * WIRE_SLOT_BYTES)
 #define REMOTE_COUNT_MAX     (1u << 15) // half of what 16 bits hold
 
 // The span's owner may be in the middle of one fast path that began before the span was closed.
@@ -75,27 +74,12 @@ static void carve_page(struct wire_record *span)
     atomic_poke16(&span->carved, (uint16_t)end);
 }
 
-static void count_one(struct wire_record *span)
-{
-    atomic_keep_order();
-    span->counts += SPAN_COUNT_ONE;
-}
-
-void *span_pop_listed(struct wire_record *span)
-{
-    struct block *block = (struct block *)(uintptr_t)span->free;
-    span->free = (uint64_t)(uintptr_t)block->next;
-    count_one(span);
-    block->tag = 0;
-    return block;
-}
-
 // The next block of whole pages, without touching it.
 static void *carve_block(struct wire_record *span, bool *is_zero)
 {
     void *block = block_at(span, span->carved);
     atomic_poke16(&span->carved, (uint16_t)(span->carved + 1));
-    count_one(span);
+    span_count_one(span);
     *is_zero = span->is_clean;
     return block;
 }
@@ -114,17 +98,6 @@ void *span_pop(struct wire_record *span, bool *is_zero)
         carve_page(span);
     }
     return span->free ? span_pop_listed(span) : NULL;
-}
-
-void span_push(struct wire_record *span, void *pointer)
-{
-    struct block *block = pointer;
-    block->tag = span_tag(span, block);
-    block->next = (struct block *)(uintptr_t)span->free;
-    atomic_keep_order();
-    span->free = (uint64_t)(uintptr_t)block;
-    atomic_keep_order();
-    span->counts--;
 }
 
 bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count)
@@ -178,19 +151,6 @@ void span_take_remote(struct wire_record *span, bool stays_queued)
     span->counts -= wire_remote_count(taken);
 }
 
-long span_block_at(const struct wire_record *span, uintptr_t address)
-{
-    // An address below the span wraps to a huge offset.
-    uintptr_t offset = address - space_address(span);
-    if (offset >= SPAN_BYTES_MAX)
-        return -1;
-    // In 32 bits, where a division is cheap.
-    uint32_t number = (uint32_t)offset / span->block_bytes;
-    if ((uint32_t)offset % span->block_bytes != 0 || number >= atomic_peek16(&span->carved))
-        return -1;
-    return (long)number;
-}
-
 // The pages of a small span, or the one bit of a medium one, in which a block has bytes.
 static uint64_t bits_of_block(const struct wire_record *span, uint32_t number)
 {
@@ -201,7 +161,7 @@ static uint64_t bits_of_block(const struct wire_record *span, uint32_t number)
     return bits_range((unsigned)(begin / PAGE_BYTES), (unsigned)(last / PAGE_BYTES));
 }
 
-bool span_is_off(const struct wire_record *span, uint32_t block)
+bool span_has_off(const struct wire_record *span, uint32_t block)
 {
     return (atomic_peek64(&span->off) & bits_of_block(span, block)) != 0;
 }

@@ -37,6 +37,7 @@ struct block {
 #define SPAN_COUNT_ONE   UINT64_C(0x10001)
 #define SPAN_USED_MASK   UINT64_C(0xffff)
 #define SPAN_COUNT_SHIFT 16
+#define SPAN_BYTES_MAX   (16u * WIRE_SLOT_BYTES)
 
 struct heap;
 
@@ -74,6 +75,12 @@ static inline void span_open(struct wire_record *span, const struct heap *heap)
     atomic_poke64(&span->fast_owner, span->off ? 0 : (uint64_t)(uintptr_t)heap);
 }
 
+static inline void span_count_one(struct wire_record *span)
+{
+    atomic_keep_order();
+    span->counts += SPAN_COUNT_ONE;
+}
+
 // Makes a span of a run that was just taken. `is_clean`: its memory reads as zeros.
 void span_start(struct wire_record *span, unsigned size_class, struct heap *heap, uint64_t key,
                 bool is_clean);
@@ -83,10 +90,26 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
 void *span_pop(struct wire_record *span, bool *is_zero);
 
 // Takes the first block of the list, which is not empty.
-void *span_pop_listed(struct wire_record *span);
+static inline void *span_pop_listed(struct wire_record *span)
+{
+    struct block *block = (struct block *)(uintptr_t)span->free;
+    span->free = (uint64_t)(uintptr_t)block->next;
+    span_count_one(span);
+    block->tag = 0;
+    return block;
+}
 
 // Puts a live block back. The caller has checked it.
-void span_push(struct wire_record *span, void *pointer);
+static inline void span_push(struct wire_record *span, void *pointer)
+{
+    struct block *block = pointer;
+    block->tag = span_tag(span, block);
+    block->next = (struct block *)(uintptr_t)span->free;
+    atomic_keep_order();
+    span->free = (uint64_t)(uintptr_t)block;
+    atomic_keep_order();
+    span->counts--;
+}
 
 // Any thread: puts a live block on the remote list. True where the caller is the first since the
 // owner looked, and has to put the span into the owner's inbox.
@@ -97,10 +120,26 @@ void span_take_remote(struct wire_record *span, bool stays_queued);
 
 // Where an address stands in a span: its block's number, or −1 if no block begins there, or none
 // that was ever handed out.
-long span_block_at(const struct wire_record *span, uintptr_t address);
+static inline long span_block_at(const struct wire_record *span, uintptr_t address)
+{
+    // An address below the span wraps to a huge offset.
+    uintptr_t offset = address - space_address(span);
+    if (offset >= SPAN_BYTES_MAX)
+        return -1;
+    // In 32 bits, where a division is cheap.
+    uint32_t number = (uint32_t)offset / span->block_bytes;
+    if ((uint32_t)offset % span->block_bytes != 0 || number >= atomic_peek16(&span->carved))
+        return -1;
+    return (long)number;
+}
 
 // The block is free and its page may be purged.
-bool span_is_off(const struct wire_record *span, uint32_t block);
+bool span_has_off(const struct wire_record *span, uint32_t block);
+static inline bool span_is_off(const struct wire_record *span, uint32_t block)
+{
+    // Mostly nothing is.
+    return atomic_peek64(&span->off) != 0 && span_has_off(span, block);
+}
 
 // Who else may touch the span while its free pages are looked for.
 enum span_hold {
