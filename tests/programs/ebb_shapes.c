@@ -2,13 +2,16 @@
 // Fills a heap with blocks of all sorts, frees some, and says exactly what it holds: "used BYTES",
 // "blocks N", "at ADDRESS" of a block, and "freed START END" for each region that has no block any
 // more. Then one command per line: "again" allocates and frees a little, "move" goes on doing so in
-// a thread; "stats" prints the account as libebb itself tells it, "NAME VALUE".
+// a thread; "fork" makes a child that rests, "child PID"; "stats" prints the account as libebb
+// itself tells it, "NAME VALUE".
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "../../include/ebb/ebb.h"
@@ -110,6 +113,20 @@ static void tell_stats(void)
         printf("%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
 }
 
+// Ends with its parent.
+static void start_child(void)
+{
+    pid_t child = fork();
+    if (child < 0)
+        abort();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    printf("child %d\n", (int)child);
+}
+
 int main(void)
 {
     char line[64];
@@ -126,6 +143,8 @@ int main(void)
                 free(make((size_t)i * 60 + 1));
         if (strcmp(line, "stats\n") == 0)
             tell_stats();
+        if (strcmp(line, "fork\n") == 0)
+            start_child();
         if (strcmp(line, "move\n") == 0 && pthread_create(&thread, NULL, churn, NULL) != 0)
             abort();
         printf("done\n");

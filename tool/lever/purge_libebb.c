@@ -3,11 +3,12 @@
 #include "lever/purge_libebb.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "proc/threads.h"
 
 // Less than this is not worth asking: ledgers and smaps are off by more.
 static const uint64_t worth_bytes = 64 << 10;
@@ -150,6 +151,18 @@ static void tell_given(const struct wire_ledger *before, const struct wire_ledge
     lever_end_step(step, LEVER_STEP_DONE, "it gave back %s%s", size, how);
 }
 
+// One that is at work has the word, and the locks that a call would wait for.
+static bool has_helper(struct process *process)
+{
+    struct proc_thread *threads;
+    size_t count;
+    if (proc_threads_read(process, &threads, &count) != 0)
+        return false;
+    bool has_one = libebb_find_helper(process, threads, count) != 0;
+    free(threads);
+    return has_one;
+}
+
 // Nobody looks where no helper runs and nothing allocates: then a borrowed thread does it.
 static int purge_by_call(struct purge_libebb *libebb, struct process *process,
                          const struct mappings *mappings, const struct images *images,
@@ -193,9 +206,8 @@ int purge_libebb_act(struct purge_libebb *libebb, struct process *process,
         fail_step(libebb, step, error);
     else if (is_obeyed)
         tell_given(&before, &libebb->control.ledger, "", step);
-    else if (libebb->control.ledger.helper_tid)
-        lever_end_step(step, LEVER_STEP_DONE, "asked; its thread %" PRIu32 " is not done yet",
-                       libebb->control.ledger.helper_tid);
+    else if (has_helper(process))
+        lever_end_step(step, LEVER_STEP_DONE, "asked; its thread is not done yet");
     else
         error = purge_by_call(libebb, process, mappings, images, &before, step);
     step->took_ns = lever_now_ns() - began_ns;

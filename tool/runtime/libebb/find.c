@@ -115,6 +115,23 @@ bool libebb_find(const struct target *target, struct libebb_found *ret_found)
     return best.image != NULL;
 }
 
+// Source: help() of lib/release/helper.c.
+pid_t libebb_find_helper(struct process *process, const struct proc_thread *threads, size_t count)
+{
+    enum { THREADS_MAX = 1024, COMM_MAX = 64 };
+    pid_t found = 0;
+    struct buffer comm = {0};
+    for (size_t i = 0; i < count && i < THREADS_MAX && !found; i++) {
+        char name[48];
+        text_format(name, sizeof name, "task/%d/comm", (int)threads[i].tid);
+        if (process_read_file(process, name, COMM_MAX, &comm) == 0 &&
+            text_equals(buffer_text(&comm), "ebb-helper\n"))
+            found = threads[i].tid;
+    }
+    buffer_free(&comm);
+    return found;
+}
+
 // Source: the banner of lib/base/die.c.
 void libebb_read_version(const struct image *image, char *ret_version, size_t size)
 {

@@ -28,6 +28,11 @@ bool libebb_find(const struct target *target, struct libebb_found *ret_found);
 // True for libebb.so itself, by its name: it serves the whole program.
 bool libebb_is_library(const struct image *image);
 
+// The thread that gives memory back, as this system numbers it; 0: none runs. By its name, since
+// the ledger of a forked child may still have its parent's, and that of a container its own number.
+// Cost: a read per thread, of a thousand at most.
+pid_t libebb_find_helper(struct process *process, const struct proc_thread *threads, size_t count);
+
 // "0.1.0"; "" unknown.
 void libebb_read_version(const struct image *image, char *ret_version, size_t size);
 

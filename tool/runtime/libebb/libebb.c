@@ -193,10 +193,11 @@ static int add_settings(const struct target *target, const struct wire_ledger *l
     text_format(text, sizeof text, "%" PRIu64, ledger->limit_bytes);
     if (!error)
         error = report_add_setting(report, "limit", ledger->limit_bytes ? text : "none", "ledger");
-    text_format(text, sizeof text, "thread %" PRIu32, ledger->helper_tid);
+    pid_t helper = libebb_find_helper(target->process, target->threads, target->thread_count);
+    text_format(text, sizeof text, "thread %d", (int)helper);
     if (!error)
-        error = report_add_setting(report, "helper", ledger->helper_tid ? text : "not running",
-                                   "ledger");
+        error = report_add_setting(report, "helper", helper ? text : "not running",
+                                   "its thread's name");
     // A word of the target's own: what is no pressure is unknown.
     bool is_known = ledger->pressure < sizeof pressures / sizeof pressures[0];
     if (!error)
