@@ -196,6 +196,11 @@ static void feel_limit(const struct sweep *sweep)
     uint64_t left = limit > held ? limit - held : 0;
     if (!limit)
         left = UINT64_MAX;
+    // Where no files are read, nothing else is known.
+    if (!engine.reads_files) {
+        engine.plan.pressure = WIRE_PRESSURE_UNKNOWN;
+        engine.headroom = UINT64_MAX;
+    }
     if (left < limit / 16)
         engine.plan.pressure = WIRE_PRESSURE_SHORT;
     space_set_headroom(left < engine.headroom ? left : engine.headroom);
@@ -247,7 +252,7 @@ bool engine_look(bool takes_all, size_t *gone)
     sweep_begin(&look.sweep, began_ns / 1000000);
     look.sweep.takes_young = look.takes_all;
     note_reuse(began_ns / 1000000);
-    if (!takes_all)
+    if (!takes_all && engine.reads_files)
         feel_pressure(began_ns / 1000000);
     help_heaps(&look);
     sweep_all(&look);

@@ -34,12 +34,14 @@ struct engine {
     uint64_t reused[CLASS_GROUPS];
     uint64_t started_ns;
     uint64_t purges;
+    bool reads_files; // the one who looks has open files of its own, so pressure can be read
 
     // Guarded by the thread lock.
     struct lock thread_lock;
     enum engine_thread thread;
     uint32_t forks; // heaps.forks, as of the last call
     int pid;
+    long filter_at_start; // the seccomp mode that the process was started with
 
     // Atomic.
     uint32_t calls;     // a futex: calls for the helper

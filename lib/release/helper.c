@@ -40,6 +40,18 @@ static void complain(const char *wrong, size_t len)
     line_write(&line);
 }
 
+static long filter_mode(void)
+{
+    return syscall_make(SYS_prctl, SECCOMP_QUERY, 0, 0, 0, 0, 0);
+}
+
+// The program has put itself under a filter that knows nothing of us and may kill: hands off. One
+// that it was started under is a container's or a service manager's, and made for threads.
+static bool is_filtered(void)
+{
+    return filter_mode() > engine.filter_at_start;
+}
+
 // The settings count from the first line of main() on; a program with raised rights has none.
 static void read_settings(void)
 {
@@ -64,6 +76,9 @@ static void publish(void)
     (void)engine_apply_policy(engine.plan.settings.policy);
     (void)engine_apply_within(engine.plan.settings.return_within_ms);
     space.ledger->limit_bytes = engine.conf.limit_bytes;
+    // Plain madvise() is in every list; the newer call may not be.
+    if (engine.filter_at_start)
+        atomic_store32(&space.has_no_vectors, 1);
 }
 
 __attribute__((constructor)) static void set_up(void)
@@ -71,6 +86,7 @@ __attribute__((constructor)) static void set_up(void)
     lock_take(&engine.thread_lock);
     if (!engine.is_set_up) {
         read_settings();
+        engine.filter_at_start = filter_mode();
         atomic_store32(&engine.is_set_up, 1);
     }
     lock_release(&engine.thread_lock);
@@ -89,6 +105,7 @@ static void forget_parent(void)
     engine.forks = heaps.forks;
     engine.pid = own_pid();
     engine.source.is_found = false;
+    engine.reads_files = false;
     if (engine.thread != ENGINE_CANNOT || engine.conf.has_helper)
         engine.thread = ENGINE_NO_THREAD;
     space.ledger->helper_tid = 0;
@@ -147,7 +164,7 @@ static void look_while_busy(void)
         size_t gone;
         if (look_now(false, &gone))
             busy_at = engine_now_ms();
-        if (engine_now_ms() - busy_at >= QUIET_MS)
+        if (engine_now_ms() - busy_at >= QUIET_MS || is_filtered())
             return;
         sleep_ms(atomic_load32(&engine.calls), engine.plan.period_ms);
     }
@@ -191,17 +208,29 @@ static bool wait_for_call(void)
     return true;
 }
 
+// From now on looks ride on slow paths, if at all.
+static void give_up(void)
+{
+    lock_take(&engine.thread_lock);
+    engine.thread = ENGINE_CANNOT;
+    lock_release(&engine.thread_lock);
+    engine.reads_files = false;
+    atomic_store32(&space.is_quiet, 1);
+}
+
 static void *help(void *unused)
 {
     (void)unused;
     (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
     // Its open files must not take numbers that the program counts on.
-    (void)pressure_hide_files(engine.conf.traces_purges);
+    engine.reads_files = pressure_hide_files(engine.conf.traces_purges) == 0;
     atomic_store32(&space.ledger->helper_tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
     do
         look_while_busy();
-    while (wait_for_call());
+    while (!is_filtered() && wait_for_call());
     atomic_store32(&space.ledger->helper_tid, 0);
+    if (is_filtered())
+        give_up();
     return NULL;
 }
 
@@ -230,21 +259,11 @@ static int create_thread(void)
     return -error;
 }
 
-// A filter that has not heard of clone() or membarrier() may kill: rather no thread.
-static bool is_filtered(void)
-{
-    return syscall_make(SYS_prctl, SECCOMP_QUERY, 0, 0, 0, 0, 0) > 0;
-}
-
 static void start_thread(void)
 {
     int error = is_filtered() ? -EPERM : create_thread();
-    if (!error)
-        return;
-    lock_take(&engine.thread_lock);
-    engine.thread = ENGINE_CANNOT;
-    lock_release(&engine.thread_lock);
-    atomic_store32(&space.is_quiet, 1);
+    if (error)
+        give_up();
 }
 
 // Without a helper: a look now and then by who allocates or frees anyway.
@@ -252,7 +271,7 @@ static void ride(void)
 {
     uint64_t now = engine_now_ms();
     size_t gone;
-    if (now < atomic_peek64(&engine.next_ride_ms) || !lock_try(&engine.lock))
+    if (now < atomic_peek64(&engine.next_ride_ms) || is_filtered() || !lock_try(&engine.lock))
         return;
     (void)engine_look(false, &gone);
     atomic_poke64(&engine.next_ride_ms, now + engine.plan.period_ms);
