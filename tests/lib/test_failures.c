@@ -175,6 +175,24 @@ static struct outcome call_info(const struct call *call, void *before)
     return no_block();
 }
 
+// The linker puts this in the place of pthread_create() (tests/lib/CMakeLists.txt).
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *pointer);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *pointer);
+
+static bool has_no_threads;
+static int refused_threads;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *pointer)
+{
+    if (!has_no_threads)
+        return __real_pthread_create(thread, attributes, run, pointer);
+    refused_threads++;
+    return EAGAIN;
+}
+
 // A whole life: its first allocation makes or takes a heap, its end gives it up.
 static void *live(void *unused)
 {
@@ -430,6 +448,35 @@ static void test_call(void **state)
     fail_each(call, 1, true);
 }
 
+// Where no helper can be started, looks ride on slow paths, and memory goes back all the same.
+static void test_no_thread(void **state)
+{
+    (void)state;
+    setenv("EBB_CONF", "helper:on", 1);
+    fake_os_start(&fake);
+    assert_int_equal(heap_start_on(&fake.os), 0);
+    has_no_threads = true;
+    void *blocks[200];
+    for (int i = 0; i < 200; i++)
+        blocks[i] = memset(t_malloc(60000), 1, 60000);
+    assert_int_equal(refused_threads, 1);
+    errno = 77;
+    for (int i = 0; i < 200; i++)
+        t_free(blocks[i]);
+    for (int i = 0; i < 200; i++) {
+        fake.clock_ns += 100000000;
+        void *block = t_malloc(2000000);
+        t_free(block);
+    }
+    assert_int_equal(errno, 77);
+    assert_int_equal(refused_threads, 1);
+    assert_true(fake.purged_bytes >= 100 * 60000);
+    failing.left = NEVER;
+    check_ledger(0);
+    has_no_threads = false;
+    setenv("EBB_CONF", "helper:off", 1);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -438,8 +485,11 @@ int main(int argc, char **argv)
         setenv("EBB_CONF", "helper:off", 1);
         execv("/proc/self/exe", argv);
     }
-    struct CMUnitTest tests[sizeof calls / sizeof *calls] = {{0}};
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    enum { CALLS = sizeof calls / sizeof *calls };
+    struct CMUnitTest tests[CALLS + 1] = {
+        [CALLS] = cmocka_unit_test_teardown(test_no_thread, stop_heap),
+    };
+    for (size_t i = 0; i < CALLS; i++) {
         tests[i].name = calls[i].name;
         tests[i].test_func = test_call;
         tests[i].teardown_func = stop_heap;
