@@ -73,10 +73,7 @@ static void retire_current(struct heap *heap, unsigned size_class)
     if (span == no_span())
         return;
     span->counts--;
-    if (!span_has_free(span)) {
-        mark_full(span);
-        return;
-    }
+    // Exhausted or not: it stays open and waits its turn, by which blocks of it may be free again.
     list_insert(heap, span);
     span_open(span, heap);
     lists_drop_if_empty(heap, span);
@@ -193,12 +190,15 @@ void lists_drain_full(struct heap *heap)
 // The one that waited longest.
 static struct wire_record *pop_partial(struct heap *heap, unsigned size_class)
 {
-    uint32_t slot = heap->partial[size_class];
-    if (!slot)
-        return NULL;
-    struct wire_record *span = space_record(slot);
-    list_remove(heap, span);
-    return span;
+    for (uint32_t slot; (slot = heap->partial[size_class]) != 0;) {
+        struct wire_record *span = space_record(slot);
+        list_remove(heap, span);
+        if (span_has_free(span))
+            return span;
+        // Nothing came back in all this time.
+        mark_full(span);
+    }
+    return NULL;
 }
 
 // xorshift64* (Marsaglia; Vigna 2016): keys need to differ, not to be secret.

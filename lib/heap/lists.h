@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A heap's spans: current, partial, full, spare, and its inbox. Library world; all under heap.lock.
 //
-//   run → current → full → partial → current …        exhausted, a block freed, its turn again
+//   run → current → partial → current …               exhausted, its turn again
+//                   partial → full → partial          its turn with no block free, one freed
 //                            partial → spare or run    the last block freed
 //
 // A span that is still linked in an inbox is never given back: it goes when the inbox is drained.
