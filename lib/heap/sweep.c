@@ -213,6 +213,9 @@ static void arm_span(struct takeover batches[ARM_HEAPS], const struct wire_recor
 {
     struct heap *heap = (struct heap *)(uintptr_t)atomic_peek64(&span->fast_owner);
     struct takeover *batch = NULL;
+    // Full in between.
+    if (!heap)
+        return;
     for (unsigned i = 0; i < ARM_HEAPS && !batch; i++) {
         if (!batches[i].count || batches[i].heap == heap)
             batch = &batches[i];

@@ -164,9 +164,12 @@ static void free_some(void)
         heap_test_release(object->at);
         remove_object(object);
     }
+    // However short the list is, others have freed more.
+    for (uint32_t left = live / 2; stage.scene.has_remote && left > 0; left--)
+        free_remotely(any_object());
 }
 
-// A full span with its neighbours: current, or partial with another one current.
+// A full span: current, or partial with another one current.
 static void set_scene(const struct scene *scene)
 {
     stage.scene = *scene;
@@ -284,16 +287,27 @@ static void finish_owner(void)
     go_on(20);
 }
 
-// Returns at once where the owner has nothing to free.
-static bool start_owner(void)
+// False where the owner has nothing to free.
+static bool start_owner(unsigned steps)
 {
     stage.step = 0;
-    stage.is_through = false;
     stage.object = stage.scene.way == IS_FREE ? any_object() : NULL;
-    if (stage.scene.way == IS_FREE && !stage.object)
+    stage.is_through = stage.scene.way == IS_FREE && !stage.object;
+    if (stage.is_through)
         return false;
-    go_on(stage.scene.stop);
+    go_on(steps);
     return true;
+}
+
+// And begins anew, as long as the span lets it.
+static void finish_and_go_on(void)
+{
+    finish_owner();
+    for (int i = 0; i < 3; i++) {
+        stage.scene.way = i % 2 ? IS_MALLOC : IS_FREE;
+        if (start_owner(20))
+            finish_owner();
+    }
 }
 
 static size_t help(void)
@@ -395,7 +409,7 @@ static void test_every_stop(void **state)
         struct scene scene = scene_of(number);
         begin_heap(number);
         set_scene(&scene);
-        if (start_owner()) {
+        if (start_owner(scene.stop)) {
             gone += help();
             finish_owner();
         }
@@ -414,8 +428,7 @@ static void test_again_and_again(void **state)
         begin_heap(number / 3);
         set_scene(&scene);
         for (int round = 0; round < 4; round++) {
-            stage.scene.stop = (unsigned)(heap_test_next(&stage.random) % 10);
-            if (!start_owner())
+            if (!start_owner((unsigned)(heap_test_next(&stage.random) % 10)))
                 break;
             (void)help();
             finish_owner();
@@ -445,7 +458,7 @@ static void count_step(int number, siginfo_t *info, void *context)
     user->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
     if (is_stepping) {
         is_stepping = false;
-        finish_owner();
+        finish_and_go_on();
     }
 }
 
@@ -467,7 +480,7 @@ static void test_every_instruction(void **state)
     struct sigaction action = {.sa_sigaction = count_step, .sa_flags = SA_SIGINFO};
     uint64_t random = 4711;
     const char *more = getenv("EBB_TAKEOVER_RUNS");
-    long runs = more ? atol(more) : 200;
+    long runs = more ? atol(more) : 300;
     assert_int_equal(sigaction(SIGTRAP, &action, &old), 0);
     for (long run = 0; run < runs; run++) {
         struct scene scene = scene_of(heap_test_next(&random) >> 8);
@@ -475,7 +488,7 @@ static void test_every_instruction(void **state)
         scene.bytes = scene.bytes < 1000 ? 1000 : scene.bytes;
         begin_heap((uint64_t)run);
         set_scene(&scene);
-        if (start_owner()) {
+        if (start_owner(scene.stop)) {
             uint64_t most = UINT64_C(1) << heap_test_next(&random) % 14;
             help_in_steps(heap_test_next(&random) % most + 1);
             finish_owner();
