@@ -12,7 +12,9 @@
 // WIRE_QUARANTINE once freed.
 //
 // Off, it costs nothing on the fast path and a comparison on the slow one. On, no size leads the
-// fast path to a span, so that each malloc counts down on the slow path; frees stay fast.
+// fast path to a span, so that each malloc counts down on the slow path; frees stay fast. A malloc
+// and its free are then 165 instructions in place of 46, whatever the rate, and a guarded pair two
+// system calls and a page fault more.
 #ifndef EBB_HEAP_GUARD_H
 #define EBB_HEAP_GUARD_H
 

@@ -19,7 +19,7 @@ from tap import done, report  # noqa: E402
 BUILD = os.environ["BUILD"]
 LIB = f"{BUILD}/libebb.so"
 IS_LONG = bool(os.environ.get("EBB_LONG"))
-SECONDS = float(os.environ.get("STRESS_SECONDS", "1800" if IS_LONG else "14"))
+SECONDS = float(os.environ.get("STRESS_SECONDS", "1800" if IS_LONG else "10"))
 THREADS = 100000 if IS_LONG else 20000
 # Eight threads at a time come to touch some 8 MiB of slots, most of them early; how many heaps
 # there are in the end is luck. What leaks grows without a bound.
