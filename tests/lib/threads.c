@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short threads by the thousand, each allocating, freeing others' blocks, leaving blocks behind,
 // and allocating once more in destructors that run before and after the heap's own. RSS must stay
-// flat. Now and then all threads of a batch meet while they hold their blocks, so that the most
-// that ever lives at a time does not depend on luck.
+// flat. Now and then all threads of a batch meet while they hold their blocks, and there are twice
+// as many in the first, so that the most that ever lives at a time does not depend on luck.
 //
 //   threads COUNT     prints "resident: FIRST LAST" in KiB, after a tenth and after all
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 static void *_Atomic left[256];
 static pthread_key_t keys[3];
 static pthread_barrier_t meeting;
+static bool is_meeting; // written while no thread runs
 
 // One batch in so many meets.
 #define MEETING 16
@@ -41,7 +43,7 @@ static void *live(void *pointer)
         blocks[i] = malloc(16 + i * i * 7);
         memset(blocks[i], 1, 16);
     }
-    if (number / PARALLEL % MEETING == 0)
+    if (is_meeting)
         pthread_barrier_wait(&meeting);
     for (size_t i = 0; i < 40; i++) {
         if (i % 4 == 0)
@@ -62,22 +64,29 @@ static long resident_kib(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static void run_batch(long first, long count)
+{
+    pthread_t threads[2 * PARALLEL];
+    pthread_barrier_init(&meeting, NULL, (unsigned)count);
+    for (long i = 0; i < count; i++)
+        pthread_create(&threads[i], NULL, live, (void *)(size_t)(first + i));
+    for (long i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&meeting);
+}
+
 int main(int argc, char **argv)
 {
     long count = argc > 1 ? atol(argv[1]) : 10000;
     long first = 0;
-    pthread_barrier_init(&meeting, NULL, PARALLEL);
     // One key below the heap's own, which comes with the first allocation, and two above.
     pthread_key_create(&keys[0], allocate_late);
     free(malloc(1));
     pthread_key_create(&keys[1], allocate_late);
     pthread_key_create(&keys[2], allocate_late);
     for (long done = 0; done < count; done += PARALLEL) {
-        pthread_t threads[PARALLEL];
-        for (long i = 0; i < PARALLEL; i++)
-            pthread_create(&threads[i], NULL, live, (void *)(size_t)(done + i));
-        for (long i = 0; i < PARALLEL; i++)
-            pthread_join(threads[i], NULL);
+        is_meeting = done / PARALLEL % MEETING == 0;
+        run_batch(done, done ? PARALLEL : 2 * PARALLEL);
         if (!first && done >= count / 10)
             first = resident_kib();
     }
