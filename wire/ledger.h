@@ -85,7 +85,7 @@ struct wire_record {
                        // blocks to `free` or `off` that the owner has not counted down yet.
     uint64_t lazy;     // the bits of `off` that were given back lazily; the others are returned
     uint64_t bytes;    // of a large block, whole pages; in a free run: what was given back of it
-    uint64_t freed_ns; // when a free run became free, for the release engine
+    uint64_t relinked; // of a span: not 0 once a helper has changed its list while it had an owner
     uint32_t freed_bytes; // block size of what stood here last, to tell a double free by
     uint32_t queue_next;  // in the heap's inbox
     uint64_t seen;        // for the release engine: tick << 32 | counts and remote as of then

@@ -252,7 +252,7 @@ static struct wire_record *make_span(struct heap *heap, unsigned size_class)
 {
     enum space_pages pages = SPACE_DIRTY;
     struct wire_record *span = size_class < CLASS_SMALL ? pop_spare(heap, size_class) : NULL;
-    if (span && span->size_class == size_class) {
+    if (span && span->size_class == size_class && !span->relinked) {
         span->next = 0;
         span->prev = 0;
         atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);

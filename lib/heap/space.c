@@ -504,20 +504,26 @@ size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_
 {
     size_t gone = 0;
     size_t next = 0;
+    bool is_vector = count > 1 && !atomic_peek32(&space.has_no_vectors);
     if (*is_lazy && atomic_peek32(&space.has_no_lazy))
         *is_lazy = false;
-    if (count > 1 && !atomic_peek32(&space.has_no_vectors)) {
+    if (is_vector) {
         long result = space.os->purge_ranges(space.os, ranges, count, *is_lazy);
-        if (result < 0)
-            atomic_store32(&space.has_no_vectors, 1);
         // What came of a call that stopped half-way is counted by whole ranges.
         while (result > 0 && next < count && (size_t)result >= ranges[next].bytes) {
             result -= (long)ranges[next].bytes;
             gone += ranges[next++].bytes;
         }
     }
-    for (; next < count; next++)
-        gone += purge_range(&ranges[next], is_lazy);
+    bool is_first = is_vector && next == 0;
+    for (; next < count; next++) {
+        size_t bytes = purge_range(&ranges[next], is_lazy);
+        // Refused as a vector and granted alone.
+        if (is_first && bytes)
+            atomic_store32(&space.has_no_vectors, 1);
+        is_first = false;
+        gone += bytes;
+    }
     if (gone)
         space_note_purge(gone, *is_lazy);
     return gone;
@@ -529,6 +535,7 @@ size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_
 static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
 {
     remove_free(run);
+    atomic_add32(&space.busy_runs, 1);
     return carve_run(run, 0, slots, WIRE_BUSY);
 }
 
@@ -549,6 +556,7 @@ static size_t purge_busy(struct wire_record *run, enum space_pages before, bool 
     bool closes = !is_lazy && area_of(space_slot(run)) == SPACE_GUARDED;
     size_t gone = closes ? close_range(&range) : space_purge_ranges(&range, 1, &is_lazy);
     space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
+    atomic_add32(&space.busy_runs, (uint32_t)-1);
     return gone;
 }
 

@@ -56,6 +56,7 @@ struct space {
 
     // Atomic.
     uint32_t guarded;              // guarded blocks alive
+    uint32_t busy_runs;            // being given back just now
     uint32_t is_quiet;             // nobody looks for free memory: a slow free shall call
     uint32_t has_no_vectors;       // the kernel cannot purge many ranges at once
     uint32_t has_no_lazy;          // nor lazily

@@ -160,8 +160,9 @@ static void repair_run(struct wire_record *record, enum space_area area)
 
 void space_repair(void)
 {
-    if (!lock_is_foreign(&space.lock))
+    if (!lock_is_foreign(&space.lock) && !space.busy_runs)
         return;
+    space.busy_runs = 0;
     memset(space.bins, 0, sizeof space.bins);
     space.dirty_slots = 0;
     space.guarded_free = 0;

@@ -21,6 +21,7 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     span->counts = 0;
     atomic_poke64(&span->off, 0);
     span->lazy = 0;
+    span->relinked = 0;
     // 0 sends each free of a medium block to the slow path, which knows the further slots.
     span->recip = size_class < CLASS_SMALL ? class_reciprocal(size_class) : 0;
     span->block_bytes = class_block_bytes[size_class];
@@ -376,6 +377,8 @@ void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
     find_tail(span, pages);
     if (!pages->off && !remote)
         return;
+    // A free in flight may overwrite the list's beginning: then only span_start() finds all.
+    span->relinked |= hold != SPAN_ALONE;
     atomic_poke64(&span->off, span->off | pages->off);
     replace_list(span, &view, thread_map(span, &map, view.behind));
 }
@@ -413,7 +416,7 @@ void span_note_purged(struct wire_record *span, const struct span_pages *pages, 
 {
     if (is_lazy)
         span->lazy |= pages->off;
-    else if (pages->tail_bytes)
+    else if (pages->tail_bytes && pages->is_all)
         span->is_clean = 1;
 }
 
@@ -427,6 +430,7 @@ size_t span_purge(struct wire_record *span, bool is_lazy)
     if (!count)
         return 0;
     size_t gone = space_purge_ranges(ranges, count, &is_lazy);
+    pages.is_all = gone == os_ranges_bytes(ranges, count);
     if (gone)
         span_note_purged(span, &pages, is_lazy);
     return gone;

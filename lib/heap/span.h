@@ -153,6 +153,7 @@ struct span_pages {
     uint64_t off;        // as bits of `off`
     uint32_t tail;       // bytes from here to the run's end hold nothing, nor do they need bits;
     uint32_t tail_bytes; // only in recycled memory, where somebody else left them behind
+    bool is_all;         // in: the system has taken all of it
 };
 
 // Takes all free blocks of wholly free pages off the list, and those on the remote list with them,

@@ -171,11 +171,15 @@ bool sweep_next(struct sweep *sweep, struct sweep_item *item)
             continue;
         }
         uint32_t slots;
+        bool was_pending = sweep->pages_pending;
         bool is_item = look_at(sweep, space_record(sweep->next), item, &slots);
+        uint32_t left = atomic_load32(&area->frontier) - sweep->next;
+        // Whatever the record says: the walk goes on, and to the frontier at most.
+        if (slots == 0 && (was_pending || !sweep->pages_pending))
+            slots = 1;
         if (slots)
             sweep->pages_pending = false;
-        // A torn length leads at most to the area's end.
-        sweep->next += slots;
+        sweep->next += slots < left ? slots : left;
         if (is_item)
             return true;
     }
@@ -188,6 +192,11 @@ UNSYNCHRONISED void sweep_note_done(uint32_t slot)
     // What has changed since the walk has stamped it is not done.
     if ((uint32_t)atomic_peek64(&span->seen) == content)
         atomic_poke64(&span->seen, make_seen(DONE_MS, content));
+}
+
+UNSYNCHRONISED void sweep_note_refused(uint32_t slot)
+{
+    atomic_poke64(&space_record(slot)->seen, make_seen(DONE_MS, RUN_CONTENT));
 }
 
 bool sweep_has_old_spares(const struct sweep *sweep, const struct heap *heap, uint64_t age_ms)

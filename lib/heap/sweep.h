@@ -47,6 +47,9 @@ bool sweep_next(struct sweep *sweep, struct sweep_item *item);
 // This span was looked through: as long as it stays as it is there is nothing more to find in it.
 void sweep_note_done(uint32_t slot);
 
+// The system would not take this run: it is left alone as long as it stays as it is.
+void sweep_note_refused(uint32_t slot);
+
 // The empty span that this heap made spare last has been so for `age_ms`.
 bool sweep_has_old_spares(const struct sweep *sweep, const struct heap *heap, uint64_t age_ms);
 

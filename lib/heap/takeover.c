@@ -115,21 +115,23 @@ static unsigned collect(struct batch *batch, unsigned *next, struct os_range *ra
 
 // What has been purged is allocated from last.
 static void note_purged(struct batch *batch, unsigned first, unsigned end, bool is_lazy,
-                        size_t gone[CLASS_GROUPS])
+                        bool is_all, size_t gone[CLASS_GROUPS])
 {
     for (unsigned i = first; i < end; i++) {
         struct wire_record *span = batch->spans[i];
         size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
         gone[class_group(span->block_bytes)] +=
             bits_count(batch->pages[i].off) * unit + batch->pages[i].tail_bytes;
+        batch->pages[i].is_all = is_all;
         span_note_purged(span, &batch->pages[i], is_lazy);
         if (batch->pages[i].off && span->state == WIRE_SPAN_PARTIAL)
             lists_wait_last(batch->heap, span);
     }
 }
 
-static size_t purge_batch(struct batch *batch, bool is_lazy, size_t groups[CLASS_GROUPS])
+static size_t purge_batch(struct batch *batch, struct takeover *takeover)
 {
+    const bool is_lazy = takeover->is_lazy;
     struct os_range ranges[RANGES_MAX];
     size_t gone = 0;
     unsigned next = 0;
@@ -138,8 +140,11 @@ static size_t purge_batch(struct batch *batch, bool is_lazy, size_t groups[CLASS
         bool went_lazily = is_lazy;
         unsigned count = collect(batch, &next, ranges);
         size_t bytes = count ? space_purge_ranges(ranges, count, &went_lazily) : 0;
+        bool is_all = bytes == os_ranges_bytes(ranges, count);
         if (bytes)
-            note_purged(batch, first, next, went_lazily, groups);
+            note_purged(batch, first, next, went_lazily, is_all, takeover->gone);
+        takeover->is_lazy &= went_lazily;
+        takeover->is_refused |= !is_all;
         gone += bytes;
     }
     return gone;
@@ -161,7 +166,7 @@ size_t takeover_purge(struct takeover *takeover)
     was_claimed = !batch.has_owner && takeover->heap != heap_of_thread;
     close_batch(&batch, takeover);
     if (fence(&batch)) {
-        gone = purge_batch(&batch, takeover->is_lazy, takeover->gone);
+        gone = purge_batch(&batch, takeover);
         // What was written to the lists is seen before the spans are seen open.
         (void)fence(&batch);
     }

@@ -36,7 +36,8 @@ struct takeover {
     struct heap *heap;
     uint32_t slots[TAKEOVER_SPANS];
     unsigned count;
-    bool is_lazy;
+    bool is_lazy;              // out: false where that was refused and done at once
+    bool is_refused;           // out: the system would not take some of it (locked memory)
     size_t gone[CLASS_GROUPS]; // out: the bytes, by group of block sizes
 };
 

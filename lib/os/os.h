@@ -20,6 +20,14 @@ struct os_range {
     size_t bytes;
 };
 
+static inline size_t os_ranges_bytes(const struct os_range *ranges, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += ranges[i].bytes;
+    return bytes;
+}
+
 struct os {
     // Takes address space without memory, aligned to `align` (a power of two), or gives it back.
     int (*reserve)(const struct os *os, size_t bytes, size_t align, uintptr_t *address);

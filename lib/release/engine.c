@@ -19,16 +19,22 @@ struct engine engine;
 // A bite of a long run: some 4,096 pages, about a millisecond.
 #define BITE_SLOTS 256u
 // Spans come in the table's order, their heaps in any.
-#define BATCHES 8u
+#define BATCHES    8u
+#define REFUSALS   8u
+#define REFUSED_MS 30000u
 
 // One look's work.
 struct look {
     struct sweep sweep;
     struct takeover batches[BATCHES];
     struct trace_purge trace;
-    size_t gone;
+    size_t gone;     // of what was kept,
+    size_t lazied;   // of this: lazily
+    size_t unlazied; // of what was lazily freed
+    uint64_t now_ms;
     uint64_t purging_ns;
     bool is_waiting; // for something to become old
+    bool is_refused; // some of it
     bool takes_all;
 };
 
@@ -40,8 +46,8 @@ uint64_t engine_now_ms(void)
 static void note_gone(struct look *look, unsigned group, size_t bytes, bool is_lazy)
 {
     look->gone += bytes;
-    if (!is_lazy)
-        look->trace.returned_bytes += bytes;
+    if (is_lazy)
+        look->lazied += bytes;
     plan_note_returned(&engine.plan, group, bytes);
 }
 
@@ -60,6 +66,7 @@ static void purge_batch(struct look *look, struct takeover *batch)
         return;
     uint64_t began_ns = cpu_ns();
     (void)takeover_purge(batch);
+    look->is_refused |= batch->is_refused;
     look->purging_ns += cpu_ns() - began_ns;
     for (unsigned group = 0; group < CLASS_GROUPS; group++)
         note_gone(look, group, batch->gone[group], batch->is_lazy);
@@ -96,6 +103,16 @@ static void add_span(struct look *look, const struct sweep_item *item, bool is_l
     batch->slots[batch->count++] = item->slot;
 }
 
+// Locked memory. The run may also have been taken in between.
+static void refuse(struct look *look, uint32_t slot)
+{
+    enum wire_kind kind = wire_run_kind(atomic_load64(&space_record(slot)->run));
+    if (kind != WIRE_DIRTY && kind != WIRE_LAZY)
+        return;
+    look->is_refused = true;
+    sweep_note_refused(slot);
+}
+
 static void purge_run(struct look *look, const struct sweep_item *item, bool is_lazy)
 {
     uint32_t done = 0;
@@ -103,9 +120,15 @@ static void purge_run(struct look *look, const struct sweep_item *item, bool is_
         uint64_t began_ns = cpu_ns();
         size_t gone = space_purge_run(item->slot + done, BITE_SLOTS, is_lazy);
         look->purging_ns += cpu_ns() - began_ns;
-        if (!gone)
+        if (!gone) {
+            refuse(look, item->slot + done);
             return;
-        note_gone(look, CLASS_GROUP_RUNS, gone, is_lazy && !atomic_peek32(&space.has_no_lazy));
+        }
+        is_lazy &= !atomic_peek32(&space.has_no_lazy);
+        if (item->kind == SWEEP_LAZY_RUN)
+            look->unlazied += gone;
+        else
+            note_gone(look, CLASS_GROUP_RUNS, gone, is_lazy);
         done += (uint32_t)(gone / WIRE_SLOT_BYTES);
     }
 }
@@ -120,11 +143,20 @@ static enum plan_advice advise(const struct look *look, const struct sweep_item 
     };
     if (look->takes_all)
         return PLAN_NOW;
+    if (engine.refused_until_ms > look->now_ms)
+        return PLAN_WAIT;
     struct plan_item asked = {.kind = kinds[item->kind],
                               .group = item->group,
                               .age_ms = item->age_ms,
                               .bytes = item->bytes};
     return plan_advise(&engine.plan, &asked);
+}
+
+// There is nothing that gets its turn by waiting.
+static bool is_resting(const struct look *look)
+{
+    return engine.plan.settings.policy == WIRE_POLICY_KEEP ||
+           engine.refused_until_ms > look->now_ms;
 }
 
 static void act(struct look *look, const struct sweep_item *item)
@@ -133,11 +165,11 @@ static void act(struct look *look, const struct sweep_item *item)
     bool is_lazy = advice == PLAN_LAZILY;
     bool was_lazy = item->kind == SWEEP_LAZY_RUN || item->kind == SWEEP_LAZY_PAGES;
     if (advice == PLAN_WAIT) {
-        look->is_waiting |= !was_lazy;
+        look->is_waiting |= !was_lazy && !is_resting(look);
     } else if (item->kind == SWEEP_PAGES) {
         add_span(look, item, is_lazy);
     } else if (item->kind == SWEEP_LAZY_PAGES) {
-        look->trace.returned_bytes += takeover_return_lazy(item->slot);
+        look->unlazied += takeover_return_lazy(item->slot);
     } else {
         purge_run(look, item, is_lazy);
     }
@@ -185,25 +217,44 @@ static void feel_pressure(uint64_t now_ms)
     engine.headroom = pressure_headroom(&reading);
     engine.reading = reading;
     engine.read_at_ms = now_ms;
+}
+
+// Before the walk. A limit of the heap's own is felt as one of the group's.
+static void feel_short(uint64_t now_ms)
+{
+    // Where no files are read, nothing else is known.
+    engine.plan.pressure = WIRE_PRESSURE_UNKNOWN;
+    engine.headroom = UINT64_MAX;
+    if (engine.reads_files)
+        feel_pressure(now_ms);
+    if (engine.is_over_limit)
+        engine.plan.pressure = WIRE_PRESSURE_SHORT;
     atomic_store32(&space.ledger->pressure, engine.plan.pressure);
 }
 
-// A limit of the heap's own is felt as one of the group's.
-static void feel_limit(const struct sweep *sweep)
+// After it: what may be used until the next look.
+static void bound_use(const struct look *look)
 {
     uint64_t limit = engine.conf.limit_bytes;
-    uint64_t held = sweep->used_bytes + sweep->kept_bytes;
-    uint64_t left = limit > held ? limit - held : 0;
-    if (!limit)
-        left = UINT64_MAX;
-    // Where no files are read, nothing else is known.
-    if (!engine.reads_files) {
-        engine.plan.pressure = WIRE_PRESSURE_UNKNOWN;
-        engine.headroom = UINT64_MAX;
-    }
-    if (left < limit / 16)
-        engine.plan.pressure = WIRE_PRESSURE_SHORT;
-    space_set_headroom(left < engine.headroom ? left : engine.headroom);
+    uint64_t held = look->sweep.used_bytes + look->sweep.kept_bytes;
+    uint64_t left = UINT64_MAX;
+    held -= look->gone < held ? look->gone : held;
+    if (limit)
+        left = limit > held ? limit - held : 0;
+    engine.is_over_limit = left < limit / 16;
+    // `keep` is kept, but for a limit.
+    if (engine.plan.settings.policy != WIRE_POLICY_KEEP && engine.headroom < left)
+        left = engine.headroom;
+    space_set_headroom(left);
+}
+
+// Where all has been refused several times over it will be the next time: try seldom.
+static void note_refusal(const struct look *look)
+{
+    if (look->gone)
+        engine.refusals = 0;
+    else if (look->is_refused && ++engine.refusals >= REFUSALS)
+        engine.refused_until_ms = look->now_ms + REFUSED_MS;
 }
 
 // A word from outside: see wire_control_make(). True where it asks for a purge.
@@ -220,20 +271,20 @@ static bool obey_control(void)
     return wire_control_purge_number(control) != wire_control_purge_number(before);
 }
 
-static void write_trace(struct look *look, uint64_t began_ns, uint64_t lazy_before,
-                        uint64_t took_ns)
+static void write_trace(struct look *look, uint64_t began_ns, uint64_t took_ns)
 {
     struct trace_purge *trace = &look->trace;
-    if (!engine.conf.traces_purges || !look->gone)
+    if (!engine.conf.traces_purges || !(look->gone + look->unlazied))
         return;
     trace->number = ++engine.purges;
     trace->at_ns = began_ns - engine.started_ns;
     trace->kept_before = look->sweep.kept_bytes;
     trace->kept_after =
         look->sweep.kept_bytes > look->gone ? look->sweep.kept_bytes - look->gone : 0;
-    trace->lazy_before = lazy_before;
-    trace->lazy_after = look->sweep.lazy_bytes + look->gone - trace->returned_bytes;
-    trace->pages = look->gone / PAGE_BYTES;
+    trace->lazy_before = look->sweep.lazy_bytes;
+    trace->lazy_after = engine.lazy_bytes;
+    trace->returned_bytes = look->gone - look->lazied + look->unlazied;
+    trace->pages = (look->gone + look->unlazied) / PAGE_BYTES;
     trace->took_ns = took_ns;
     trace->pressure = engine.plan.pressure;
     trace_write(trace);
@@ -243,30 +294,31 @@ bool engine_look(bool takes_all, size_t *gone)
 {
     uint64_t began_ns = space.os->now_ns(space.os);
     uint64_t began_cpu_ns = cpu_ns();
-    struct look look = {.takes_all = takes_all};
+    struct look look = {.takes_all = takes_all, .now_ms = began_ns / 1000000};
     if (!engine.started_ns)
         engine.started_ns = began_ns;
     uint64_t control = atomic_load64(&space.ledger->control);
     look.takes_all |= obey_control();
     engine.plan.settings.can_free_lazily = !atomic_peek32(&space.has_no_lazy);
-    sweep_begin(&look.sweep, began_ns / 1000000);
+    sweep_begin(&look.sweep, look.now_ms);
     look.sweep.takes_young = look.takes_all;
-    note_reuse(began_ns / 1000000);
-    if (!takes_all && engine.reads_files)
-        feel_pressure(began_ns / 1000000);
+    note_reuse(look.now_ms);
+    if (!takes_all)
+        feel_short(look.now_ms);
     help_heaps(&look);
     sweep_all(&look);
-    uint64_t lazy_before = engine.lazy_bytes;
-    engine.lazy_bytes = look.sweep.lazy_bytes;
-    feel_limit(&look.sweep);
+    engine.lazy_bytes = look.sweep.lazy_bytes + look.lazied;
+    engine.lazy_bytes -= look.unlazied < engine.lazy_bytes ? look.unlazied : engine.lazy_bytes;
+    bound_use(&look);
+    note_refusal(&look);
     uint64_t took_ns = cpu_ns() - began_cpu_ns;
-    write_trace(&look, began_ns, lazy_before, took_ns);
+    write_trace(&look, began_ns, took_ns);
     // What is purged has to be purged in any case: only the looking is to be rare.
     (void)plan_next_period_ms(&engine.plan,
                               took_ns > look.purging_ns ? took_ns - look.purging_ns : 0);
     // Last, so that who waits for it finds the work done.
     atomic_store64(&space.ledger->control_obeyed, control);
-    *gone = look.gone;
+    *gone = look.gone + look.unlazied;
     return look.is_waiting || look.gone;
 }
 

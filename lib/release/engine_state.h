@@ -30,7 +30,10 @@ struct engine {
     struct pressure_reading reading; // the last
     uint64_t read_at_ms;
     uint64_t headroom;
-    uint64_t lazy_bytes; // as of the last look
+    uint64_t lazy_bytes;       // as of the last look
+    uint64_t refused_until_ms; // the system takes nothing (locked memory)
+    unsigned refusals;         // looks one after another in which it took nothing of what was tried
+    bool is_over_limit;        // or nearly
     uint64_t reused[CLASS_GROUPS];
     uint64_t started_ns;
     uint64_t purges;

@@ -186,8 +186,12 @@ static bool must_stay(void)
 static bool wait_for_call(void)
 {
     uint64_t since = engine_now_ms();
+    size_t gone;
     atomic_store32(&space.is_quiet, 1);
     sweep_arm();
+    // What was freed after the last look and before the span was closed has called nobody.
+    if (look_now(false, &gone))
+        atomic_store32(&space.is_quiet, 0);
     for (;;) {
         // Read before the question: a call in between ends the sleep at once.
         uint32_t calls = atomic_load32(&engine.calls);
