@@ -19,8 +19,8 @@ static bool is_fast(const struct wire_record *span)
 }
 
 // Around what the owner does to medium spans without the lock: a helper that has closed them and
-// finds the heap busy leaves their first blocks alone (takeover.h). The order against the loads that
-// follow is made by the helper's fence; who sees 0 again has to see what was done.
+// finds the heap busy leaves their first blocks alone (takeover.h). The order against the loads
+// that follow is made by the helper's fence; who sees 0 again has to see what was done.
 static void set_busy(struct heap *heap, uint32_t is_busy)
 {
     atomic_store32(&heap->is_busy, is_busy);
