@@ -165,6 +165,46 @@ static void test_trim_keeps_what_lives(void **state)
         heap_test_release(blocks[i]);
 }
 
+// The kernel reads the byte in our place, and says EFAULT instead of ending us.
+static bool can_be_read(const void *address)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    bool can = write(ends[1], address, 1) == 1;
+    close(ends[0]);
+    close(ends[1]);
+    return can;
+}
+
+// What a guarded block leaves is the next one's, whole or cut or grown at its end, with a guard.
+static void test_guarded_blocks_are_kept(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {5, 3, 8, 5};
+    bool is_zero;
+    char *first = heap_allocate((size_t)5 << 20, &is_zero);
+    assert_true(is_zero);
+    memset(first, 1, (size_t)5 << 20);
+    heap_test_release(first);
+    assert_true(count_now().kept >= (uint64_t)5 << 20);
+    for (int i = 0; i < 4; i++) {
+        size_t bytes = sizes[i] << 20;
+        char *again = heap_allocate(bytes, &is_zero);
+        assert_ptr_equal(again, first);
+        assert_false(is_zero);
+        memset(again, 1, bytes);
+        assert_true(can_be_read(again + bytes - 1));
+        assert_false(can_be_read(again + bytes));
+        heap_test_release(again);
+    }
+    // Given back it is no memory any more, and zeros when it comes again.
+    assert_true(heap_trim() >= (size_t)8 << 20);
+    assert_false(can_be_read(first));
+    assert_ptr_equal(heap_allocate((size_t)5 << 20, &is_zero), first);
+    assert_true(is_zero && first[0] == 0);
+    heap_test_release(first);
+}
+
 static void test_large_blocks(void **state)
 {
     struct fake_os *fake = *state;
@@ -325,6 +365,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_abandoned_spans_go_back, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_trim_keeps_what_lives, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_guarded_blocks_are_kept, heap_test_begin,
+                                        heap_test_end),
         cmocka_unit_test_setup_teardown(test_large_blocks, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_nth_failure, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_all_fail_from_the_nth, heap_test_begin, heap_test_end),

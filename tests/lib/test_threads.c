@@ -8,6 +8,7 @@
 
 #include "heap/count.h"
 #include "heap/fast.h"
+#include "heap/hold.h"
 
 #define SLOTS   256
 #define THREADS 4
@@ -68,10 +69,53 @@ static void test_exchange(void **state)
     assert_int_equal(count.mallocs, count.frees);
 }
 
+#define HOLDS 20000
+
+struct shared {
+    struct heap *heap;
+    int plain;   // by whoever holds the heap
+    int is_done; // atomic
+};
+
+static void *hold_often(void *pointer)
+{
+    struct shared *shared = pointer;
+    intptr_t held = 0;
+    while (!__atomic_load_n(&shared->is_done, __ATOMIC_ACQUIRE)) {
+        if (!hold_other(shared->heap))
+            continue;
+        shared->plain++;
+        held++;
+        hold_other_end(shared->heap);
+    }
+    return (void *)held;
+}
+
+// The owner's plain store and the others' barrier keep each other out, and nobody sleeps for ever.
+static void test_hold(void **state)
+{
+    (void)state;
+    heap_test_release(heap_test_allocate(16));
+    struct shared shared = {.heap = heap_of_thread};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, hold_often, &shared), 0);
+    for (int i = 0; i < HOLDS; i++) {
+        struct heap *heap = heap_enter();
+        assert_ptr_equal(heap, shared.heap);
+        shared.plain++;
+        heap_leave(heap);
+    }
+    __atomic_store_n(&shared.is_done, 1, __ATOMIC_RELEASE);
+    void *held;
+    pthread_join(thread, &held);
+    assert_int_equal(shared.plain, HOLDS + (intptr_t)held);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_exchange, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
