@@ -39,7 +39,8 @@ int main(void)
 }
 END
     # shellcheck disable=SC2046 # words
-    run cc -o "$TMPDIR/user" "$TMPDIR/user.c" $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs libebb)
+    run cc -o "$TMPDIR/user" "$TMPDIR/user.c" \
+        $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs libebb)
     check 'a program is linked with what pkg-config says' ended_with 0
     run env LD_LIBRARY_PATH="${pc%/pkgconfig}" "$TMPDIR/user"
     version=$(PKG_CONFIG_PATH=$pc pkg-config --modversion libebb)
