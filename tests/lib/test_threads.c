@@ -69,13 +69,22 @@ static void test_exchange(void **state)
     assert_int_equal(count.mallocs, count.frees);
 }
 
-#define HOLDS 20000
+#define HOLDS 50000
 
 struct shared {
     struct heap *heap;
     int plain;   // by whoever holds the heap
     int is_done; // atomic
 };
+
+// Long enough for the other to come in between, where nothing keeps it out.
+static void count_slowly(int *plain)
+{
+    int before = *(volatile int *)plain;
+    for (volatile int i = 0; i < 100; i++)
+        continue;
+    *(volatile int *)plain = before + 1;
+}
 
 static void *hold_often(void *pointer)
 {
@@ -84,7 +93,7 @@ static void *hold_often(void *pointer)
     while (!__atomic_load_n(&shared->is_done, __ATOMIC_ACQUIRE)) {
         if (!hold_other(shared->heap))
             continue;
-        shared->plain++;
+        count_slowly(&shared->plain);
         held++;
         hold_other_end(shared->heap);
     }
@@ -102,7 +111,7 @@ static void test_hold(void **state)
     for (int i = 0; i < HOLDS; i++) {
         struct heap *heap = heap_enter();
         assert_ptr_equal(heap, shared.heap);
-        shared.plain++;
+        count_slowly(&shared.plain);
         heap_leave(heap);
     }
     __atomic_store_n(&shared.is_done, 1, __ATOMIC_RELEASE);
