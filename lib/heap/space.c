@@ -264,6 +264,16 @@ static struct wire_record *free_behind(struct wire_record *record, enum space_pa
     return wire_run_kind(atomic_peek64(&behind->run)) == free_kind(pages) ? behind : NULL;
 }
 
+// A run that grows by less than its half is as old as it was: otherwise one block that comes and
+// goes at its end would keep all of it young.
+static uint64_t older_stamp(const struct wire_record *neighbour, uint32_t slots)
+{
+    if (!neighbour || wire_run_slots(neighbour->run) * 2 <= slots)
+        return 0;
+    // Not what says that a purge was refused.
+    return neighbour->seen >> 32 ? neighbour->seen : 0;
+}
+
 // Joins with both neighbours. The new chain is written first, ends before heads, and only then are
 // the words inside cleared: a reader, or a child, sees the old chain or the new one.
 static void give_locked(struct wire_record *record, enum space_pages pages)
@@ -283,8 +293,9 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
         slots += wire_run_slots(before->run);
         returned += before->bytes;
     }
+    uint64_t seen = older_stamp(before, slots) | older_stamp(behind, slots);
     mark_free(head, pages, slots);
-    head->seen = 0;
+    head->seen = seen;
     head->bytes = returned;
     // Only now: until the store above, the chain went through these.
     if (behind && behind != head + slots - 1)
@@ -553,8 +564,13 @@ static size_t purge_busy(struct wire_record *run, enum space_pages before, bool 
 {
     size_t bytes = (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES;
     struct os_range range = {space_address(run), bytes};
-    bool closes = !is_lazy && area_of(space_slot(run)) == SPACE_GUARDED;
+    bool is_guarded = area_of(space_slot(run)) == SPACE_GUARDED;
+    is_lazy &= !atomic_peek32(&space.has_no_lazy);
+    bool closes = !is_lazy && is_guarded;
     size_t gone = closes ? close_range(&range) : space_purge_ranges(&range, 1, &is_lazy);
+    // At once where it was to be lazily: that is not all that clean ones here have to be.
+    if (gone && !closes && !is_lazy && is_guarded)
+        gone = close_range(&range);
     space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
     atomic_add32(&space.busy_runs, (uint32_t)-1);
     return gone;

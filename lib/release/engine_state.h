@@ -44,7 +44,8 @@ struct engine {
     enum engine_thread thread;
     uint32_t forks; // heaps.forks, as of the last call
     int pid;
-    long filter_at_start; // the seccomp mode that the process was started with
+    uint64_t next_start_ms; // after a refusal
+    long filter_at_start;   // the seccomp mode that the process was started with
 
     // Atomic.
     uint32_t calls;     // a futex: calls for the helper

@@ -22,6 +22,7 @@
 #define WORTH_SLOTS   64u   // 4 MiB: less is not worth a thread
 #define QUIET_MS      1000u // nothing to do for so long: the helper waits to be called
 #define LINGER_MS     10000u
+#define RETRY_MS      30000u
 #define CONTROL_MS    1000u // how often a waiting helper looks for a word from outside
 #define SECCOMP_QUERY 21    // PR_GET_SECCOMP
 
@@ -219,6 +220,7 @@ static void give_up(void)
     engine.thread = ENGINE_CANNOT;
     lock_release(&engine.thread_lock);
     engine.reads_files = false;
+    engine.next_start_ms = engine_now_ms() + RETRY_MS;
     atomic_store32(&space.is_quiet, 1);
 }
 
@@ -270,6 +272,17 @@ static void start_thread(void)
         give_up();
 }
 
+// A refusal may pass: tried again after a while.
+static bool may_start_again(void)
+{
+    uint64_t now = engine_now_ms();
+    if (!engine.conf.has_helper || now < engine.next_start_ms || is_filtered())
+        return false;
+    engine.next_start_ms = now + RETRY_MS;
+    engine.thread = ENGINE_NO_THREAD;
+    return true;
+}
+
 // Without a helper: a look now and then by who allocates or frees anyway.
 static void ride(void)
 {
@@ -287,11 +300,12 @@ void engine_wake(void)
     int saved = errno;
     if (sweep_slots_used() < WORTH_SLOTS || !engine_enter())
         return;
-    if (engine.thread == ENGINE_CANNOT) {
+    lock_take(&engine.thread_lock);
+    if (engine.thread == ENGINE_CANNOT && !may_start_again()) {
+        lock_release(&engine.thread_lock);
         ride();
         return;
     }
-    lock_take(&engine.thread_lock);
     bool starts = engine.thread == ENGINE_NO_THREAD;
     engine.thread = ENGINE_RUNS;
     atomic_store32(&space.is_quiet, 0);
