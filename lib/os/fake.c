@@ -58,25 +58,36 @@ static int fake_decommit(const struct os *os, uintptr_t address, size_t bytes)
     return os_real.decommit(os, address, bytes);
 }
 
+// Locked, as a whole or in part; or `is_impossible` by nature.
+static bool is_kept(const struct os *os, uintptr_t address, size_t bytes, bool is_impossible)
+{
+    struct os_range locked = fake_of(os)->locked;
+    bool is_locked = address < locked.address + locked.bytes && locked.address < address + bytes;
+    if (is_locked || is_impossible)
+        count_call(&fake_of(os)->refused);
+    return is_locked || is_impossible;
+}
+
 static int fake_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
-    if (is_refused(os, address, bytes))
+    if (is_refused(os, address, bytes) || is_kept(os, address, bytes, false))
         return -EINVAL;
     count_call(&fake_of(os)->purges);
     __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
-    memset((void *)address, 0, bytes);
-    return 0;
+    return os_real.purge_now(os, address, bytes);
 }
 
 static int fake_purge_lazily(const struct os *os, uintptr_t address, size_t bytes)
 {
-    if (is_refused(os, address, bytes))
+    if (is_refused(os, address, bytes) || is_kept(os, address, bytes, fake_of(os)->has_no_lazy))
         return -EINVAL;
     count_call(&fake_of(os)->lazy_purges);
     __atomic_fetch_add(&fake_of(os)->purged_bytes, bytes, __ATOMIC_RELAXED);
-    // The kernel may take any of the pages, at any time: here at once and every second one.
-    for (size_t at = 0; at < bytes; at += 8192)
-        memset((char *)address + at, 0, bytes - at < 4096 ? bytes - at : 4096);
+    // The kernel may take any of the pages, at any time: here at once and every second one. Some
+    // are inaccessible, which the kernel does not mind.
+    size_t page = fake_of(os)->page_bytes;
+    for (size_t at = 0; at < bytes; at += 2 * page)
+        (void)os_real.purge_now(os, address + at, page);
     return 0;
 }
 
@@ -89,8 +100,9 @@ static long fake_purge_ranges(const struct os *os, const struct os_range *ranges
     for (size_t i = 0; i < count; i++) {
         int error = is_lazy ? fake_purge_lazily(os, ranges[i].address, ranges[i].bytes)
                             : fake_purge_now(os, ranges[i].address, ranges[i].bytes);
+        // As the real one does where the first range is refused.
         if (error)
-            break;
+            return done ? done : -ENOSYS;
         done += (long)ranges[i].bytes;
     }
     return done;

@@ -21,8 +21,11 @@ struct fake_os {
     unsigned lazy_purges;
     unsigned moves;
     size_t purged_bytes;
-    bool has_no_vectors; // as before Linux 6.13
-    bool has_no_fence;   // as before Linux 4.14
+    bool has_no_vectors;    // as before Linux 6.13
+    bool has_no_fence;      // as before Linux 4.14
+    bool has_no_lazy;       // as before Linux 4.5, and under some filters
+    struct os_range locked; // as after mlock(): not to be purged
+    unsigned refused;       // purges, for one of these reasons
 };
 
 void fake_os_start(struct fake_os *fake);
