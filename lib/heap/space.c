@@ -540,6 +540,16 @@ size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_
     return gone;
 }
 
+void space_forbid_huge(void)
+{
+    if (atomic_peek32(&space.has_no_huge) || atomic_swap32(&space.has_no_huge, 1))
+        return;
+    // Also what is not memory yet, so that it joins what is in one mapping.
+    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
+    (void)space.os->forbid_huge(space.os, space_base + (uintptr_t)area->first * WIRE_SLOT_BYTES,
+                                (size_t)(area->end - area->first) * WIRE_SLOT_BYTES);
+}
+
 // Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
 // pages are the caller's without the lock. The system call comes without the lock: others allocate
 // meanwhile.

@@ -60,6 +60,7 @@ struct space {
     uint32_t is_quiet;             // nobody looks for free memory: a slow free shall call
     uint32_t has_no_vectors;       // the kernel cannot purge many ranges at once
     uint32_t has_no_lazy;          // nor lazily
+    uint32_t has_no_huge;          // the ordinary area has been told to be without huge pages
     uint64_t headroom;             // bytes that may be made resident before memory is short
     uint64_t reused[CLASS_GROUPS]; // bytes that were given back and then used again
 };
@@ -144,6 +145,10 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy);
 // refuses to do it lazily, which `*is_lazy` then says. Returns the bytes; what the system refuses
 // altogether (locked memory) stays as it is.
 size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy);
+
+// Before the first purge of pages between others that are used: no huge page shall bring them back.
+// Once, for all of the ordinary area.
+void space_forbid_huge(void);
 
 // From now on so many bytes may become resident; after them each step first gives back as much of
 // what is kept. UINT64_MAX: no bound.

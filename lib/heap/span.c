@@ -429,6 +429,7 @@ size_t span_purge(struct wire_record *span, bool is_lazy)
     unsigned count = span_list_ranges(span, &pages, ranges);
     if (!count)
         return 0;
+    space_forbid_huge();
     size_t gone = space_purge_ranges(ranges, count, &is_lazy);
     pages.is_all = gone == os_ranges_bytes(ranges, count);
     if (gone)

@@ -135,6 +135,8 @@ static size_t purge_batch(struct batch *batch, struct takeover *takeover)
     struct os_range ranges[RANGES_MAX];
     size_t gone = 0;
     unsigned next = 0;
+    if (batch->count)
+        space_forbid_huge();
     while (next < batch->count) {
         unsigned first = next;
         bool went_lazily = is_lazy;
