@@ -183,6 +183,13 @@ static bool must_stay(void)
     return engine.plan.settings.policy == WIRE_POLICY_KEEP;
 }
 
+// Under the thread lock, before another helper can be started.
+static void note_end(enum engine_thread thread)
+{
+    atomic_store32(&space.ledger->helper_tid, 0);
+    engine.thread = thread;
+}
+
 // Waits for a call. False if none came for long: then the thread is no more.
 static bool wait_for_call(void)
 {
@@ -204,7 +211,7 @@ static bool wait_for_call(void)
         lock_take(&engine.thread_lock);
         bool ends = !is_called();
         if (ends)
-            engine.thread = ENGINE_NO_THREAD;
+            note_end(ENGINE_NO_THREAD);
         lock_release(&engine.thread_lock);
         if (ends)
             return false;
@@ -217,7 +224,7 @@ static bool wait_for_call(void)
 static void give_up(void)
 {
     lock_take(&engine.thread_lock);
-    engine.thread = ENGINE_CANNOT;
+    note_end(ENGINE_CANNOT);
     lock_release(&engine.thread_lock);
     engine.reads_files = false;
     engine.next_start_ms = engine_now_ms() + RETRY_MS;
@@ -231,12 +238,13 @@ static void *help(void *unused)
     // Its open files must not take numbers that the program counts on.
     engine.reads_files = pressure_hide_files(engine.conf.traces_purges) == 0;
     atomic_store32(&space.ledger->helper_tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
-    do
+    do {
         look_while_busy();
-    while (!is_filtered() && wait_for_call());
-    atomic_store32(&space.ledger->helper_tid, 0);
-    if (is_filtered())
-        give_up();
+        if (is_filtered()) {
+            give_up();
+            return NULL;
+        }
+    } while (wait_for_call());
     return NULL;
 }
 
