@@ -28,6 +28,9 @@
 
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129, SET_NAME = 15 };
 
+// Libc frees a few things when a thread ends: the helper's own shall not call the next one.
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_helper;
+
 static void complain(const char *wrong, size_t len)
 {
     struct line line = {.len = 0};
@@ -234,6 +237,7 @@ static void give_up(void)
 static void *help(void *unused)
 {
     (void)unused;
+    is_helper = true;
     (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
     // Its open files must not take numbers that the program counts on.
     engine.reads_files = pressure_hide_files(engine.conf.traces_purges) == 0;
@@ -306,7 +310,7 @@ static void ride(void)
 void engine_wake(void)
 {
     int saved = errno;
-    if (sweep_slots_used() < WORTH_SLOTS || !engine_enter())
+    if (is_helper || sweep_slots_used() < WORTH_SLOTS || !engine_enter())
         return;
     lock_take(&engine.thread_lock);
     if (engine.thread == ENGINE_CANNOT && !may_start_again()) {

@@ -26,6 +26,9 @@ __attribute__((noinline)) void *shim_allocate_slow(size_t bytes)
 
 __attribute__((noinline)) void shim_free_slow(void *pointer)
 {
+    // Nothing to do is no reason to call anybody.
+    if (!pointer)
+        return;
     heap_free(pointer);
     engine_poke();
 }
