@@ -11,8 +11,8 @@
 
 #define NO_SPAN ((struct wire_record *)(uintptr_t)&heap_no_span)
 
-// What one batch may purge in one call: without a helper this stands on a program's stack, which may
-// have 16 KiB in all.
+// What one batch may purge in one call: without a helper this stands on a program's stack, which
+// may have 16 KiB in all.
 #define RANGES_MAX 160u
 
 // Between closing and opening.

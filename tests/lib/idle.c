@@ -151,25 +151,23 @@ static void say(const char *stage)
         exit(0);
 }
 
-#define KILL_FOR(call)                                                                             \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),                                             \
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
-
 // What a sandboxed program would not think of.
 static void be_filtered(void)
 {
     enum { PROCESS_MADVISE = 440, CLOSE_RANGE = 436, CLONE3 = 435 };
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        KILL_FOR(SYS_membarrier),
-        KILL_FOR(SYS_clone),
-        KILL_FOR(CLONE3),
-        KILL_FOR(SYS_openat),
-        KILL_FOR(PROCESS_MADVISE),
-        KILL_FOR(CLOSE_RANGE),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    static const unsigned killing[] = {SYS_membarrier, SYS_clone,       CLONE3,
+                                       SYS_openat,     PROCESS_MADVISE, CLOSE_RANGE};
+    enum { CALLS = sizeof killing / sizeof *killing };
+    struct sock_filter filter[2 * CALLS + 2];
+    struct sock_fprog program = {2 * CALLS + 2, filter};
+    filter[0] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (int i = 0; i < CALLS; i++) {
+        filter[2 * i + 1] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, killing[i], 0, 1);
+        filter[2 * i + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    }
+    filter[2 * CALLS + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
         exit(3);
