@@ -51,24 +51,33 @@ static unsigned next_filled(const struct bins *bins, unsigned bin)
     return SPACE_BINS;
 }
 
+// The shortest that is long enough, of the first so many in a bin of mixed lengths: what is cut off
+// a longer one than needed is missed by the next long block.
+static struct wire_record *find_best(const struct bins *bins, unsigned bin, uint32_t slots)
+{
+    struct wire_record *best = NULL;
+    uint32_t slot = bins->heads[bin];
+    for (int tries = 0; slot && tries < TRIES; tries++) {
+        struct wire_record *record = space_record(slot);
+        uint32_t length = wire_run_slots(record->run);
+        if (length >= slots && (!best || length < wire_run_slots(best->run)))
+            best = record;
+        slot = record->next;
+    }
+    return best;
+}
+
 struct wire_record *bins_find(const struct bins *bins, uint32_t slots)
 {
     unsigned bin = next_filled(bins, bin_of(slots));
     if (bin >= SPACE_BINS)
         return NULL;
-    if (bin >= EXACT && bin == bin_of(slots)) {
-        uint32_t slot = bins->heads[bin];
-        for (int tries = 0; slot && tries < TRIES; tries++) {
-            struct wire_record *record = space_record(slot);
-            if (wire_run_slots(record->run) >= slots)
-                return record;
-            slot = record->next;
-        }
-        bin = next_filled(bins, bin + 1);
-        if (bin >= SPACE_BINS)
-            return NULL;
-    }
-    return space_record(bins->heads[bin]);
+    if (bin < EXACT)
+        return space_record(bins->heads[bin]);
+    struct wire_record *best = find_best(bins, bin, slots);
+    if (!best && (bin = next_filled(bins, bin + 1)) < SPACE_BINS)
+        best = find_best(bins, bin, slots);
+    return best;
 }
 
 // The head of the last filled bin before `end`, or NULL.

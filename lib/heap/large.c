@@ -10,7 +10,7 @@
 
 // What is kept of guarded blocks: 16 to 128 MiB.
 #define KEPT_LEAST_SLOTS 256u
-#define KEPT_MOST_SLOTS  2048u
+#define KEPT_MOST_SLOTS  3072u
 
 // A guard costs two system calls and a mapping, which only a block of this size is worth.
 static enum space_area area_for(size_t bytes)
@@ -161,14 +161,14 @@ static void give_guarded(struct wire_record *record, size_t bytes)
     space_give(record, pages);
 }
 
-// Of what guarded blocks leave, as much is kept for the next ones as the living have, within
-// bounds.
+// Of what guarded blocks leave, a quarter more is kept for the next ones than the living have,
+// within bounds.
 static bool may_keep(const struct wire_record *record)
 {
     uint32_t live = space.ledger->areas[SPACE_GUARDED].frontier -
                     space.ledger->areas[SPACE_GUARDED].first - atomic_peek32(&space.guarded_free);
     uint32_t slots = wire_run_slots(record->run);
-    uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live;
+    uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live + live / 4;
     if (limit > KEPT_MOST_SLOTS)
         limit = KEPT_MOST_SLOTS;
     return atomic_peek32(&space.guarded_kept) + slots <= limit;

@@ -264,14 +264,23 @@ static struct wire_record *free_behind(struct wire_record *record, enum space_pa
     return wire_run_kind(atomic_peek64(&behind->run)) == free_kind(pages) ? behind : NULL;
 }
 
-// A run that grows by less than its half is as old as it was: otherwise one block that comes and
-// goes at its end would keep all of it young.
-static uint64_t older_stamp(const struct wire_record *neighbour, uint32_t slots)
+// How long a part of a new free run has stood still, times its length. What has just been freed, or
+// was not seen by a walk yet, is new; so is what the system would not take.
+static uint64_t weighted_age(const struct wire_record *part, uint32_t now_ms)
 {
-    if (!neighbour || wire_run_slots(neighbour->run) * 2 <= slots)
-        return 0;
-    // Not what says that a purge was refused.
-    return neighbour->seen >> 32 ? neighbour->seen : 0;
+    uint32_t at_ms = part ? (uint32_t)(part->seen >> 32) : 0;
+    return at_ms ? (uint64_t)(now_ms - at_ms) * wire_run_slots(part->run) : 0;
+}
+
+// A joined run is as old as its parts are on average: a block that comes and goes at the end of a
+// long run does not keep all of it young, and a run of which most comes and goes does not grow old.
+static uint64_t joined_stamp(const struct wire_record *before, const struct wire_record *behind,
+                             uint32_t slots)
+{
+    uint32_t now_ms = atomic_peek32(&space.walked_ms);
+    uint64_t age_ms = (weighted_age(before, now_ms) + weighted_age(behind, now_ms)) / slots;
+    uint32_t at_ms = now_ms - (uint32_t)age_ms;
+    return at_ms ? (uint64_t)at_ms << 32 | SPACE_RUN_SEEN : 0;
 }
 
 // Joins with both neighbours. The new chain is written first, ends before heads, and only then are
@@ -293,7 +302,7 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
         slots += wire_run_slots(before->run);
         returned += before->bytes;
     }
-    uint64_t seen = older_stamp(before, slots) | older_stamp(behind, slots);
+    uint64_t seen = joined_stamp(before, behind, slots);
     mark_free(head, pages, slots);
     head->seen = seen;
     head->bytes = returned;

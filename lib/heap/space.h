@@ -23,6 +23,9 @@
 #define SPACE_BINS      88u
 #define SPACE_MAX_BYTES (UINT64_C(1) << 44)
 
+// The low half of a free run's `seen`; the high one is the time since when it has stood still.
+#define SPACE_RUN_SEEN 1u
+
 _Static_assert(RECORD_BYTES == 1u << WIRE_RECORD_SHIFT, "the fast path shifts by it");
 
 enum space_area { SPACE_ORDINARY = 0, SPACE_GUARDED = 1 };
@@ -57,6 +60,7 @@ struct space {
     // Atomic.
     uint32_t guarded;              // guarded blocks alive
     uint32_t busy_runs;            // being given back just now
+    uint32_t walked_ms;            // when the last walk over the table began; 0: none yet
     uint32_t is_quiet;             // nobody looks for free memory: a slow free shall call
     uint32_t has_no_vectors;       // the kernel cannot purge many ranges at once
     uint32_t has_no_lazy;          // nor lazily

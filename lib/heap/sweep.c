@@ -13,12 +13,12 @@
 #define DONE_MS 0u
 // Instead of counts, for spans that are empty and runs that are free.
 #define SPARE_CONTENT 2u
-#define RUN_CONTENT   1u
 
 void sweep_begin(struct sweep *sweep, uint64_t now_ms)
 {
     uint32_t now = (uint32_t)now_ms;
     *sweep = (struct sweep){.now_ms = now ? now : 1, .area = SPACE_ORDINARY};
+    atomic_store32(&space.walked_ms, sweep->now_ms);
     if (space.ledger)
         sweep->next = space.ledger->areas[SPACE_ORDINARY].first;
 }
@@ -61,7 +61,16 @@ UNSYNCHRONISED static bool look_at_run(struct sweep *sweep, struct wire_record *
     item->bytes = (uint64_t)item->slots * WIRE_SLOT_BYTES;
     *(is_lazy ? &sweep->lazy_bytes : &sweep->kept_bytes) += item->bytes;
     // A run that was given back or joined has a stamp of 0.
-    return has_aged(sweep, record, RUN_CONTENT, &item->age_ms);
+    return has_aged(sweep, record, SPACE_RUN_SEEN, &item->age_ms);
+}
+
+// The owner counts on meanwhile: what is read once is believed.
+UNSYNCHRONISED static uint64_t live_blocks(const struct wire_record *span)
+{
+    const struct wire_record now = {.counts = atomic_peek64(&span->counts),
+                                    .remote = atomic_peek64(&span->remote),
+                                    .state = span->state};
+    return wire_live_blocks(&now);
 }
 
 // Fewer free blocks than these hardly leave a page that is wholly free.
@@ -76,7 +85,7 @@ UNSYNCHRONISED static uint64_t free_bytes(const struct wire_record *span)
 {
     uint64_t off = span_is_small(span) ? (uint64_t)bits_count(span->off) * PAGE_BYTES
                                        : (uint64_t)bits_count(span->off) * span->block_bytes;
-    uint64_t live = wire_live_blocks(span);
+    uint64_t live = live_blocks(span);
     uint64_t carved = atomic_peek16(&span->carved);
     uint64_t listed = carved > live ? (carved - live) * span->block_bytes : 0;
     uint64_t behind = span->is_clean ? 0 : (span->capacity - carved) * span->block_bytes;
@@ -93,7 +102,7 @@ UNSYNCHRONISED static bool look_at_span(struct sweep *sweep, struct wire_record 
     item->kind = SWEEP_PAGES;
     item->group = class_group(span->block_bytes);
     item->heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
-    sweep->used_bytes += (uint64_t)wire_live_blocks(span) * span->block_bytes;
+    sweep->used_bytes += live_blocks(span) * span->block_bytes;
     if (span->state == WIRE_SPAN_SPARE) {
         sweep->kept_bytes += WIRE_SLOT_BYTES;
         (void)has_aged(sweep, span, SPARE_CONTENT, &item->age_ms);
@@ -196,7 +205,7 @@ UNSYNCHRONISED void sweep_note_done(uint32_t slot)
 
 UNSYNCHRONISED void sweep_note_refused(uint32_t slot)
 {
-    atomic_poke64(&space_record(slot)->seen, make_seen(DONE_MS, RUN_CONTENT));
+    atomic_poke64(&space_record(slot)->seen, make_seen(DONE_MS, SPACE_RUN_SEEN));
 }
 
 bool sweep_has_old_spares(const struct sweep *sweep, const struct heap *heap, uint64_t age_ms)
