@@ -2,8 +2,8 @@
 // Free runs by length: exact up to 64 slots, then by doubling. Library world; guarded by the
 // space's lock, as everything in here.
 //
-// Of the runs of one length the one freed last is taken: its pages are the likeliest to be in a cache.
-// Of long ones the shortest that fits.
+// Of the runs of one length the one freed last is taken: its pages are the likeliest to be in a
+// cache. Of long ones the shortest that fits.
 #ifndef EBB_HEAP_BINS_H
 #define EBB_HEAP_BINS_H
 
