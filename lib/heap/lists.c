@@ -133,12 +133,15 @@ void lists_enqueue(struct wire_record *span)
 }
 
 // One span from the inbox. Its state says what the frees mean: a full one can be used again, a
-// partial one may be empty now, a current one simply has more.
-static void drain_span(struct heap *heap, struct wire_record *span)
+// partial one may be empty now, a current one simply has more. Dropped last: from then on it may be
+// another heap's.
+static void drain_span(struct heap *heap, struct wire_record *span, bool opens)
 {
     span_take_remote(span, false);
     if (span->state == WIRE_SPAN_FULL && span_has_free(span))
         list_insert(heap, span);
+    if (opens && span->state == WIRE_SPAN_PARTIAL)
+        span_open(span, heap);
     lists_drop_if_empty(heap, span);
 }
 
@@ -163,9 +166,7 @@ static void empty_inbox(struct heap *heap, void (*drain)(struct heap *, struct w
 // The owner's: what comes in may be freed to without a look from now on.
 static void drain_and_open(struct heap *heap, struct wire_record *span)
 {
-    drain_span(heap, span);
-    if (span->state == WIRE_SPAN_PARTIAL)
-        span_open(span, heap);
+    drain_span(heap, span, true);
 }
 
 void lists_drain_inbox(struct heap *heap)
@@ -177,7 +178,7 @@ void lists_drain_inbox(struct heap *heap)
 static void drain_full(struct heap *heap, struct wire_record *span)
 {
     if (span->state == WIRE_SPAN_FULL)
-        drain_span(heap, span);
+        drain_span(heap, span, false);
     else
         lists_enqueue(span);
 }
