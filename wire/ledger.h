@@ -75,7 +75,7 @@ struct wire_record {
     uint16_t capacity; // blocks in the span
     uint8_t size_class;
     uint8_t state;    // enum wire_span_state
-    uint8_t is_clean; // blocks never carved read as zeros
+    uint8_t is_clean; // not 0: pages behind the last block carved read as zeros
     uint8_t touched;  // pages from the slot's start that spans have written since it was clean
 
     uint64_t run;      // kind | slots << 8: the one word that says what begins at this slot

@@ -6,13 +6,14 @@
 
 // The last in each row is a power of two, so that every alignment finds a class.
 const uint32_t class_block_bytes[CLASS_COUNT] = {
-    16,     32,     48,     64,     80,    96,    112,    128,          // steps of 16
-    144,    160,    176,    192,    208,   224,   240,    256,          // eight per doubling
-    288,    320,    352,    384,    416,   448,   480,    512,          //
-    576,    640,    704,    768,    832,   896,   960,    1024,         //
-    1280,   1536,   1792,   2048,   2560,  3072,  3584,   4096,   8192, // four; then pages
-    12288,  16384,  20480,  24576,  28672, 32768,                       // medium
-    40960,  49152,  57344,  65536,  81920, 98304, 114688, 131072,       //
+    16,     32,     48,     64,     80,    96,    112,    128,    // steps of 16
+    144,    160,    176,    192,    208,   224,   240,    256,    // eight per doubling
+    288,    320,    352,    384,    416,   448,   480,    512,    //
+    576,    640,    704,    768,    832,   896,   960,    1024,   //
+    1280,   1536,   1792,   2048,   2560,  3072,  3584,   4096,   // four
+    4608,   5120,   6144,   7168,   8192,                         // a page and some more
+    12288,  16384,  20480,  24576,  28672, 32768,                 // medium
+    40960,  49152,  57344,  65536,  81920, 98304, 114688, 131072, //
     163840, 196608, 229376, 262144,
 };
 
@@ -38,9 +39,14 @@ unsigned class_of_size(size_t size)
         return 8 + (highest - 7) * 8 + (unsigned)(rest >> (highest - 3) & 7);
     if (size <= PAGE_BYTES)
         return 32 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+    // What databases ask for: a page and a header.
+    if (size <= 5120)
+        return 40 + (size > 4608);
+    if (size <= 2 * PAGE_BYTES)
+        return 41 + (unsigned)(rest - 4096) / 1024;
     if (size <= 4 * PAGE_BYTES)
-        return size <= 2 * PAGE_BYTES ? 40 : 41 + (size > 3 * PAGE_BYTES);
-    return 43 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+        return 45 + (size > 3 * PAGE_BYTES);
+    return 47 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
 }
 
 unsigned class_of_aligned(size_t size, size_t align)

@@ -78,6 +78,10 @@ struct heaps {
     uint64_t first;      // atomic: struct heap *
     uint32_t *canary;    // 1, and 0 in a child that has not been repaired
     unsigned key;        // pthread key whose destructor abandons a thread's heap
+
+    // A helper has it while it is at work on a heap, and a fork: see thread.h.
+    struct lock help_lock;
+    uint32_t forking; // atomic: threads that are about to fork
 };
 
 extern struct heaps heaps __attribute__((visibility("hidden")));

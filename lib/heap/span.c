@@ -81,7 +81,7 @@ static void *carve_block(struct wire_record *span, bool *is_zero)
     void *block = block_at(span, span->carved);
     atomic_poke16(&span->carved, (uint16_t)(span->carved + 1));
     span_count_one(span);
-    *is_zero = span->is_clean;
+    *is_zero = span->is_clean == SPAN_CLEAN;
     return block;
 }
 
@@ -417,7 +417,9 @@ void span_note_purged(struct wire_record *span, const struct span_pages *pages, 
     if (is_lazy)
         span->lazy |= pages->off;
     else if (pages->tail_bytes && pages->is_all)
-        span->is_clean = 1;
+        span->is_clean = pages->tail == (uint32_t)span->carved * span->block_bytes
+                             ? SPAN_CLEAN
+                             : SPAN_CLEAN_TAIL;
 }
 
 size_t span_purge(struct wire_record *span, bool is_lazy)
@@ -452,17 +454,26 @@ void span_heal(struct wire_record *span)
     }
 }
 
-void span_restore(struct wire_record *span)
+// The pages that come back with this one: what the system takes together, and the whole of a block
+// that is longer than a page; but none that is not off.
+static uint64_t bits_to_restore(const struct wire_record *span, unsigned bit)
 {
-    unsigned bit = bits_lowest(span->off);
     uint32_t first;
     uint32_t end;
     uint64_t back = bits_of_page(span, bit);
-    uint32_t unused;
     blocks_of_bit(span, bit, &first, &end);
-    // A block of two pages comes back whole.
     if (span->block_bytes > PAGE_BYTES && span_is_small(span))
         back |= bits_of_block(span, first);
+    return back & span->off;
+}
+
+void span_restore(struct wire_record *span)
+{
+    uint32_t first;
+    uint32_t end;
+    uint32_t unused;
+    const uint64_t back = bits_to_restore(span, bits_lowest(span->off));
+    blocks_of_bit(span, bits_lowest(back), &first, &unused);
     blocks_of_bit(span, bits_highest(back), &unused, &end);
     atomic_poke64(&span->off, span->off & ~back);
     span->lazy &= ~back;
@@ -470,7 +481,8 @@ void span_restore(struct wire_record *span)
     space_note_reuse(class_group(span->block_bytes), bits_count(back) * unit);
     struct block *next = (struct block *)(uintptr_t)span->free;
     for (uint32_t number = end; number-- > first;) {
-        if (span_is_off(span, number))
+        // Neither those that another of their pages keeps off, nor those that never were.
+        if (span_is_off(span, number) || !(bits_of_block(span, number) & back))
             continue;
         struct block *block = block_at(span, number);
         block->next = next;

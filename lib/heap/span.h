@@ -39,6 +39,10 @@ struct block {
 #define SPAN_COUNT_SHIFT 16
 #define SPAN_BYTES_MAX   (16u * WIRE_SLOT_BYTES)
 
+// What `is_clean` says: blocks never carved read as zeros; or only their pages do, and the first of
+// these blocks begins in a page before.
+enum { SPAN_CLEAN = 1, SPAN_CLEAN_TAIL = 2 };
+
 struct heap;
 
 static inline uint64_t span_tag(const struct wire_record *span, const void *block)

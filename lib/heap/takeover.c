@@ -3,6 +3,8 @@
 // no thread.
 #include "heap/takeover.h"
 
+#include <errno.h>
+
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "heap/hold.h"
@@ -24,17 +26,24 @@ struct batch {
     bool has_owner; // who may be in its fast path
 };
 
-// A heap without a thread is claimed, any other one locked. False where neither makes sense.
-static bool hold_heap(struct heap *heap, bool *has_owner)
+// A heap without a thread is claimed, any other one locked. 0; −ESRCH where neither makes sense;
+// −EAGAIN where somebody is about to fork, unless the caller `waits`.
+static int hold_heap(struct heap *heap, bool waits, bool *has_owner)
 {
     *has_owner = false;
+    if (!heaps_help(waits))
+        return -EAGAIN;
     if (heap_claim(heap))
-        return true;
+        return 0;
     *has_owner = heap != heap_of_thread;
-    if (*has_owner)
-        return hold_other(heap);
-    hold_own(heap);
-    return true;
+    if (!*has_owner) {
+        hold_own(heap);
+        return 0;
+    }
+    if (hold_other(heap))
+        return 0;
+    heaps_help_end();
+    return -ESRCH;
 }
 
 // `was_claimed`: hold_heap() made it ours.
@@ -46,6 +55,7 @@ static void let_heap_go(struct heap *heap, bool was_claimed)
         hold_own_end(heap);
     else
         hold_other_end(heap);
+    heaps_help_end();
 }
 
 // Still what the caller saw without the lock.
@@ -164,7 +174,9 @@ size_t takeover_purge(struct takeover *takeover)
     struct batch batch = {.heap = takeover->heap, .count = 0};
     size_t gone = 0;
     bool was_claimed = false;
-    if (!hold_heap(takeover->heap, &batch.has_owner))
+    int error = hold_heap(takeover->heap, false, &batch.has_owner);
+    takeover->is_late = error == -EAGAIN;
+    if (error)
         return 0;
     was_claimed = !batch.has_owner && takeover->heap != heap_of_thread;
     close_batch(&batch, takeover);
@@ -187,7 +199,7 @@ size_t takeover_return_lazy(uint32_t slot)
     bool is_lazy = false;
     bool has_owner;
     size_t gone = 0;
-    if (!heap || !hold_heap(heap, &has_owner))
+    if (!heap || hold_heap(heap, false, &has_owner) != 0)
         return 0;
     // Pages that are off are the lock's: they come back on the owner's slow path only.
     if (is_ours(heap, span)) {
@@ -204,7 +216,7 @@ size_t takeover_return_lazy(uint32_t slot)
 void takeover_drain(struct heap *heap)
 {
     bool has_owner;
-    if (!atomic_load32(&heap->inbox) || !hold_heap(heap, &has_owner))
+    if (!atomic_load32(&heap->inbox) || hold_heap(heap, false, &has_owner) != 0)
         return;
     lists_drain_full(heap);
     let_heap_go(heap, !has_owner && heap != heap_of_thread);
@@ -213,7 +225,7 @@ void takeover_drain(struct heap *heap)
 void takeover_drop_spares(struct heap *heap)
 {
     bool has_owner;
-    if (!hold_heap(heap, &has_owner))
+    if (hold_heap(heap, false, &has_owner) != 0)
         return;
     lists_drop_spares(heap);
     let_heap_go(heap, !has_owner && heap != heap_of_thread);
@@ -223,7 +235,7 @@ void takeover_close(const struct takeover *takeover)
 {
     struct heap *heap = takeover->heap;
     bool has_owner;
-    if (!takeover->count || !hold_heap(heap, &has_owner))
+    if (!takeover->count || hold_heap(heap, true, &has_owner) != 0)
         return;
     for (unsigned i = 0; i < takeover->count; i++) {
         struct wire_record *span = space_record(takeover->slots[i]);

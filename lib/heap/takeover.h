@@ -38,6 +38,7 @@ struct takeover {
     unsigned count;
     bool is_lazy;              // out: false where that was refused and done at once
     bool is_refused;           // out: the system would not take some of it (locked memory)
+    bool is_late;              // out: nothing was done, since somebody is about to fork
     size_t gone[CLASS_GROUPS]; // out: the bytes, by group of block sizes
 };
 
@@ -56,7 +57,7 @@ void takeover_drain(struct heap *heap);
 void takeover_drop_spares(struct heap *heap);
 
 // Closes these spans of the heap to plain frees, so that the next one to each takes the slow path.
-// A free in flight is one free.
+// A free in flight is one free. The caller holds no lock of the program's.
 void takeover_close(const struct takeover *takeover);
 
 #endif

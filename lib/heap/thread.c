@@ -181,6 +181,8 @@ void heaps_repair(void)
 {
     if (lock_is_foreign(&heaps.start_lock))
         lock_reset(&heaps.start_lock);
+    lock_reset(&heaps.help_lock);
+    heaps.forking = 0;
     space_repair();
     guard_repair();
     // Anew, since another thread may have been about to change it.
@@ -201,6 +203,41 @@ void heaps_notice_fork(void)
         heaps_repair();
 }
 
+// This thread helps, and may be interrupted by a handler that forks.
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_helping;
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool has_stopped_help;
+
+bool heaps_help(bool waits)
+{
+    is_helping = true;
+    if (waits)
+        lock_take(&heaps.help_lock);
+    else if (atomic_load32(&heaps.forking) || !lock_try(&heaps.help_lock))
+        is_helping = false;
+    return is_helping;
+}
+
+void heaps_help_end(void)
+{
+    lock_release(&heaps.help_lock);
+    is_helping = false;
+}
+
+static void stop_help(void)
+{
+    atomic_add32(&heaps.forking, 1);
+    has_stopped_help = !is_helping;
+    if (has_stopped_help)
+        lock_take(&heaps.help_lock);
+}
+
+static void allow_help(void)
+{
+    if (has_stopped_help)
+        lock_release(&heaps.help_lock);
+    atomic_add32(&heaps.forking, (uint32_t)-1);
+}
+
 // In the child, on the thread that forked, before there is another: only there is it certain whose
 // locks are whose, and that nobody works meanwhile.
 static void repair_child(void)
@@ -218,7 +255,7 @@ static void handle_forks(void)
 {
     static uint32_t is_handled;
     if (!atomic_swap32(&is_handled, 1))
-        (void)pthread_atfork(NULL, NULL, repair_child);
+        (void)pthread_atfork(stop_help, allow_help, repair_child);
 }
 
 int heaps_start(const struct os *os)

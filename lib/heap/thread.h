@@ -14,6 +14,13 @@ struct heap *heaps_first(void);
 bool heap_claim(struct heap *heap);
 void heap_disown(struct heap *heap);
 
+// Around a helper's work on one heap, so that no fork falls into it: the child could do nothing
+// with that heap. False while a thread is about to fork, unless the caller `waits`: for that it
+// must hold no lock of the program's, since libc takes such for the fork. In turn fork() waits for
+// the helper, some 100 µs, which itself waits for nobody but slow paths.
+bool heaps_help(bool waits);
+void heaps_help_end(void);
+
 // Starts the heap on a system once; 0 or -ENOMEM.
 int heaps_start(const struct os *os);
 

@@ -70,8 +70,9 @@ static void purge_batch(struct look *look, struct takeover *batch)
     look->purging_ns += cpu_ns() - began_ns;
     for (unsigned group = 0; group < CLASS_GROUPS; group++)
         note_gone(look, group, batch->gone[group], batch->is_lazy);
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = 0; i < batch->count && !batch->is_late; i++)
         sweep_note_done(batch->slots[i]);
+    look->is_waiting |= batch->is_late;
     memset(batch, 0, sizeof *batch);
 }
 

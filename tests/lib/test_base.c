@@ -51,7 +51,7 @@ static void test_classes(void **state)
     }
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         uint32_t bytes = class_block_bytes[size_class];
-        assert_int_equal(bytes % (bytes < PAGE_BYTES ? 16 : PAGE_BYTES), 0);
+        assert_int_equal(bytes % (size_class < CLASS_SMALL ? 16 : PAGE_BYTES), 0);
         assert_in_range(class_capacity(size_class), 4, WIRE_SLOT_BYTES / 16);
         // A medium span has a bit per block.
         assert_true(size_class < CLASS_SMALL || class_capacity(size_class) <= 64);
