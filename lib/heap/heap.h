@@ -78,6 +78,9 @@ struct heaps {
     uint64_t first;      // atomic: struct heap *
     uint32_t *canary;    // 1, and 0 in a child that has not been repaired
     unsigned key;        // pthread key whose destructor abandons a thread's heap
+    uint32_t threads;    // atomic: threads that have a heap
+    // Atomic: called by the last of these when it has ended; NULL: nobody wants to know.
+    void (*note_last)(void);
 
     // A helper has it while it is at work on a heap, and a fork: see thread.h.
     struct lock help_lock;

@@ -112,6 +112,9 @@ static void end_thread(void *pointer)
     has_ended = true;
     heap_of_thread = (struct heap *)&heap_empty;
     abandon(pointer);
+    void (*note_last)(void) = __atomic_load_n(&heaps.note_last, __ATOMIC_ACQUIRE);
+    if (__atomic_sub_fetch(&heaps.threads, 1, __ATOMIC_ACQ_REL) == 0 && note_last)
+        note_last();
 }
 
 // A page that reads 0 in a child: for one that was made without libc's fork(). Kernels before 4.14
@@ -192,6 +195,7 @@ void heaps_repair(void)
         abandoned += heap->state == HEAP_ABANDONED;
     }
     heaps.abandoned = abandoned;
+    heaps.threads = !is_empty_heap(heap_of_thread);
     heaps.forks++;
     space.is_quiet = 1;
     *heaps.canary = 1;
@@ -285,6 +289,7 @@ static struct heap *enter_first(void)
     if (!heap || has_ended)
         return heap;
     heap_of_thread = heap;
+    atomic_add32(&heaps.threads, 1);
     // pthread_setspecific() may allocate, and then comes through here again: with a heap, but the
     // lock must be open.
     lock_release(&heap->lock);

@@ -46,6 +46,8 @@ struct engine {
     int pid;
     uint64_t next_start_ms; // after a refusal
     long filter_at_start;   // the seccomp mode that the process was started with
+    uint32_t tid;           // atomic: of the helper, also of one that has ended
+    uint32_t ends;          // atomic: the helper shall end, since all other threads do
 
     // Atomic.
     uint32_t calls;     // a futex: calls for the helper

@@ -24,6 +24,7 @@
 #define LINGER_MS     10000u
 #define RETRY_MS      30000u
 #define CONTROL_MS    1000u // how often a waiting helper looks for a word from outside
+#define END_MS        2000  // the program's last thread waits so long for the helper's end, at most
 #define SECCOMP_QUERY 21    // PR_GET_SECCOMP
 
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129, SET_NAME = 15 };
@@ -112,6 +113,8 @@ static void forget_parent(void)
     engine.reads_files = false;
     if (engine.thread != ENGINE_CANNOT || engine.conf.has_helper)
         engine.thread = ENGINE_NO_THREAD;
+    engine.tid = 0;
+    engine.ends = 0;
     space.ledger->helper_tid = 0;
 }
 
@@ -168,7 +171,7 @@ static void look_while_busy(void)
         size_t gone;
         if (look_now(false, &gone))
             busy_at = engine_now_ms();
-        if (engine_now_ms() - busy_at >= QUIET_MS || is_filtered())
+        if (engine_now_ms() - busy_at >= QUIET_MS || is_filtered() || atomic_load32(&engine.ends))
             return;
         sleep_ms(atomic_load32(&engine.calls), engine.plan.period_ms);
     }
@@ -193,11 +196,26 @@ static void note_end(enum engine_thread thread)
     engine.thread = thread;
 }
 
+// False where a call has come meanwhile.
+static bool try_end(void)
+{
+    lock_take(&engine.thread_lock);
+    bool ends = atomic_load32(&engine.ends) || !is_called();
+    if (ends) {
+        note_end(ENGINE_NO_THREAD);
+        atomic_store32(&space.is_quiet, 1);
+    }
+    lock_release(&engine.thread_lock);
+    return ends;
+}
+
 // Waits for a call. False if none came for long: then the thread is no more.
 static bool wait_for_call(void)
 {
     uint64_t since = engine_now_ms();
     size_t gone;
+    if (atomic_load32(&engine.ends))
+        return !try_end();
     atomic_store32(&space.is_quiet, 1);
     sweep_arm();
     // What was freed after the last look and before the span was closed has called nobody.
@@ -206,17 +224,14 @@ static bool wait_for_call(void)
     for (;;) {
         // Read before the question: a call in between ends the sleep at once.
         uint32_t calls = atomic_load32(&engine.calls);
-        if (is_called())
+        bool is_last = atomic_load32(&engine.ends) != 0;
+        if (!is_last && is_called())
             break;
-        sleep_ms(calls, CONTROL_MS);
-        if (engine_now_ms() - since < LINGER_MS || must_stay())
+        if (!is_last)
+            sleep_ms(calls, CONTROL_MS);
+        if (!is_last && (engine_now_ms() - since < LINGER_MS || must_stay()))
             continue;
-        lock_take(&engine.thread_lock);
-        bool ends = !is_called();
-        if (ends)
-            note_end(ENGINE_NO_THREAD);
-        lock_release(&engine.thread_lock);
-        if (ends)
+        if (try_end())
             return false;
     }
     atomic_store32(&space.is_quiet, 0);
@@ -241,7 +256,8 @@ static void *help(void *unused)
     (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
     // Its open files must not take numbers that the program counts on.
     engine.reads_files = pressure_hide_files(engine.conf.traces_purges) == 0;
-    atomic_store32(&space.ledger->helper_tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    atomic_store32(&engine.tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    atomic_store32(&space.ledger->helper_tid, engine.tid);
     do {
         look_while_busy();
         if (is_filtered()) {
@@ -277,8 +293,41 @@ static int create_thread(void)
     return -error;
 }
 
+static void call_helper(void)
+{
+    (void)syscall_make(SYS_futex, (long)(uintptr_t)&engine.calls, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0,
+                       0);
+}
+
+// No helper that was started is still known to the kernel, nor counted by libc.
+static bool is_helper_gone(void)
+{
+    lock_take(&engine.thread_lock);
+    bool is_over = engine.thread != ENGINE_RUNS;
+    lock_release(&engine.thread_lock);
+    long tid = atomic_load32(&engine.tid);
+    return is_over && (!tid || syscall_make(SYS_tgkill, engine.pid, tid, 0, 0, 0, 0) == -ESRCH);
+}
+
+// The thread that ends the process calls exit(), and that must not be a helper: it would keep the
+// process until its own end, and has no open file that could be flushed.
+static void end_helper(void)
+{
+    // In a child of fork there is none.
+    if (!engine_enter())
+        return;
+    atomic_store32(&engine.ends, 1);
+    uint64_t since = engine_now_ms();
+    while (!is_helper_gone() && engine_now_ms() - since < END_MS) {
+        atomic_add32(&engine.calls, 1);
+        call_helper();
+        sleep_ms(atomic_load32(&engine.calls), 1);
+    }
+}
+
 static void start_thread(void)
 {
+    __atomic_store_n(&heaps.note_last, end_helper, __ATOMIC_RELEASE);
     int error = is_filtered() ? -EPERM : create_thread();
     if (error)
         give_up();
@@ -310,7 +359,9 @@ static void ride(void)
 void engine_wake(void)
 {
     int saved = errno;
-    if (is_helper || sweep_slots_used() < WORTH_SLOTS || !engine_enter())
+    // Threads that have no heap, or have ended, may be the process's last.
+    if (is_helper || !atomic_peek32(&heaps.threads) || sweep_slots_used() < WORTH_SLOTS ||
+        !engine_enter())
         return;
     lock_take(&engine.thread_lock);
     if (engine.thread == ENGINE_CANNOT && !may_start_again()) {
@@ -320,14 +371,15 @@ void engine_wake(void)
     }
     bool starts = engine.thread == ENGINE_NO_THREAD;
     engine.thread = ENGINE_RUNS;
+    if (starts)
+        engine.ends = 0;
     atomic_store32(&space.is_quiet, 0);
     atomic_add32(&engine.calls, 1);
     lock_release(&engine.thread_lock);
     if (starts)
         start_thread();
     else
-        (void)syscall_make(SYS_futex, (long)(uintptr_t)&engine.calls, FUTEX_WAKE_PRIVATE, INT_MAX,
-                           0, 0, 0);
+        call_helper();
     errno = saved;
 }
 

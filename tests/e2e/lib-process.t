@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# libebb's helper thread is none of the program's: what a process does when it ends stays the same.
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import done, report, skip  # noqa: E402
+
+BUILD = os.environ["BUILD"]
+LIB, LAST = f"{BUILD}/libebb.so", f"{BUILD}/tests/lib/lib_last_thread"
+
+
+def run(program, *words, conf=""):
+    """Its status and what it printed; None for a status where it did not end."""
+    try:
+        ran = subprocess.run([program, *words], capture_output=True, text=True, timeout=10,
+                             check=False, env={**os.environ, "LD_PRELOAD": LIB, "EBB_CONF": conf})
+    except subprocess.TimeoutExpired as ran_on:
+        return None, ran_on.stdout
+    return ran.returncode, ran.stdout
+
+
+def try_last_thread():
+    for conf in ("", "policy:keep", "helper:off"):
+        ran = run(LAST, conf=conf)
+        report(ran == (0, "main\nworker\n"), f"the last thread ends the process ({conf or 'auto'})",
+               ran)
+    # The child has the parent's buffer too.
+    ran = run(LAST, "fork")
+    report(ran == (0, "worker\nmain\nworker\nworker\n"), "and in a child", ran)
+
+
+if os.path.exists(LIB):
+    try_last_thread()
+else:
+    skip("libebb beside a process", "this build has no libebb.so")
+done()
