@@ -96,6 +96,16 @@ static inline bool atomic_replace64(uint64_t *word, uint64_t *expected, uint64_t
                                        __ATOMIC_ACQUIRE);
 }
 
+// The machine lets no load or store of a thread overtake an earlier one of its kind.
+static inline bool atomic_is_orderly(void)
+{
+#if defined(__x86_64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
 // Keeps the compiler from moving stores across; costs no instruction. What a fork copies of another
 // thread's half-done operation is then a prefix of it.
 static inline void atomic_keep_order(void)

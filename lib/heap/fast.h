@@ -60,8 +60,8 @@ static inline enum heap_push heap_push_fast(void *pointer)
         return HEAP_NOT_PUSHED;
     block->tag = tag;
     block->next = (struct block *)(uintptr_t)span->free;
-    atomic_keep_order();
-    span->free = (uint64_t)(uintptr_t)block;
+    // A helper may walk the list right now, and finds the link written where it finds the block.
+    atomic_store64(&span->free, (uint64_t)(uintptr_t)block);
     atomic_keep_order();
     span->counts--;
     return __builtin_expect(span_used_again(span) == 0, 0) ? HEAP_PUSHED_LAST : HEAP_PUSHED;

@@ -294,7 +294,11 @@ UNSYNCHRONISED static struct list_view view_list(struct wire_record *span, enum 
         if (hold != SPAN_POPPED || !view.head)
             return view;
         struct block *second = view.head->next;
-        // Read while it was the head: an interrupted malloc may have ended in between.
+        // Read while it was the head: an interrupted malloc may have ended in between, and the
+        // program have written there. Who has seen that must see the new head as well.
+        atomic_keep_order();
+        if (!atomic_is_orderly())
+            (void)space.os->fence_threads(space.os);
         if (atomic_load64(&span->free) != (uint64_t)(uintptr_t)view.head)
             continue;
         view.stays = second;

@@ -109,8 +109,7 @@ static inline void span_push(struct wire_record *span, void *pointer)
     struct block *block = pointer;
     block->tag = span_tag(span, block);
     block->next = (struct block *)(uintptr_t)span->free;
-    atomic_keep_order();
-    span->free = (uint64_t)(uintptr_t)block;
+    atomic_store64(&span->free, (uint64_t)(uintptr_t)block);
     atomic_keep_order();
     span->counts--;
 }
