@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The running kernel, by raw system calls. Library world; no state.
+// The running kernel, by raw system calls but for the clock. Library world; no state.
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/auxv.h>
@@ -174,7 +174,8 @@ static uint64_t real_now_ns(const struct os *os)
 {
     (void)os;
     struct timespec now = {0};
-    (void)syscall_make(SYS_clock_gettime, CLOCK_MONOTONIC, (long)(uintptr_t)&now, 0, 0, 0, 0);
+    // Libc's, which asks the kernel's page (vdso) and makes no system call: a tenth of the time.
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 

@@ -349,11 +349,21 @@ static void ride(void)
 {
     uint64_t now = engine_now_ms();
     size_t gone;
-    if (now < atomic_peek64(&engine.next_ride_ms) || is_filtered() || !lock_try(&engine.lock))
+    if (now < atomic_peek64(&engine.next_ride_ms) || !lock_try(&engine.lock))
         return;
-    (void)engine_look(false, &gone);
-    atomic_poke64(&engine.next_ride_ms, now + engine.plan.period_ms);
+    // A filter that is there stays.
+    bool is_allowed = !is_filtered();
+    if (is_allowed)
+        (void)engine_look(false, &gone);
+    atomic_poke64(&engine.next_ride_ms, now + (is_allowed ? engine.plan.period_ms : RETRY_MS));
     lock_release(&engine.lock);
+}
+
+// Where there is nobody to call, each slow path asks: so it has to be cheap.
+static bool is_too_early(void)
+{
+    return __atomic_load_n(&engine.thread, __ATOMIC_RELAXED) == ENGINE_CANNOT &&
+           engine_now_ms() < atomic_peek64(&engine.next_ride_ms);
 }
 
 void engine_wake(void)
@@ -361,7 +371,7 @@ void engine_wake(void)
     int saved = errno;
     // Threads that have no heap, or have ended, may be the process's last.
     if (is_helper || !atomic_peek32(&heaps.threads) || sweep_slots_used() < WORTH_SLOTS ||
-        !engine_enter())
+        is_too_early() || !engine_enter())
         return;
     lock_take(&engine.thread_lock);
     if (engine.thread == ENGINE_CANNOT && !may_start_again()) {

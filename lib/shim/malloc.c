@@ -44,6 +44,7 @@ void *shim_allocate_aligned(size_t bytes, size_t align)
     if (align <= 16)
         return shim_allocate(bytes);
     void *block = bytes <= PTRDIFF_MAX ? heap_allocate_aligned(bytes, align) : NULL;
+    engine_poke();
     return block ? block : fail(ENOMEM);
 }
 
@@ -81,6 +82,7 @@ EXPORT void *calloc(size_t nmemb, size_t size)
         return memset(block, 0, bytes);
     bool is_zero;
     block = heap_allocate(bytes, &is_zero);
+    engine_poke();
     if (!block)
         return fail(ENOMEM);
     // Fresh pages are zero: to write to them would make them resident.
@@ -97,6 +99,8 @@ static void *resize(void *ptr, size_t size)
         return NULL;
     }
     void *block = size <= PTRDIFF_MAX ? heap_resize(ptr, size) : NULL;
+    // What shrinks or moves leaves free memory behind, too.
+    engine_poke();
     return block ? block : fail(ENOMEM);
 }
 

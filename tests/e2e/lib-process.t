@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# libebb's helper thread is none of the program's: what a process does when it ends stays the same.
+# libebb's helper thread is none of the program's: what a process does when it ends stays the same,
+# and each of the entries calls it.
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from tap import done, report, skip  # noqa: E402
 
 BUILD = os.environ["BUILD"]
 LIB, LAST = f"{BUILD}/libebb.so", f"{BUILD}/tests/lib/lib_last_thread"
+RESIZE = f"{BUILD}/tests/lib/lib_resize"
 
 
 def run(program, *words, conf=""):
@@ -32,8 +34,14 @@ def try_last_thread():
     report(ran == (0, "worker\nmain\nworker\nworker\n"), "and in a child", ran)
 
 
+def try_resize():
+    ran = run(RESIZE, conf="return_within:100ms")
+    report(ran[0] == 0 and ran[1].startswith("fell"), "what realloc() alone leaves goes back", ran)
+
+
 if os.path.exists(LIB):
     try_last_thread()
+    try_resize()
 else:
     skip("libebb beside a process", "this build has no libebb.so")
 done()
