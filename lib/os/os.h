@@ -53,6 +53,8 @@ struct os {
     // undone. −EINVAL where the kernel knows none.
     int (*forbid_huge)(const struct os *os, uintptr_t address, size_t bytes);
     // The pages of `from` come to stand at `to` (reserved space); `from` stays memory, and empty.
+    // Behind `from` something is mapped. −EFAULT where the kernel moves one mapping at a time only,
+    // and `from` is several.
     int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
     // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).
     int (*wipe_on_fork)(const struct os *os, uintptr_t address, size_t bytes);

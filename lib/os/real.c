@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "base/bits.h"
@@ -144,9 +145,41 @@ static int real_forbid_huge(const struct os *os, uintptr_t address, size_t bytes
     return advise(address, bytes, ADVICE_NO_HUGE);
 }
 
+// The number at the front of `*text`, which is behind it and its dot afterwards.
+static unsigned read_number(const char **text)
+{
+    unsigned value = 0;
+    for (; **text >= '0' && **text <= '9'; ++*text)
+        value = value * 10 + (unsigned)(**text - '0');
+    *text += **text == '.';
+    return value;
+}
+
+// Since 6.17 the kernel moves several mappings in one call.
+static bool moves_many(void)
+{
+    struct utsname name;
+    if (syscall_make(SYS_uname, (long)(uintptr_t)&name, 0, 0, 0, 0, 0) != 0)
+        return false;
+    const char *release = name.release;
+    unsigned major = read_number(&release);
+    return major > 6 || (major == 6 && read_number(&release) >= 17);
+}
+
+// Growing in place is refused for what follows; but that it is several mappings is found first.
+static bool is_one_mapping(uintptr_t address, size_t bytes)
+{
+    return syscall_make(SYS_mremap, (long)address, (long)bytes, (long)bytes + 1, 0, 0, 0) !=
+           -EFAULT;
+}
+
 static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
     (void)os;
+    // Older kernels unmap the target before they refuse this, and another thread's mmap() would
+    // take the place.
+    if (!is_one_mapping(from, bytes) && !moves_many())
+        return -EFAULT;
     // DONT_UNMAP (5.7): a hole at the old place could become somebody else's mapping.
     long result = syscall_make(SYS_mremap, (long)from, (long)bytes, (long)bytes,
                                MOVE_MAY | MOVE_FIXED | MOVE_DONT_UNMAP, (long)to, 0);
