@@ -13,7 +13,8 @@
 #define COMMIT_SLOTS        64u  // memory is taken from the system by 4 MiB
 #define COMMIT_RECORD_SLOTS 512u // and records by 64 KiB
 #define CACHE_LINE_BYTES    64u
-#define KEPT_TRIES          8 // kept guarded runs whose surroundings are looked at
+#define KEPT_TRIES          8   // kept guarded runs whose surroundings are looked at
+#define BITE_SLOTS          64u // what a purge takes at least where there is as much: a millisecond
 
 // The heap is the one thing that is global by nature. Everything in it is zero until space_start().
 struct space space;
@@ -612,15 +613,20 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
     return purge_busy(run, before, is_lazy);
 }
 
-// Purges the longest kept run. Returns its bytes, 0 where there is none or the system refuses.
-static size_t purge_longest(void)
+// Purges so much of the longest kept run, or a bite. Returns the bytes, 0 where there is none or
+// the system refuses.
+static size_t purge_longest(size_t bytes)
 {
+    size_t slots = bytes / WIRE_SLOT_BYTES + 1;
+    if (slots < BITE_SLOTS)
+        slots = BITE_SLOTS;
     lock_take(&space.lock);
     struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
     if (!run)
         run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
     if (run)
-        run = take_busy(run, wire_run_slots(run->run));
+        run = take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
+                                                              : wire_run_slots(run->run));
     lock_release(&space.lock);
     return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
 }
@@ -629,7 +635,7 @@ size_t space_purge(size_t bytes)
 {
     size_t gone = 0;
     while (gone < bytes) {
-        size_t purged = purge_longest();
+        size_t purged = purge_longest(bytes - gone);
         if (!purged)
             break;
         gone += purged;

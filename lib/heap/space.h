@@ -136,8 +136,8 @@ struct wire_record *space_cut(struct wire_record *record, uint32_t slots);
 // `*pages`: what the run now has behind its old end.
 int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pages);
 
-// Purges kept free runs, the longest first, until at least `bytes` are gone or none is left.
-// Returns the bytes.
+// Purges kept free runs, the longest first, until at least `bytes` are gone or none is left; not
+// much more of them. Returns the bytes.
 size_t space_purge(size_t bytes);
 
 // Purges up to `slots` slots of the kept (or, to return what was lazy, the lazily freed) run that
