@@ -31,11 +31,13 @@
 
 // Spans that are closed together; bounds the time that an owner may have to wait.
 #define TAKEOVER_SPANS 32u
+#define TAKEOVER_BYTES (UINT64_C(4) << 20) // and of these so much is enough
 
 struct takeover {
     struct heap *heap;
     uint32_t slots[TAKEOVER_SPANS];
     unsigned count;
+    uint64_t bytes;            // free in them, for who puts them together
     bool is_lazy;              // out: false where that was refused and done at once
     bool is_refused;           // out: the system would not take some of it (locked memory)
     bool is_late;              // out: nothing was done, since somebody is about to fork

@@ -102,6 +102,10 @@ static void add_span(struct look *look, const struct sweep_item *item, bool is_l
     batch->heap = item->heap;
     batch->is_lazy = is_lazy;
     batch->slots[batch->count++] = item->slot;
+    batch->bytes += item->bytes;
+    // Spans of long blocks: the owner may be waiting.
+    if (batch->bytes >= TAKEOVER_BYTES)
+        purge_batch(look, batch);
 }
 
 // Locked memory. The run may also have been taken in between.

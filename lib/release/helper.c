@@ -258,6 +258,8 @@ static void *help(void *unused)
     engine.reads_files = pressure_hide_files(engine.conf.traces_purges) == 0;
     atomic_store32(&engine.tid, (uint32_t)syscall_make(SYS_gettid, 0, 0, 0, 0, 0, 0));
     atomic_store32(&space.ledger->helper_tid, engine.tid);
+    // The first one registers the process, which takes milliseconds: not while an owner waits.
+    (void)space.os->fence_threads(space.os);
     do {
         look_while_busy();
         if (is_filtered()) {
