@@ -76,6 +76,7 @@ struct heaps {
     uint32_t abandoned;  // atomic: heaps to be had; a hint
     uint32_t forks;      // how often this process came out of a fork, as far as it has noticed
     uint64_t first;      // atomic: struct heap *
+    uint64_t steal_next; // atomic: struct heap *: where the last search for spans has ended
     uint32_t *canary;    // 1, and 0 in a child that has not been repaired
     unsigned key;        // pthread key whose destructor abandons a thread's heap
     uint32_t threads;    // atomic: threads that have a heap

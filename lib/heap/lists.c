@@ -6,7 +6,8 @@
 #include "heap/thread.h"
 
 #define SPARES_MAX  16u // empty spans kept per heap: a lock's cost saved for a MiB at most
-#define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span
+#define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span,
+#define STEAL_LOOKS 64  // among so many heaps at a time: there may be ten thousand with one
 
 // Up to so many heaps without a thread keep their empty current spans: the next thread mostly wants
 // the same classes, and short threads, one after another, then stay in the same pages.
@@ -266,25 +267,41 @@ static struct wire_record *make_span(struct heap *heap, unsigned size_class)
     return span;
 }
 
-// A span with free blocks from a heap whose thread has gone.
+// A span with free blocks from this heap, whose thread has gone.
+static struct wire_record *steal_from(struct heap *other, struct heap *heap, unsigned size_class)
+{
+    lists_drain_inbox(other);
+    struct wire_record *span = pop_partial(other, size_class);
+    if (span) {
+        // Before the other heap can get a thread whose plain frees would still come here.
+        atomic_poke64(&span->fast_owner, 0);
+        atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+    }
+    heap_disown(other);
+    return span;
+}
+
+// The same from any. The next search goes on where this one ends.
 static struct wire_record *steal(struct heap *heap, unsigned size_class)
 {
     struct wire_record *span = NULL;
+    struct heap *start = (struct heap *)(uintptr_t)atomic_load64(&heaps.steal_next);
     int tries = 0;
-    struct heap *other = heaps_first();
-    for (; other && !span && tries < STEAL_TRIES; other = other->next) {
-        if (atomic_load32(&other->state) != HEAP_ABANDONED || !heap_claim(other))
-            continue;
-        tries++;
-        lists_drain_inbox(other);
-        span = pop_partial(other, size_class);
-        if (span) {
-            // Before the other heap can get a thread whose plain frees would still come here.
-            atomic_poke64(&span->fast_owner, 0);
-            atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+    if (!start)
+        start = heaps_first();
+    struct heap *other = start;
+    for (int looks = 0; looks < STEAL_LOOKS && tries < STEAL_TRIES; looks++) {
+        if (atomic_load32(&other->state) == HEAP_ABANDONED && heap_claim(other)) {
+            tries++;
+            span = steal_from(other, heap, size_class);
+            if (span)
+                break;
         }
-        heap_disown(other);
+        other = other->next ? other->next : heaps_first();
+        if (other == start)
+            break;
     }
+    atomic_store64(&heaps.steal_next, (uint64_t)(uintptr_t)other);
     return span;
 }
 
