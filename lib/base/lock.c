@@ -4,6 +4,7 @@
 #include "base/lock.h"
 
 #include <stddef.h>
+#include <time.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
@@ -64,6 +65,19 @@ void lock_take(struct lock *lock)
     while (atomic_swap32(&lock->state, 2) != 0)
         lock_sleep_while(&lock->state, 2);
     atomic_store64(&lock->holder, self());
+}
+
+bool lock_take_within(struct lock *lock, unsigned ms)
+{
+    const struct timespec step = {.tv_nsec = 1000000};
+    for (unsigned waited = 0; atomic_swap32(&lock->state, 2) != 0; waited++) {
+        if (waited >= ms)
+            return false;
+        (void)syscall_make(SYS_futex, (long)(uintptr_t)&lock->state, FUTEX_WAIT_PRIVATE, 2,
+                           (long)(uintptr_t)&step, 0, 0);
+    }
+    atomic_store64(&lock->holder, self());
+    return true;
 }
 
 void lock_release(struct lock *lock)

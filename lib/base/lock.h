@@ -22,6 +22,8 @@ struct lock {
 
 void lock_take(struct lock *lock);
 bool lock_try(struct lock *lock);
+// False where it was not to be had for about so long.
+bool lock_take_within(struct lock *lock, unsigned ms);
 void lock_release(struct lock *lock);
 
 // Held, but not by the calling thread. Only a child after fork may conclude anything from it.

@@ -28,6 +28,9 @@ const struct wire_record heap_no_span = {.run = 0};
 
 #define NO_SPAN ((struct wire_record *)&heap_no_span)
 
+// So long fork() waits for a helper, which mostly needs 100 µs.
+#define FORK_WAIT_MS 100u
+
 const struct heap heap_empty = {
     .current = {[0 ... CLASS_COUNT] = NO_SPAN},
 };
@@ -227,12 +230,12 @@ void heaps_help_end(void)
     is_helping = false;
 }
 
+// Not for ever: a helper waits for an owner's slow path, and a signal handler may have interrupted
+// that, and fork here, or sleep. Then the child does without the heap that is being helped.
 static void stop_help(void)
 {
     atomic_add32(&heaps.forking, 1);
-    has_stopped_help = !is_helping;
-    if (has_stopped_help)
-        lock_take(&heaps.help_lock);
+    has_stopped_help = !is_helping && lock_take_within(&heaps.help_lock, FORK_WAIT_MS);
 }
 
 static void allow_help(void)

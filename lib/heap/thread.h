@@ -17,7 +17,7 @@ void heap_disown(struct heap *heap);
 // Around a helper's work on one heap, so that no fork falls into it: the child could do nothing
 // with that heap. False while a thread is about to fork, unless the caller `waits`: for that it
 // must hold no lock of the program's, since libc takes such for the fork. In turn fork() waits for
-// the helper, some 100 µs, which itself waits for nobody but slow paths.
+// the helper, some 100 µs, which itself waits for slow paths; if one is stuck, 100 ms.
 bool heaps_help(bool waits);
 void heaps_help_end(void);
 

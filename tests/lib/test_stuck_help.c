@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fork while a helper waits for a slow path that does not end, as where a signal handler has
+// interrupted it: the fork goes on, and so do parent and child. Test code.
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "heap_test.h"
+
+#include "heap/hold.h"
+#include "heap/thread.h"
+
+static struct heap *interrupted;
+
+// As takeover.c begins.
+static void *help(void *unused)
+{
+    (void)unused;
+    assert_true(heaps_help(false));
+    assert_true(hold_other(interrupted));
+    hold_other_end(interrupted);
+    heaps_help_end();
+    return NULL;
+}
+
+// The handler, within a slow path of its thread.
+static void test_fork_in_slow_path(void **state)
+{
+    (void)state;
+    pthread_t helper;
+    int status = 1;
+    void *block = heap_test_allocate(48);
+    interrupted = heap_of_thread;
+    hold_own(interrupted);
+    assert_int_equal(pthread_create(&helper, NULL, help, NULL), 0);
+    while (!atomic_load32(&interrupted->is_wanted))
+        usleep(1000);
+    // If it waits for ever.
+    (void)alarm(20);
+    pid_t child = fork();
+    if (child == 0) {
+        // What the helper was about to work on is given up.
+        _exit(heap_test_allocate(48) && heap_of_thread != interrupted ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    hold_own_end(interrupted);
+    assert_int_equal(pthread_join(helper, NULL), 0);
+    (void)alarm(0);
+    assert_int_equal(heaps.forking, 0);
+    assert_true(heaps_help(false));
+    heaps_help_end();
+    heap_test_release(block);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_fork_in_slow_path, heap_test_begin, heap_test_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
