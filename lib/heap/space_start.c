@@ -15,16 +15,21 @@ __attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
 #define SPACE_MIN_BYTES (UINT64_C(1) << 24)
 #define ALIGN_BYTES     (UINT64_C(2) << 20) // a huge page
 
-// Half as much again and again: a limit on address space, strict overcommit or a small machine each
-// refuse the full size.
-static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
+// Three quarters of a limited address space: the rest belongs to stacks, files and libraries.
+static size_t most_bytes(const struct os *os)
 {
     size_t limit = os->limit_bytes(os);
+    size_t most = limit - limit / 4;
+    return most < SPACE_MAX_BYTES ? most & ~(ALIGN_BYTES - 1) : SPACE_MAX_BYTES;
+}
+
+// Half as much again and again where that is refused: something has taken the rest already, or the
+// machine is small.
+static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
+{
     int error = -ENOMEM;
-    for (size_t wanted = SPACE_MAX_BYTES; wanted >= SPACE_MIN_BYTES; wanted /= 2) {
-        // The rest of a limited address space belongs to stacks, files and libraries.
-        if (wanted > limit / 2)
-            continue;
+    for (size_t wanted = most_bytes(os); wanted >= SPACE_MIN_BYTES;
+         wanted = wanted / 2 & ~(ALIGN_BYTES - 1)) {
         error = os->reserve(os, wanted, ALIGN_BYTES, base);
         if (!error) {
             *bytes = wanted;

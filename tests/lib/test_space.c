@@ -167,7 +167,7 @@ static void test_small_address_space(void **state)
     fake_os_start(&fake);
     fake.limit = (size_t)300 << 20;
     assert_int_equal(heap_start_on(&fake.os), 0);
-    assert_int_equal(space_bytes, (size_t)128 << 20);
+    assert_int_equal(space_bytes, (size_t)224 << 20);
     struct wire_record *record;
     enum space_pages pages;
     assert_int_equal(space_take(SPACE_ORDINARY, 5000, 1, WIRE_LARGE, &record, &pages), -ENOMEM);
