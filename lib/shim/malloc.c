@@ -133,7 +133,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
     return shim_allocate_aligned(size, alignment);
 }
 
-// As glibc since 2.38: a power of two, or 0, which asks for nothing.
+// As glibc since 2.38: a power of two. 0, which glibc refuses and musl does not, asks for nothing.
 EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     if (alignment != 0 && !bits_is_power_of_two(alignment))
