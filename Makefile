@@ -44,7 +44,7 @@ soak:
 	@scripts/deps check
 	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
 	@ninja --quiet -C $(BUILD)
-	@tests/run --build $(BUILD) --long --match 'call|integrity|lib-stress' t2
+	@tests/run --build $(BUILD) --long --match 'call|integrity|lib-stress|go-accuracy' t2
 
 bench:
 	@scripts/deps bench

@@ -27,8 +27,8 @@ VARIANTS = {
     "plain": ("exe", "", False, ()),
     "stripped": ("exe", "-s -w", False, ()),
 }
-# Only for the oldest, the newest and one in between: addresses, and what lies beside Go's own
-# figures.
+# Only for the newest, and in the long form for the oldest and one in between: addresses, and what
+# lies beside Go's own figures.
 END_VARIANTS = {
     "pie": ("pie", "", False, ()),
     "pie stripped": ("pie", "-s -w", False, ()),
@@ -108,7 +108,9 @@ def build(go, output, mode="exe", ldflags="", cgo=False, flags=()):
 
 def variants_of(version):
     wanted = versions()
-    ends = version in (wanted[0], wanted[-1]) or version == "1.19"
+    # The older ones take a minute to build: in the long form, and where all versions are asked for.
+    is_long = bool(os.environ.get("EBB_LONG")) or len(wanted) > len(DEFAULT_VERSIONS)
+    ends = version == wanted[-1] or (is_long and version in (wanted[0], "1.19"))
     return {**VARIANTS, **(END_VARIANTS if ends else {})}
 
 
