@@ -12,15 +12,27 @@
 // How readers outside find the ledger: the one variable that the library exports.
 __attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
 
-#define SPACE_MIN_BYTES (UINT64_C(1) << 24)
-#define ALIGN_BYTES     (UINT64_C(2) << 20) // a huge page
+#define SPACE_MIN_BYTES    (UINT64_C(1) << 24)
+#define ALIGN_BYTES        (UINT64_C(2) << 20) // a huge page
+#define SPACE_USEFUL_BYTES (UINT64_C(1) << 40)
+
+// Eight times the host's memory: holes cost address space. More is not free: mlockall() makes page
+// tables for the records that can be read, 4 MiB of them per TiB.
+static size_t useful_bytes(const struct os *os)
+{
+    size_t memory = os->memory_bytes(os);
+    if (memory == 0 || memory > SPACE_MAX_BYTES / 8)
+        return SPACE_MAX_BYTES;
+    return memory * 8 > SPACE_USEFUL_BYTES ? memory * 8 : SPACE_USEFUL_BYTES;
+}
 
 // Three quarters of a limited address space: the rest belongs to stacks, files and libraries.
 static size_t most_bytes(const struct os *os)
 {
     size_t limit = os->limit_bytes(os);
+    size_t useful = useful_bytes(os);
     size_t most = limit - limit / 4;
-    return most < SPACE_MAX_BYTES ? most & ~(ALIGN_BYTES - 1) : SPACE_MAX_BYTES;
+    return (most < useful ? most : useful) & ~(ALIGN_BYTES - 1);
 }
 
 // Half as much again and again where that is refused: something has taken the rest already, or the

@@ -102,6 +102,11 @@ static size_t failing_limit_bytes(const struct os *os)
     return below(os)->limit_bytes(below(os));
 }
 
+static size_t failing_memory_bytes(const struct os *os)
+{
+    return below(os)->memory_bytes(below(os));
+}
+
 void failing_os_start(struct failing_os *failing, const struct os *system, long left, int repeats)
 {
     memset(failing, 0, sizeof *failing);
@@ -125,5 +130,6 @@ void failing_os_start(struct failing_os *failing, const struct os *system, long 
         .now_ns = failing_now_ns,
         .random = failing_random,
         .limit_bytes = failing_limit_bytes,
+        .memory_bytes = failing_memory_bytes,
     };
 }

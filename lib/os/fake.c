@@ -157,6 +157,11 @@ static size_t fake_limit_bytes(const struct os *os)
     return fake_of(os)->limit;
 }
 
+static size_t fake_memory_bytes(const struct os *os)
+{
+    return fake_of(os)->memory;
+}
+
 void fake_os_start(struct fake_os *fake)
 {
     memset(fake, 0, sizeof *fake);
@@ -179,5 +184,6 @@ void fake_os_start(struct fake_os *fake)
         .now_ns = fake_now_ns,
         .random = fake_random,
         .limit_bytes = fake_limit_bytes,
+        .memory_bytes = fake_memory_bytes,
     };
 }

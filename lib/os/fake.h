@@ -13,6 +13,7 @@ struct fake_os {
     uint64_t clock_ns;
     uint64_t random_state;
     size_t limit;
+    size_t memory;       // 0: not known
     size_t page_bytes;   // 4,096 until a test says more
     unsigned misaligned; // calls whose address or length was no multiple of it, and failed
     unsigned commits;

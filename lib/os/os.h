@@ -61,9 +61,10 @@ struct os {
     // What the lengths and addresses above are multiples of: 4,096; some kernels for aarch64 have
     // 16 or 64 KiB.
     size_t (*page_bytes)(const struct os *os);
-    uint64_t (*now_ns)(const struct os *os);    // monotonic
-    uint64_t (*random)(const struct os *os);    // never fails: falls back to clock and address
-    size_t (*limit_bytes)(const struct os *os); // address space that the process may have
+    uint64_t (*now_ns)(const struct os *os);     // monotonic
+    uint64_t (*random)(const struct os *os);     // never fails: falls back to clock and address
+    size_t (*limit_bytes)(const struct os *os);  // address space that the process may have
+    size_t (*memory_bytes)(const struct os *os); // of the host; 0 where it does not say
 };
 
 // The running kernel. Its functions keep no state.

@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -236,6 +237,15 @@ static size_t real_limit_bytes(const struct os *os)
     return (size_t)limit.now;
 }
 
+static size_t real_memory_bytes(const struct os *os)
+{
+    (void)os;
+    struct sysinfo info = {0};
+    if (syscall_make(SYS_sysinfo, (long)(uintptr_t)&info, 0, 0, 0, 0, 0) != 0)
+        return 0;
+    return (size_t)info.totalram * info.mem_unit;
+}
+
 const struct os os_real = {
     .reserve = real_reserve,
     .unreserve = real_unreserve,
@@ -253,4 +263,5 @@ const struct os os_real = {
     .now_ns = real_now_ns,
     .random = real_random,
     .limit_bytes = real_limit_bytes,
+    .memory_bytes = real_memory_bytes,
 };
