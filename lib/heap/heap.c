@@ -131,7 +131,7 @@ static void help_abandoned(struct heap *heap, const struct wire_record *span, ui
         return;
     lists_drain_inbox(heap);
     // What got empty is for others to take.
-    lists_drop_spares(heap);
+    lists_drop_spares(heap, false);
     heap_disown(heap);
 }
 

@@ -81,12 +81,13 @@ static void retire_current(struct heap *heap, unsigned size_class)
 }
 
 // The further slots of a medium span first: inside a run that is free nothing may be marked.
-static void give_back(struct wire_record *span)
+static void give_back(struct wire_record *span, uint64_t seen)
 {
     bool is_clean = span->is_clean && span->carved == 0;
     uint32_t slots = wire_run_slots(span->run);
     span->state = WIRE_SPAN_UNUSED;
     span->bytes = span_off_bytes(span);
+    span->seen = seen;
     for (uint32_t slot = 1; slot < slots; slot++)
         atomic_store64(&span[slot].run, 0);
     space_give(span, is_clean ? SPACE_CLEAN : SPACE_DIRTY);
@@ -110,7 +111,7 @@ static void drop(struct heap *heap, struct wire_record *span)
         heap->spare_count++;
         return;
     }
-    give_back(span);
+    give_back(span, 0);
 }
 
 void lists_drop_if_empty(struct heap *heap, struct wire_record *span)
@@ -345,10 +346,13 @@ void lists_free(struct heap *heap, struct wire_record *span, void *block)
 }
 
 // Spare spans become kept runs, which others can take and a purge can find.
-void lists_drop_spares(struct heap *heap)
+void lists_drop_spares(struct heap *heap, bool is_old)
 {
-    while (heap->spare)
-        give_back(pop_spare(heap, CLASS_COUNT));
+    while (heap->spare) {
+        struct wire_record *span = pop_spare(heap, CLASS_COUNT);
+        uint64_t seen = span->seen;
+        give_back(span, is_old ? seen >> 32 << 32 | SPACE_RUN_SEEN : 0);
+    }
 }
 
 void lists_settle(struct heap *heap)
@@ -360,7 +364,7 @@ void lists_settle(struct heap *heap)
         if (!stays || span == no_span() || span_used(span) > 1)
             retire_current(heap, size_class);
     }
-    lists_drop_spares(heap);
+    lists_drop_spares(heap, false);
 }
 
 void lists_wait_last(struct heap *heap, struct wire_record *span)
@@ -374,7 +378,7 @@ size_t lists_trim(struct heap *heap)
 {
     size_t gone = 0;
     lists_drain_inbox(heap);
-    lists_drop_spares(heap);
+    lists_drop_spares(heap, false);
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         struct wire_record *span = heap->current[size_class];
         if (span != no_span())

@@ -29,8 +29,9 @@ void lists_drain_full(struct heap *heap);
 // A partial span goes to the end of its list: others are allocated from before it.
 void lists_wait_last(struct heap *heap, struct wire_record *span);
 
-// Spare spans become kept runs, which others can take and a purge can find.
-void lists_drop_spares(struct heap *heap);
+// Spare spans become kept runs, which others can take and a purge can find. `is_old`: as runs they
+// have stood still for as long as they did as spans.
+void lists_drop_spares(struct heap *heap, bool is_old);
 
 // Any thread: tells the span's heap that it has remote frees.
 void lists_enqueue(struct wire_record *span);

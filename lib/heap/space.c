@@ -171,6 +171,7 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
     uint32_t total = wire_run_slots(run->run);
     uint32_t rest = total - skipped - slots;
     uint64_t returned = run->bytes;
+    uint64_t seen = run->seen;
     struct wire_record *taken = run + skipped;
     struct wire_record *behind = taken + slots;
     if (rest)
@@ -179,6 +180,7 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
         clear_run(run + total - 1);
     set_run(taken, kind, slots);
     taken->bytes = returned * slots / total;
+    taken->seen = 0;
     if (skipped) {
         mark_free(run, pages, skipped);
         run->bytes = returned * skipped / total;
@@ -186,7 +188,7 @@ static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, 
     }
     if (rest) {
         // As old as the whole.
-        behind->seen = run->seen;
+        behind->seen = seen;
         behind->bytes = returned * rest / total;
         insert_free(behind);
     }
@@ -269,17 +271,20 @@ static struct wire_record *free_behind(struct wire_record *record, enum space_pa
 // was not seen by a walk yet, is new; so is what the system would not take.
 static uint64_t weighted_age(const struct wire_record *part, uint32_t now_ms)
 {
-    uint32_t at_ms = part ? (uint32_t)(part->seen >> 32) : 0;
+    bool is_seen = part && (uint32_t)part->seen == SPACE_RUN_SEEN;
+    uint32_t at_ms = is_seen ? (uint32_t)(part->seen >> 32) : 0;
     return at_ms ? (uint64_t)(now_ms - at_ms) * wire_run_slots(part->run) : 0;
 }
 
 // A joined run is as old as its parts are on average: a block that comes and goes at the end of a
 // long run does not keep all of it young, and a run of which most comes and goes does not grow old.
-static uint64_t joined_stamp(const struct wire_record *before, const struct wire_record *behind,
-                             uint32_t slots)
+static uint64_t joined_stamp(const struct wire_record *before, const struct wire_record *record,
+                             const struct wire_record *behind, uint32_t slots)
 {
     uint32_t now_ms = atomic_peek32(&space.walked_ms);
-    uint64_t age_ms = (weighted_age(before, now_ms) + weighted_age(behind, now_ms)) / slots;
+    uint64_t age_ms = (weighted_age(before, now_ms) + weighted_age(record, now_ms) +
+                       weighted_age(behind, now_ms)) /
+                      slots;
     uint32_t at_ms = now_ms - (uint32_t)age_ms;
     return at_ms ? (uint64_t)at_ms << 32 | SPACE_RUN_SEEN : 0;
 }
@@ -303,7 +308,7 @@ static void give_locked(struct wire_record *record, enum space_pages pages)
         slots += wire_run_slots(before->run);
         returned += before->bytes;
     }
-    uint64_t seen = joined_stamp(before, behind, slots);
+    uint64_t seen = joined_stamp(before, record, behind, slots);
     mark_free(head, pages, slots);
     head->seen = seen;
     head->bytes = returned;
@@ -394,6 +399,7 @@ struct wire_record *space_cut(struct wire_record *record, uint32_t slots)
     enum wire_kind kind = wire_run_kind(record->run);
     struct wire_record *rest = record + slots;
     rest->bytes = 0;
+    rest->seen = 0;
     set_run(rest, kind, wire_run_slots(record->run) - slots);
     set_run(record, kind, slots);
     lock_release(&space.lock);

@@ -227,7 +227,7 @@ void takeover_drop_spares(struct heap *heap)
     bool has_owner;
     if (hold_heap(heap, false, &has_owner) != 0)
         return;
-    lists_drop_spares(heap);
+    lists_drop_spares(heap, true);
     let_heap_go(heap, !has_owner && heap != heap_of_thread);
 }
 
