@@ -15,7 +15,7 @@
 #define MIB ((size_t)1 << 20)
 // The thread sanitizer takes thirty times as long, and these tests have one thread each.
 #if defined(__SANITIZE_THREAD__)
-#define BLOCKS 1000
+#define BLOCKS 2000
 #else
 #define BLOCKS 3000
 #endif
