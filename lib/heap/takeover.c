@@ -46,15 +46,15 @@ static int hold_heap(struct heap *heap, bool waits, bool *has_owner)
     return -ESRCH;
 }
 
-// `was_claimed`: hold_heap() made it ours.
-static void let_heap_go(struct heap *heap, bool was_claimed)
+// As hold_heap() got it: by holding it against its owner, as the owner, or by a claim.
+static void let_heap_go(struct heap *heap, bool has_owner)
 {
-    if (was_claimed)
-        heap_disown(heap);
+    if (has_owner)
+        hold_other_end(heap);
     else if (heap == heap_of_thread)
         hold_own_end(heap);
     else
-        hold_other_end(heap);
+        heap_disown(heap);
     heaps_help_end();
 }
 
@@ -173,12 +173,10 @@ size_t takeover_purge(struct takeover *takeover)
 {
     struct batch batch = {.heap = takeover->heap, .count = 0};
     size_t gone = 0;
-    bool was_claimed = false;
     int error = hold_heap(takeover->heap, false, &batch.has_owner);
     takeover->is_late = error == -EAGAIN;
     if (error)
         return 0;
-    was_claimed = !batch.has_owner && takeover->heap != heap_of_thread;
     close_batch(&batch, takeover);
     if (fence(&batch)) {
         gone = purge_batch(&batch, takeover);
@@ -186,7 +184,7 @@ size_t takeover_purge(struct takeover *takeover)
         (void)fence(&batch);
     }
     open_batch(&batch);
-    let_heap_go(takeover->heap, was_claimed);
+    let_heap_go(takeover->heap, batch.has_owner);
     return gone;
 }
 
@@ -209,7 +207,7 @@ size_t takeover_return_lazy(uint32_t slot)
         if (gone)
             span->lazy = 0;
     }
-    let_heap_go(heap, !has_owner && heap != heap_of_thread);
+    let_heap_go(heap, has_owner);
     return gone;
 }
 
@@ -219,7 +217,7 @@ void takeover_drain(struct heap *heap)
     if (!atomic_load32(&heap->inbox) || hold_heap(heap, false, &has_owner) != 0)
         return;
     lists_drain_full(heap);
-    let_heap_go(heap, !has_owner && heap != heap_of_thread);
+    let_heap_go(heap, has_owner);
 }
 
 void takeover_drop_spares(struct heap *heap)
@@ -228,7 +226,7 @@ void takeover_drop_spares(struct heap *heap)
     if (hold_heap(heap, false, &has_owner) != 0)
         return;
     lists_drop_spares(heap, true);
-    let_heap_go(heap, !has_owner && heap != heap_of_thread);
+    let_heap_go(heap, has_owner);
 }
 
 void takeover_close(const struct takeover *takeover)
@@ -242,5 +240,5 @@ void takeover_close(const struct takeover *takeover)
         if (is_ours(heap, span))
             atomic_store64(&span->fast_owner, 0);
     }
-    let_heap_go(heap, !has_owner && heap != heap_of_thread);
+    let_heap_go(heap, has_owner);
 }
