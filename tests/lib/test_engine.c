@@ -203,6 +203,25 @@ static void use_policy(struct fake_os *fake, enum wire_policy policy)
     (void)look_for(fake, 2 * WITHIN_MS);
 }
 
+// A block that comes and goes at the end of a long free run does not keep all of it young.
+static void test_most_of_a_run_is_old(void **state)
+{
+    struct fake_os *fake = *state;
+    void *blocks[40];
+    size_t gone = 0;
+    bool is_zero;
+    for (int i = 0; i < 40; i++)
+        blocks[i] = heap_allocate(300000, &is_zero);
+    for (int i = 0; i < 40; i++)
+        heap_test_release(blocks[i]);
+    for (uint64_t at = 0; at < (uint64_t)2 * WITHIN_MS; at += LOOK_MS) {
+        void *block = heap_allocate(300000, &is_zero);
+        gone += look(fake, LOOK_MS);
+        heap_test_release(block);
+    }
+    assert_true(gone >= (size_t)30 * 300000);
+}
+
 static void test_policies(void **state)
 {
     struct fake_os *fake = *state;
@@ -650,6 +669,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_drop_goes_back_in_time, begin, end),
+        cmocka_unit_test_setup_teardown(test_most_of_a_run_is_old, begin, end),
         cmocka_unit_test_setup_teardown(test_young_stays, begin, end),
         cmocka_unit_test_setup_teardown(test_policies, begin, end),
         cmocka_unit_test_setup_teardown(test_lazy_runs, begin, end),
