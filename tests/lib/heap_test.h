@@ -53,6 +53,21 @@ static inline void heap_test_release(void *pointer)
     }
 }
 
+// Every span of the table agrees with itself, and `check` has nothing against it.
+static inline void heap_test_check_spans(void (*check)(const struct wire_record *span))
+{
+    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
+    for (uint32_t slot = area->first; slot < area->frontier;) {
+        const struct wire_record *record = space_record(slot);
+        enum wire_kind kind = wire_run_kind(record->run);
+        if (kind == WIRE_SMALL || kind == WIRE_MEDIUM) {
+            assert_true(!record->heap || span_is_valid(record));
+            check(record);
+        }
+        slot += wire_run_slots(record->run);
+    }
+}
+
 static inline uint64_t heap_test_next(uint64_t *random)
 {
     *random ^= *random << 13;

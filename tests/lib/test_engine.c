@@ -98,17 +98,14 @@ static void drop_all(void)
     }
 }
 
+static void check_lazy_is_off(const struct wire_record *span)
+{
+    assert_int_equal(span->lazy & ~span->off, 0);
+}
+
 static void check_heap(void)
 {
-    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
-    for (uint32_t slot = area->first; slot < area->frontier;) {
-        const struct wire_record *record = space_record(slot);
-        enum wire_kind kind = wire_run_kind(record->run);
-        bool is_span = kind == WIRE_SMALL || kind == WIRE_MEDIUM;
-        assert_true(!is_span || !record->heap || span_is_valid(record));
-        assert_int_equal(is_span ? record->lazy & ~record->off : 0, 0);
-        slot += wire_run_slots(record->run);
-    }
+    heap_test_check_spans(check_lazy_is_off);
     for (int i = 0; i < BLOCKS; i++)
         check_object(&objects.all[i]);
 }
