@@ -8,7 +8,8 @@ from .outcome import Outcome
 
 # Each folder may include itself and every folder on a lower line; not its neighbours on the line.
 TOOL_LAYERS = [["base"], ["proc"], ["image"], ["call"], ["runtime"], ["account"], ["survey"],
-               ["doctor", "lever", "history", "serve"], ["render"], ["cmd"]]
+               ["sample"], ["doctor", "lever", "history", "alarm", "metrics"], ["render"],
+               ["serve"], ["cmd"]]
 LIB_LAYERS = [["base"], ["os", "wire"], ["heap"], ["release", "profile"], ["shim"]]
 # Folders whose families do not know each other.
 FAMILIES = {"runtime": ("go", "glibc", "allocators", "libebb", "managed"),

@@ -36,7 +36,8 @@ with_compiler() { # NAME
 }
 
 minimal() {
-    build minimal -DEBB_WITH_JSON=OFF -DEBB_WITH_SECCOMP=OFF -DEBB_TESTS=OFF \
+    build minimal -DEBB_WITH_JSON=OFF -DEBB_WITH_SECCOMP=OFF \
+        -DEBB_WITH_SQLITE=OFF -DEBB_WITH_HTTP=OFF -DEBB_WITH_NCURSES=OFF -DEBB_TESTS=OFF \
         -DEBB_WERROR=ON || return 1
     # What is optional must be gone.
     if ldd "$BUILD/strict-minimal/ebb" | grep -E 'jansson|seccomp|sqlite|microhttpd|ncurses'; then

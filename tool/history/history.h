@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recording: samples, accounts, ledgers, events and the host over time, in one SQLite file (or in
+// memory, for a page that shows what is live). Tool world; one thread uses a handle, several
+// handles and processes may read while one writes (WAL).
+//
+// A sample is stored when a figure changed, and once a minute otherwise: it stands until the next
+// one or its subject's last moment. Each minute and each hour of each subject also has a row of
+// extremes, so that a week is summed up without its samples. docs/recording.md has the schema.
+#ifndef EBB_HISTORY_HISTORY_H
+#define EBB_HISTORY_HISTORY_H
+
+#include "sample/sample.h"
+
+struct history;
+
+enum { HISTORY_SCHEMA = 1 };
+
+struct history_options {
+    uint64_t interval_ms; // that samples come at: written into the recording
+    uint64_t keep_ms;     // samples and accounts older than that are dropped; 0: none are
+    uint64_t flush_ms;    // what a kill may lose at most; 0: 5 s
+    const char *title;    // "redis-server" or a command line; may be NULL
+};
+
+// Creates a recording; ":memory:" is one without a file. 0; -EEXIST (nothing is ever overwritten);
+// -ENOSPC, -EACCES, -ENOENT, -EROFS and the like of the file system; -ENOMEM.
+int history_create(const char *path, const struct history_options *options,
+                   struct history **ret_history);
+
+// Opens one to read it. 0; -ENOENT, -EACCES; -EBADMSG: not a recording of ebb, or damaged;
+// -EPROTONOSUPPORT: written by a newer ebb (history_schema_of() tells which).
+int history_open(const char *path, struct history **ret_history);
+
+// Writes out what is pending, ends the recording and frees the handle; NULL is fine. 0 or -errno of
+// the writing.
+int history_close(struct history *history);
+
+// Takes one round over: subjects are those of the sampler. Written in batches. 0, or -errno of the
+// writing (-ENOSPC, -EIO, -EFBIG): then the file holds all earlier batches, is intact, and takes no
+// more.
+int history_add(struct history *history, const struct batch *batch, const struct subject *subjects,
+                size_t subject_count);
+int history_flush(struct history *history);
+
+// What a recording says of itself.
+struct history_about {
+    char title[256], host[65], ebb_version[32], kernel[128];
+    int64_t first_ms, last_ms; // of all samples
+    uint64_t interval_ms;
+    bool is_ended; // closed in good order; else it is being written, or was cut off
+    uint64_t file_bytes, sample_count, account_count;
+};
+int history_about(struct history *history, struct history_about *ret_about);
+
+// All subjects, ascending by id; malloc'ed, free() it. 0 or -errno.
+int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count);
+
+// Columns of a series, all in bytes but where the name says otherwise.
+enum series_column {
+    SERIES_KIND, // enum sample_kind
+    SERIES_RSS,
+    SERIES_LAZY,
+    SERIES_EFFECTIVE,
+    SERIES_ANON,
+    SERIES_VIRTUAL,
+    SERIES_SWAP,
+    SERIES_MINOR_FAULTS,
+    SERIES_MAJOR_FAULTS,
+    SERIES_CPU_MS,
+    SERIES_THREADS,
+    SERIES_ROWS, // ROW_COUNT columns: the account's rows, SAMPLE_UNKNOWN but at accounts
+    SERIES_VERDICT = SERIES_ROWS + ROW_COUNT, // enum verdict_code, at accounts
+    SERIES_GROUP_USAGE,
+    SERIES_GROUP_LIMIT,
+    SERIES_COLUMN_COUNT
+};
+const char *series_column_name(enum series_column column); // "rss_bytes", "in_use_bytes", ...
+
+// One figure of a ledger along the series; SAMPLE_UNKNOWN where no account was taken.
+struct series_figure {
+    char runtime[32], name[32];
+    enum figure_unit unit; // a ratio is in millionths
+    uint64_t *values;
+};
+
+struct series {
+    size_t count;
+    int64_t *time_ms; // ascending
+    uint64_t *columns[SERIES_COLUMN_COUNT];
+    struct series_figure *figures;
+    size_t figure_count;
+    uint64_t step_ms; // 0: every stored sample; else the width of a bucket
+};
+
+// The samples of a subject in [from_ms, to_ms]. Where there are more than `max_points` (0: no
+// limit), time is cut into buckets, and each gives up to two true samples: the one with the highest
+// RSS and the one with the lowest effective RSS, so that no peak and no valley is lost and the rows
+// of a point always sum up. 0, -ENOENT (no such subject), -ENOMEM, -EIO.
+int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                   size_t max_points, struct series *ret_series);
+void series_free(struct series *series);
+
+// Events of a subject (0: of all, and of the host) in a time range, ascending; malloc'ed, free()
+// it.
+int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                   struct event **ret_events, size_t *ret_count);
+
+// The last account of a subject at or before `time_ms`, with its moment; digest_free() frees it. 0,
+// -ENOENT when there is none so early.
+int history_digest(struct history *history, unsigned subject, int64_t time_ms, int64_t *ret_time_ms,
+                   struct digest *ret_digest);
+
+// The host over time, at most `max_points` of it (0: all); malloc'ed, free() it.
+int history_host(struct history *history, int64_t from_ms, int64_t to_ms, size_t max_points,
+                 struct host_sample **ret_samples, size_t *ret_count);
+
+// A subject over a time range, from the minutes' and hours' rows where these are whole.
+struct history_summary {
+    unsigned subject;
+    uint64_t samples;
+    uint64_t first_rss_bytes, last_rss_bytes, first_effective_bytes, last_effective_bytes;
+    uint64_t peak_rss_bytes, peak_effective_bytes, peak_lazy_bytes, low_effective_bytes;
+    int64_t peak_rss_ms, peak_effective_ms;
+    double mean_rss_bytes, mean_effective_bytes; // over time, not over samples
+    uint64_t verdict_ms[VERDICT_UNKNOWN + 1];    // time under each verdict; [0]: before the first
+    // Effective RSS: slope by least squares over the means of its minutes, and its standard error.
+    double slope_bytes_per_s, slope_error_bytes_per_s;
+    bool has_slope;
+};
+// For all subjects, ascending by id; malloc'ed, free() it.
+int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,
+                      struct history_summary **ret_summaries, size_t *ret_count);
+// Milliseconds that a subject's RSS and effective RSS were above `bytes`.
+int history_time_above(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                       uint64_t bytes, uint64_t *ret_rss_ms, uint64_t *ret_effective_ms);
+
+#endif

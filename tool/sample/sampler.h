@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sampler: follows processes and reads each as often and as deep as it costs little. Tool
+// world; one thread uses a sampler. Read-only, as a survey is: no target is stopped or written to.
+//
+// Each round takes a cheap reading of every process that is followed (some 15 µs each), and deeper
+// ones where something changed, as far as two budgets allow: a share of one core for all accounts
+// together, and the same share of each target's time for its own, since a walk of smaps makes its
+// mmap and munmap wait. What a process costs is learnt from its own readings (plan.h).
+#ifndef EBB_SAMPLE_SAMPLER_H
+#define EBB_SAMPLE_SAMPLER_H
+
+#include "sample/sample.h"
+#include "sample/select.h"
+
+struct sampler;
+
+struct sampler_options {
+    const char *proc_root; // "/proc"
+    const struct selection *selections;
+    size_t selection_count;
+    uint64_t interval_ms; // between rounds; at least 10
+    bool follow;          // look for new processes that match; else only those of the first round
+    double share;         // of one core, for deeper readings; 0: 0.01
+    bool no_accounts;     // never a survey: SAMPLE_LAZY is the deepest
+    bool has_self;        // ebb itself is a subject too, where it matches
+    uint64_t find_ms;     // between two looks for new processes; 0: the interval, at least 1 s
+};
+
+// 0 and a sampler that sampler_close() frees; -ENOENT without a proc tree; -ESRCH when nothing
+// matches and `follow` is off; -EINVAL; -ENOMEM. Copies what it needs of the options.
+int sampler_open(const struct sampler_options *options, struct sampler **ret_sampler);
+void sampler_close(struct sampler *sampler);
+
+// One round, now. `*ret_batch` is the sampler's and stands until the next call. 0; -ESRCH when
+// nothing is left to follow (the batch tells the ends); -errno where nothing at all could be read.
+// Cost: about 15 µs for each subject, 20 µs for each process of the host where new ones are looked
+// for, and what the budgets allow.
+int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
+
+// Milliseconds until the next round is due, 0 if it is; rounds keep to a grid and are left out, not
+// made up for, after a gap.
+uint64_t sampler_due_ms(const struct sampler *sampler);
+
+// Takes an account of this subject in the next round, whatever the budget says (a user looks at
+// it).
+void sampler_want_account(struct sampler *sampler, unsigned subject);
+
+// The subjects so far, ended ones too, ascending by id; the pointer stands until the next round.
+const struct subject *sampler_subjects(const struct sampler *sampler, size_t *ret_count);
+const struct subject *sampler_subject(const struct sampler *sampler, unsigned id); // or NULL
+// The last account of a subject, or NULL; the sampler's until the next round.
+const struct digest *sampler_digest(const struct sampler *sampler, unsigned id);
+// Forgets subjects that ended before `time_ms`: for who runs for months.
+void sampler_forget(struct sampler *sampler, int64_t time_ms);
+
+// What the sampler cost so far.
+struct sampler_cost {
+    uint64_t rounds, cheap, lazy, accounts; // readings of each kind
+    uint64_t missed_rounds;                 // that did not fit into the interval
+    uint64_t deep_ns;                       // spent on lazy readings and accounts
+    uint64_t longest_walk_ns;               // one target's smaps
+};
+struct sampler_cost sampler_cost(const struct sampler *sampler);
+
+#endif
