@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs of slots: taken from bins or from the frontier, given back and joined. Library world;
-// space.lock guards all but what space_start() sets once.
+// Runs of slots taken from the bins or from the frontier, and given back; the table that tells of
+// them. Library world; space.lock guards all but what space_start() sets once.
 #include "heap/space.h"
 
 #include <errno.h>
@@ -9,103 +9,17 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "heap/bins.h"
+#include "heap/run.h"
 
 #define COMMIT_SLOTS        64u  // memory is taken from the system by 4 MiB
 #define COMMIT_RECORD_SLOTS 512u // and records by 64 KiB
 #define CACHE_LINE_BYTES    64u
-#define KEPT_TRIES          8   // kept guarded runs whose surroundings are looked at
-#define BITE_SLOTS          64u // what a purge takes at least where there is as much: a millisecond
+#define KEPT_TRIES          8 // kept guarded runs whose surroundings are looked at
 
 // The heap is the one thing that is global by nature. Everything in it is zero until space_start().
 struct space space;
 uintptr_t space_base;
 size_t space_bytes;
-
-// The sorts of free runs are kinds in the chain, so that a reader tells them apart.
-static enum wire_kind free_kind(enum space_pages pages)
-{
-    static const enum wire_kind kinds[SPACE_SORTS] = {WIRE_DIRTY, WIRE_CLEAN, WIRE_LAZY};
-    return kinds[pages];
-}
-
-// The guarded area is the upper part: one comparison tells.
-static enum space_area area_of(uint32_t slot)
-{
-    return slot >= space.ledger->areas[SPACE_GUARDED].first ? SPACE_GUARDED : SPACE_ORDINARY;
-}
-
-// The next slot at a multiple of `align_slots` in memory: the base itself may be aligned to less.
-static uint32_t align_slot(uint32_t slot, uint32_t align_slots)
-{
-    size_t base_slot = space_base >> WIRE_SLOT_SHIFT;
-    return (uint32_t)(bits_round_up(base_slot + slot, align_slots) - base_slot);
-}
-
-static bool is_free(uint64_t run)
-{
-    enum wire_kind kind = wire_run_kind(run);
-    return kind == WIRE_DIRTY || kind == WIRE_CLEAN || kind == WIRE_LAZY;
-}
-
-static enum space_pages pages_of(const struct wire_record *record)
-{
-    enum wire_kind kind = wire_run_kind(record->run);
-    return kind == WIRE_DIRTY ? SPACE_DIRTY : kind == WIRE_LAZY ? SPACE_LAZY : SPACE_CLEAN;
-}
-
-// The one store that changes the chain. What it makes visible was written before.
-static void set_run(struct wire_record *record, enum wire_kind kind, uint32_t slots)
-{
-    atomic_store64(&record->run, wire_run_make(kind, slots));
-    atomic_keep_order();
-}
-
-// For slots that no longer begin or end a run.
-static void clear_run(struct wire_record *record)
-{
-    atomic_store64(&record->run, 0);
-}
-
-// Marks a run as free without putting it into a bin; the end first.
-static void mark_free(struct wire_record *record, enum space_pages pages, uint32_t slots)
-{
-    if (slots > 1)
-        set_run(record + slots - 1, WIRE_FREE_END, slots);
-    set_run(record, free_kind(pages), slots);
-}
-
-// Each area and each sort has bins of its own: runs of different sorts never join.
-static struct bins *bins_of(const struct wire_record *record)
-{
-    return &space.bins[area_of(space_slot(record))][pages_of(record)];
-}
-
-// `slots` more, or by wrapping fewer, in free runs of the guarded area like this one.
-static void count_guarded_free(const struct wire_record *record, uint32_t slots)
-{
-    atomic_store32(&space.guarded_free, space.guarded_free + slots);
-    if (pages_of(record) != SPACE_CLEAN)
-        atomic_store32(&space.guarded_kept, space.guarded_kept + slots);
-}
-
-// The number of kept slots is what a policy will want to bound.
-static void insert_free(struct wire_record *record)
-{
-    if (pages_of(record) == SPACE_DIRTY)
-        space.dirty_slots += wire_run_slots(record->run);
-    if (area_of(space_slot(record)) == SPACE_GUARDED)
-        count_guarded_free(record, wire_run_slots(record->run));
-    bins_insert(bins_of(record), record);
-}
-
-static void remove_free(struct wire_record *record)
-{
-    if (pages_of(record) == SPACE_DIRTY)
-        space.dirty_slots -= wire_run_slots(record->run);
-    if (area_of(space_slot(record)) == SPACE_GUARDED)
-        count_guarded_free(record, -wire_run_slots(record->run));
-    bins_remove(bins_of(record), record);
-}
 
 // Records up to `end` become writable. 0 or -ENOMEM.
 static int commit_records(enum space_area area, uint32_t end)
@@ -163,36 +77,11 @@ static int reach(enum space_area area, uint32_t end)
     return error || area == SPACE_GUARDED ? error : commit_slots(end);
 }
 
-// Makes [skipped][slots][rest] of a free run that is in no bin; the outer two become free runs.
-static struct wire_record *carve_run(struct wire_record *run, uint32_t skipped, uint32_t slots,
-                                     enum wire_kind kind)
+// The next slot at a multiple of `align_slots` in memory: the base itself may be aligned to less.
+static uint32_t align_slot(uint32_t slot, uint32_t align_slots)
 {
-    enum space_pages pages = pages_of(run);
-    uint32_t total = wire_run_slots(run->run);
-    uint32_t rest = total - skipped - slots;
-    uint64_t returned = run->bytes;
-    uint64_t seen = run->seen;
-    struct wire_record *taken = run + skipped;
-    struct wire_record *behind = taken + slots;
-    if (rest)
-        mark_free(behind, pages, rest);
-    else if (total > 1)
-        clear_run(run + total - 1);
-    set_run(taken, kind, slots);
-    taken->bytes = returned * slots / total;
-    taken->seen = 0;
-    if (skipped) {
-        mark_free(run, pages, skipped);
-        run->bytes = returned * skipped / total;
-        insert_free(run);
-    }
-    if (rest) {
-        // As old as the whole.
-        behind->seen = seen;
-        behind->bytes = returned * rest / total;
-        insert_free(behind);
-    }
-    return taken;
+    size_t base_slot = space_base >> WIRE_SLOT_SHIFT;
+    return (uint32_t)(bits_round_up(base_slot + slot, align_slots) - base_slot);
 }
 
 // What is taken was given back before, all of it or pages inside that an earlier span had returned.
@@ -210,12 +99,12 @@ static void note_taken(struct wire_record *taken, enum space_area area, enum spa
 static struct wire_record *take_part(struct wire_record *run, uint32_t slots, uint32_t align_slots,
                                      enum wire_kind kind)
 {
-    enum space_pages pages = pages_of(run);
-    remove_free(run);
+    enum space_pages pages = run_pages_of(run);
+    run_remove(run);
     uint32_t start = space_slot(run);
     uint32_t skipped = align_slot(start, align_slots) - start;
-    struct wire_record *taken = carve_run(run, skipped, slots, kind);
-    note_taken(taken, area_of(start), pages);
+    struct wire_record *taken = run_carve(run, skipped, slots, kind);
+    note_taken(taken, run_area_of(start), pages);
     return taken;
 }
 
@@ -239,91 +128,6 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
     return NULL;
 }
 
-// The free run of this sort that ends just before `record`, or NULL.
-static struct wire_record *free_before(struct wire_record *record, enum space_pages pages)
-{
-    uint32_t slot = space_slot(record);
-    if (slot == space.ledger->areas[area_of(slot)].first)
-        return NULL;
-    struct wire_record *head = record - 1;
-    uint64_t run = atomic_peek64(&head->run);
-    if (wire_run_kind(run) == WIRE_FREE_END) {
-        head = record - wire_run_slots(run);
-        run = atomic_peek64(&head->run);
-    } else if (is_free(run) && wire_run_slots(run) != 1) {
-        return NULL;
-    }
-    return wire_run_kind(run) == free_kind(pages) ? head : NULL;
-}
-
-// The same for the run that begins where this one ends; the frontier ends the search.
-static struct wire_record *free_behind(struct wire_record *record, enum space_pages pages)
-{
-    uint32_t slot = space_slot(record);
-    uint32_t next = slot + wire_run_slots(record->run);
-    if (next >= space.ledger->areas[area_of(slot)].frontier)
-        return NULL;
-    struct wire_record *behind = space_record(next);
-    return wire_run_kind(atomic_peek64(&behind->run)) == free_kind(pages) ? behind : NULL;
-}
-
-// How long a part of a new free run has stood still, times its length. What has just been freed, or
-// was not seen by a walk yet, is new; so is what the system would not take.
-static uint64_t weighted_age(const struct wire_record *part, uint32_t now_ms)
-{
-    bool is_seen = part && (uint32_t)part->seen == SPACE_RUN_SEEN;
-    uint32_t at_ms = is_seen ? (uint32_t)(part->seen >> 32) : 0;
-    return at_ms ? (uint64_t)(now_ms - at_ms) * wire_run_slots(part->run) : 0;
-}
-
-// A joined run is as old as its parts are on average: a block that comes and goes at the end of a
-// long run does not keep all of it young, and a run of which most comes and goes does not grow old.
-static uint64_t joined_stamp(const struct wire_record *before, const struct wire_record *record,
-                             const struct wire_record *behind, uint32_t slots)
-{
-    uint32_t now_ms = atomic_peek32(&space.walked_ms);
-    uint64_t age_ms = (weighted_age(before, now_ms) + weighted_age(record, now_ms) +
-                       weighted_age(behind, now_ms)) /
-                      slots;
-    uint32_t at_ms = now_ms - (uint32_t)age_ms;
-    return at_ms ? (uint64_t)at_ms << 32 | SPACE_RUN_SEEN : 0;
-}
-
-// Joins with both neighbours. The new chain is written first, ends before heads, and only then are
-// the words inside cleared: a reader, or a child, sees the old chain or the new one.
-static void give_locked(struct wire_record *record, enum space_pages pages)
-{
-    uint32_t slots = wire_run_slots(record->run);
-    struct wire_record *before = free_before(record, pages);
-    struct wire_record *behind = free_behind(record, pages);
-    struct wire_record *head = before ? before : record;
-    uint64_t returned = record->bytes;
-    if (behind) {
-        remove_free(behind);
-        slots += wire_run_slots(behind->run);
-        returned += behind->bytes;
-    }
-    if (before) {
-        remove_free(before);
-        slots += wire_run_slots(before->run);
-        returned += before->bytes;
-    }
-    uint64_t seen = joined_stamp(before, record, behind, slots);
-    mark_free(head, pages, slots);
-    head->seen = seen;
-    head->bytes = returned;
-    // Only now: until the store above, the chain went through these.
-    if (behind && behind != head + slots - 1)
-        clear_run(behind);
-    if (before) {
-        if (record != head + slots - 1)
-            clear_run(record);
-        if (record - 1 != before)
-            clear_run(record - 1);
-    }
-    insert_free(head);
-}
-
 // Takes slots that were never used; what the alignment skips becomes free.
 static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t align_slots,
                               enum wire_kind kind, struct wire_record **record)
@@ -338,33 +142,16 @@ static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t al
     uint32_t skipped = start - area->frontier;
     struct wire_record *before = space_record(area->frontier);
     *record = space_record(start);
-    set_run(*record, kind, slots);
+    run_set(*record, kind, slots);
     if (skipped) {
         before->bytes = 0;
-        set_run(before, kind, skipped);
+        run_set(before, kind, skipped);
     }
     atomic_store32(&area->frontier, start + slots);
     // Joined with what is free before it.
     if (skipped)
-        give_locked(before, SPACE_CLEAN);
+        run_give(before, SPACE_CLEAN);
     return 0;
-}
-
-// Pages that were not resident are about to be. Where memory is short, as much goes back first of
-// what is kept; the lock is open.
-static void spend(size_t bytes)
-{
-    uint64_t left = atomic_peek64(&space.headroom);
-    if (__builtin_expect(left == UINT64_MAX, 1))
-        return;
-    if (left < bytes)
-        left += space_purge(bytes);
-    atomic_store64(&space.headroom, left < bytes ? 0 : left - bytes);
-}
-
-void space_set_headroom(uint64_t bytes)
-{
-    atomic_store64(&space.headroom, bytes);
 }
 
 int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
@@ -380,7 +167,7 @@ int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum 
     if (error)
         return error;
     if (found != SPACE_DIRTY)
-        spend((size_t)slots * WIRE_SLOT_BYTES);
+        space_spend((size_t)slots * WIRE_SLOT_BYTES);
     *record = taken;
     *pages = found;
     return 0;
@@ -389,7 +176,7 @@ int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum 
 void space_give(struct wire_record *record, enum space_pages pages)
 {
     lock_take(&space.lock);
-    give_locked(record, pages);
+    run_give(record, pages);
     lock_release(&space.lock);
 }
 
@@ -400,27 +187,10 @@ struct wire_record *space_cut(struct wire_record *record, uint32_t slots)
     struct wire_record *rest = record + slots;
     rest->bytes = 0;
     rest->seen = 0;
-    set_run(rest, kind, wire_run_slots(record->run) - slots);
-    set_run(record, kind, slots);
+    run_set(rest, kind, wire_run_slots(record->run) - slots);
+    run_set(record, kind, slots);
     lock_release(&space.lock);
     return rest;
-}
-
-// Joins `record` and the first `more` slots of the free run behind it.
-static void absorb(struct wire_record *record, struct wire_record *behind, uint32_t more)
-{
-    enum space_pages pages = pages_of(behind);
-    uint32_t total = wire_run_slots(behind->run);
-    remove_free(behind);
-    behind[more < total ? more : 0].bytes = behind->bytes * (total - more) / total;
-    if (more < total)
-        mark_free(behind + more, pages, total - more);
-    else if (total > 1)
-        clear_run(behind + total - 1);
-    set_run(record, wire_run_kind(record->run), wire_run_slots(record->run) + more);
-    clear_run(behind);
-    if (more < total)
-        insert_free(behind + more);
 }
 
 // Only at the frontier or into a free neighbour: nobody else is moved.
@@ -428,7 +198,7 @@ static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pa
 {
     uint32_t slot = space_slot(record);
     uint32_t present = wire_run_slots(record->run);
-    enum space_area which = area_of(slot);
+    enum space_area which = run_area_of(slot);
     struct wire_area *area = &space.ledger->areas[which];
     if (slots > area->end - slot)
         return -ENOMEM;
@@ -436,17 +206,17 @@ static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pa
         int error = reach(which, slot + slots);
         if (error)
             return error;
-        set_run(record, wire_run_kind(record->run), slots);
+        run_set(record, wire_run_kind(record->run), slots);
         atomic_store32(&area->frontier, slot + slots);
         *pages = SPACE_CLEAN;
         return 0;
     }
     struct wire_record *behind = record + present;
     uint64_t run = atomic_peek64(&behind->run);
-    if (!is_free(run) || wire_run_slots(run) < slots - present)
+    if (!run_is_free(run) || wire_run_slots(run) < slots - present)
         return -ENOMEM;
-    *pages = pages_of(behind);
-    absorb(record, behind, slots - present);
+    *pages = run_pages_of(behind);
+    run_absorb(record, behind, slots - present);
     return 0;
 }
 
@@ -459,11 +229,11 @@ static struct wire_record *take_and_grow(uint32_t slots, enum wire_kind kind)
         uint32_t present = wire_run_slots(run->run);
         struct wire_record *next = bins_next(&space.bins[SPACE_GUARDED][SPACE_DIRTY], run);
         if (present >= slots / 2) {
-            remove_free(run);
-            run = carve_run(run, 0, present, kind);
+            run_remove(run);
+            run = run_carve(run, 0, present, kind);
             if (grow_locked(run, slots, &pages) == 0)
                 return run;
-            give_locked(run, SPACE_DIRTY);
+            run_give(run, SPACE_DIRTY);
         }
         run = next;
     }
@@ -496,157 +266,6 @@ int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pag
     int error = grow_locked(record, slots, pages);
     lock_release(&space.lock);
     return error;
-}
-
-void space_note_purge(size_t bytes, bool is_lazy)
-{
-    atomic_add64(&space.ledger->purges, 1);
-    atomic_add64(&space.ledger->purged_bytes, bytes);
-    if (is_lazy)
-        atomic_add64(&space.ledger->purged_lazily, bytes);
-}
-
-void space_note_reuse(unsigned group, size_t bytes)
-{
-    atomic_add64(&space.ledger->reused_bytes, bytes);
-    atomic_add64(&space.reused[group], bytes);
-}
-
-// One range, lazily if that is asked and can be had. Returns its bytes or 0.
-static size_t purge_range(const struct os_range *range, bool *is_lazy)
-{
-    const struct os *os = space.os;
-    if (*is_lazy && os->purge_lazily(os, range->address, range->bytes) == 0)
-        return range->bytes;
-    if (os->purge_now(os, range->address, range->bytes) != 0)
-        return 0;
-    // Refused lazily and granted at once: so it will be from now on.
-    if (*is_lazy)
-        atomic_store32(&space.has_no_lazy, 1);
-    *is_lazy = false;
-    return range->bytes;
-}
-
-size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy)
-{
-    size_t gone = 0;
-    size_t next = 0;
-    bool is_vector = count > 1 && !atomic_peek32(&space.has_no_vectors);
-    if (*is_lazy && atomic_peek32(&space.has_no_lazy))
-        *is_lazy = false;
-    if (is_vector) {
-        long result = space.os->purge_ranges(space.os, ranges, count, *is_lazy);
-        // What came of a call that stopped half-way is counted by whole ranges.
-        while (result > 0 && next < count && (size_t)result >= ranges[next].bytes) {
-            result -= (long)ranges[next].bytes;
-            gone += ranges[next++].bytes;
-        }
-    }
-    bool is_first = is_vector && next == 0;
-    for (; next < count; next++) {
-        size_t bytes = purge_range(&ranges[next], is_lazy);
-        // Refused as a vector and granted alone.
-        if (is_first && bytes)
-            atomic_store32(&space.has_no_vectors, 1);
-        is_first = false;
-        gone += bytes;
-    }
-    if (gone)
-        space_note_purge(gone, *is_lazy);
-    return gone;
-}
-
-void space_forbid_huge(void)
-{
-    if (atomic_peek32(&space.has_no_huge) || atomic_swap32(&space.has_no_huge, 1))
-        return;
-    // Also what is not memory yet, so that it joins what is in one mapping.
-    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
-    (void)space.os->forbid_huge(space.os, space_base + (uintptr_t)area->first * WIRE_SLOT_BYTES,
-                                (size_t)(area->end - area->first) * WIRE_SLOT_BYTES);
-}
-
-// Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
-// pages are the caller's without the lock. The system call comes without the lock: others allocate
-// meanwhile.
-static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
-{
-    remove_free(run);
-    atomic_add32(&space.busy_runs, 1);
-    return carve_run(run, 0, slots, WIRE_BUSY);
-}
-
-// Guarded slots that are returned become inaccessible.
-static size_t close_range(const struct os_range *range)
-{
-    if (space.os->decommit(space.os, range->address, range->bytes) != 0)
-        return 0;
-    space_note_purge(range->bytes, false);
-    return range->bytes;
-}
-
-// Purges a busy run and makes it a free one again. Returns its bytes or 0.
-static size_t purge_busy(struct wire_record *run, enum space_pages before, bool is_lazy)
-{
-    size_t bytes = (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES;
-    struct os_range range = {space_address(run), bytes};
-    bool is_guarded = area_of(space_slot(run)) == SPACE_GUARDED;
-    is_lazy &= !atomic_peek32(&space.has_no_lazy);
-    bool closes = !is_lazy && is_guarded;
-    size_t gone = closes ? close_range(&range) : space_purge_ranges(&range, 1, &is_lazy);
-    // At once where it was to be lazily: that is not all that clean ones here have to be.
-    if (gone && !closes && !is_lazy && is_guarded)
-        gone = close_range(&range);
-    space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
-    atomic_add32(&space.busy_runs, (uint32_t)-1);
-    return gone;
-}
-
-size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
-{
-    struct wire_record *run = space_record(slot);
-    lock_take(&space.lock);
-    enum wire_kind kind = wire_run_kind(run->run);
-    if (kind != WIRE_DIRTY && (kind != WIRE_LAZY || is_lazy)) {
-        lock_release(&space.lock);
-        return 0;
-    }
-    enum space_pages before = pages_of(run);
-    if (slots > wire_run_slots(run->run))
-        slots = wire_run_slots(run->run);
-    run = take_busy(run, slots);
-    lock_release(&space.lock);
-    return purge_busy(run, before, is_lazy);
-}
-
-// Purges so much of the longest kept run, or a bite. Returns the bytes, 0 where there is none or
-// the system refuses.
-static size_t purge_longest(size_t bytes)
-{
-    size_t slots = bytes / WIRE_SLOT_BYTES + 1;
-    if (slots < BITE_SLOTS)
-        slots = BITE_SLOTS;
-    lock_take(&space.lock);
-    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
-    if (!run)
-        run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
-    if (run)
-        run = take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
-                                                              : wire_run_slots(run->run));
-    lock_release(&space.lock);
-    return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
-}
-
-size_t space_purge(size_t bytes)
-{
-    size_t gone = 0;
-    while (gone < bytes) {
-        size_t purged = purge_longest(bytes - gone);
-        if (!purged)
-            break;
-        gone += purged;
-    }
-    return gone;
 }
 
 // A run for what libebb itself needs; it stays for ever.

@@ -158,6 +158,9 @@ void space_forbid_huge(void);
 // what is kept. UINT64_MAX: no bound.
 void space_set_headroom(uint64_t bytes);
 
+// So many bytes are about to become resident: where memory is short, as much goes back first.
+void space_spend(size_t bytes);
+
 // Bytes that had been given back are in use again.
 void space_note_reuse(unsigned group, size_t bytes);
 

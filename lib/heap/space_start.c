@@ -6,8 +6,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
-#include "heap/bins.h"
-#include "heap/space.h"
+#include "heap/run.h"
 
 // How readers outside find the ledger: the one variable that the library exports.
 __attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
@@ -148,7 +147,7 @@ static void clear_inside(struct wire_record *record, uint32_t slots)
 }
 
 // Puts one run of the chain back where it belongs. Spans in use stay as they are.
-static void repair_run(struct wire_record *record, enum space_area area)
+static void repair_run(struct wire_record *record)
 {
     uint32_t slots = wire_run_slots(record->run);
     enum wire_kind kind = wire_run_kind(record->run);
@@ -157,22 +156,12 @@ static void repair_run(struct wire_record *record, enum space_area area)
     clear_inside(record, slots);
     // Somebody was about to purge it: the pages may be there or not.
     if (kind == WIRE_BUSY)
-        kind = WIRE_DIRTY;
-    if (kind != WIRE_DIRTY && kind != WIRE_CLEAN && kind != WIRE_LAZY)
+        record->run = wire_run_make(WIRE_DIRTY, slots);
+    if (!run_is_free(record->run))
         return;
-    record->run = wire_run_make(kind, slots);
     if (slots > 1)
         record[slots - 1].run = wire_run_make(WIRE_FREE_END, slots);
-    if (kind == WIRE_DIRTY)
-        space.dirty_slots += slots;
-    enum space_pages sort = kind == WIRE_DIRTY  ? SPACE_DIRTY
-                            : kind == WIRE_LAZY ? SPACE_LAZY
-                                                : SPACE_CLEAN;
-    if (area == SPACE_GUARDED)
-        space.guarded_free += slots;
-    if (area == SPACE_GUARDED && kind != WIRE_CLEAN)
-        space.guarded_kept += slots;
-    bins_insert(&space.bins[area][sort], record);
+    run_insert(record);
 }
 
 void space_repair(void)
@@ -190,7 +179,7 @@ void space_repair(void)
         while (slot < limits->frontier && wire_run_slots(space_record(slot)->run)) {
             struct wire_record *record = space_record(slot);
             slot += wire_run_slots(record->run);
-            repair_run(record, (enum space_area)area);
+            repair_run(record);
         }
     }
     lock_reset(&space.lock);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// How free runs and pages go back to the system, and what may become resident. Library world; runs
+// are changed under space.lock, the system is called without it.
+#include "base/atomic.h"
+#include "heap/bins.h"
+#include "heap/run.h"
+
+#define BITE_SLOTS 64u // what a purge takes at least where there is as much: a millisecond
+
+// Pages that were not resident are about to be. Where memory is short, as much goes back first of
+// what is kept; the lock is open.
+void space_spend(size_t bytes)
+{
+    uint64_t left = atomic_peek64(&space.headroom);
+    if (__builtin_expect(left == UINT64_MAX, 1))
+        return;
+    if (left < bytes)
+        left += space_purge(bytes);
+    atomic_store64(&space.headroom, left < bytes ? 0 : left - bytes);
+}
+
+void space_set_headroom(uint64_t bytes)
+{
+    atomic_store64(&space.headroom, bytes);
+}
+
+void space_note_purge(size_t bytes, bool is_lazy)
+{
+    atomic_add64(&space.ledger->purges, 1);
+    atomic_add64(&space.ledger->purged_bytes, bytes);
+    if (is_lazy)
+        atomic_add64(&space.ledger->purged_lazily, bytes);
+}
+
+void space_note_reuse(unsigned group, size_t bytes)
+{
+    atomic_add64(&space.ledger->reused_bytes, bytes);
+    atomic_add64(&space.reused[group], bytes);
+}
+
+// One range, lazily if that is asked and can be had. Returns its bytes or 0.
+static size_t purge_range(const struct os_range *range, bool *is_lazy)
+{
+    const struct os *os = space.os;
+    if (*is_lazy && os->purge_lazily(os, range->address, range->bytes) == 0)
+        return range->bytes;
+    if (os->purge_now(os, range->address, range->bytes) != 0)
+        return 0;
+    // Refused lazily and granted at once: so it will be from now on.
+    if (*is_lazy)
+        atomic_store32(&space.has_no_lazy, 1);
+    *is_lazy = false;
+    return range->bytes;
+}
+
+size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy)
+{
+    size_t gone = 0;
+    size_t next = 0;
+    bool is_vector = count > 1 && !atomic_peek32(&space.has_no_vectors);
+    if (*is_lazy && atomic_peek32(&space.has_no_lazy))
+        *is_lazy = false;
+    if (is_vector) {
+        long result = space.os->purge_ranges(space.os, ranges, count, *is_lazy);
+        // What came of a call that stopped half-way is counted by whole ranges.
+        while (result > 0 && next < count && (size_t)result >= ranges[next].bytes) {
+            result -= (long)ranges[next].bytes;
+            gone += ranges[next++].bytes;
+        }
+    }
+    bool is_first = is_vector && next == 0;
+    for (; next < count; next++) {
+        size_t bytes = purge_range(&ranges[next], is_lazy);
+        // Refused as a vector and granted alone.
+        if (is_first && bytes)
+            atomic_store32(&space.has_no_vectors, 1);
+        is_first = false;
+        gone += bytes;
+    }
+    if (gone)
+        space_note_purge(gone, *is_lazy);
+    return gone;
+}
+
+void space_forbid_huge(void)
+{
+    if (atomic_peek32(&space.has_no_huge) || atomic_swap32(&space.has_no_huge, 1))
+        return;
+    // Also what is not memory yet, so that it joins what is in one mapping.
+    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
+    (void)space.os->forbid_huge(space.os, space_base + (uintptr_t)area->first * WIRE_SLOT_BYTES,
+                                (size_t)(area->end - area->first) * WIRE_SLOT_BYTES);
+}
+
+// Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
+// pages are the caller's without the lock. The system call comes without the lock: others allocate
+// meanwhile.
+static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
+{
+    run_remove(run);
+    atomic_add32(&space.busy_runs, 1);
+    return run_carve(run, 0, slots, WIRE_BUSY);
+}
+
+// Guarded slots that are returned become inaccessible.
+static size_t close_range(const struct os_range *range)
+{
+    if (space.os->decommit(space.os, range->address, range->bytes) != 0)
+        return 0;
+    space_note_purge(range->bytes, false);
+    return range->bytes;
+}
+
+// Purges a busy run and makes it a free one again. Returns its bytes or 0.
+static size_t purge_busy(struct wire_record *run, enum space_pages before, bool is_lazy)
+{
+    size_t bytes = (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES;
+    struct os_range range = {space_address(run), bytes};
+    bool is_guarded = run_area_of(space_slot(run)) == SPACE_GUARDED;
+    is_lazy &= !atomic_peek32(&space.has_no_lazy);
+    bool closes = !is_lazy && is_guarded;
+    size_t gone = closes ? close_range(&range) : space_purge_ranges(&range, 1, &is_lazy);
+    // At once where it was to be lazily: that is not all that clean ones here have to be.
+    if (gone && !closes && !is_lazy && is_guarded)
+        gone = close_range(&range);
+    space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
+    atomic_add32(&space.busy_runs, (uint32_t)-1);
+    return gone;
+}
+
+size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
+{
+    struct wire_record *run = space_record(slot);
+    lock_take(&space.lock);
+    enum wire_kind kind = wire_run_kind(run->run);
+    if (kind != WIRE_DIRTY && (kind != WIRE_LAZY || is_lazy)) {
+        lock_release(&space.lock);
+        return 0;
+    }
+    enum space_pages before = run_pages_of(run);
+    if (slots > wire_run_slots(run->run))
+        slots = wire_run_slots(run->run);
+    run = take_busy(run, slots);
+    lock_release(&space.lock);
+    return purge_busy(run, before, is_lazy);
+}
+
+// Purges so much of the longest kept run, or a bite. Returns the bytes, 0 where there is none or
+// the system refuses.
+static size_t purge_longest(size_t bytes)
+{
+    size_t slots = bytes / WIRE_SLOT_BYTES + 1;
+    if (slots < BITE_SLOTS)
+        slots = BITE_SLOTS;
+    lock_take(&space.lock);
+    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
+    if (!run)
+        run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
+    if (run)
+        run = take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
+                                                              : wire_run_slots(run->run));
+    lock_release(&space.lock);
+    return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
+}
+
+size_t space_purge(size_t bytes)
+{
+    size_t gone = 0;
+    while (gone < bytes) {
+        size_t purged = purge_longest(bytes - gone);
+        if (!purged)
+            break;
+        gone += purged;
+    }
+    return gone;
+}
