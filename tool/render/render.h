@@ -31,6 +31,9 @@ int render_survey_text(const struct survey *survey, const struct render_style *s
 // without JSON. A failure may leave a part of it in the buffer, never a success.
 int render_survey_json(const struct survey *survey, struct buffer *buffer);
 
+// A size that nobody could read: "-" as text, null in JSON.
+#define TABLE_UNKNOWN UINT64_MAX
+
 // One process in the table of `explain --all`: what it keeps of a survey, which is then freed, so
 // that a host with thousands of processes costs a few hundred bytes each.
 struct table_row {
@@ -38,7 +41,7 @@ struct table_row {
     char name[64];     // comm, raw
     char runtimes[64]; // "Go 1.24.4, glibc 2.36", raw and cut
     uint64_t rss_bytes, lazy_bytes, kept_bytes, effective_bytes;
-    enum verdict_code verdict;
+    enum verdict_code verdict; // 0: not known
 };
 
 // Zero-initialised is empty; table_free() frees it and makes it so again.

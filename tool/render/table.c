@@ -100,8 +100,9 @@ void table_free(struct table *table)
 // Sizes are flush right, so that the eye finds the longest.
 static void write_size(struct writer *writer, uint64_t bytes)
 {
-    char text[UNITS_TEXT_MAX];
-    format_bytes(writer->style, bytes, text, sizeof text);
+    char text[UNITS_TEXT_MAX] = "-";
+    if (bytes != TABLE_UNKNOWN)
+        format_bytes(writer->style, bytes, text, sizeof text);
     write_right(writer, text, SIZE_COLUMNS);
 }
 
@@ -123,7 +124,7 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
     // Ten columns hold the longest verdict, "fragmented".
-    const char *verdict = verdict_name(row->verdict);
+    const char *verdict = row->verdict ? verdict_name(row->verdict) : "-";
     write_blanks(writer, 2);
     write_text(writer, verdict);
     write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
@@ -159,6 +160,11 @@ int render_table_text(const struct table *table, const struct render_style *styl
 // A build without jansson has the table as text only.
 #ifdef EBB_WITH_JSON
 
+static json_t *json_of_size(uint64_t bytes)
+{
+    return bytes == TABLE_UNKNOWN ? json_null() : json_of_u64(bytes);
+}
+
 // The names of `ebb explain --json`, so that one program reads both.
 static json_t *json_of_row(const struct table_row *row)
 {
@@ -166,11 +172,12 @@ static json_t *json_of_row(const struct table_row *row)
     json_put(&object, "pid", json_integer(row->pid));
     json_put(&object, "name", json_of_name(row->name));
     json_put(&object, "rss_bytes", json_of_u64(row->rss_bytes));
-    json_put(&object, "lazy_bytes", json_of_u64(row->lazy_bytes));
-    json_put(&object, "kept_bytes", json_of_u64(row->kept_bytes));
+    json_put(&object, "lazy_bytes", json_of_size(row->lazy_bytes));
+    json_put(&object, "kept_bytes", json_of_size(row->kept_bytes));
     json_put(&object, "effective_rss_bytes", json_of_u64(row->effective_bytes));
     json_put(&object, "runtimes", json_of_name(row->runtimes));
-    json_put(&object, "verdict", json_string(verdict_name(row->verdict)));
+    json_put(&object, "verdict",
+             row->verdict ? json_string(verdict_name(row->verdict)) : json_null());
     return object;
 }
 

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of `ebb top`: kept from round to round, filtered and sorted. Tool world; pure.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/array.h"
+#include "render/top.h"
+
+// Rows ascend by subject, as subjects do: both are found by halving.
+static struct top_row *row_find(const struct top *top, unsigned subject)
+{
+    size_t low = 0, high = top->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (top->rows[middle].subject < subject)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < top->count && top->rows[low].subject == subject ? &top->rows[low] : NULL;
+}
+
+static const struct subject *subject_find(const struct subject *subjects, size_t count, unsigned id)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (subjects[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
+}
+
+// A new subject has the largest id so far: its row stands last.
+static int row_add(struct top *top, const struct subject *subject, struct top_row **ret_row)
+{
+    int error = array_reserve_one(&top->rows, &top->capacity, top->count, sizeof *top->rows);
+    if (error)
+        return error;
+    struct top_row *row = &top->rows[top->count++];
+    *row = (struct top_row){.subject = subject->id,
+                            .figures = {.pid = subject->pid,
+                                        .lazy_bytes = SAMPLE_UNKNOWN,
+                                        .kept_bytes = SAMPLE_UNKNOWN}};
+    text_copy(text_of(subject->name), row->figures.name, sizeof row->figures.name);
+    text_copy(text_of(subject->cmdline), row->cmdline, sizeof row->cmdline);
+    *ret_row = row;
+    return 0;
+}
+
+static uint32_t kib_of(uint64_t bytes)
+{
+    return bytes / 1024 > UINT32_MAX ? UINT32_MAX : (uint32_t)(bytes / 1024);
+}
+
+// What an account told stands until the next one.
+static void row_take_digest(struct top_row *row, const struct digest *digest, int64_t time_ms)
+{
+    row->has_account = true;
+    row->account_ms = time_ms;
+    memcpy(row->row_bytes, digest->row_bytes, sizeof row->row_bytes);
+    row->figures.kept_bytes = digest->row_bytes[ROW_KEPT];
+    row->figures.verdict = digest->verdict;
+    text_copy(text_of(digest->headline), row->headline, sizeof row->headline);
+    text_copy(text_of(digest->next), row->next, sizeof row->next);
+    text_copy(text_of(digest->runtimes), row->figures.runtimes, sizeof row->figures.runtimes);
+}
+
+static void row_take(struct top_row *row, const struct sample *sample)
+{
+    row->figures.rss_bytes = sample->rss_bytes;
+    row->figures.lazy_bytes = sample->lazy_bytes;
+    row->figures.effective_bytes = sample->effective_bytes;
+    size_t slot = row->rounds++ % TOP_HISTORY;
+    row->rss_kib[slot] = kib_of(sample->rss_bytes);
+    row->effective_kib[slot] = kib_of(sample->effective_bytes);
+    if (sample->digest)
+        row_take_digest(row, sample->digest, sample->time_ms);
+}
+
+// Ended processes leave at once: what is on the screen can be acted upon.
+static void drop_ended(struct top *top, const struct subject *subjects, size_t subject_count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < top->count; i++) {
+        const struct subject *subject = subject_find(subjects, subject_count, top->rows[i].subject);
+        if (!subject || subject->has_ended)
+            continue;
+        if (kept != i)
+            top->rows[kept] = top->rows[i];
+        kept++;
+    }
+    top->count = kept;
+}
+
+int top_update(struct top *top, const struct batch *batch, const struct subject *subjects,
+               size_t subject_count)
+{
+    top->host = batch->host;
+    top->time_ms = batch->time_ms;
+    for (size_t i = 0; i < batch->sample_count; i++) {
+        const struct sample *sample = &batch->samples[i];
+        struct top_row *row = row_find(top, sample->subject);
+        const struct subject *subject =
+            row ? NULL : subject_find(subjects, subject_count, sample->subject);
+        if (!row && !subject)
+            continue;
+        int error = row ? 0 : row_add(top, subject, &row);
+        if (error)
+            return error;
+        row_take(row, sample);
+    }
+    drop_ended(top, subjects, subject_count);
+    return 0;
+}
+
+void top_free(struct top *top)
+{
+    free(top->rows);
+    *top = (struct top){0};
+}
+
+static uint64_t known(uint64_t bytes)
+{
+    return bytes == SAMPLE_UNKNOWN ? 0 : bytes;
+}
+
+static uint64_t row_figure(const struct top_row *row, enum top_order order)
+{
+    switch (order) {
+    case TOP_BY_BACK:
+        return known(row->figures.lazy_bytes) + known(row->figures.kept_bytes);
+    case TOP_BY_RSS:
+        return row->figures.rss_bytes;
+    case TOP_BY_LAZY:
+        return known(row->figures.lazy_bytes);
+    case TOP_BY_KEPT:
+        return known(row->figures.kept_bytes);
+    case TOP_BY_EFFECTIVE:
+        return row->figures.effective_bytes;
+    default:
+        return 0;
+    }
+}
+
+// Verdicts by what they ask for: growing first, none last.
+static int verdict_rank(enum verdict_code verdict)
+{
+    static const int ranks[] = {
+        [VERDICT_LAZY] = 3,   [VERDICT_KEPT] = 2,  [VERDICT_FRAGMENTED] = 1, [VERDICT_GROWING] = 0,
+        [VERDICT_IN_USE] = 4, [VERDICT_FILES] = 5, [VERDICT_UNKNOWN] = 6};
+    return verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN ? ranks[verdict] : 7;
+}
+
+static int row_order(const struct top_row *a, const struct top_row *b, enum top_order order)
+{
+    if (order == TOP_BY_NAME)
+        return strcasecmp(a->figures.name, b->figures.name);
+    if (order == TOP_BY_PID)
+        return a->figures.pid < b->figures.pid ? -1 : a->figures.pid > b->figures.pid;
+    if (order == TOP_BY_VERDICT)
+        return verdict_rank(a->figures.verdict) - verdict_rank(b->figures.verdict);
+    uint64_t left = row_figure(a, order), right = row_figure(b, order);
+    return left > right ? -1 : left < right;
+}
+
+// Equal rows by size, then by subject: no two lines change places for nothing.
+static int row_compare(const void *left, const void *right, void *context)
+{
+    const struct top_row *a = *(const struct top_row *const *)left;
+    const struct top_row *b = *(const struct top_row *const *)right;
+    const struct top_view *view = context;
+    int order = row_order(a, b, view->order);
+    if (order != 0)
+        return view->is_reversed ? -order : order;
+    order = row_order(a, b, TOP_BY_RSS);
+    return order ? order : a->subject < b->subject ? -1 : a->subject > b->subject;
+}
+
+static bool row_matches(const struct top_row *row, const char *filter)
+{
+    return !filter[0] || strcasestr(row->figures.name, filter) ||
+           strcasestr(row->cmdline, filter) || strcasestr(row->figures.runtimes, filter) ||
+           (row->figures.verdict && strcasestr(verdict_name(row->figures.verdict), filter));
+}
+
+int top_list(const struct top *top, const struct top_view *view, const struct top_row ***ret_rows,
+             size_t *ret_count)
+{
+    // One more than needed, so that none is no special case.
+    const struct top_row **rows = malloc((top->count + 1) * sizeof(const struct top_row *));
+    if (!rows)
+        return -ENOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < top->count; i++)
+        if (row_matches(&top->rows[i], view->filter))
+            rows[count++] = &top->rows[i];
+    struct top_view order = *view;
+    qsort_r(rows, count, sizeof *rows, row_compare, &order);
+    *ret_rows = rows;
+    *ret_count = count;
+    return 0;
+}
+
+int top_table(const struct top *top, const struct top_view *view, struct table *ret_table)
+{
+    const struct top_row **rows;
+    size_t count;
+    int error = top_list(top, view, &rows, &count);
+    if (error)
+        return error;
+    struct table table = {0};
+    for (size_t i = 0; i < count && !error; i++) {
+        error = array_reserve_one(&table.rows, &table.capacity, table.count, sizeof *table.rows);
+        if (!error)
+            table.rows[table.count++] = rows[i]->figures;
+    }
+    free(rows);
+    if (error)
+        table_free(&table);
+    else
+        *ret_table = table;
+    return error;
+}
