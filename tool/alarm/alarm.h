@@ -19,18 +19,19 @@ struct alarm;
 
 enum alarm_state { ALARM_BEGAN, ALARM_ENDED };
 
-// What is to be told: everything that a message needs, copied but for the two pointers.
+// What is to be told. Whoever tells it adds the last account of the subject, which its sampler has.
 struct alarm_message {
     enum alarm_state state;
     const struct alarm_condition *condition; // the alarm's
     int64_t time_ms;
     struct subject subject;
-    struct sample sample;          // the last one; its digest is NULL
-    const struct digest *digest;   // its last account, or NULL; until the next alarm_step()
-    double value, threshold_bytes; // of the metric; bytes or bytes per second
-    uint64_t lasted_ms;            // since the condition was first met
-    uint64_t held_back;            // beginnings that were not told since the last one
-    bool process_ended;            // that is why it ended
+    struct sample sample; // the last one; its digest is NULL
+    double value;         // of the metric: bytes, or bytes per second
+    double level;         // what it crossed, in the same unit: the threshold; the clear level at
+                          // the end
+    uint64_t lasted_ms;   // since the condition was first met
+    uint64_t held_back;   // beginnings that were not told since the last one
+    bool process_ended;   // that is why it ended
 };
 
 // 0 and an alarm that alarm_free() frees; -ENOMEM. Copies the condition.
@@ -46,7 +47,7 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
 // The message as an event for a recording (EVENT_ALARM).
 void alarm_event(const struct alarm_message *message, struct event *ret_event);
 
-// "effective RSS 1.62 GiB is above 80 % of the limit (1.60 GiB), for 31 s", or how it ended: one
+// "effective RSS is 1.62 GiB: above 80 % of the limit (1.60 GiB), for 31 s", or how it ended: one
 // sentence without names.
 void alarm_describe(const struct alarm_message *message, char *ret_text, size_t size);
 

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Alarms over samples, see alarm.h. Tool world; pure; one thread uses an alarm.
+#include "alarm/alarm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "alarm/watch.h"
+#include "base/array.h"
+
+struct alarm {
+    struct alarm_condition condition;
+    struct watch *watches; // ascending by subject
+    size_t watch_count, watch_capacity;
+    struct alarm_message *messages; // of the last step
+    size_t message_count, message_capacity;
+};
+
+int alarm_new(const struct alarm_condition *condition, struct alarm **ret_alarm)
+{
+    struct alarm *alarm = calloc(1, sizeof *alarm);
+    if (!alarm)
+        return -ENOMEM;
+    alarm->condition = *condition;
+    *ret_alarm = alarm;
+    return 0;
+}
+
+void alarm_free(struct alarm *alarm)
+{
+    if (!alarm)
+        return;
+    for (size_t i = 0; i < alarm->watch_count; i++)
+        free(alarm->watches[i].trail);
+    free(alarm->watches);
+    free(alarm->messages);
+    free(alarm);
+}
+
+// Where the watch of a subject is, or belongs.
+static size_t watch_place(const struct alarm *alarm, unsigned subject)
+{
+    size_t low = 0, high = alarm->watch_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (alarm->watches[middle].subject < subject)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// The watch of a subject, a new one if need be. NULL without memory.
+static struct watch *watch_of(struct alarm *alarm, unsigned subject)
+{
+    size_t place = watch_place(alarm, subject);
+    if (place < alarm->watch_count && alarm->watches[place].subject == subject)
+        return &alarm->watches[place];
+    if (array_reserve_one(&alarm->watches, &alarm->watch_capacity, alarm->watch_count,
+                          sizeof *alarm->watches))
+        return NULL;
+    // Subjects come in ascending order, so there is seldom anything to move.
+    for (size_t i = alarm->watch_count; i > place; i--)
+        alarm->watches[i] = alarm->watches[i - 1];
+    alarm->watch_count++;
+    alarm->watches[place] = (struct watch){.subject = subject};
+    return &alarm->watches[place];
+}
+
+static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (subjects[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
+}
+
+// What one step works with.
+struct step {
+    struct alarm *alarm;
+    const struct batch *batch;
+    const struct subject *subjects;
+    size_t subject_count;
+};
+
+static int tell(const struct step *step, const struct watch *watch, const struct subject *subject,
+                struct alarm_message message)
+{
+    struct alarm *alarm = step->alarm;
+    if (array_reserve_one(&alarm->messages, &alarm->message_capacity, alarm->message_count,
+                          sizeof *alarm->messages))
+        return -ENOMEM;
+    message.condition = &alarm->condition;
+    message.time_ms = step->batch->time_ms;
+    message.sample = watch->last;
+    message.lasted_ms = watch->last.boot_ms - watch->since_ms;
+    // A sampler that knows a sample's subject no more is not ours; its number still tells.
+    message.subject = subject ? *subject : (struct subject){.id = watch->subject};
+    alarm->messages[alarm->message_count++] = message;
+    return 0;
+}
+
+static int tell_begin(const struct step *step, struct watch *watch, double value, double level)
+{
+    const struct subject *subject =
+        find_subject(step->subjects, step->subject_count, watch->subject);
+    int error = tell(
+        step, watch, subject,
+        (struct alarm_message){
+            .state = ALARM_BEGAN, .value = value, .level = level, .held_back = watch->held_back});
+    if (error)
+        return error;
+    watch->is_told = watch->was_told = true;
+    watch->told_ms = watch->last.boot_ms;
+    watch->held_back = 0;
+    return 0;
+}
+
+// A beginning is told unless another one was told not long ago.
+static int begin(const struct step *step, struct watch *watch, double value, double level)
+{
+    watch->is_raised = true;
+    if (watch->was_told && watch->last.boot_ms - watch->told_ms < step->alarm->condition.every_ms) {
+        watch->held_back++;
+        return 0;
+    }
+    return tell_begin(step, watch, value, level);
+}
+
+static int end(const struct step *step, struct watch *watch, double value, double level)
+{
+    const struct subject *subject =
+        find_subject(step->subjects, step->subject_count, watch->subject);
+    bool was_told = watch->is_told;
+    watch->is_raised = watch->is_pending = watch->is_told = false;
+    if (!was_told)
+        return 0;
+    return tell(step, watch, subject,
+                (struct alarm_message){.state = ALARM_ENDED,
+                                       .value = value,
+                                       .level = level,
+                                       .process_ended = subject && subject->has_ended});
+}
+
+// Beyond the level, on the alarm's side of it.
+static bool is_crossed(const struct alarm_condition *condition, double value, double level)
+{
+    if (condition->or_equal && !(value < level) && !(value > level))
+        return true;
+    return condition->is_above ? value > level : value < level;
+}
+
+// Pending becomes raised once it has lasted.
+static int step_quiet(const struct step *step, struct watch *watch, double value, double level)
+{
+    if (!is_crossed(&step->alarm->condition, value, level)) {
+        watch->is_pending = false;
+        return 0;
+    }
+    if (!watch->is_pending) {
+        watch->is_pending = true;
+        watch->since_ms = watch->last.boot_ms;
+    }
+    if (watch->last.boot_ms - watch->since_ms < step->alarm->condition.for_ms)
+        return 0;
+    return begin(step, watch, value, level);
+}
+
+// Raised ends beyond the clear level; one that was held back is told when its time has come.
+static int step_raised(const struct step *step, struct watch *watch, double value, double level)
+{
+    const struct alarm_condition *condition = &step->alarm->condition;
+    double clear;
+    // The clear level itself does not end it, as the threshold alone does not begin it.
+    if (watch_level(watch, &condition->clear, &step->batch->host, &clear) &&
+        (condition->is_above ? value < clear : value > clear))
+        return end(step, watch, value, clear);
+    if (watch->is_told || watch->last.boot_ms - watch->told_ms < condition->every_ms)
+        return 0;
+    // It counts itself among those held back until now.
+    watch->held_back--;
+    return tell_begin(step, watch, value, level);
+}
+
+static int step_sample(const struct step *step, const struct sample *sample)
+{
+    const struct alarm_condition *condition = &step->alarm->condition;
+    struct watch *watch = watch_of(step->alarm, sample->subject);
+    double value, level;
+    int error = watch ? watch_take(watch, condition, sample) : -ENOMEM;
+    if (error)
+        return error;
+    // What is not known neither begins nor ends an alarm.
+    if (!watch_value(watch, condition, &value) ||
+        !watch_level(watch, &condition->threshold, &step->batch->host, &level))
+        return 0;
+    return watch->is_raised ? step_raised(step, watch, value, level)
+                            : step_quiet(step, watch, value, level);
+}
+
+// The end of a process ends its alarm.
+static int step_ends(const struct step *step)
+{
+    struct alarm *alarm = step->alarm;
+    size_t kept = 0;
+    int error = 0;
+    for (size_t i = 0; i < alarm->watch_count; i++) {
+        struct watch *watch = &alarm->watches[i];
+        const struct subject *subject =
+            find_subject(step->subjects, step->subject_count, watch->subject);
+        if (subject && !subject->has_ended) {
+            alarm->watches[kept++] = *watch;
+            continue;
+        }
+        double value = 0, level = 0;
+        (void)watch_value(watch, &alarm->condition, &value);
+        (void)watch_level(watch, &alarm->condition.clear, &step->batch->host, &level);
+        if (!error)
+            error = end(step, watch, value, level);
+        free(watch->trail);
+    }
+    alarm->watch_count = kept;
+    return error;
+}
+
+int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subject *subjects,
+               size_t subject_count, const struct alarm_message **ret_messages, size_t *ret_count)
+{
+    const struct step step = {alarm, batch, subjects, subject_count};
+    int error = 0;
+    alarm->message_count = 0;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (batch->events[i].kind != EVENT_GAP)
+            continue;
+        for (size_t w = 0; w < alarm->watch_count; w++)
+            watch_forget(&alarm->watches[w]);
+    }
+    for (size_t i = 0; i < batch->sample_count && !error; i++)
+        error = step_sample(&step, &batch->samples[i]);
+    if (!error)
+        error = step_ends(&step);
+    *ret_messages = alarm->messages;
+    *ret_count = alarm->message_count;
+    return error;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an alarm says in one sentence, see alarm.h. Tool world; pure.
+#include <stdio.h>
+
+#include "alarm/alarm.h"
+#include "base/text.h"
+#include "base/units.h"
+
+// Slopes may be negative, and no figure here needs more than three digits.
+static void format_value(enum alarm_metric metric, double value, char *ret_text, size_t size)
+{
+    char bytes[UNITS_TEXT_MAX];
+    // Conversion of what has no place in the type is undefined: a damaged figure is cut.
+    double magnitude = value < 0 ? -value : value;
+    uint64_t whole = magnitude < 1e18 ? (uint64_t)magnitude : (uint64_t)1e18;
+    units_format_bytes(whole, bytes, sizeof bytes);
+    snprintf(ret_text, size, "%s%s%s", value < 0 ? "-" : "", bytes,
+             metric == ALARM_GROWTH ? "/s" : "");
+}
+
+// "80 % of the limit (1.60 GiB)", or the size alone.
+static void format_level(const struct alarm_condition *condition, const struct alarm_level *level,
+                         double value, char *ret_text, size_t size)
+{
+    static const char *const owners[ALARM_BASE_COUNT] = {"", "the limit", "the host's memory",
+                                                         "its RSS"};
+    char bytes[UNITS_TEXT_MAX + 8];
+    format_value(condition->metric, value, bytes, sizeof bytes);
+    if (level->base == ALARM_BYTES)
+        snprintf(ret_text, size, "%s", bytes);
+    else
+        snprintf(ret_text, size, "%.3g %% of %s (%s)", level->number, owners[level->base], bytes);
+}
+
+void alarm_describe(const struct alarm_message *message, char *ret_text, size_t size)
+{
+    const struct alarm_condition *condition = message->condition;
+    bool began = message->state == ALARM_BEGAN;
+    char value[UNITS_TEXT_MAX + 8], level[96], lasted[UNITS_TEXT_MAX];
+    format_value(condition->metric, message->value, value, sizeof value);
+    format_level(condition, began ? &condition->threshold : &condition->clear, message->level,
+                 level, sizeof level);
+    units_format_seconds((double)message->lasted_ms / 1000, lasted, sizeof lasted);
+    const char *title = alarm_metric_title(condition->metric);
+    if (message->process_ended)
+        text_format(ret_text, size, "the process ended, with %s at %s, after %s", title, value,
+                    lasted);
+    else if (began)
+        text_format(ret_text, size, "%s is %s: %s %s, for %s", title, value,
+                    condition->is_above ? "above" : "below", level, lasted);
+    else
+        text_format(ret_text, size, "%s is %s: %s %s again, after %s", title, value,
+                    condition->is_above ? "below" : "above", level, lasted);
+}
+
+void alarm_event(const struct alarm_message *message, struct event *ret_event)
+{
+    struct event event = {
+        .subject = message->subject.id,
+        .time_ms = message->time_ms,
+        .kind = EVENT_ALARM,
+        .value = message->state == ALARM_BEGAN,
+    };
+    alarm_describe(message, event.text, sizeof event.text);
+    *ret_event = event;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process under one alarm: its figures, and where it stands. Tool world; pure; internal to
+// alarm.
+#ifndef EBB_ALARM_WATCH_H
+#define EBB_ALARM_WATCH_H
+
+#include "account/growth.h"
+#include "alarm/expression.h"
+#include "sample/sample.h"
+
+// Enough points for a line whose spread is known, few enough to fit it at each sample.
+enum { WATCH_TRAIL = 24 };
+
+struct watch {
+    unsigned subject;
+    bool is_pending, is_raised, is_told, was_told;
+    uint64_t since_ms; // boot time when the condition was first met; while pending or raised
+    uint64_t told_ms;  // boot time of the last beginning that was told; with was_told
+    uint64_t held_back;
+    struct sample last;
+    // Of its last account, since samples in between have none.
+    bool has_account;
+    uint64_t kept_bytes, in_use_bytes, usage_bytes, working_set_bytes, limit_bytes;
+    // Effective RSS of late; only for growth, else NULL.
+    struct growth_sample *trail;
+    size_t trail_count;
+};
+
+// Takes the figures of a sample over. 0 or -ENOMEM.
+int watch_take(struct watch *watch, const struct alarm_condition *condition,
+               const struct sample *sample);
+
+// Forgets what came before a gap: nobody knows what happened in it.
+void watch_forget(struct watch *watch);
+
+// The metric now. False where it is not known (yet).
+bool watch_value(const struct watch *watch, const struct alarm_condition *condition,
+                 double *ret_value);
+
+// A level in the metric's unit. False where its base is not known.
+bool watch_level(const struct watch *watch, const struct alarm_level *level,
+                 const struct host_sample *host, double *ret_level);
+
+#endif
