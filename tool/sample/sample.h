@@ -54,7 +54,8 @@ struct sample {
     uint64_t lazy_bytes;      // SAMPLE_UNKNOWN until a reading could tell
     uint64_t effective_bytes; // RSS - lazy; RSS where lazy is unknown
     uint64_t anon_bytes;      // RSS without pages of files and shared memory
-    uint64_t virtual_bytes, swap_bytes;
+    uint64_t virtual_bytes;
+    uint64_t swap_bytes;                         // as lazy_bytes: the last known
     uint64_t minor_faults, major_faults, cpu_ms; // since its start
     uint64_t threads;
     const struct digest *digest; // of an account, else NULL; its sampler's until the next reading
@@ -64,7 +65,8 @@ struct sample {
 struct subject {
     unsigned id; // 1, 2, ... in the order of their appearance; never given again
     int pid;
-    char name[64];     // comm; raw bytes, as all texts here
+    char name[64]; // comm, or argv[0]'s base name where comm is its beginning; raw bytes, as all
+    char exe[64];  // base name of the executable; "" where that may not be seen
     char cmdline[256]; // one line, cut
     char cgroup[256];  // path of its memory group, cut at the front; "" unknown
     uint32_t uid;

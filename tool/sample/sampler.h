@@ -32,7 +32,8 @@ int sampler_open(const struct sampler_options *options, struct sampler **ret_sam
 void sampler_close(struct sampler *sampler);
 
 // One round, now. `*ret_batch` is the sampler's and stands until the next call. 0; -ESRCH when
-// nothing is left to follow (the batch tells the ends); -errno where nothing at all could be read.
+// nothing is left to follow and nothing new is looked for: the batch is given all the same, and
+// tells the ends; -errno (and no batch) where nothing at all could be read.
 // Cost: about 15 µs for each subject, 20 µs for each process of the host where new ones are looked
 // for, and what the budgets allow.
 int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
@@ -42,7 +43,7 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
 uint64_t sampler_due_ms(const struct sampler *sampler);
 
 // Takes an account of this subject in the next round, whatever the budget says (a user looks at
-// it).
+// it); but no sooner than ten times as long as the last one took, for the target's sake.
 void sampler_want_account(struct sampler *sampler, unsigned subject);
 
 // The subjects so far, ended ones too, ascending by id; the pointer stands until the next round.

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The deeper readings, see deep.h. Tool world; one thread.
+#include "sample/deep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "proc/status.h"
+#include "sample/digest.h"
+
+enum {
+    DEEP_ROLLUP_BYTES = 1 << 16,
+    // For each runtime reader. A heap of tens of gigabytes with millions of chunks takes longer
+    // than is worth a sample; what it could not reach it says itself.
+    DEEP_BUDGET_MS = 250,
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+struct deep_watch {
+    uint64_t cpu_ns, wall_ns;
+};
+
+static struct deep_watch deep_start(void)
+{
+    return (struct deep_watch){clock_ns(CLOCK_THREAD_CPUTIME_ID), clock_ns(CLOCK_MONOTONIC)};
+}
+
+static struct deep_cost deep_stop(struct deep_watch start)
+{
+    return (struct deep_cost){clock_ns(CLOCK_THREAD_CPUTIME_ID) - start.cpu_ns,
+                              clock_ns(CLOCK_MONOTONIC) - start.wall_ns};
+}
+
+static uint64_t bytes_of_kib(uint64_t kib)
+{
+    const uint64_t most_kib = (uint64_t)1 << 40;
+    return number_least(kib, most_kib) * 1024;
+}
+
+static int deep_read_rollup(const struct cheap_reader *reader, int pid, struct buffer *scratch,
+                            struct proc_rollup *ret_rollup)
+{
+    char path[64];
+    text_format(path, sizeof path, "%d/smaps_rollup", pid);
+    buffer_clear(scratch);
+    scratch->limit = DEEP_ROLLUP_BYTES;
+    int error = buffer_read_at(scratch, reader->root_fd, path);
+    if (!error)
+        error = proc_rollup_parse(buffer_text(scratch), ret_rollup);
+    // An empty file is that of a process which has just dropped its memory.
+    return error == -EBADMSG && scratch->len == 0 ? -ESRCH : error;
+}
+
+int deep_read_lazy(const struct cheap_reader *reader, int pid, struct buffer *scratch,
+                   struct sample *sample, struct deep_cost *ret_cost)
+{
+    struct deep_watch start = deep_start();
+    struct proc_rollup rollup;
+    int error = deep_read_rollup(reader, pid, scratch, &rollup);
+    *ret_cost = deep_stop(start);
+    if (error)
+        return error;
+    if (!rollup.has_lazy_free)
+        return -ENOTSUP;
+    sample->kind = SAMPLE_LAZY;
+    sample->rss_bytes = bytes_of_kib(rollup.rss_kib);
+    sample->anon_bytes = number_least(bytes_of_kib(rollup.anonymous_kib), sample->rss_bytes);
+    sample->lazy_bytes = number_least(bytes_of_kib(rollup.lazy_free_kib), sample->rss_bytes);
+    sample->effective_bytes = sample->rss_bytes - sample->lazy_bytes;
+    sample->swap_bytes = bytes_of_kib(rollup.swap_kib);
+    return 0;
+}
+
+// The first thing that was not read is what the account is missing for.
+static int deep_refuse(const struct survey *survey, struct deep_account *account)
+{
+    if (survey->unread_count > 0)
+        text_format(account->why, sizeof account->why, "%s. What would help: %s.",
+                    survey->unread[0].what, survey->unread[0].needs);
+    else
+        text_copy(text_of("no account of it is possible"), account->why, sizeof account->why);
+    return -EACCES;
+}
+
+static int deep_take_survey(const struct survey *survey, struct sample *sample,
+                            struct deep_account *account)
+{
+    text_copy(text_of(survey->cgroup.path), account->cgroup, sizeof account->cgroup);
+    if (!survey->has_account)
+        return deep_refuse(survey, account);
+    int error = digest_make(survey, &account->digest);
+    if (error)
+        return error;
+    sample->kind = SAMPLE_ACCOUNT;
+    sample->rss_bytes = survey->account.rss_bytes;
+    sample->lazy_bytes = survey->account.lazy_bytes;
+    sample->effective_bytes = survey->account.effective_bytes;
+    sample->swap_bytes = survey->account.swap_bytes;
+    // Two readings: what is anonymous was counted a moment before.
+    sample->anon_bytes = number_least(sample->anon_bytes, sample->rss_bytes);
+    return 0;
+}
+
+int deep_read_account(const char *proc_root, int pid, uint64_t start_ticks, struct survey *survey,
+                      struct sample *sample, struct deep_account *ret_account,
+                      struct deep_cost *ret_cost)
+{
+    const struct survey_options options = {.proc_root = proc_root, .budget_ms = DEEP_BUDGET_MS};
+    struct deep_watch start = deep_start();
+    int error = survey_take(&options, pid, survey);
+    *ret_cost = deep_stop(start);
+    if (error)
+        return error;
+    struct deep_account account = {0};
+    error =
+        survey->start_ticks == start_ticks ? deep_take_survey(survey, sample, &account) : -ESRCH;
+    survey_free(survey);
+    if (!error || error == -EACCES)
+        *ret_account = account;
+    return error;
+}
+
+int deep_probe(const struct cheap_reader *reader, int pid, char *why, size_t size)
+{
+    char path[64];
+    text_format(path, sizeof path, "%d/smaps", pid);
+    int fd = openat(reader->root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    int error = -errno;
+    if (error != -EACCES && error != -EPERM)
+        return error;
+    text_copy(text_of("its mappings (smaps) may not be read. What would help: run ebb as root, or "
+                      "as the process's user."),
+              why, size);
+    return -EACCES;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a round does with one process, see follow.h. Tool world; internal to the sampler.
+#include "sample/follow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "sample/digest.h"
+
+void follow_free(struct follow *follow)
+{
+    if (follow->digest)
+        digest_free(follow->digest);
+    free(follow->digest);
+    follow->digest = NULL;
+}
+
+// What the kernel took of lazily freed pages lowers RSS by as much: the smaller of the process's
+// loss and of what was taken in the whole host is taken off.
+static uint64_t follow_lazy_now(const struct follow *follow, const struct host_sample *host)
+{
+    if (follow->lazy_bytes == SAMPLE_UNKNOWN)
+        return SAMPLE_UNKNOWN;
+    uint64_t rss = follow->cheap.rss_bytes, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t lost = follow->lazy_rss_bytes > rss ? follow->lazy_rss_bytes - rss : 0;
+    uint64_t pages = host->lazily_taken_pages > follow->lazy_taken_pages
+                         ? host->lazily_taken_pages - follow->lazy_taken_pages
+                         : 0;
+    uint64_t taken = number_least(number_least(lost, number_least(pages, lost / page + 1) * page),
+                                  follow->lazy_bytes);
+    return number_least(follow->lazy_bytes - taken, follow->cheap.anon_bytes);
+}
+
+struct sample follow_cheap_sample(const struct follow *follow, const struct host_sample *host)
+{
+    const struct cheap_reading *cheap = &follow->cheap;
+    uint64_t lazy = follow_lazy_now(follow, host);
+    return (struct sample){
+        .subject = follow->id,
+        .kind = SAMPLE_CHEAP,
+        .rss_bytes = cheap->rss_bytes,
+        .lazy_bytes = lazy,
+        .effective_bytes = cheap->rss_bytes - (lazy == SAMPLE_UNKNOWN ? 0 : lazy),
+        .anon_bytes = cheap->anon_bytes,
+        .virtual_bytes = cheap->virtual_bytes,
+        .swap_bytes = follow->swap_bytes,
+        .minor_faults = cheap->minor_faults,
+        .major_faults = cheap->major_faults,
+        .cpu_ms = cheap->cpu_ms,
+        .threads = cheap->threads,
+    };
+}
+
+struct plan_figures follow_figures(const struct follow *follow, const struct host_sample *host,
+                                   uint64_t now_ns)
+{
+    return (struct plan_figures){
+        .now_ns = now_ns,
+        .rss_bytes = follow->cheap.rss_bytes,
+        .minor_faults = follow->cheap.minor_faults,
+        .cpu_ms = follow->cheap.cpu_ms,
+        .lazily_freed_pages = host->lazily_freed_pages,
+    };
+}
+
+// Figures that count collections, by the names that their runtimes give them.
+static const struct {
+    const char *runtime, *name;
+    enum event_kind kind;
+} follow_counters[] = {
+    {"Go", "NumGC", EVENT_GC},
+    {"JVM", "young collections", EVENT_GC},
+    {"JVM", "full collections", EVENT_GC},
+    {"libebb", "Purges", EVENT_PURGE},
+};
+
+int follow_tell_changes(struct batch *batch, unsigned id, const struct digest *before,
+                        const struct digest *now)
+{
+    int error = 0;
+    if (before->verdict != now->verdict)
+        error = batch_tell(batch, id, EVENT_VERDICT, now->verdict, now->headline);
+    for (size_t i = 0; i < sizeof follow_counters / sizeof *follow_counters && !error; i++) {
+        const char *runtime = follow_counters[i].runtime, *name = follow_counters[i].name;
+        const struct runtime_figure *then = digest_figure(before, runtime, name);
+        const struct runtime_figure *later = digest_figure(now, runtime, name);
+        // A ledger that was not readable once, or began anew, counts nothing.
+        if (!then || !later || later->value <= then->value)
+            continue;
+        char text[64];
+        text_format(text, sizeof text, "%s %s", runtime, name);
+        error = batch_tell(batch, id, follow_counters[i].kind, later->value - then->value, text);
+    }
+    return error;
+}
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+// Once for each subject: it will not become readable, unless by exec.
+static int follow_tell_unreadable(const struct follow_context *context, struct follow *follow,
+                                  const char *why)
+{
+    follow->plan.no_account = true;
+    follow->plan.is_wanted = false;
+    if (follow->is_told)
+        return 0;
+    follow->is_told = true;
+    return batch_tell(context->batch, follow->id, EVENT_UNREADABLE, 0, why);
+}
+
+// A reading that gave nothing: what it cost is charged, and it is not tried again at once.
+static int follow_fail(const struct follow_context *context, struct follow *follow,
+                       enum sample_kind kind, int error, struct deep_cost cost)
+{
+    plan_fail(context->plan, &follow->plan, monotonic_ns(), cost.cpu_ns);
+    context->cost->deep_ns += cost.cpu_ns;
+    if (error == -ENOMEM)
+        return error;
+    bool is_denied = error == -EACCES || error == -EPERM;
+    // Without LazyFree in smaps_rollup an account is the only way to know.
+    if (kind == SAMPLE_LAZY && (is_denied || error == -ENOENT || error == -ENOTSUP))
+        follow->plan.no_lazy = true;
+    if (kind == SAMPLE_ACCOUNT && error == -EBADMSG)
+        return follow_tell_unreadable(context, follow, "its files in the proc tree are damaged");
+    return 0;
+}
+
+// From here on cheap samples lean on this one.
+static void follow_keep(const struct follow_context *context, struct follow *follow,
+                        const struct sample *sample, struct deep_cost cost)
+{
+    follow->lazy_bytes = sample->lazy_bytes;
+    follow->swap_bytes = sample->swap_bytes;
+    follow->lazy_rss_bytes = follow->cheap.rss_bytes;
+    follow->lazy_taken_pages = context->batch->host.lazily_taken_pages;
+    struct plan_figures now = follow_figures(follow, &context->batch->host, monotonic_ns());
+    plan_spend(context->plan, &follow->plan, sample->kind, &now, cost.cpu_ns, cost.walk_ns);
+    context->cost->deep_ns += cost.cpu_ns;
+    if (cost.walk_ns > context->cost->longest_walk_ns)
+        context->cost->longest_walk_ns = cost.walk_ns;
+}
+
+static int follow_read_lazy(const struct follow_context *context, struct follow *follow,
+                            struct sample *sample)
+{
+    struct deep_cost cost;
+    int error = deep_read_lazy(context->reader, follow->pid, context->scratch, sample, &cost);
+    if (error)
+        return follow_fail(context, follow, SAMPLE_LAZY, error, cost);
+    context->cost->lazy++;
+    follow_keep(context, follow, sample, cost);
+    return 0;
+}
+
+// Takes over what an account gave; the digest before it has served its last purpose.
+static int follow_take_digest(const struct follow_context *context, struct follow *follow,
+                              struct digest *digest)
+{
+    int error = follow->digest
+                    ? follow_tell_changes(context->batch, follow->id, follow->digest, digest)
+                    : 0;
+    struct digest *kept = malloc(sizeof *kept);
+    if (!kept || error) {
+        free(kept);
+        digest_free(digest);
+        return -ENOMEM;
+    }
+    *kept = *digest;
+    follow_free(follow);
+    follow->digest = kept;
+    return 0;
+}
+
+static int follow_read_account(const struct follow_context *context, struct follow *follow,
+                               struct subject *subject, struct sample *sample)
+{
+    struct deep_account account = {.why = "no account of it is possible"};
+    struct deep_cost cost = {0};
+    int error = deep_probe(context->reader, follow->pid, account.why, sizeof account.why);
+    if (!error)
+        error = deep_read_account(context->proc_root, follow->pid, subject->start_ticks,
+                                  context->survey, sample, &account, &cost);
+    if (error) {
+        int failed = follow_fail(context, follow, SAMPLE_ACCOUNT, error, cost);
+        bool is_denied = error == -EACCES || error == -EPERM;
+        return !failed && is_denied ? follow_tell_unreadable(context, follow, account.why) : failed;
+    }
+    error = follow_take_digest(context, follow, &account.digest);
+    if (error)
+        return error;
+    context->cost->accounts++;
+    sample->digest = follow->digest;
+    follow_keep(context, follow, sample, cost);
+    return 0;
+}
+
+int follow_read_deep(const struct follow_context *context, struct follow *follow,
+                     struct subject *subject, enum sample_kind kind, struct sample *sample)
+{
+    return kind == SAMPLE_ACCOUNT ? follow_read_account(context, follow, subject, sample)
+                                  : follow_read_lazy(context, follow, sample);
+}
