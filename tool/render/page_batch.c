@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// One round as JSON, for the page's stream. Tool world; pure.
+#include "render/page.h"
+
+#include "render/json_write.h"
+#include "render/page_internal.h"
+
+// The same figures that a series has, from the sample itself.
+static uint64_t column_of(const struct sample *sample, enum series_column column)
+{
+    const struct digest *digest = sample->digest;
+    switch (column) {
+    case SERIES_KIND:
+        return sample->kind;
+    case SERIES_RSS:
+        return sample->rss_bytes;
+    case SERIES_LAZY:
+        return sample->lazy_bytes;
+    case SERIES_EFFECTIVE:
+        return sample->effective_bytes;
+    case SERIES_ANON:
+        return sample->anon_bytes;
+    case SERIES_VIRTUAL:
+        return sample->virtual_bytes;
+    case SERIES_SWAP:
+        return sample->swap_bytes;
+    case SERIES_MINOR_FAULTS:
+        return sample->minor_faults;
+    case SERIES_MAJOR_FAULTS:
+        return sample->major_faults;
+    case SERIES_CPU_MS:
+        return sample->cpu_ms;
+    case SERIES_THREADS:
+        return sample->threads;
+    case SERIES_VERDICT:
+        return digest ? digest->verdict : SAMPLE_UNKNOWN;
+    case SERIES_GROUP_USAGE:
+        return digest ? digest->group_usage_bytes : SAMPLE_UNKNOWN;
+    case SERIES_GROUP_LIMIT:
+        return digest ? digest->group_limit_bytes : SAMPLE_UNKNOWN;
+    default:
+        return digest ? digest->row_bytes[column - SERIES_ROWS] : SAMPLE_UNKNOWN;
+    }
+}
+
+// What only an account knows is left out elsewhere: most samples are cheap ones.
+static void write_sample(struct page_out *out, const struct sample *sample)
+{
+    page_put(out, "{");
+    page_u64(out, "subject", sample->subject);
+    page_i64(out, "time_ms", sample->time_ms);
+    for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
+        if (column >= SERIES_ROWS && !sample->digest)
+            break;
+        page_u64(out, series_column_name((enum series_column)column),
+                 column_of(sample, (enum series_column)column));
+    }
+    page_put(out, "}");
+}
+
+// By id: the list is ascending.
+static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (subjects[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
+}
+
+// The subject's sample of this round, or NULL.
+static const struct sample *find_sample(const struct batch *batch, unsigned id)
+{
+    for (size_t i = 0; i < batch->sample_count; i++) {
+        if (batch->samples[i].subject == id)
+            return &batch->samples[i];
+    }
+    return NULL;
+}
+
+// Does the page have to hear of its subject anew?
+static bool is_change(const struct event *event)
+{
+    return event->kind == EVENT_APPEARED || event->kind == EVENT_ENDED ||
+           event->kind == EVENT_EXEC || event->kind == EVENT_VERDICT;
+}
+
+// Who is new, ended or changed its verdict. One that did two of these comes twice, the same.
+static void write_subjects(struct page_out *out, const struct batch *batch,
+                           const struct subject *subjects, size_t count)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < batch->event_count && !out->error; i++) {
+        const struct event *event = &batch->events[i];
+        const struct subject *subject =
+            is_change(event) ? find_subject(subjects, count, event->subject) : NULL;
+        if (!subject)
+            continue;
+        const struct sample *sample = find_sample(batch, event->subject);
+        if (!is_first)
+            page_put(out, ",");
+        is_first = false;
+        if (!out->error)
+            out->error =
+                page_write_subject(subject, sample, sample ? sample->digest : NULL, out->buffer);
+    }
+}
+
+// On one line: a message of a stream ends at a line's end.
+int page_write_batch(const struct batch *batch, const struct subject *subjects,
+                     size_t subject_count, struct buffer *buffer)
+{
+    struct page_out out = {.buffer = buffer};
+    page_put(&out, "{");
+    page_i64(&out, "now_ms", batch->time_ms);
+    page_key(&out, "samples");
+    page_put(&out, "[");
+    for (size_t i = 0; i < batch->sample_count && !out.error; i++) {
+        if (i > 0)
+            page_put(&out, ",");
+        write_sample(&out, &batch->samples[i]);
+    }
+    page_put(&out, "],\"events\":[");
+    for (size_t i = 0; i < batch->event_count && !out.error; i++) {
+        if (i > 0)
+            page_put(&out, ",");
+        page_event(&out, &batch->events[i]);
+    }
+    page_put(&out, "],\"subjects\":[");
+    write_subjects(&out, batch, subjects, subject_count);
+    page_put(&out, "],\"figures\":[");
+    for (size_t i = 0; i < batch->sample_count && !out.error; i++) {
+        if (batch->samples[i].digest)
+            page_figures(&out, batch->samples[i].digest, batch->samples[i].subject);
+    }
+    page_put(&out, "]}");
+    return out.error;
+}

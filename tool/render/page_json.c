@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recording's subjects, events and accounts as JSON, see page.h. Tool world.
+#include "render/page.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "render/json_write.h"
+#include "render/page_internal.h"
+#include "sample/digest.h"
+
+// Words for the page; figures of time are nanoseconds.
+const char *page_unit_name(enum figure_unit unit)
+{
+    static const char *const names[] = {
+        [FIGURE_BYTES] = "bytes",
+        [FIGURE_COUNT] = "count",
+        [FIGURE_NANOSECONDS] = "nanoseconds",
+        [FIGURE_RATIO] = "ratio",
+    };
+    return names[unit];
+}
+
+// The first failure stays: what comes after it is dropped.
+void page_put(struct page_out *out, const char *text)
+{
+    if (!out->error)
+        out->error = buffer_append(out->buffer, text, text_of(text).len);
+}
+
+// "key":, with a comma in front of all but the first of an object.
+void page_key(struct page_out *out, const char *key)
+{
+    bool is_first = out->buffer->len > 0 && out->buffer->data[out->buffer->len - 1] == '{';
+    page_put(out, is_first ? "\"" : ",\"");
+    page_put(out, key);
+    page_put(out, "\":");
+}
+
+void page_u64(struct page_out *out, const char *key, uint64_t value)
+{
+    page_key(out, key);
+    if (!out->error)
+        out->error = json_write_u64(out->buffer, value);
+}
+
+void page_i64(struct page_out *out, const char *key, int64_t value)
+{
+    page_key(out, key);
+    if (!out->error)
+        out->error = json_write_i64(out->buffer, value);
+}
+
+void page_name(struct page_out *out, const char *key, const char *value)
+{
+    page_key(out, key);
+    if (!out->error)
+        out->error = json_write_name(out->buffer, value);
+}
+
+void page_bool(struct page_out *out, const char *key, bool value)
+{
+    page_key(out, key);
+    page_put(out, value ? "true" : "false");
+}
+
+// A verdict that was never reached is null.
+void page_verdict(struct page_out *out, const char *key, enum verdict_code verdict)
+{
+    page_key(out, key);
+    if (verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN) {
+        page_put(out, "\"");
+        page_put(out, verdict_name(verdict));
+        page_put(out, "\"");
+    } else {
+        page_put(out, "null");
+    }
+}
+
+// Ratios are held in millionths and written as what they are.
+void page_figure_value(struct page_out *out, enum figure_unit unit, uint64_t value)
+{
+    if (out->error)
+        return;
+    if (unit == FIGURE_RATIO && value != SAMPLE_UNKNOWN)
+        out->error =
+            buffer_printf(out->buffer, "%llu.%06llu", (unsigned long long)(value / 1000000),
+                          (unsigned long long)(value % 1000000));
+    else
+        out->error = json_write_u64(out->buffer, value);
+}
+
+// What a ledger says may be no number at all.
+uint64_t page_figure_of(const struct runtime_figure *figure)
+{
+    if (figure->unit != FIGURE_RATIO)
+        return figure->value;
+    bool is_sound = figure->ratio >= 0 && figure->ratio < 1e12;
+    return is_sound ? (uint64_t)(figure->ratio * 1e6 + 0.5) : SAMPLE_UNKNOWN;
+}
+
+// The head of a figure's object, without its value and its closing brace.
+void page_figure_head(struct page_out *out, const char *runtime, const char *name,
+                      enum figure_unit unit)
+{
+    page_name(out, "runtime", runtime);
+    page_name(out, "name", name);
+    page_name(out, "unit", page_unit_name(unit));
+}
+
+// The figures of an account. `subject` 0: an object of its own, else one in a batch's list.
+void page_figures(struct page_out *out, const struct digest *digest, unsigned subject)
+{
+    for (size_t i = 0; i < digest->figure_count; i++) {
+        const struct digest_figure *figure = &digest->figures[i];
+        bool is_first = out->buffer->len > 0 && out->buffer->data[out->buffer->len - 1] == '[';
+        page_put(out, is_first ? "{" : ",{");
+        if (subject)
+            page_u64(out, "subject", subject);
+        page_figure_head(out, figure->runtime, figure->figure.name, figure->figure.unit);
+        page_key(out, "value");
+        page_figure_value(out, figure->figure.unit, page_figure_of(&figure->figure));
+        page_put(out, "}");
+    }
+}
+
+// Who it is; then what is known of it.
+int page_write_subject(const struct subject *subject, const struct sample *sample,
+                       const struct digest *digest, struct buffer *buffer)
+{
+    struct page_out out = {.buffer = buffer};
+    page_put(&out, "{");
+    page_u64(&out, "id", subject->id);
+    page_i64(&out, "pid", subject->pid);
+    page_name(&out, "name", subject->name);
+    page_name(&out, "cmdline", subject->cmdline);
+    page_name(&out, "cgroup", subject->cgroup);
+    page_name(&out, "runtimes", digest ? digest->runtimes : "");
+    page_i64(&out, "start_ms", subject->start_ms);
+    page_i64(&out, "first_ms", subject->first_ms);
+    page_i64(&out, "last_ms", subject->last_ms);
+    page_bool(&out, "ended", subject->has_ended);
+    page_u64(&out, "rss_bytes", sample ? sample->rss_bytes : SAMPLE_UNKNOWN);
+    page_u64(&out, "lazy_bytes", sample ? sample->lazy_bytes : SAMPLE_UNKNOWN);
+    page_u64(&out, "effective_bytes", sample ? sample->effective_bytes : SAMPLE_UNKNOWN);
+    page_verdict(&out, "verdict", digest ? digest->verdict : 0);
+    page_key(&out, "headline");
+    if (digest && !out.error)
+        out.error = json_write_name(buffer, digest->headline);
+    else
+        page_put(&out, "null");
+    page_put(&out, "}");
+    return out.error;
+}
+
+// The last sample of a subject. False when there is none.
+static bool last_sample(struct history *history, const struct subject *subject,
+                        struct sample *ret_sample)
+{
+    // A sample stands for a minute at most until the next one.
+    enum { STANDS_MS = 61000 };
+    struct series series;
+    if (history_series(history, subject->id, subject->last_ms - STANDS_MS, subject->last_ms, 0,
+                       &series) < 0)
+        return false;
+    bool has_some = series.count > 0;
+    if (has_some) {
+        size_t last = series.count - 1;
+        *ret_sample = (struct sample){
+            .rss_bytes = series.columns[SERIES_RSS][last],
+            .lazy_bytes = series.columns[SERIES_LAZY][last],
+            .effective_bytes = series.columns[SERIES_EFFECTIVE][last],
+        };
+    }
+    series_free(&series);
+    return has_some;
+}
+
+// One element of about's list.
+static int write_known_subject(struct history *history, const struct subject *subject,
+                               struct buffer *buffer)
+{
+    struct sample sample;
+    struct digest digest;
+    int64_t time_ms;
+    bool has_sample = last_sample(history, subject, &sample);
+    bool has_digest = history_digest(history, subject->id, INT64_MAX / 4, &time_ms, &digest) == 0;
+    int error = page_write_subject(subject, has_sample ? &sample : NULL,
+                                   has_digest ? &digest : NULL, buffer);
+    if (has_digest)
+        digest_free(&digest);
+    return error;
+}
+
+// All subjects, as an array.
+static void write_subjects(struct history *history, struct page_out *out)
+{
+    struct subject *subjects = NULL;
+    size_t count = 0;
+    if (!out->error)
+        out->error = history_subjects(history, &subjects, &count);
+    page_put(out, "[");
+    for (size_t i = 0; i < count && !out->error; i++) {
+        if (i > 0)
+            page_put(out, ",");
+        if (!out->error)
+            out->error = write_known_subject(history, &subjects[i], out->buffer);
+    }
+    page_put(out, "]");
+    free(subjects);
+}
+
+// The recording's own head, and who is in it.
+int page_write_about(struct history *history, const struct page_view *view, struct buffer *buffer)
+{
+    struct history_about about;
+    struct page_out out = {.buffer = buffer};
+    out.error = history_about(history, &about);
+    if (out.error)
+        return out.error;
+    page_put(&out, "{");
+    page_name(&out, "version", EBB_VERSION);
+    page_name(&out, "title", about.title);
+    page_bool(&out, "live", view->is_live);
+    page_bool(&out, "ended", about.is_ended);
+    page_u64(&out, "interval_ms", about.interval_ms);
+    page_i64(&out, "now_ms", view->now_ms);
+    page_i64(&out, "first_ms", about.first_ms);
+    page_i64(&out, "last_ms", about.last_ms);
+    page_name(&out, "host", about.host);
+    page_name(&out, "kernel", about.kernel);
+    page_bool(&out, "levers", view->has_levers);
+    page_key(&out, "subjects");
+    write_subjects(history, &out);
+    page_put(&out, "}\n");
+    return out.error;
+}
+
+// The same for a batch and for a list.
+void page_event(struct page_out *out, const struct event *event)
+{
+    page_put(out, "{");
+    page_u64(out, "subject", event->subject);
+    page_i64(out, "time_ms", event->time_ms);
+    page_name(out, "kind", event_kind_name(event->kind));
+    // A clock is set back as well as forth.
+    if (event->kind == EVENT_CLOCK)
+        page_i64(out, "value", (int64_t)event->value);
+    else
+        page_u64(out, "value", event->value);
+    page_name(out, "text", event->text);
+    page_put(out, "}");
+}
+
+int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                      struct buffer *buffer)
+{
+    struct event *events;
+    size_t count;
+    int error = history_events(history, subject, from_ms, to_ms, &events, &count);
+    if (error)
+        return error;
+    struct page_out out = {.buffer = buffer};
+    page_put(&out, "[");
+    for (size_t i = 0; i < count && !out.error; i++) {
+        if (i > 0)
+            page_put(&out, ",");
+        page_event(&out, &events[i]);
+    }
+    page_put(&out, "]\n");
+    free(events);
+    return out.error;
+}
+
+// Every row, those of no bytes too: the page's table keeps its form.
+static uint64_t write_rows(struct page_out *out, const struct digest *digest)
+{
+    uint64_t rss_bytes = 0;
+    page_key(out, "rows");
+    page_put(out, "[");
+    for (int row = 0; row < ROW_COUNT; row++) {
+        page_put(out, row > 0 ? ",{" : "{");
+        page_name(out, "key", account_row_key((enum account_row)row));
+        page_name(out, "title", account_row_title((enum account_row)row));
+        page_u64(out, "bytes", digest->row_bytes[row]);
+        page_u64(out, "error_bytes", digest->row_error_bytes[row]);
+        page_put(out, "}");
+        rss_bytes += digest->row_bytes[row];
+    }
+    page_put(out, "]");
+    return rss_bytes;
+}
+
+// Rows sum to RSS exactly: the sum is what smaps said.
+int page_write_account(struct history *history, unsigned subject, int64_t at_ms,
+                       struct buffer *buffer)
+{
+    struct digest digest;
+    int64_t time_ms;
+    int error = history_digest(history, subject, at_ms, &time_ms, &digest);
+    if (error)
+        return error;
+    struct page_out out = {.buffer = buffer};
+    page_put(&out, "{");
+    page_u64(&out, "subject", subject);
+    page_i64(&out, "time_ms", time_ms);
+    uint64_t rss_bytes = write_rows(&out, &digest);
+    page_u64(&out, "rss_bytes", rss_bytes);
+    page_u64(&out, "lazy_bytes", digest.row_bytes[ROW_LAZY]);
+    page_u64(&out, "effective_bytes", rss_bytes - digest.row_bytes[ROW_LAZY]);
+    page_verdict(&out, "verdict", digest.verdict);
+    page_name(&out, "headline", digest.headline);
+    page_name(&out, "next", digest.next);
+    page_key(&out, "figures");
+    page_put(&out, "[");
+    page_figures(&out, &digest, 0);
+    page_put(&out, "]");
+    page_u64(&out, "swap_bytes", digest.swap_bytes);
+    page_u64(&out, "huge_bytes", digest.huge_bytes);
+    page_u64(&out, "locked_bytes", digest.locked_bytes);
+    page_u64(&out, "group_usage_bytes", digest.group_usage_bytes);
+    page_u64(&out, "group_limit_bytes", digest.group_limit_bytes);
+    page_put(&out, "}\n");
+    digest_free(&digest);
+    return out.error;
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// A series as JSON or CSV, part by part, see page.h. Tool world.
+//
+// Parts are slices of time. None holds more than PART_POINTS, whatever is asked for: the interval
+// bounds how many samples a slice can have.
+#include "render/page.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/json_write.h"
+#include "render/page_internal.h"
+#include "sample/digest.h"
+
+enum { PART_POINTS = 2048 };
+
+// What of the asked range there is. 0, -ENOENT, -errno.
+static int cut_range(struct history *history, struct page_series *series)
+{
+    struct subject *subjects;
+    size_t count, i = 0;
+    int error = history_subjects(history, &subjects, &count);
+    if (error)
+        return error;
+    while (i < count && subjects[i].id != series->subject)
+        i++;
+    error = i < count ? 0 : -ENOENT;
+    if (!error) {
+        if (series->from_ms < subjects[i].first_ms)
+            series->from_ms = subjects[i].first_ms;
+        if (series->to_ms > subjects[i].last_ms)
+            series->to_ms = subjects[i].last_ms;
+    }
+    free(subjects);
+    return error;
+}
+
+// How long a part is and how many points it may have.
+static void plan_parts(struct page_series *series, uint64_t interval_ms)
+{
+    int64_t span_ms = series->to_ms >= series->from_ms ? series->to_ms - series->from_ms + 1 : 1;
+    int64_t fitting_ms = (int64_t)(interval_ms > 0 ? interval_ms : 1) * PART_POINTS;
+    series->part_ms = fitting_ms;
+    series->part_points = 0;
+    // More samples than points: slices of equal length share the points.
+    if (series->points > 0 && span_ms / (fitting_ms / PART_POINTS) > (int64_t)series->points) {
+        size_t parts = (series->points + PART_POINTS - 1) / PART_POINTS;
+        series->part_points = series->points / parts;
+        series->part_ms = (span_ms + (int64_t)parts - 1) / (int64_t)parts;
+    }
+    series->next_ms = series->from_ms;
+}
+
+// An empty range is a series without parts, and no error.
+int page_series_begin(struct history *history, struct page_series *series)
+{
+    struct history_about about;
+    int error = history_about(history, &about);
+    if (!error)
+        error = cut_range(history, series);
+    if (error)
+        return error;
+    plan_parts(series, about.interval_ms);
+    int64_t time_ms;
+    memset(&series->digest, 0, sizeof series->digest);
+    // The last account's figures are the columns of a CSV; without one it has none.
+    if (series->is_csv && history_digest(history, series->subject, series->to_ms, &time_ms,
+                                         &series->digest) == -ENOMEM)
+        return -ENOMEM;
+    return 0;
+}
+
+void page_series_end(struct page_series *series)
+{
+    digest_free(&series->digest);
+}
+
+// The first line of a CSV: columns, then figures with their runtimes.
+static void write_csv_head(struct page_out *out, const struct page_series *series)
+{
+    page_put(out, "time_ms");
+    for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
+        page_put(out, ",");
+        page_put(out, series_column_name((enum series_column)column));
+    }
+    for (size_t i = 0; i < series->digest.figure_count; i++) {
+        // As JSON they are quoted and escaped; names with quotes would be doubled, and have none.
+        char title[80];
+        const struct digest_figure *figure = &series->digest.figures[i];
+        text_format(title, sizeof title, "%s %s", figure->runtime, figure->figure.name);
+        page_put(out, ",");
+        if (!out->error)
+            out->error = json_write_name(out->buffer, title);
+    }
+    page_put(out, "\r\n");
+}
+
+static void write_json_head(struct page_out *out, const struct page_series *series)
+{
+    page_put(out, "{");
+    page_u64(out, "subject", series->subject);
+    page_i64(out, "from_ms", series->from_ms);
+    page_i64(out, "to_ms", series->to_ms);
+    page_put(out, ",\"columns\":[\"time_ms\"");
+    for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
+        page_put(out, ",\"");
+        page_put(out, series_column_name((enum series_column)column));
+        page_put(out, "\"");
+    }
+    page_put(out, "],\"parts\":[");
+}
+
+// null for a column of which nothing is known: in cheap samples that is two thirds of them.
+static void write_column(struct page_out *out, const uint64_t *values, size_t count)
+{
+    bool is_known = false;
+    for (size_t i = 0; i < count && !is_known; i++)
+        is_known = values[i] != SAMPLE_UNKNOWN;
+    if (!is_known) {
+        page_put(out, "null");
+        return;
+    }
+    for (size_t i = 0; i < count && !out->error; i++) {
+        page_put(out, i > 0 ? "," : "[");
+        if (!out->error)
+            out->error = json_write_u64(out->buffer, values[i]);
+    }
+    page_put(out, "]");
+}
+
+static void write_figure(struct page_out *out, const struct series_figure *figure, size_t count)
+{
+    page_put(out, "{");
+    page_figure_head(out, figure->runtime, figure->name, figure->unit);
+    page_key(out, "values");
+    for (size_t i = 0; i < count && !out->error; i++) {
+        page_put(out, i > 0 ? "," : "[");
+        page_figure_value(out, figure->unit, figure->values[i]);
+    }
+    page_put(out, "]}");
+}
+
+static void write_json_part(struct page_out *out, const struct series *part)
+{
+    page_put(out, "{");
+    page_u64(out, "step_ms", part->step_ms);
+    page_key(out, "data");
+    for (size_t i = 0; i < part->count && !out->error; i++) {
+        page_put(out, i > 0 ? "," : "[[");
+        if (!out->error)
+            out->error = json_write_i64(out->buffer, part->time_ms[i]);
+    }
+    page_put(out, "]");
+    for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
+        page_put(out, ",");
+        write_column(out, part->columns[column], part->count);
+    }
+    page_put(out, "]");
+    page_key(out, "figures");
+    page_put(out, "[");
+    for (size_t i = 0; i < part->figure_count && !out->error; i++) {
+        if (i > 0)
+            page_put(out, ",");
+        write_figure(out, &part->figures[i], part->count);
+    }
+    page_put(out, "]}");
+}
+
+// The values of this figure in this part, or NULL.
+static const struct series_figure *find_figure(const struct series *part,
+                                               const struct digest_figure *wanted)
+{
+    for (size_t i = 0; i < part->figure_count; i++) {
+        if (strcmp(part->figures[i].runtime, wanted->runtime) == 0 &&
+            strcmp(part->figures[i].name, wanted->figure.name) == 0)
+            return &part->figures[i];
+    }
+    return NULL;
+}
+
+// Unknown is an empty cell.
+static void write_cell(struct page_out *out, enum figure_unit unit, uint64_t value)
+{
+    page_put(out, ",");
+    if (value != SAMPLE_UNKNOWN)
+        page_figure_value(out, unit, value);
+}
+
+static void write_csv_part(struct page_out *out, const struct page_series *series,
+                           const struct series *part)
+{
+    for (size_t i = 0; i < part->count && !out->error; i++) {
+        out->error = json_write_i64(out->buffer, part->time_ms[i]);
+        for (int column = 0; column < SERIES_COLUMN_COUNT; column++)
+            write_cell(out, FIGURE_COUNT, part->columns[column][i]);
+        for (size_t k = 0; k < series->digest.figure_count; k++) {
+            const struct series_figure *figure = find_figure(part, &series->digest.figures[k]);
+            write_cell(out, series->digest.figures[k].figure.unit,
+                       figure ? figure->values[i] : SAMPLE_UNKNOWN);
+        }
+        page_put(out, "\r\n");
+    }
+}
+
+// The next slice that has samples. 0; 1 when there is none left; -errno.
+static int next_slice(struct history *history, struct page_series *series, struct series *ret_part)
+{
+    while (series->next_ms <= series->to_ms) {
+        int64_t last_ms = series->next_ms + series->part_ms - 1;
+        if (last_ms > series->to_ms)
+            last_ms = series->to_ms;
+        int error = history_series(history, series->subject, series->next_ms, last_ms,
+                                   series->part_points, ret_part);
+        series->next_ms = last_ms + 1;
+        if (error)
+            return error;
+        if (ret_part->count > 0)
+            return 0;
+        series_free(ret_part);
+    }
+    return 1;
+}
+
+int page_series_next(struct history *history, struct page_series *series, struct buffer *buffer)
+{
+    struct page_out out = {.buffer = buffer};
+    if (!series->has_begun)
+        series->is_csv ? write_csv_head(&out, series) : write_json_head(&out, series);
+    series->has_begun = true;
+    struct series part;
+    int found = out.error ? out.error : next_slice(history, series, &part);
+    if (found < 0)
+        return found;
+    if (found > 0) {
+        if (!series->is_csv)
+            page_put(&out, "]}\n");
+        return out.error ? out.error : 1;
+    }
+    if (series->is_csv) {
+        write_csv_part(&out, series, &part);
+    } else {
+        if (series->has_part)
+            page_put(&out, ",");
+        write_json_part(&out, &part);
+    }
+    series->has_part = true;
+    series_free(&part);
+    return out.error;
+}

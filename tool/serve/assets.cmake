@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Embeds the page's files into ebb_serve (assets.h): those of web/, and uPlot, which
+# scripts/web-assets fetches. Without it there is no page: its files would not run.
+option(EBB_WITH_PAGE "The page of ebb watch (fetches uPlot with npm)" ON)
+set(folder ${PROJECT_BINARY_DIR}/web)
+set(files "")
+file(GLOB page CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/web/*.html ${PROJECT_SOURCE_DIR}/web/*.css
+     ${PROJECT_SOURCE_DIR}/web/*.js ${PROJECT_SOURCE_DIR}/web/*.svg)
+if(EBB_WITH_PAGE AND page)
+  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/web-assets ${folder}
+                  RESULT_VARIABLE failed ERROR_VARIABLE reason OUTPUT_QUIET
+                  ERROR_STRIP_TRAILING_WHITESPACE)
+  if(failed)
+    message(STATUS "ebb watch has no page: ${reason}. Run cmake again when that is mended")
+  else()
+    set(files ${page} ${folder}/uplot.js ${folder}/uplot.css)
+    install(FILES ${folder}/uplot-LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  endif()
+endif()
+
+set(type_html "text/html; charset=utf-8")
+set(type_css "text/css; charset=utf-8")
+set(type_js "text/javascript; charset=utf-8")
+set(type_svg "image/svg+xml")
+set(EBB_ASSET_BYTES "")
+set(EBB_ASSET_ROWS "")
+set(number 0)
+foreach(file IN LISTS files)
+  get_filename_component(name ${file} NAME)
+  get_filename_component(kind ${file} LAST_EXT)
+  string(SUBSTRING ${kind} 1 -1 kind)
+  set(path "/${name}")
+  if(name STREQUAL "index.html")
+    set(path "/")
+  endif()
+  string(APPEND EBB_ASSET_BYTES "EMBED(asset_${number}, \"${file}\")\n")
+  string(APPEND EBB_ASSET_ROWS
+         "    {\"${path}\", \"${type_${kind}}\", asset_${number}, asset_${number}_end},\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+configure_file(${CMAKE_CURRENT_LIST_DIR}/assets.c.in ${PROJECT_BINARY_DIR}/web/assets.c @ONLY)
+set_source_files_properties(${PROJECT_BINARY_DIR}/web/assets.c PROPERTIES
+                            OBJECT_DEPENDS "${files}")
+target_sources(ebb_serve PRIVATE ${PROJECT_BINARY_DIR}/web/assets.c)
