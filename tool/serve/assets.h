@@ -11,6 +11,7 @@
 struct asset {
     const char *path; // "/", "/app.js"
     const char *type; // Content-Type
+    const char *etag; // in quotes
     const unsigned char *start, *end;
 };
 

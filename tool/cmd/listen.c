@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listening, for the verbs that serve, see listen.h. Tool world.
+#include "cmd/listen.h"
+
+#ifdef EBB_WITH_HTTP
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proc/listener.h"
+
+enum { PORT_LARGEST = 65535, PORT_TRIES = 20 };
+
+// The option's value where the verb has such an option; else NULL.
+static const struct option_value *find_option(const struct command *command, const char *name)
+{
+    for (const struct option_spec *spec = command->verb->options; spec && spec->name; spec++) {
+        if (strcmp(spec->name, name) == 0)
+            return options_get(&command->options, name);
+    }
+    return NULL;
+}
+
+static bool has_flag(const struct command *command, const char *name)
+{
+    const struct option_value *value = find_option(command, name);
+    return value && value->number;
+}
+
+// Is there a port in the text itself? Then it is meant.
+static bool names_port(const char *listen)
+{
+    const char *behind = strrchr(listen, ']');
+    return strchr(behind ? behind : listen, ':') || strspn(listen, "0123456789") == strlen(listen);
+}
+
+// The address of --listen and --port. `*ret_is_exact`: no other port will do.
+static int read_address(const struct command *command, unsigned port, struct http_address *address,
+                        bool *ret_is_exact)
+{
+    const struct option_value *listen = options_get(&command->options, "listen");
+    const struct option_value *number = options_get(&command->options, "port");
+    const char *verb = command->verb->name;
+    *ret_is_exact = number->given || (listen->given && names_port(listen->string));
+    if (number->given && listen->given && names_port(listen->string))
+        return message_refuse_usage(verb, "--listen has a port already: leave --port out");
+    if (number->given && number->number > PORT_LARGEST)
+        return message_refuse_usage(verb, "--port is at most 65535");
+    if (number->given)
+        port = (unsigned)number->number;
+    int error = http_address_parse(text_of(listen->string), port, address);
+    if (error)
+        return message_refuse_usage(verb, error == -ERANGE
+                                              ? "a port is at most 65535"
+                                              : "--listen takes ADDRESS:PORT, where ADDRESS is an "
+                                                "address of this host: 127.0.0.1:7878, [::1]:80");
+    return EXIT_DONE;
+}
+
+// "auto" makes one; so does an address that needs one.
+static int read_token(const struct command *command, bool needs_token,
+                      char ret_token[HTTP_TOKEN_MAX])
+{
+    const struct option_value *value = find_option(command, "token");
+    ret_token[0] = '\0';
+    if (!value || (!value->given && !needs_token))
+        return EXIT_DONE;
+    if (value->given && strcmp(value->string, "auto") != 0) {
+        if (!http_token_is_valid(value->string))
+            return message_refuse_usage(command->verb->name,
+                                        "--token takes 8 to 128 letters, digits and -._~, or auto");
+        text_copy(text_of(value->string), ret_token, HTTP_TOKEN_MAX);
+        return EXIT_DONE;
+    }
+    int error = http_token_make(ret_token);
+    if (error)
+        message_error("%s: no token could be made: %s", command->verb->name, strerror(-error));
+    return error ? EXIT_FAILED : EXIT_DONE;
+}
+
+// The one who has it is who the user must talk to.
+static void tell_owner(unsigned port)
+{
+    pid_t pid;
+    char name[64], shown[MESSAGE_NAME_MAX];
+    int error = listener_find("/proc", port, &pid, name);
+    message_escape(name, shown, sizeof shown);
+    if (!error)
+        message_hint("Process %d (%s) listens on it.", (int)pid, shown);
+    else if (error == -EACCES)
+        message_hint("A process of another user listens on it.");
+    message_hint("--port 0 takes any port that is free.");
+}
+
+// What was tried, and what would help.
+static int refuse_listen(const struct command *command, const struct http_address *address,
+                         bool is_exact, int error)
+{
+    char text[HTTP_ADDRESS_TEXT_MAX];
+    http_address_format(address, text);
+    const char *verb = command->verb->name;
+    if (error == -EADDRINUSE && is_exact) {
+        message_error("%s: port %u is in use", verb, address->port);
+        tell_owner(address->port);
+    } else if (error == -EADDRINUSE) {
+        message_error("%s: %d ports up to %u are all in use", verb, PORT_TRIES, address->port);
+        message_hint("--port 0 takes any port that is free.");
+    } else if (error == -EACCES) {
+        message_error("%s: this user may not listen on %s", verb, text);
+        message_hint("Ports below 1024 are root's; others need no rights.");
+        return EXIT_NOT_PERMITTED;
+    } else if (error == -EADDRNOTAVAIL) {
+        message_error("%s: this host has no address %s", verb, text);
+    } else {
+        message_error("%s: cannot listen on %s: %s", verb, text, strerror(-error));
+    }
+    return EXIT_FAILED;
+}
+
+int listen_open(const struct command *command, unsigned port, bool needs_token,
+                struct listening *ret_listening)
+{
+    struct listening listening = {.fd = -1};
+    bool is_exact;
+    int status = read_address(command, port, &listening.address, &is_exact);
+    if (status != EXIT_DONE)
+        return status;
+    bool is_remote = !listening.address.is_loopback;
+    if (is_remote && find_option(command, "allow-remote") && !has_flag(command, "allow-remote")) {
+        message_error("%s: other hosts reach that address: it needs --allow-remote",
+                      command->verb->name);
+        message_hint("From one host, ssh -L 7878:127.0.0.1:7878 HOST is safer: it encrypts.");
+        return EXIT_USAGE;
+    }
+    status = read_token(command, needs_token || is_remote, listening.token);
+    if (status != EXIT_DONE)
+        return status;
+    unsigned wanted = listening.address.port;
+    listening.fd = is_exact ? http_listen(&listening.address)
+                            : http_listen_near(&listening.address, PORT_TRIES);
+    if (listening.fd < 0)
+        return refuse_listen(command, &listening.address, is_exact, listening.fd);
+    if (!is_exact && wanted != 0 && wanted != listening.address.port)
+        message_hint("Port %u is in use: this is port %u.", wanted, listening.address.port);
+    *ret_listening = listening;
+    return EXIT_DONE;
+}
+
+// A fragment stays in the browser: it is in no log, no Referer and no request.
+void listen_url(const struct listening *listening, char ret_url[LISTEN_URL_MAX])
+{
+    char address[HTTP_ADDRESS_TEXT_MAX], name[256] = "";
+    http_address_format(&listening->address, address);
+    bool is_everywhere = text_starts_with(text_of(address), "0.0.0.0:") ||
+                         text_starts_with(text_of(address), "[::]:");
+    if (is_everywhere && gethostname(name, sizeof name - 1) == 0 && name[0])
+        text_format(ret_url, LISTEN_URL_MAX, "http://%s:%u/%s%s", name, listening->address.port,
+                    listening->token[0] ? "#token=" : "", listening->token);
+    else
+        text_format(ret_url, LISTEN_URL_MAX, "http://%s/%s%s", address,
+                    listening->token[0] ? "#token=" : "", listening->token);
+}
+
+static void fill_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGHUP);
+}
+
+// Threads inherit the mask, so that the signals wait for the one that looks for them.
+void listen_block_signals(void)
+{
+    sigset_t signals;
+    fill_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+// Goes on while the host sleeps, as "--for 1h" is meant.
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void listen_wait(struct http *http, uint64_t for_ns, void (*look)(void *context), void *context)
+{
+    sigset_t signals;
+    fill_signals(&signals);
+    uint64_t end_ns = for_ns ? now_ns() + for_ns : UINT64_MAX;
+    int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    struct pollfd descriptor = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        uint64_t now = now_ns(), left_ms = now < end_ns ? (end_ns - now) / 1000000 + 1 : 0;
+        if (left_ms == 0 || poll(&descriptor, 1, left_ms < 1000 ? (int)left_ms : 1000) > 0)
+            break;
+        http_tick(http);
+        if (look)
+            look(context);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+#else
+
+// A translation unit must not be empty.
+typedef int ebb_without_http;
+
+#endif

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// ebb watch: options, targets or a file, the server, Ctrl-C. Tool world; no state.
+#include "cmd/verbs.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/listen.h"
+#include "cmd/target.h"
+
+const struct option_spec watch_options[] = {
+    {.name = "listen",
+     .letter = 'l',
+     .kind = OPTION_STRING,
+     .argument = "ADDRESS",
+     .fallback = "127.0.0.1",
+     .help = "Where to listen: ADDRESS or ADDRESS:PORT."},
+    {.name = "port",
+     .letter = 'p',
+     .kind = OPTION_COUNT,
+     .argument = "PORT",
+     .help = "This port and no other; 0: any that is free. Without it the first free one from 7878 "
+             "on."},
+    {.name = "token",
+     .kind = OPTION_STRING,
+     .argument = "TOKEN",
+     .help = "Answer only who knows TOKEN; auto makes one. Others on this host can see one that "
+             "is typed here."},
+    {.name = "allow-remote",
+     .kind = OPTION_FLAG,
+     .help = "Listen on an address that other hosts reach, with a token. Nothing is encrypted."},
+    {.name = "allow-levers",
+     .kind = OPTION_FLAG,
+     .help = "Let the page reclaim memory; with a token."},
+    {.name = "interval",
+     .letter = 'i',
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .fallback = "1s",
+     .help = "Between two samples."},
+    {.name = "keep",
+     .letter = 'k',
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .fallback = "1h",
+     .help = "How long samples stay in memory. For longer ones use ebb record, and watch its "
+             "file."},
+    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .help = "Every process."},
+    {.name = "follow",
+     .letter = 'F',
+     .kind = OPTION_FLAG,
+     .help = "Processes that match and start later, too: restarts of a service."},
+    {.name = "for",
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .help = "End after that long. Without it Ctrl-C ends it."},
+    {.name = NULL},
+};
+
+#if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE)
+
+#include "serve/watch.h"
+
+enum { PORT = 7878, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
+
+static const uint64_t ns_per_ms = 1000000;
+
+static int check_usage(const struct options *options)
+{
+    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    bool has_targets = options->operand_count > 0, is_all = options_flag(options, "all");
+    if (has_targets && is_all)
+        return message_refuse_usage("watch", "either TARGETs or --all, not both");
+    if (!has_targets && !is_all)
+        return message_refuse_usage(
+            "watch", "what? Give PIDs, names or a recording, or --all for every process");
+    if (interval_ms < INTERVAL_LEAST_MS || interval_ms > INTERVAL_MOST_MS)
+        return message_refuse_usage("watch", "--interval is from 100ms to 1h");
+    if (options_get(options, "keep")->number / ns_per_ms < interval_ms)
+        return message_refuse_usage("watch", "--keep is shorter than --interval");
+    return EXIT_DONE;
+}
+
+// One operand that is a file is a recording; all digits are a PID even where such a file is.
+static bool is_file(const struct options *options)
+{
+    struct stat status;
+    if (options->operand_count != 1)
+        return false;
+    const char *name = options->operands[0];
+    if (strchr(name, '/'))
+        return true;
+    return strspn(name, "0123456789") < strlen(name) && stat(name, &status) == 0 &&
+           S_ISREG(status.st_mode);
+}
+
+// Of -errno of history_open().
+static int refuse_file(const char *path, int error)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    if (error == -EBADMSG)
+        message_error("watch: %s is no recording of ebb, or is damaged", shown);
+    else if (error == -EPROTONOSUPPORT)
+        message_error("watch: %s was recorded by a newer ebb than this one", shown);
+    else
+        message_error("watch: cannot open %s: %s", shown, strerror(-error));
+    return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+}
+
+// For the recording's title: what was asked for.
+static void make_title(const struct options *options, char *ret_title, size_t size)
+{
+    struct buffer title = {0};
+    for (size_t i = 0; i < options->operand_count; i++)
+        (void)buffer_printf(&title, "%s%s", i > 0 ? " " : "", options->operands[i]);
+    text_copy(title.len > 0 ? buffer_text(&title) : text_of("all processes"), ret_title, size);
+    buffer_free(&title);
+}
+
+// What the operands mean. NULL after a message.
+static struct selection *read_selections(const struct options *options, size_t *ret_count)
+{
+    size_t count = options->operand_count;
+    struct selection *selections = calloc(count + 1, sizeof *selections);
+    for (size_t i = 0; selections && i < count; i++) {
+        if (selection_parse(text_of(options->operands[i]), &selections[i]) == 0)
+            continue;
+        char shown[MESSAGE_NAME_MAX];
+        message_escape(options->operands[i], shown, sizeof shown);
+        message_error("watch: '%s' is no PID, name or pattern", shown);
+        free(selections);
+        return NULL;
+    }
+    if (!selections)
+        message_error("watch: out of memory");
+    else if (count == 0)
+        selections[count++].kind = SELECT_ALL;
+    *ret_count = count;
+    return selections;
+}
+
+// Nobody is there: as the other verbs say it, for the common case of one target.
+static int refuse_targets(const struct options *options, int error)
+{
+    if (error != -ESRCH)
+        return target_refuse_list("/proc", error);
+    if (options->operand_count == 1) {
+        pid_t pid;
+        int status = target_resolve("/proc", options->operands[0], &pid);
+        if (status != EXIT_DONE)
+            return status;
+    }
+    message_error("watch: no process matches");
+    message_hint("--follow waits for one.");
+    return EXIT_NO_PROCESS;
+}
+
+// The sampler of the targets, and a recording in memory.
+static int open_live(const struct command *command, struct watch_options *watch)
+{
+    const struct options *options = &command->options;
+    size_t count;
+    struct selection *selections = read_selections(options, &count);
+    if (!selections)
+        return EXIT_USAGE;
+    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    struct sampler_options sampling = {
+        .proc_root = "/proc",
+        .selections = selections,
+        .selection_count = count,
+        .interval_ms = interval_ms,
+        .follow = options_flag(options, "follow") || options_flag(options, "all"),
+    };
+    int error = sampler_open(&sampling, &watch->sampler);
+    free(selections);
+    if (error)
+        return refuse_targets(options, error);
+    char title[256];
+    make_title(options, title, sizeof title);
+    watch->keep_ms = options_get(options, "keep")->number / ns_per_ms;
+    struct history_options recording = {
+        .interval_ms = interval_ms, .keep_ms = watch->keep_ms, .title = title};
+    error = history_create(":memory:", &recording, &watch->history);
+    if (error) {
+        sampler_close(watch->sampler);
+        message_error("watch: no memory for the samples: %s", strerror(-error));
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+static int open_file(const struct command *command, struct watch_options *watch)
+{
+    static const char *const live[] = {"interval", "keep", "follow", "allow-levers"};
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
+        if (options_get(&command->options, live[i])->given) {
+            message_error("watch: --%s is for processes, not for a recording", live[i]);
+            return EXIT_USAGE;
+        }
+    }
+    const char *path = command->options.operands[0];
+    int error = history_open(path, &watch->history);
+    return error ? refuse_file(path, error) : EXIT_DONE;
+}
+
+// Threads would each take an arena of their own, and keep what a large answer needed.
+static void limit_malloc(void)
+{
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+// What the user hears of while it runs.
+struct looking {
+    struct watch *watch;
+    bool is_live, is_told;
+};
+
+static void look(void *context)
+{
+    struct looking *looking = context;
+    int state = looking->is_told || !looking->is_live ? 0 : watch_state(looking->watch);
+    if (state == 0)
+        return;
+    looking->is_told = true;
+    if (state == -ESRCH)
+        message_error("watch: all processes have ended; the page stays until Ctrl-C");
+    else
+        message_error("watch: sampling stopped: %s; the page stays until Ctrl-C", strerror(-state));
+}
+
+// Serves until the end. The watch is its own.
+static int serve(const struct command *command, struct watch *watch, struct listening *listening,
+                 bool is_live)
+{
+    struct http_options options = {
+        .routes = watch_routes(watch),
+        .context = watch,
+        .token = listening->token[0] ? listening->token : NULL,
+    };
+    struct http *http;
+    int error = http_start(&options, listening->fd, &listening->address, &http);
+    if (error) {
+        watch_free(watch);
+        message_error("watch: the server could not be started: %s", strerror(-error));
+        return EXIT_FAILED;
+    }
+    char url[LISTEN_URL_MAX];
+    struct output output = {0};
+    listen_url(listening, url);
+    output_printf(&output, "%s\n", url);
+    int status = output_finish(&output);
+    if (!watch_has_page())
+        message_hint("This ebb has no page: build it again where npm can fetch uPlot. The figures "
+                     "are at /api/.");
+    struct looking looking = {.watch = watch, .is_live = is_live};
+    if (status == EXIT_DONE)
+        listen_wait(http, options_get(&command->options, "for")->number, look, &looking);
+    watch_stop(watch);
+    http_stop(http);
+    watch_free(watch);
+    return status;
+}
+
+int watch_run(const struct command *command)
+{
+    const struct options *options = &command->options;
+    int status = check_usage(options);
+    struct watch_options watching = {.has_levers = options_flag(options, "allow-levers")};
+    struct listening listening;
+    if (status != EXIT_DONE)
+        return status;
+    bool is_recording = is_file(options);
+    limit_malloc();
+    listen_block_signals();
+    status = is_recording ? open_file(command, &watching) : open_live(command, &watching);
+    if (status != EXIT_DONE)
+        return status;
+    status = listen_open(command, PORT, watching.has_levers, &listening);
+    if (status != EXIT_DONE) {
+        sampler_close(watching.sampler);
+        (void)history_close(watching.history);
+        return status;
+    }
+    struct watch *watch;
+    int error = watch_start(&watching, &watch);
+    if (error) {
+        close(listening.fd);
+        message_error("watch: cannot start: %s", strerror(-error));
+        return EXIT_FAILED;
+    }
+    return serve(command, watch, &listening, !is_recording);
+}
+
+#else
+
+int watch_run(const struct command *command)
+{
+    message_error("%s: this ebb was built without libmicrohttpd or SQLite", command->verb->name);
+    return EXIT_FAILED;
+}
+
+#endif

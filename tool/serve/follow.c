@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread of a watch over a file: what another ebb writes to it meanwhile goes to the streams,
+// as if it had been sampled here. Tool world.
+#include "serve/watch_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "render/page.h"
+#include "sample/digest.h"
+
+// A second's samples of one subject are a few; what piled up longer is in the series.
+enum { LOOK_EVERY_MS = 1000, SAMPLES_MAX = 64 };
+
+// What came since `after_ms`, as a batch whose digests are its own.
+struct news {
+    struct batch batch;
+    struct subject *subjects;
+    size_t subject_count;
+};
+
+static void news_free(struct news *news)
+{
+    for (size_t i = 0; i < news->batch.sample_count; i++) {
+        struct digest *digest = (struct digest *)(uintptr_t)news->batch.samples[i].digest;
+        if (digest)
+            digest_free(digest);
+        free(digest);
+    }
+    free(news->batch.samples);
+    free(news->batch.events);
+    free(news->subjects);
+}
+
+// The account that a sample stands for, or NULL.
+static struct digest *read_digest(struct history *history, unsigned subject, int64_t time_ms)
+{
+    struct digest *digest = calloc(1, sizeof *digest);
+    int64_t found_ms;
+    if (!digest || history_digest(history, subject, time_ms, &found_ms, digest) < 0) {
+        free(digest);
+        return NULL;
+    }
+    return digest;
+}
+
+// One point of a series as the sample that it was.
+static struct sample sample_at(const struct series *series, size_t i, unsigned subject)
+{
+    uint64_t *const *columns = series->columns;
+    return (struct sample){
+        .subject = subject,
+        .time_ms = series->time_ms[i],
+        .kind = (enum sample_kind)columns[SERIES_KIND][i],
+        .rss_bytes = columns[SERIES_RSS][i],
+        .lazy_bytes = columns[SERIES_LAZY][i],
+        .effective_bytes = columns[SERIES_EFFECTIVE][i],
+        .anon_bytes = columns[SERIES_ANON][i],
+        .virtual_bytes = columns[SERIES_VIRTUAL][i],
+        .swap_bytes = columns[SERIES_SWAP][i],
+        .minor_faults = columns[SERIES_MINOR_FAULTS][i],
+        .major_faults = columns[SERIES_MAJOR_FAULTS][i],
+        .cpu_ms = columns[SERIES_CPU_MS][i],
+        .threads = columns[SERIES_THREADS][i],
+    };
+}
+
+// Samples of one subject in (after_ms, until_ms].
+static int add_samples(struct history *history, struct news *news, unsigned subject,
+                       int64_t after_ms, int64_t until_ms)
+{
+    struct batch *batch = &news->batch;
+    struct series series;
+    int error = history_series(history, subject, after_ms + 1, until_ms, SAMPLES_MAX, &series);
+    if (error)
+        return error;
+    for (size_t i = 0; i < series.count && !error; i++) {
+        error = array_reserve_one(&batch->samples, &batch->sample_capacity, batch->sample_count,
+                                  sizeof *batch->samples);
+        if (error)
+            break;
+        struct sample sample = sample_at(&series, i, subject);
+        if (sample.kind == SAMPLE_ACCOUNT)
+            sample.digest = read_digest(history, subject, sample.time_ms);
+        batch->samples[batch->sample_count++] = sample;
+    }
+    series_free(&series);
+    return error;
+}
+
+// Everything in (after_ms, until_ms]. 0 or -errno; news_free() in any case.
+static int read_news(struct history *history, int64_t after_ms, int64_t until_ms, struct news *news)
+{
+    news->batch.time_ms = until_ms;
+    int error = history_subjects(history, &news->subjects, &news->subject_count);
+    for (size_t i = 0; i < news->subject_count && !error; i++) {
+        if (news->subjects[i].last_ms > after_ms)
+            error = add_samples(history, news, news->subjects[i].id, after_ms, until_ms);
+    }
+    if (!error)
+        error = history_events(history, 0, after_ms + 1, until_ms, &news->batch.events,
+                               &news->batch.event_count);
+    return error;
+}
+
+// Sends what is new and moves on. 0 or -errno, among them that of a file that was damaged since.
+static int look(struct watch *watch, int64_t *seen_ms, bool *ret_has_ended)
+{
+    struct history_about about;
+    struct news news;
+    struct buffer line = {0};
+    memset(&news, 0, sizeof news);
+    int error = history_about(watch->options.history, &about);
+    if (error)
+        return error;
+    *ret_has_ended = about.is_ended;
+    if (about.last_ms <= *seen_ms)
+        return 0;
+    bool has_clients = stream_has_clients(watch->stream);
+    if (has_clients)
+        error = read_news(watch->options.history, *seen_ms, about.last_ms, &news);
+    *seen_ms = about.last_ms;
+    if (has_clients && !error)
+        error = page_write_batch(&news.batch, news.subjects, news.subject_count, &line);
+    if (has_clients && !error)
+        error = stream_send(watch->stream, "batch", &line);
+    buffer_free(&line);
+    news_free(&news);
+    return error;
+}
+
+// Until watch_stop(). A recording that ended does not go on.
+void *watch_follow(void *context)
+{
+    struct watch *watch = context;
+    struct history_about about;
+    bool has_ended = false;
+    pthread_mutex_lock(&watch->lock);
+    int64_t seen_ms =
+        history_about(watch->options.history, &about) == 0 ? about.last_ms : watch_now_ms();
+    while (!watch_wait(watch, LOOK_EVERY_MS)) {
+        if (!has_ended && look(watch, &seen_ms, &has_ended) == 0)
+            watch->state = has_ended ? -ESRCH : 0;
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /api/lever: a lever from the page, where that was allowed when the server was started. Tool
+// world.
+//
+// It runs in its connection's thread, so that streams go on; lever_pull()'s own lock keeps two of
+// them apart. The process is found again by its PID and start, since PIDs are given again.
+#include "serve/watch_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lever/reclaim/reclaim.h"
+#include "render/lever.h"
+
+#ifdef EBB_WITH_JSON
+
+#include <jansson.h>
+
+// What is asked for. False for anything but {"subject": N, "lever": "reclaim"}, with or without
+// "dry_run".
+static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry_run)
+{
+    json_t *wish = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *subject = json_object_get(wish, "subject");
+    const char *lever = json_string_value(json_object_get(wish, "lever"));
+    json_int_t id = json_integer_value(subject);
+    bool is_wish = id > 0 && id <= UINT32_MAX && lever && strcmp(lever, "reclaim") == 0;
+    if (is_wish) {
+        *ret_subject = (unsigned)id;
+        *ret_is_dry_run = json_is_true(json_object_get(wish, "dry_run"));
+    }
+    json_decref(wish);
+    return is_wish;
+}
+
+#else
+
+static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry_run)
+{
+    (void)body;
+    (void)ret_subject;
+    (void)ret_is_dry_run;
+    return false;
+}
+
+#endif
+
+// The subject as it is now. 0, -ENOENT, -errno.
+static int find_subject(struct watch *watch, unsigned id, struct subject *ret_subject)
+{
+    struct subject *subjects;
+    size_t count;
+    pthread_mutex_lock(&watch->lock);
+    int error = history_subjects(watch->options.history, &subjects, &count);
+    pthread_mutex_unlock(&watch->lock);
+    if (error)
+        return error;
+    error = -ENOENT;
+    for (size_t i = 0; i < count && error; i++) {
+        if (subjects[i].id == id && !subjects[i].has_ended) {
+            *ret_subject = subjects[i];
+            error = 0;
+        }
+    }
+    free(subjects);
+    return error;
+}
+
+// Holds the very process that is shown. 0; -ESRCH: another has its PID; -errno.
+static int open_subject(const struct subject *subject, struct process **ret_process)
+{
+    struct process *process;
+    int error = process_open("/proc", subject->pid, &process);
+    if (error)
+        return error;
+    if (process_start_ticks(process) != subject->start_ticks) {
+        process_close(process);
+        return -ESRCH;
+    }
+    *ret_process = process;
+    return 0;
+}
+
+static bool is_stopped(void *context)
+{
+    struct watch *watch = context;
+    pthread_mutex_lock(&watch->lock);
+    bool is_stopping = watch->is_stopping;
+    pthread_mutex_unlock(&watch->lock);
+    return is_stopping;
+}
+
+// The report is the answer, as `ebb reclaim --json` prints it; refusals are reports too.
+static int pull(struct watch *watch, struct process *process, bool is_dry_run,
+                struct http_answer *answer)
+{
+    struct lever_report report;
+    memset(&report, 0, sizeof report);
+    struct reclaim reclaim = {
+        .is_gentle = true,
+        .options = {.is_dry_run = is_dry_run, .is_stopped = is_stopped, .user = watch},
+    };
+    int error = lever_pull(&reclaim_lever, &reclaim, process, is_dry_run, &report);
+    if (!error)
+        error = render_lever_json(&report, &answer->body);
+    lever_report_free(&report);
+    return error;
+}
+
+int watch_lever(void *context, const struct http_request *request, struct http_answer *answer)
+{
+    struct watch *watch = context;
+    unsigned id;
+    bool is_dry_run;
+    struct subject subject;
+    struct process *process;
+    if (!parse_wish(http_request_body(request), &id, &is_dry_run))
+        return http_answer_error(answer, 400,
+                                 "expected {\"subject\": NUMBER, \"lever\": \"reclaim\"}");
+    int error = find_subject(watch, id, &subject);
+    if (!error)
+        error = open_subject(&subject, &process);
+    if (!error) {
+        error = pull(watch, process, is_dry_run, answer);
+        process_close(process);
+    }
+    if (error == -ENOENT || error == -ESRCH || error == -ESTALE)
+        return http_answer_error(answer, 404, "this process is not there any more");
+    if (error == -EPERM || error == -EACCES)
+        return http_answer_error(answer, 403, "this ebb has no right to do that to the process");
+    return error;
+}
