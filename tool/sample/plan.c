@@ -3,6 +3,7 @@
 #include "sample/plan.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 // Tokens are saved up for this long at most: a burst after a quiet time stays short.
 static const double plan_saved_s = 10;
@@ -50,6 +51,26 @@ void plan_refill(struct plan *plan, uint64_t now_ns)
 bool plan_affords(const struct plan *plan, uint64_t cost_ns)
 {
     return plan->tokens_ns >= fmin((double)cost_ns, plan->capacity_ns);
+}
+
+bool plan_may_begin(const struct plan *plan, const struct plan_wish *wish)
+{
+    return wish->is_wanted || plan_affords(plan, wish->cost_ns);
+}
+
+static int plan_compare(const void *left, const void *right)
+{
+    const struct plan_turn *a = left, *b = right;
+    if (a->wish.urgency != b->wish.urgency)
+        return a->wish.urgency > b->wish.urgency ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
+void plan_sort(struct plan_turn *turns, size_t count)
+{
+    // qsort() must not be given NULL.
+    if (count > 0)
+        qsort(turns, count, sizeof *turns, plan_compare);
 }
 
 static double plan_age_s(uint64_t since_ns, uint64_t now_ns)

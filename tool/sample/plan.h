@@ -68,6 +68,17 @@ struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *s
                            const struct plan_figures *now);
 // May a reading that costs so much begin?
 bool plan_affords(const struct plan *plan, uint64_t cost_ns);
+
+// Puts wishes in the order of their turns: the most urgent first, and of equals the first one.
+// Who goes through them stops at the first that may not begin, so that it is saved up for, and
+// whoever is cheaper does not overtake it for ever.
+struct plan_turn {
+    size_t index; // the caller's
+    struct plan_wish wish;
+};
+void plan_sort(struct plan_turn *turns, size_t count);
+bool plan_may_begin(const struct plan *plan, const struct plan_wish *wish);
+
 // What the next one of this kind will cost a process.
 uint64_t plan_guess(const struct plan *plan, const struct plan_subject *subject,
                     enum sample_kind kind, uint64_t rss_bytes);

@@ -23,12 +23,6 @@ enum {
 };
 static const double sampler_share = 0.01;
 
-// One that wishes for a deeper reading.
-struct sampler_candidate {
-    size_t follow;
-    struct plan_wish wish;
-};
-
 // All three clocks at one moment.
 struct sampler_clocks {
     uint64_t mono_ns, boot_ms;
@@ -45,8 +39,8 @@ struct sampler {
     size_t subject_count, subject_capacity;
     struct follow *follows; // those that live, ascending by id
     size_t follow_count, follow_capacity;
-    struct sampler_candidate *candidates;
-    size_t candidate_capacity;
+    struct plan_turn *turns; // of one round
+    size_t turn_capacity;
     unsigned last_id;
     struct plan plan;
     struct batch batch;
@@ -73,12 +67,16 @@ static struct sampler_clocks clocks_read(void)
     };
 }
 
+static bool interval_is_good(uint64_t interval_ms)
+{
+    return interval_ms >= SAMPLER_LEAST_INTERVAL_MS && interval_ms <= UINT32_MAX;
+}
+
 static int sampler_check_options(const struct sampler_options *options)
 {
     bool is_share = options->share >= 0 && options->share <= 1;
     return options->proc_root && options->selections && options->selection_count > 0 && is_share &&
-                   options->interval_ms >= SAMPLER_LEAST_INTERVAL_MS &&
-                   options->interval_ms <= UINT32_MAX && options->find_ms <= UINT32_MAX
+                   interval_is_good(options->interval_ms) && options->find_ms <= UINT32_MAX
                ? 0
                : -EINVAL;
 }
@@ -140,6 +138,14 @@ int sampler_open(const struct sampler_options *options, struct sampler **ret_sam
     return 0;
 }
 
+void sampler_set_interval(struct sampler *sampler, uint64_t interval_ms)
+{
+    if (!interval_is_good(interval_ms))
+        return;
+    sampler->options.interval_ms = interval_ms;
+    sampler->due_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
 void sampler_close(struct sampler *sampler)
 {
     if (!sampler)
@@ -150,7 +156,7 @@ void sampler_close(struct sampler *sampler)
     free(sampler->matches.items);
     free(sampler->subjects);
     free(sampler->follows);
-    free(sampler->candidates);
+    free(sampler->turns);
     batch_free(&sampler->batch);
     buffer_free(&sampler->scratch);
     free(sampler->survey);
@@ -349,14 +355,6 @@ static int sampler_look(struct sampler *sampler)
     return error ? error : sampler_adopt_matches(sampler);
 }
 
-static int candidate_compare(const void *left, const void *right)
-{
-    const struct sampler_candidate *a = left, *b = right;
-    if (a->wish.urgency != b->wish.urgency)
-        return a->wish.urgency > b->wish.urgency ? -1 : 1;
-    return a->follow < b->follow ? -1 : a->follow > b->follow;
-}
-
 // Those that wish for more than they have, the most urgent first.
 static int sampler_gather(struct sampler *sampler, size_t *ret_count)
 {
@@ -370,23 +368,22 @@ static int sampler_gather(struct sampler *sampler, size_t *ret_count)
         struct plan_wish wish = plan_wish(&sampler->plan, &follow->plan, &now);
         if (wish.kind == SAMPLE_CHEAP)
             continue;
-        int error = array_reserve_one(&sampler->candidates, &sampler->candidate_capacity, count,
-                                      sizeof *sampler->candidates);
+        int error = array_reserve_one(&sampler->turns, &sampler->turn_capacity, count,
+                                      sizeof *sampler->turns);
         if (error)
             return error;
-        sampler->candidates[count++] = (struct sampler_candidate){i, wish};
+        sampler->turns[count++] = (struct plan_turn){i, wish};
     }
-    if (count > 0)
-        qsort(sampler->candidates, count, sizeof *sampler->candidates, candidate_compare);
+    plan_sort(sampler->turns, count);
     *ret_count = count;
     return 0;
 }
 
 // The deeper reading of one. Its cheap one is made again right before, so that all figures of the
 // sample are of one moment.
-static int sampler_deepen(struct sampler *sampler, const struct sampler_candidate *candidate)
+static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
 {
-    struct follow *follow = &sampler->follows[candidate->follow];
+    struct follow *follow = &sampler->follows[turn->index];
     struct cheap_reading now;
     if (cheap_read(&sampler->find.reader, follow->pid, &follow->cheap, &now) != 0 ||
         cheap_compare(&follow->cheap.identity, &now.identity) != CHEAP_SAME)
@@ -404,7 +401,7 @@ static int sampler_deepen(struct sampler *sampler, const struct sampler_candidat
     struct subject *subject = subject_get(sampler, follow->id);
     struct sample sample = follow_cheap_sample(follow, &sampler->batch.host);
     sample_stamp(&sample, subject);
-    int error = follow_read_deep(&context, follow, subject, candidate->wish.kind, &sample);
+    int error = follow_read_deep(&context, follow, subject, turn->wish.kind, &sample);
     sampler->batch.samples[follow->sample] = sample;
     return error;
 }
@@ -417,12 +414,11 @@ static int sampler_deepen_all(struct sampler *sampler)
     int error = sampler_gather(sampler, &count);
     uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + sampler->options.interval_ms * 500000;
     for (size_t i = 0; i < count && !error; i++) {
-        const struct sampler_candidate *candidate = &sampler->candidates[i];
-        // The most urgent one is saved up for: whoever is cheaper does not overtake it.
-        if (!candidate->wish.is_wanted && (!plan_affords(&sampler->plan, candidate->wish.cost_ns) ||
-                                           clock_ns(CLOCK_MONOTONIC) >= end_ns))
+        const struct plan_turn *turn = &sampler->turns[i];
+        bool is_late = !turn->wish.is_wanted && clock_ns(CLOCK_MONOTONIC) >= end_ns;
+        if (is_late || !plan_may_begin(&sampler->plan, &turn->wish))
             break;
-        error = sampler_deepen(sampler, candidate);
+        error = sampler_deepen(sampler, turn);
     }
     return error;
 }

@@ -42,6 +42,9 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
 // made up for, after a gap.
 uint64_t sampler_due_ms(const struct sampler *sampler);
 
+// Another time between rounds, from the next one on; as in the options, else it stays as it is.
+void sampler_set_interval(struct sampler *sampler, uint64_t interval_ms);
+
 // Takes an account of this subject in the next round, whatever the budget says (a user looks at
 // it); but no sooner than ten times as long as the last one took, for the target's sake.
 void sampler_want_account(struct sampler *sampler, unsigned subject);
