@@ -9,6 +9,14 @@ extern const struct verb explain_verb;
 extern const struct option_spec explain_options[];
 int explain_run(const struct command *command);
 
+extern const struct verb top_verb;
+extern const struct option_spec top_options[];
+int top_run(const struct command *command);
+
+extern const struct verb watch_verb;
+extern const struct option_spec watch_options[];
+int watch_run(const struct command *command);
+
 extern const struct verb doctor_verb;
 extern const struct option_spec doctor_options[];
 int doctor_run(const struct command *command);

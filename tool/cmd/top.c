@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// ebb top: all processes, live, or once as a table. Tool world.
+//
+// The sampler decides what is read and when; render/top.h what is shown. Here they meet the
+// terminal and the clock.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/target.h"
+#include "cmd/top_screen.h"
+#include "cmd/verbs.h"
+#include "render/top.h"
+#include "sample/sampler.h"
+
+// By what they answer: the first is what the command is for.
+static const char *const order_choices[] = {"back",    "rss", "lazy", "kept", "effective",
+                                            "verdict", "pid", "name", NULL};
+
+const struct option_spec top_options[] = {
+    {.name = "once", .kind = OPTION_FLAG, .help = "Read every process once, print, and end."},
+    {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "As --once, in JSON."},
+    {.name = "sort",
+     .letter = 's',
+     .kind = OPTION_CHOICE,
+     .choices = order_choices,
+     .fallback = "back",
+     .help = "The order of the rows; back: what could be got back, lazy and kept."},
+    {.name = "reverse", .letter = 'r', .kind = OPTION_FLAG, .help = "The order turned round."},
+    {.name = "filter",
+     .letter = 'f',
+     .kind = OPTION_STRING,
+     .argument = "TEXT",
+     .help = "Only processes with TEXT in name, command line, runtime or verdict."},
+    {.name = "interval",
+     .letter = 'i',
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .fallback = "2s",
+     .help = "Between two refreshes."},
+    {.name = "bytes", .letter = 'b', .kind = OPTION_FLAG, .help = "Exact bytes instead of MiB."},
+    {.name = "proc-root",
+     .kind = OPTION_STRING,
+     .argument = "DIR",
+     .fallback = "/proc",
+     .help = "Another proc tree, such as that of a container."},
+    {.name = NULL},
+};
+
+enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000, ONCE_ROUNDS = 1000 };
+
+static const uint64_t ns_per_ms = 1000000;
+
+struct top_run {
+    const struct command *command;
+    struct selection *selections;
+    size_t selection_count;
+    struct sampler *sampler;
+    struct top top;
+    struct top_view view;
+    uint64_t interval_ms;
+};
+
+static int check_usage(const struct options *options, bool is_once)
+{
+    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
+        return message_refuse_usage("top", "--interval is from 100ms to 1h");
+    if (options_get(options, "filter")->given &&
+        strlen(options_get(options, "filter")->string) >= sizeof((struct top_view *)0)->filter)
+        return message_refuse_usage("top", "--filter is too long: 63 bytes are enough");
+    if (!is_once && (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)))
+        return message_refuse_usage("top",
+                                    "the live screen needs a terminal: use --once or --json");
+    return EXIT_DONE;
+}
+
+// Operands narrow the list down; without any all processes are meant.
+static int select_targets(struct top_run *run)
+{
+    const struct options *options = &run->command->options;
+    size_t count = options->operand_count;
+    run->selections = calloc(count + 1, sizeof *run->selections);
+    if (!run->selections)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (selection_parse(text_of(options->operands[i]), &run->selections[i]) < 0) {
+            char shown[MESSAGE_NAME_MAX];
+            message_escape(options->operands[i], shown, sizeof shown);
+            message_error("%s is no PID, name or pattern", shown);
+            return -EINVAL;
+        }
+    }
+    if (count == 0)
+        run->selections[count++].kind = SELECT_ALL;
+    run->selection_count = count;
+    return 0;
+}
+
+// Once, there is nothing to be gentle for: nobody waits for the next look but the user.
+static int open_sampler(struct top_run *run, bool is_once)
+{
+    const struct options *options = &run->command->options;
+    struct sampler_options sampler_options = {
+        .proc_root = options_get(options, "proc-root")->string,
+        .selections = run->selections,
+        .selection_count = run->selection_count,
+        .interval_ms = run->interval_ms,
+        .follow = true,
+        .share = is_once ? 1 : 0,
+    };
+    return sampler_open(&sampler_options, &run->sampler);
+}
+
+static int take_round(struct top_run *run)
+{
+    const struct batch *batch;
+    int error = sampler_round(run->sampler, &batch);
+    // Nothing to follow is an empty list: the next process may come at any time.
+    if (error < 0 && error != -ESRCH)
+        return error;
+    size_t count;
+    const struct subject *subjects = sampler_subjects(run->sampler, &count);
+    error = top_update(&run->top, batch, subjects, count);
+    // Names of the dead are of no use here.
+    sampler_forget(run->sampler, batch->time_ms);
+    return error;
+}
+
+static int refuse(const struct top_run *run, int error)
+{
+    if (error == -EINVAL)
+        return EXIT_USAGE;
+    return target_refuse_list(options_get(&run->command->options, "proc-root")->string, error);
+}
+
+static size_t count_unread(const struct top *top)
+{
+    size_t unread = 0;
+    for (size_t i = 0; i < top->count; i++)
+        unread += !top->rows[i].has_account;
+    return unread;
+}
+
+// Rounds follow each other until no reading adds anything: the rest may not be read.
+static int read_all(struct top_run *run)
+{
+    uint64_t accounts = 0;
+    for (int round = 0; round < ONCE_ROUNDS; round++) {
+        int error = take_round(run);
+        uint64_t now = sampler_cost(run->sampler).accounts;
+        if (error || count_unread(&run->top) == 0 || (round > 0 && now == accounts))
+            return error;
+        accounts = now;
+    }
+    return 0;
+}
+
+static int run_once(struct top_run *run)
+{
+    int error = read_all(run);
+    if (error)
+        return refuse(run, error);
+    const struct command *command = run->command;
+    struct render_style style = {.color = command->color,
+                                 .exact_bytes = run->view.exact_bytes,
+                                 .unicode = command->unicode,
+                                 .width = command->width};
+    struct table table;
+    struct output output = {.error = top_table(&run->top, &run->view, &table)};
+    if (output.error == 0) {
+        output.error = options_flag(&command->options, "json")
+                           ? render_table_json(&table, &output.buffer)
+                           : render_table_text(&table, &style, &output.buffer);
+        table_free(&table);
+    }
+    return output_finish(&output);
+}
+
+#ifdef EBB_WITH_NCURSES
+
+// Faster and slower by halves and doubles, which needs few key presses to get anywhere.
+static void change_interval(struct top_run *run, uint64_t interval_ms)
+{
+    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
+        return;
+    run->interval_ms = interval_ms;
+    sampler_set_interval(run->sampler, interval_ms);
+}
+
+// Keys are answered at once, also between two rounds.
+static int answer_keys(struct top_run *run, struct top_screen *screen, bool *ret_quits)
+{
+    uint64_t wait_ms = run->view.is_paused ? 1000 : sampler_due_ms(run->sampler);
+    uint32_t key;
+    bool has_key = top_screen_key(screen, wait_ms, &key);
+    if (!has_key) {
+        *ret_quits = top_screen_ends(screen);
+        return 0;
+    }
+    unsigned page = top_page(&run->view, top_screen_lines(screen));
+    switch (top_press(&run->view, &run->top, page, key)) {
+    case TOP_WISH_QUIT:
+        *ret_quits = true;
+        return 0;
+    case TOP_WISH_ACCOUNT:
+        sampler_want_account(run->sampler, run->view.selected);
+        return take_round(run);
+    case TOP_WISH_FASTER:
+        change_interval(run, run->interval_ms / 2);
+        break;
+    case TOP_WISH_SLOWER:
+        change_interval(run, run->interval_ms * 2);
+        break;
+    case TOP_WISH_NONE:
+        break;
+    }
+    return 0;
+}
+
+static int run_live(struct top_run *run)
+{
+    struct top_screen *screen;
+    int error = take_round(run);
+    if (error)
+        return refuse(run, error);
+    error = top_screen_open(run->command->color, run->command->unicode, &screen);
+    if (error) {
+        message_error("the terminal cannot show a screen: %s", strerror(-error));
+        message_hint("TERM says what it is; ebb top --once needs nothing of it.");
+        return EXIT_FAILED;
+    }
+    bool quits = false;
+    while (!error && !quits) {
+        error = top_screen_draw(screen, &run->top, &run->view);
+        if (!error)
+            error = answer_keys(run, screen, &quits);
+        if (!error && !quits && !run->view.is_paused && sampler_due_ms(run->sampler) == 0)
+            error = take_round(run);
+    }
+    top_screen_close(screen);
+    return error ? refuse(run, error) : EXIT_DONE;
+}
+
+#else
+
+static int run_live(struct top_run *run)
+{
+    (void)run;
+    message_error("this ebb was built without ncurses: there is no live screen");
+    message_hint("ebb top --once and --json work all the same.");
+    return EXIT_FAILED;
+}
+
+#endif
+
+int top_run(const struct command *command)
+{
+    const struct options *options = &command->options;
+    bool is_once = options_flag(options, "once") || options_flag(options, "json");
+    int status = check_usage(options, is_once);
+    if (status != EXIT_DONE)
+        return status;
+    struct top_run run = {
+        .command = command,
+        .view = {.order = (enum top_order)options_get(options, "sort")->number,
+                 .is_reversed = options_flag(options, "reverse"),
+                 .exact_bytes = options_flag(options, "bytes")},
+        .interval_ms = options_get(options, "interval")->number / ns_per_ms,
+    };
+    if (options_get(options, "filter")->given)
+        text_copy(text_of(options_get(options, "filter")->string), run.view.filter,
+                  sizeof run.view.filter);
+    int error = select_targets(&run);
+    if (!error)
+        error = open_sampler(&run, is_once);
+    if (error)
+        status = refuse(&run, error);
+    else
+        status = is_once ? run_once(&run) : run_live(&run);
+    sampler_close(run.sampler);
+    top_free(&run.top);
+    free(run.selections);
+    return status;
+}
