@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dumps of pprofplus as a recording, see import.h. Tool world.
+#include "history/import.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/when.h"
+
+#ifdef EBB_WITH_JSON
+
+#include <jansson.h>
+
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+// Their names of Go's figures beside Go's own.
+static const struct {
+    const char *key, *name;
+} figures[] = {
+    {"sys", "Sys"},
+    {"heapsys", "HeapSys"},
+    {"heapalloc", "HeapAlloc"},
+    {"heapinuse", "HeapInuse"},
+    {"heapidle", "HeapIdle"},
+    {"heapreleased", "HeapReleased"},
+};
+enum { FIGURE_COUNT_ALL = sizeof figures / sizeof figures[0] };
+
+struct point {
+    int64_t time_ms;
+    uint64_t rss_bytes, virtual_bytes;
+    struct digest_figure figures[FIGURE_COUNT_ALL];
+    size_t figure_count;
+};
+
+// Of whatever precision: each has its own range of digits for all dates of our time.
+static int64_t ms_of_number(double number)
+{
+    double ms = number < 1e11   ? number * 1e3
+                : number < 1e14 ? number
+                : number < 1e17 ? number / 1e3
+                                : number / 1e6;
+    return ms > 0 && ms < 253402300799e3 ? (int64_t)ms : -1;
+}
+
+static int64_t time_of(const json_t *value)
+{
+    static const struct when_frame frame = {0, 0};
+    int64_t time_ms;
+    if (json_is_number(value))
+        return ms_of_number(json_number_value(value));
+    if (json_is_string(value) &&
+        when_parse(text_of(json_string_value(value)), &frame, &time_ms) == 0)
+        return time_ms;
+    return -1;
+}
+
+static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value) || !(json_number_value(value) >= 0) ||
+        !(json_number_value(value) < 9e18))
+        return false;
+    *ret_bytes = json_is_integer(value) ? (uint64_t)json_integer_value(value)
+                                        : (uint64_t)json_real_value(value);
+    return true;
+}
+
+static void take_figures(const json_t *object, struct point *point)
+{
+    for (size_t i = 0; i < FIGURE_COUNT_ALL; i++) {
+        struct digest_figure *entry = &point->figures[point->figure_count];
+        *entry = (struct digest_figure){.runtime = "Go", .figure = {.unit = FIGURE_BYTES}};
+        if (!bytes_of(object, figures[i].key, &entry->figure.value))
+            continue;
+        text_copy(text_of(figures[i].name), entry->figure.name, sizeof entry->figure.name);
+        point->figure_count++;
+    }
+}
+
+// A line without a time or without any RSS tells nothing that could be drawn.
+static bool read_point(struct text line, struct point *ret_point)
+{
+    struct point point = {0};
+    json_t *object = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+    bool is_good = json_is_object(object);
+    if (is_good) {
+        point.time_ms = time_of(json_object_get(object, "timestamp"));
+        is_good = point.time_ms > 0 && bytes_of(object, "rss", &point.rss_bytes);
+        bytes_of(object, "vms", &point.virtual_bytes);
+        take_figures(object, &point);
+    }
+    json_decref(object);
+    if (is_good)
+        *ret_point = point;
+    return is_good;
+}
+
+// Which rows RSS consists of they do not tell: all of them stay unknown.
+static int add_point(struct history *history, struct subject *subject, struct point *point)
+{
+    struct digest digest = {.figures = point->figures,
+                            .figure_count = point->figure_count,
+                            .group_usage_bytes = SAMPLE_UNKNOWN,
+                            .group_working_set_bytes = SAMPLE_UNKNOWN,
+                            .group_inactive_file_bytes = SAMPLE_UNKNOWN,
+                            .group_limit_bytes = SAMPLE_UNKNOWN,
+                            .runtimes = "Go"};
+    for (int row = 0; row < ROW_COUNT; row++)
+        digest.row_bytes[row] = SAMPLE_UNKNOWN;
+    if (subject->first_ms == 0)
+        subject->first_ms = subject->start_ms = point->time_ms;
+    subject->last_ms = point->time_ms;
+    struct sample sample = {.subject = subject->id,
+                            .time_ms = point->time_ms,
+                            .boot_ms = (uint64_t)(point->time_ms - subject->first_ms),
+                            .kind = SAMPLE_ACCOUNT,
+                            .rss_bytes = point->rss_bytes,
+                            .lazy_bytes = SAMPLE_UNKNOWN,
+                            .effective_bytes = point->rss_bytes,
+                            .anon_bytes = SAMPLE_UNKNOWN,
+                            .virtual_bytes = point->virtual_bytes,
+                            .swap_bytes = SAMPLE_UNKNOWN,
+                            .digest = &digest};
+    struct batch batch = {.time_ms = point->time_ms,
+                          .host = {.time_ms = point->time_ms, .pressure_some_avg10 = -1},
+                          .samples = &sample,
+                          .sample_count = 1};
+    return history_add(history, &batch, subject, 1);
+}
+
+static int point_order(const void *left, const void *right)
+{
+    const struct point *a = left, *b = right;
+    return a->time_ms < b->time_ms ? -1 : a->time_ms > b->time_ms;
+}
+
+// Several dumps in one file may overlap: samples ascend all the same.
+static int add_points(struct history *history, struct point *points, size_t count)
+{
+    struct subject subject = {.id = 1, .name = "pprofplus", .cmdline = "imported from pprofplus"};
+    qsort(points, count, sizeof *points, point_order);
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++)
+        if (i == 0 || points[i].time_ms != points[i - 1].time_ms)
+            error = add_point(history, &subject, &points[i]);
+    return error ? error : history_flush(history);
+}
+
+int import_pprofplus(struct text file, struct history *history, struct import_counts *ret_counts)
+{
+    struct import_counts counts = {0};
+    struct point *points = NULL;
+    size_t capacity = 0, number = 0;
+    struct text line;
+    int error = 0;
+    while (!error && text_next_line(&file, &line)) {
+        number++;
+        text_skip_blanks(&line);
+        if (line.len == 0 || text_equals(line, "\r"))
+            continue;
+        error = array_reserve_one(&points, &capacity, counts.samples, sizeof *points);
+        if (error)
+            break;
+        if (line.len <= LINE_MAX_BYTES && read_point(line, &points[counts.samples]))
+            counts.samples++;
+        else if (counts.skipped_lines++ == 0)
+            counts.first_skipped = number;
+    }
+    if (!error && counts.samples == 0)
+        error = -EBADMSG;
+    if (!error)
+        error = add_points(history, points, counts.samples);
+    free(points);
+    if (!error)
+        *ret_counts = counts;
+    return error;
+}
+
+#else
+
+int import_pprofplus(struct text file, struct history *history, struct import_counts *ret_counts)
+{
+    (void)file;
+    (void)history;
+    (void)ret_counts;
+    return -ENOTSUP;
+}
+
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building a report out of a recording, see report.h. Tool world.
+#include "history/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "sample/digest.h"
+
+// Growth that nobody would act upon is none: a MiB, or a twentieth of what there is.
+static const uint64_t least_growth_bytes = 1 << 20;
+enum { LEAST_GROWTH_SHARE = 20 };
+
+static bool grows(const struct history_summary *summary, uint64_t observed_ms)
+{
+    if (!summary->has_slope || summary->slope_bytes_per_s <= 2 * summary->slope_error_bytes_per_s)
+        return false;
+    double rise_bytes = summary->slope_bytes_per_s * (double)observed_ms / 1000;
+    return rise_bytes > (double)least_growth_bytes &&
+           rise_bytes > summary->mean_effective_bytes / LEAST_GROWTH_SHARE;
+}
+
+// The part of [from, to] in which the subject was there.
+static uint64_t observed_ms_of(const struct subject *subject, int64_t from_ms, int64_t to_ms)
+{
+    int64_t first = subject->first_ms > from_ms ? subject->first_ms : from_ms;
+    int64_t last = subject->last_ms < to_ms ? subject->last_ms : to_ms;
+    return last > first ? (uint64_t)(last - first) : 0;
+}
+
+// A process without an account is no failure: most of them may not be read.
+static int take_digest(struct history *history, int64_t to_ms, struct report_subject *entry)
+{
+    struct digest digest;
+    int64_t time_ms;
+    int error = history_digest(history, entry->subject.id, to_ms, &time_ms, &digest);
+    if (error)
+        return error == -ENOENT ? 0 : error;
+    entry->has_account = true;
+    entry->verdict = digest.verdict;
+    text_copy(text_of(digest.headline), entry->headline, sizeof entry->headline);
+    text_copy(text_of(digest.next), entry->next, sizeof entry->next);
+    text_copy(text_of(digest.runtimes), entry->runtimes, sizeof entry->runtimes);
+    digest_free(&digest);
+    return 0;
+}
+
+static int fill_subject(struct history *history, const struct report *report,
+                        const struct subject *subject, const struct history_summary *summary,
+                        struct report_subject *entry)
+{
+    *entry = (struct report_subject){.subject = *subject, .summary = *summary};
+    entry->observed_ms = observed_ms_of(subject, report->from_ms, report->to_ms);
+    entry->is_growing = grows(summary, entry->observed_ms);
+    int error = take_digest(history, report->to_ms, entry);
+    if (error || report->above_bytes == 0)
+        return error;
+    return history_time_above(history, subject->id, report->from_ms, report->to_ms,
+                              report->above_bytes, &entry->rss_above_ms,
+                              &entry->effective_above_ms);
+}
+
+static int subject_order(const void *left, const void *right)
+{
+    const struct report_subject *a = left, *b = right;
+    if (a->summary.peak_rss_bytes != b->summary.peak_rss_bytes)
+        return a->summary.peak_rss_bytes > b->summary.peak_rss_bytes ? -1 : 1;
+    return a->subject.id < b->subject.id ? -1 : a->subject.id > b->subject.id;
+}
+
+static const struct subject *subject_of(const struct subject *subjects, size_t count, unsigned id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (subjects[i].id == id)
+            return &subjects[i];
+    return NULL;
+}
+
+// Both lists ascend by id, but a damaged recording may lack either.
+static int fill_subjects(struct history *history, unsigned only, struct report *report,
+                         const struct subject *subjects, size_t count,
+                         const struct history_summary *summaries, size_t summary_count)
+{
+    report->subjects = calloc(summary_count + 1, sizeof *report->subjects);
+    if (!report->subjects)
+        return -ENOMEM;
+    for (size_t i = 0; i < summary_count; i++) {
+        const struct subject *subject = subject_of(subjects, count, summaries[i].subject);
+        if (!subject || summaries[i].samples == 0 || (only != 0 && subject->id != only))
+            continue;
+        int error = fill_subject(history, report, subject, &summaries[i],
+                                 &report->subjects[report->subject_count]);
+        if (error)
+            return error;
+        report->subject_count++;
+    }
+    if (report->subject_count == 0)
+        return only != 0 ? -ENOENT : -ENODATA;
+    qsort(report->subjects, report->subject_count, sizeof *report->subjects, subject_order);
+    return 0;
+}
+
+static int read_subjects(struct history *history, unsigned only, struct report *report)
+{
+    struct subject *subjects = NULL;
+    struct history_summary *summaries = NULL;
+    size_t count = 0, summary_count = 0;
+    int error = history_subjects(history, &subjects, &count);
+    if (!error)
+        error =
+            history_summarize(history, report->from_ms, report->to_ms, &summaries, &summary_count);
+    if (!error)
+        error = fill_subjects(history, only, report, subjects, count, summaries, summary_count);
+    free(summaries);
+    free(subjects);
+    return error;
+}
+
+// Collections are too many to list: they are counted.
+static bool is_listed(const struct event *event)
+{
+    return event->kind != EVENT_GC && event->kind != EVENT_PURGE;
+}
+
+static int read_events(struct history *history, unsigned only, struct report *report)
+{
+    int error = history_events(history, only, report->from_ms, report->to_ms, &report->events,
+                               &report->event_count);
+    if (error)
+        return error;
+    size_t kept = 0;
+    for (size_t i = 0; i < report->event_count; i++) {
+        const struct event *event = &report->events[i];
+        if ((unsigned)event->kind < EVENT_COUNT)
+            report->events_of_kind[event->kind] +=
+                is_listed(event) || event->value == 0 ? 1 : event->value;
+        if (is_listed(event) && kept < REPORT_EVENTS_MAX)
+            report->events[kept++] = *event;
+    }
+    report->event_count = kept;
+    return 0;
+}
+
+int report_build(struct history *history, const struct report_options *options,
+                 struct report *ret_report)
+{
+    struct report report = {.above_bytes = options->above_bytes};
+    int error = history_about(history, &report.about);
+    if (error)
+        return error;
+    report.from_ms = options->from_ms ? options->from_ms : report.about.first_ms;
+    report.to_ms = options->to_ms ? options->to_ms : report.about.last_ms;
+    error = read_subjects(history, options->subject, &report);
+    if (!error)
+        error = read_events(history, options->subject, &report);
+    if (!error)
+        error = history_series(history, report.subjects[0].subject.id, report.from_ms, report.to_ms,
+                               REPORT_CHART_POINTS, &report.chart);
+    if (error) {
+        report_free(&report);
+        return error;
+    }
+    *ret_report = report;
+    return 0;
+}
+
+void report_free(struct report *report)
+{
+    series_free(&report->chart);
+    free(report->events);
+    free(report->subjects);
+    *report = (struct report){0};
+}

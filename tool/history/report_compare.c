@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pairing two reports by the names of their processes, see report.h. Tool world; pure.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "history/report.h"
+
+// Restarts and workers of one name are one group: means by time, peaks of any of them.
+static void group_add(struct report_group *group, const struct report_subject *entry)
+{
+    const struct history_summary *summary = &entry->summary;
+    // A process that was seen in one sample counts for that one.
+    double weight = (double)(entry->observed_ms ? entry->observed_ms : 1);
+    double before = (double)group->observed_ms;
+    group->mean_rss_bytes =
+        (group->mean_rss_bytes * before + summary->mean_rss_bytes * weight) / (before + weight);
+    group->mean_effective_bytes =
+        (group->mean_effective_bytes * before + summary->mean_effective_bytes * weight) /
+        (before + weight);
+    if (summary->peak_rss_bytes > group->peak_rss_bytes)
+        group->peak_rss_bytes = summary->peak_rss_bytes;
+    if (summary->peak_effective_bytes > group->peak_effective_bytes)
+        group->peak_effective_bytes = summary->peak_effective_bytes;
+    // The longest look says most about a slope.
+    if (summary->has_slope && entry->observed_ms >= group->slope_ms) {
+        group->slope_ms = entry->observed_ms;
+        group->has_slope = true;
+        group->slope_bytes_per_s = summary->slope_bytes_per_s;
+        group->slope_error_bytes_per_s = summary->slope_error_bytes_per_s;
+    }
+    group->observed_ms += (uint64_t)weight;
+    group->processes++;
+}
+
+static struct report_pair *pair_of(struct report_pair *pairs, size_t *count, const char *name)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(pairs[i].side[0].name, name) == 0)
+            return &pairs[i];
+    struct report_pair *pair = &pairs[(*count)++];
+    *pair = (struct report_pair){0};
+    for (int side = 0; side < 2; side++)
+        text_copy(text_of(name), pair->side[side].name, sizeof pair->side[side].name);
+    return pair;
+}
+
+static uint64_t pair_peak(const struct report_pair *pair)
+{
+    uint64_t before = pair->side[0].peak_rss_bytes, after = pair->side[1].peak_rss_bytes;
+    return before > after ? before : after;
+}
+
+static int pair_order(const void *left, const void *right)
+{
+    const struct report_pair *a = left, *b = right;
+    bool a_both = a->has[0] && a->has[1], b_both = b->has[0] && b->has[1];
+    if (a_both != b_both)
+        return a_both ? -1 : 1;
+    if (pair_peak(a) != pair_peak(b))
+        return pair_peak(a) > pair_peak(b) ? -1 : 1;
+    return strcmp(a->side[0].name, b->side[0].name);
+}
+
+int report_compare(const struct report *before, const struct report *after,
+                   struct report_pair **ret_pairs, size_t *ret_count)
+{
+    const struct report *const reports[2] = {before, after};
+    struct report_pair *pairs =
+        calloc(before->subject_count + after->subject_count + 1, sizeof *pairs);
+    if (!pairs)
+        return -ENOMEM;
+    size_t count = 0;
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < reports[side]->subject_count; i++) {
+            const struct report_subject *entry = &reports[side]->subjects[i];
+            struct report_pair *pair = pair_of(pairs, &count, entry->subject.name);
+            group_add(&pair->side[side], entry);
+            pair->has[side] = true;
+        }
+    qsort(pairs, count, sizeof *pairs, pair_order);
+    *ret_pairs = pairs;
+    *ret_count = count;
+    return 0;
+}

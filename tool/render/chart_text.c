@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// A series as a chart of characters, see chart_text.h. Tool world; pure.
+#include "render/chart_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/when.h"
+
+enum { COLUMNS_MAX = 200, LABEL_COLUMNS = 10, INDENT = 2 };
+
+static const char *const eighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+
+struct chart {
+    unsigned columns, lines;
+    uint64_t rss[COLUMNS_MAX], effective[COLUMNS_MAX];
+    bool is_known[COLUMNS_MAX];
+    uint64_t highest;
+};
+
+static unsigned chart_columns(const struct writer *writer)
+{
+    unsigned width = writer_width(writer);
+    unsigned columns = width > LABEL_COLUMNS + INDENT + 10 ? width - LABEL_COLUMNS - INDENT : 10;
+    return columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
+}
+
+static unsigned column_of(const struct chart *chart, int64_t time_ms, int64_t from_ms,
+                          int64_t to_ms)
+{
+    double part = to_ms > from_ms ? (double)(time_ms - from_ms) / (double)(to_ms - from_ms) : 0;
+    double column = part * chart->columns;
+    return column < 0 ? 0 : column >= chart->columns ? chart->columns - 1 : (unsigned)column;
+}
+
+// A sample stands until the next one, unless that is too far away to be believed.
+static void take_sample(struct chart *chart, const struct series *series, size_t index,
+                        unsigned first, unsigned last)
+{
+    uint64_t rss = series->columns[SERIES_RSS][index];
+    for (unsigned column = first; column <= last; column++) {
+        // Within a column the highest wins.
+        if (chart->is_known[column] && chart->rss[column] >= rss)
+            continue;
+        chart->is_known[column] = true;
+        chart->rss[column] = rss;
+        chart->effective[column] = series->columns[SERIES_EFFECTIVE][index];
+    }
+    if (rss > chart->highest)
+        chart->highest = rss;
+}
+
+static void fill_chart(struct chart *chart, const struct series *series, int64_t from_ms,
+                       int64_t to_ms, uint64_t interval_ms)
+{
+    int64_t longest_ms = 60000 + 10 * (int64_t)interval_ms;
+    // Buckets are apart by their width.
+    longest_ms += 2 * (int64_t)series->step_ms;
+    for (size_t i = 0; i < series->count; i++) {
+        unsigned first = column_of(chart, series->time_ms[i], from_ms, to_ms), last = first;
+        if (i + 1 < series->count && series->time_ms[i + 1] - series->time_ms[i] <= longest_ms) {
+            last = column_of(chart, series->time_ms[i + 1], from_ms, to_ms);
+            last = last > first ? last - 1 : first;
+        }
+        take_sample(chart, series, i, first, last);
+    }
+}
+
+// How much of a line `level` lines from the ground is filled, in eighths.
+static unsigned eighths_of(const struct chart *chart, uint64_t bytes, unsigned level)
+{
+    double height = (double)bytes * chart->lines * 8 / (double)chart->highest;
+    double part = height - (double)level * 8;
+    return part <= 0 ? 0 : part >= 8 ? 8 : (unsigned)(part + 0.5);
+}
+
+static void write_cell(struct writer *writer, const struct chart *chart, unsigned column,
+                       unsigned level)
+{
+    if (!chart->is_known[column]) {
+        write_blanks(writer, 1);
+        return;
+    }
+    bool unicode = writer->style->unicode;
+    unsigned solid = eighths_of(chart, chart->effective[column], level);
+    unsigned all = eighths_of(chart, chart->rss[column], level);
+    if (solid > 0)
+        write_text(writer, unicode ? eighths[solid] : solid >= 4 ? "#" : "_");
+    else if (all > 0)
+        write_colored(writer, COLOR_LAZY, unicode ? "░" : ":");
+    else
+        write_blanks(writer, 1);
+}
+
+static void write_line(struct writer *writer, const struct chart *chart, unsigned level)
+{
+    char label[UNITS_TEXT_MAX] = "";
+    // The top, the middle and the ground are enough to read the rest off.
+    if (level + 1 == chart->lines)
+        units_format_bytes(chart->highest, label, sizeof label);
+    else if (level == chart->lines / 2 && chart->lines >= 6)
+        units_format_bytes(chart->highest * (level + 1) / chart->lines, label, sizeof label);
+    else if (level == 0)
+        snprintf(label, sizeof label, "0");
+    write_right(writer, label, LABEL_COLUMNS);
+    write_blanks(writer, INDENT);
+    for (unsigned column = 0; column < chart->columns; column++)
+        write_cell(writer, chart, column, level);
+    write_text(writer, "\n");
+}
+
+static void write_times(struct writer *writer, const struct chart *chart, int64_t from_ms,
+                        int64_t to_ms)
+{
+    char first[WHEN_TEXT_MAX], last[WHEN_TEXT_MAX];
+    when_format(from_ms, to_ms, first, sizeof first);
+    when_format(to_ms, from_ms, last, sizeof last);
+    write_blanks(writer, LABEL_COLUMNS + INDENT);
+    write_text(writer, first);
+    if (strlen(first) + strlen(last) + 2 <= chart->columns)
+        write_right(writer, last, chart->columns - strlen(first));
+    write_text(writer, "\n");
+}
+
+void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
+                 uint64_t interval_ms, unsigned lines)
+{
+    struct chart chart = {.columns = chart_columns(writer), .lines = lines, .highest = 1};
+    fill_chart(&chart, series, from_ms, to_ms, interval_ms);
+    for (unsigned level = lines; level-- > 0;)
+        write_line(writer, &chart, level);
+    write_times(writer, &chart, from_ms, to_ms);
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// A series as a chart of characters: effective RSS solid, lazily freed memory light on top of it.
+// Tool world; pure; internal to renderers.
+#ifndef EBB_RENDER_CHART_TEXT_H
+#define EBB_RENDER_CHART_TEXT_H
+
+#include "history/history.h"
+#include "render/text.h"
+
+// Writes `lines` lines and one with the times below. A column shows the sample with the highest RSS
+// in its time, or what stood before; a time without samples that is longer than a minute and ten
+// intervals is left empty.
+void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
+                 uint64_t interval_ms, unsigned lines);
+
+#endif

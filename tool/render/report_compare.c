@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two recordings beside each other as text. Tool world; pure.
+#include <stdio.h>
+
+#include "base/units.h"
+#include "render/report.h"
+#include "render/report_parts.h"
+#include "render/text.h"
+
+enum { WHAT_COLUMNS = 18, SIZE_COLUMNS = 12, CHANGE_COLUMNS = 13, PAIRS_MAX = 40 };
+
+// "+412 MiB  +32 %"; growth of what one pays for is red, less of it green.
+static void write_change(struct writer *writer, double before, double after)
+{
+    char change[UNITS_TEXT_MAX];
+    units_format_change((int64_t)(after - before), change, sizeof change);
+    write_right(writer, change, CHANGE_COLUMNS);
+    if (before <= 0)
+        return;
+    char share[32];
+    double percent = (after - before) / before * 100;
+    snprintf(share, sizeof share, "  %+.1f %%", percent);
+    enum render_color color = percent > 5 ? COLOR_BAD : percent < -5 ? COLOR_GOOD : COLOR_NONE;
+    write_colored(writer, color, share);
+}
+
+static void write_figure(struct writer *writer, const char *what, double before, double after)
+{
+    char text[UNITS_TEXT_MAX];
+    write_blanks(writer, 2);
+    write_text(writer, what);
+    write_blanks(writer, WHAT_COLUMNS - format_columns(text_of(what)));
+    format_bytes(writer->style, (uint64_t)before, text, sizeof text);
+    write_right(writer, text, SIZE_COLUMNS);
+    format_bytes(writer->style, (uint64_t)after, text, sizeof text);
+    write_right(writer, text, SIZE_COLUMNS);
+    write_change(writer, before, after);
+    write_text(writer, "\n");
+}
+
+static void write_growth(struct writer *writer, const struct report_pair *pair)
+{
+    if (!pair->side[0].has_slope || !pair->side[1].has_slope)
+        return;
+    char before[80], after[80];
+    report_slope(writer->style, pair->side[0].slope_bytes_per_s,
+                 pair->side[0].slope_error_bytes_per_s, before, sizeof before);
+    report_slope(writer->style, pair->side[1].slope_bytes_per_s,
+                 pair->side[1].slope_error_bytes_per_s, after, sizeof after);
+    write_format(writer, "  growth of effective RSS: %s before, %s after\n", before, after);
+}
+
+static void write_pair(struct writer *writer, const struct report_pair *pair)
+{
+    const struct report_group *before = &pair->side[0], *after = &pair->side[1];
+    write_name(writer, before->name, 60);
+    if (!pair->has[0] || !pair->has[1]) {
+        char text[UNITS_TEXT_MAX];
+        const struct report_group *only = pair->has[0] ? before : after;
+        format_bytes(writer->style, only->peak_rss_bytes, text, sizeof text);
+        write_format(writer, "  only %s, peak RSS %s\n", pair->has[0] ? "before" : "after", text);
+        return;
+    }
+    if (before->processes != 1 || after->processes != 1)
+        write_format(writer, "  %zu and %zu processes", before->processes, after->processes);
+    write_text(writer, "\n");
+    write_figure(writer, "peak RSS", (double)before->peak_rss_bytes, (double)after->peak_rss_bytes);
+    write_figure(writer, "mean RSS", before->mean_rss_bytes, after->mean_rss_bytes);
+    write_figure(writer, "peak effective", (double)before->peak_effective_bytes,
+                 (double)after->peak_effective_bytes);
+    write_figure(writer, "mean effective", before->mean_effective_bytes,
+                 after->mean_effective_bytes);
+    write_growth(writer, pair);
+}
+
+int render_comparison_text(const struct report *const reports[2], const char *const names[2],
+                           const struct report_pair *pairs, size_t count,
+                           const struct render_style *style, struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    for (int side = 0; side < 2; side++) {
+        write_text(&writer, side ? "after:  " : "before: ");
+        write_name(&writer, names[side], 60);
+        write_text(&writer, "\n        ");
+        write_report_head(&writer, reports[side]);
+    }
+    write_format(&writer, "\n%*s%*s%*s%*s\n", 2 + WHAT_COLUMNS, "", SIZE_COLUMNS, "BEFORE",
+                 SIZE_COLUMNS, "AFTER", CHANGE_COLUMNS, "CHANGE");
+    for (size_t i = 0; i < count && i < PAIRS_MAX; i++)
+        write_pair(&writer, &pairs[i]);
+    if (count > PAIRS_MAX)
+        write_format(&writer, "and %zu smaller ones: --format json has them all\n",
+                     count - PAIRS_MAX);
+    return writer.error;
+}

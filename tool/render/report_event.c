@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// An event of a recording as one line. Tool world; pure.
+#include <inttypes.h>
+
+#include "base/units.h"
+#include "base/when.h"
+#include "render/report_parts.h"
+
+static const struct report_subject *entry_of(const struct report *report, unsigned id)
+{
+    for (size_t i = 0; i < report->subject_count; i++)
+        if (report->subjects[i].subject.id == id)
+            return &report->subjects[i];
+    return NULL;
+}
+
+static void write_what(struct writer *writer, const struct event *event)
+{
+    char took[UNITS_TEXT_MAX];
+    units_format_seconds((double)event->value / 1000, took, sizeof took);
+    switch (event->kind) {
+    case EVENT_GAP:
+        write_format(writer, "no readings for %s", took);
+        return;
+    case EVENT_CLOCK:
+        write_format(writer, "the clock was set by %+.1f s", (double)(int64_t)event->value / 1000);
+        return;
+    case EVENT_ALARM:
+        write_text(writer, event->value ? "alarm" : "alarm over");
+        break;
+    default:
+        write_text(writer, event_kind_name(event->kind));
+        break;
+    }
+    if (event->text[0]) {
+        write_text(writer, ": ");
+        write_name(writer, event->text, 0);
+    }
+}
+
+void write_event(struct writer *writer, const struct report *report, const struct event *event)
+{
+    char when[WHEN_TEXT_MAX];
+    when_format(event->time_ms, report->to_ms, when, sizeof when);
+    write_text(writer, when);
+    write_text(writer, "  ");
+    const struct report_subject *entry = entry_of(report, event->subject);
+    if (entry) {
+        write_name(writer, entry->subject.name, 32);
+        write_format(writer, " (%d)  ", entry->subject.pid);
+    } else if (event->subject != 0) {
+        write_format(writer, "process %u  ", event->subject);
+    }
+    write_what(writer, event);
+    write_text(writer, "\n");
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The accounts of a recording at one moment, as text. Tool world.
+#include "render/report_moment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/units.h"
+#include "base/when.h"
+#include "render/report.h"
+#include "render/report_parts.h"
+#include "render/text.h"
+#include "sample/digest.h"
+
+enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20, NAME_COLUMNS = 24 };
+
+// A process that had ended by then, or came later, has no place in the picture.
+static bool was_there(const struct subject *subject, int64_t at_ms)
+{
+    return subject->first_ms <= at_ms && (subject->last_ms >= at_ms || !subject->has_ended);
+}
+
+int report_each_moment(struct history *history, const struct report *report, int64_t at_ms,
+                       int (*take)(void *context, const struct report_subject *entry,
+                                   int64_t time_ms, const struct digest *digest),
+                       void *context)
+{
+    int error = 0;
+    for (size_t i = 0; i < report->subject_count && !error; i++) {
+        const struct report_subject *entry = &report->subjects[i];
+        struct digest digest;
+        int64_t time_ms;
+        if (!was_there(&entry->subject, at_ms))
+            continue;
+        int found = history_digest(history, entry->subject.id, at_ms, &time_ms, &digest);
+        if (found == -ENOENT)
+            continue;
+        error = found ? found : take(context, entry, time_ms, &digest);
+        if (!found)
+            digest_free(&digest);
+    }
+    return error;
+}
+
+struct moment_text {
+    struct writer *writer;
+    size_t count;
+};
+
+static void write_row(struct writer *writer, const struct digest *digest, enum account_row row,
+                      uint64_t whole)
+{
+    char size[UNITS_TEXT_MAX];
+    format_bytes(writer->style, digest->row_bytes[row], size, sizeof size);
+    const char *title = account_row_title(row);
+    write_text(writer, title);
+    size_t taken = format_columns(text_of(title));
+    write_blanks(writer, taken < TITLE_COLUMNS ? TITLE_COLUMNS - taken : 1);
+    write_right(writer, size, SIZE_COLUMNS);
+    write_blanks(writer, 2);
+    if (!writer->error)
+        writer->error =
+            format_bar(writer->style, digest->row_bytes[row], whole, BAR_COLUMNS, writer->buffer);
+    write_text(writer, "\n");
+}
+
+static void write_rows(struct writer *writer, const struct digest *digest)
+{
+    uint64_t whole = 0;
+    for (int row = 0; row < ROW_COUNT; row++)
+        whole += digest->row_bytes[row] == SAMPLE_UNKNOWN ? 0 : digest->row_bytes[row];
+    for (int row = 0; row < ROW_COUNT; row++)
+        if (digest->row_bytes[row] != SAMPLE_UNKNOWN && digest->row_bytes[row] > 0)
+            write_row(writer, digest, (enum account_row)row, whole);
+}
+
+static void write_figure(struct writer *writer, const struct digest_figure *entry)
+{
+    char value[UNITS_TEXT_MAX];
+    const struct runtime_figure *figure = &entry->figure;
+    write_blanks(writer, 2);
+    write_name(writer, entry->runtime, 20);
+    write_text(writer, " ");
+    write_name(writer, figure->name, NAME_COLUMNS);
+    write_text(writer, "  ");
+    switch (figure->unit) {
+    case FIGURE_BYTES:
+        format_bytes(writer->style, figure->value, value, sizeof value);
+        write_text(writer, value);
+        break;
+    case FIGURE_RATIO:
+        write_format(writer, "%.3f", figure->ratio);
+        break;
+    case FIGURE_NANOSECONDS:
+        write_format(writer, "%" PRIu64 " ns", figure->value);
+        break;
+    case FIGURE_COUNT:
+        write_format(writer, "%" PRIu64, figure->value);
+        break;
+    }
+    write_text(writer, "\n");
+}
+
+static int write_moment(void *context, const struct report_subject *entry, int64_t time_ms,
+                        const struct digest *digest)
+{
+    struct moment_text *moment = context;
+    struct writer *writer = moment->writer;
+    char when[WHEN_TEXT_MAX];
+    when_format(time_ms, 0, when, sizeof when);
+    write_text(writer, moment->count++ ? "\n" : "");
+    write_name(writer, entry->subject.name, 40);
+    write_format(writer, " (pid %d)  ", entry->subject.pid);
+    write_name(writer, digest->runtimes, 60);
+    write_format(writer, "  account of %s\n", when);
+    write_rows(writer, digest);
+    if (digest->headline[0]) {
+        write_text(writer, "Verdict: ");
+        write_wrapped(writer, digest->headline, 9, 2);
+    }
+    for (size_t i = 0; i < digest->figure_count; i++)
+        write_figure(writer, &digest->figures[i]);
+    return writer->error;
+}
+
+int render_moment_text(struct history *history, const struct report *report, int64_t at_ms,
+                       const struct render_style *style, struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    struct moment_text moment = {.writer = &writer};
+    int error = report_each_moment(history, report, at_ms, write_moment, &moment);
+    if (!error && moment.count == 0)
+        write_text(&writer, "no account was taken by then\n");
+    return error ? error : writer.error;
+}

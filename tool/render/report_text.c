@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// A report as text for people. Tool world; pure.
+//
+// From the whole to the detail: what was recorded, the chart of the largest process, a line for
+// each process, what it comes to, and what happened.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/when.h"
+#include "render/chart_text.h"
+#include "render/report.h"
+#include "render/report_parts.h"
+#include "render/text.h"
+
+enum { CHART_LINES = 10, PID_COLUMNS = 7, NAME_COLUMNS = 16, SIZE_COLUMNS = 10, ROWS_MAX = 40 };
+
+static void write_size(struct writer *writer, uint64_t bytes)
+{
+    char text[UNITS_TEXT_MAX];
+    format_bytes(writer->style, bytes, text, sizeof text);
+    write_right(writer, text, SIZE_COLUMNS);
+}
+
+void write_report_head(struct writer *writer, const struct report *report)
+{
+    const struct history_about *about = &report->about;
+    char from[WHEN_TEXT_MAX], to[WHEN_TEXT_MAX], took[UNITS_TEXT_MAX], every[UNITS_TEXT_MAX];
+    when_format(report->from_ms, 0, from, sizeof from);
+    when_format(report->to_ms, report->from_ms, to, sizeof to);
+    units_format_seconds((double)(report->to_ms - report->from_ms) / 1000, took, sizeof took);
+    units_format_seconds((double)about->interval_ms / 1000, every, sizeof every);
+    if (!writer->error)
+        writer->error = format_color_begin(writer->style, COLOR_BOLD, writer->buffer);
+    write_name(writer, about->title[0] ? about->title : "recording", 80);
+    if (!writer->error)
+        writer->error = format_color_end(writer->style, COLOR_BOLD, writer->buffer);
+    write_format(writer, "  %s to %s (%s), every %s\n", from, to, took, every);
+    write_format(writer, "%zu process%s, host ", report->subject_count,
+                 report->subject_count == 1 ? "" : "es");
+    write_name(writer, about->host, 64);
+    write_text(writer, ", Linux ");
+    write_name(writer, about->kernel, 64);
+    write_text(writer, about->is_ended ? "\n" : ", not ended: being written, or cut off\n");
+}
+
+// "+1.20 MiB/h ± 96 KiB/h": per hour, which is the unit in which leaks are told.
+void report_slope(const struct render_style *style, double bytes_per_s, double error_bytes_per_s,
+                  char *ret_text, size_t size)
+{
+    char slope[UNITS_TEXT_MAX], error[UNITS_TEXT_MAX];
+    units_format_change((int64_t)(bytes_per_s * 3600), slope, sizeof slope);
+    units_format_bytes((uint64_t)(error_bytes_per_s * 3600), error, sizeof error);
+    snprintf(ret_text, size, "%s/h %s %s/h", slope, style->unicode ? "±" : "+/-", error);
+}
+
+// "lazy 79 %, in-use 21 %": the most part first, at most three.
+static void write_verdicts(struct writer *writer, const struct report_subject *entry)
+{
+    uint64_t left[VERDICT_UNKNOWN + 1], whole = 0;
+    memcpy(left, entry->summary.verdict_ms, sizeof left);
+    for (int code = 0; code <= VERDICT_UNKNOWN; code++)
+        whole += left[code];
+    for (int shown = 0; shown < 3 && whole > 0; shown++) {
+        int most = VERDICT_LAZY;
+        for (int code = VERDICT_LAZY; code <= VERDICT_UNKNOWN; code++)
+            if (left[code] > left[most])
+                most = code;
+        if (left[most] == 0)
+            break;
+        char share[UNITS_TEXT_MAX];
+        units_format_percent(left[most], whole, share, sizeof share);
+        write_format(writer, "%s%s %s", shown ? ", " : "", verdict_name((enum verdict_code)most),
+                     share);
+        left[most] = 0;
+    }
+}
+
+static void write_subject(struct writer *writer, const struct report_subject *entry)
+{
+    const struct history_summary *summary = &entry->summary;
+    char text[80];
+    write_format(writer, "%*d  ", PID_COLUMNS, entry->subject.pid);
+    struct buffer name = {0};
+    if (!writer->error)
+        writer->error = format_escaped(&name, entry->subject.name, NAME_COLUMNS - 4);
+    struct text shown = buffer_text(&name);
+    write_text(writer, shown.len ? shown.data : "");
+    size_t taken = format_columns(shown);
+    write_blanks(writer, taken < NAME_COLUMNS ? NAME_COLUMNS - taken : 1);
+    buffer_free(&name);
+    write_size(writer, summary->peak_rss_bytes);
+    write_size(writer, summary->peak_effective_bytes);
+    write_size(writer, (uint64_t)summary->mean_effective_bytes);
+    write_size(writer, summary->peak_lazy_bytes);
+    units_format_seconds((double)entry->observed_ms / 1000, text, sizeof text);
+    write_right(writer, text, 13);
+    write_blanks(writer, 2);
+    snprintf(text, sizeof text, "-");
+    if (summary->has_slope)
+        report_slope(writer->style, summary->slope_bytes_per_s, summary->slope_error_bytes_per_s,
+                     text, sizeof text);
+    if (entry->is_growing)
+        write_colored(writer, COLOR_BAD, text);
+    else
+        write_text(writer, text);
+    taken = format_columns(text_of(text));
+    write_blanks(writer, taken < 27 ? 27 - taken : 1);
+    write_verdicts(writer, entry);
+    write_text(writer, "\n");
+}
+
+static void write_subjects(struct writer *writer, const struct report *report)
+{
+    char heading[200];
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s%13s  %-27s%s\n", PID_COLUMNS, "PID",
+             NAME_COLUMNS, "NAME", SIZE_COLUMNS, "PEAK RSS", SIZE_COLUMNS, "PEAK EFF.",
+             SIZE_COLUMNS, "MEAN EFF.", SIZE_COLUMNS, "PEAK LAZY", "SEEN FOR", "GROWTH", "VERDICT");
+    write_colored(writer, COLOR_BOLD, heading);
+    for (size_t i = 0; i < report->subject_count && i < ROWS_MAX; i++)
+        write_subject(writer, &report->subjects[i]);
+    if (report->subject_count > ROWS_MAX)
+        write_format(writer, "and %zu smaller ones: --json has them all\n",
+                     report->subject_count - ROWS_MAX);
+}
+
+// What the table comes to, for the largest process: the sentence that one takes to the meeting.
+static void write_findings(struct writer *writer, const struct report *report)
+{
+    const struct report_subject *entry = &report->subjects[0];
+    char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX], text[600], took[UNITS_TEXT_MAX];
+    format_bytes(writer->style, entry->summary.peak_rss_bytes, rss, sizeof rss);
+    format_bytes(writer->style, entry->summary.peak_effective_bytes, effective, sizeof effective);
+    if (entry->summary.peak_lazy_bytes > entry->summary.peak_rss_bytes / 50) {
+        snprintf(text, sizeof text,
+                 "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
+                 effective, rss);
+        write_text(writer, text);
+    }
+    if (entry->is_growing) {
+        char slope[80];
+        report_slope(writer->style, entry->summary.slope_bytes_per_s,
+                     entry->summary.slope_error_bytes_per_s, slope, sizeof slope);
+        write_format(writer, "Effective RSS grows: %s. Suspect a leak.\n", slope);
+    }
+    if (report->above_bytes) {
+        char above[UNITS_TEXT_MAX], lazily[UNITS_TEXT_MAX];
+        format_bytes(writer->style, report->above_bytes, above, sizeof above);
+        units_format_seconds((double)entry->rss_above_ms / 1000, took, sizeof took);
+        units_format_seconds((double)entry->effective_above_ms / 1000, lazily, sizeof lazily);
+        write_format(writer, "Above %s: RSS for %s, effective RSS for %s.\n", above, took, lazily);
+    }
+    if (entry->headline[0]) {
+        write_text(writer, "At the end: ");
+        write_wrapped(writer, entry->headline, 12, 2);
+    }
+    if (entry->next[0]) {
+        write_text(writer, "Next: ");
+        write_wrapped(writer, entry->next, 6, 2);
+    }
+}
+
+static void write_events(struct writer *writer, const struct report *report)
+{
+    uint64_t gc = report->events_of_kind[EVENT_GC], purges = report->events_of_kind[EVENT_PURGE];
+    if (report->event_count == 0 && gc == 0 && purges == 0)
+        return;
+    write_text(writer, "\n");
+    write_colored(writer, COLOR_BOLD, "Events\n");
+    for (size_t i = 0; i < report->event_count; i++)
+        write_event(writer, report, &report->events[i]);
+    uint64_t all = 0;
+    for (int kind = 0; kind < EVENT_COUNT; kind++)
+        all += kind == EVENT_GC || kind == EVENT_PURGE ? 0 : report->events_of_kind[kind];
+    if (all > report->event_count)
+        write_format(writer, "and %" PRIu64 " more\n", all - report->event_count);
+    if (gc > 0)
+        write_format(writer, "%" PRIu64 " collections\n", gc);
+    if (purges > 0)
+        write_format(writer, "%" PRIu64 " purges\n", purges);
+}
+
+int render_report_text(const struct report *report, const struct render_style *style,
+                       struct buffer *buffer)
+{
+    struct writer writer = {.buffer = buffer, .style = style};
+    write_report_head(&writer, report);
+    const struct report_subject *largest = &report->subjects[0];
+    write_text(&writer, "\n");
+    write_name(&writer, largest->subject.name, 40);
+    write_format(&writer, " (pid %d)", largest->subject.pid);
+    write_text(&writer, largest->runtimes[0] ? ", " : "");
+    write_name(&writer, largest->runtimes, 60);
+    write_format(&writer, ": effective RSS, and lazily freed %s above it\n",
+                 style->unicode ? "░" : ":");
+    write_chart(&writer, &report->chart, report->from_ms, report->to_ms, report->about.interval_ms,
+                CHART_LINES);
+    write_text(&writer, "\n");
+    write_findings(&writer, report);
+    write_text(&writer, "\n");
+    write_subjects(&writer, report);
+    write_events(&writer, report);
+    return writer.error;
+}
