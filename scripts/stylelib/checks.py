@@ -41,10 +41,12 @@ def check_start(tree):
     for source in tree.written():
         if not source.language:
             continue
-        mark = "//" if source.language in ("c", "go", "js") else "#"
+        mark = {"c": "//", "go": "//", "js": "//", "css": "/*"}.get(source.language, "#")
+        end = " */" if mark == "/*" else ""
         at = 1 if source.lines and source.lines[0].startswith("#!") else 0
-        if source.lines[at:at + 1] != [f"{mark} SPDX-License-Identifier: Apache-2.0"]:
-            outcome.add(source, at + 1, f"should be '{mark} SPDX-License-Identifier: Apache-2.0'")
+        if source.lines[at:at + 1] != [f"{mark} SPDX-License-Identifier: Apache-2.0{end}"]:
+            outcome.add(source, at + 1,
+                        f"should be '{mark} SPDX-License-Identifier: Apache-2.0{end}'")
             continue
         # A module's docstring says it as well.
         lead = r'(?:#|""")' if source.language == "python3" else re.escape(mark)

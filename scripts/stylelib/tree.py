@@ -29,11 +29,12 @@ class Source:
             interpreter = first.rsplit("/", 1)[-1].split()
             command = interpreter[1] if interpreter[:1] == ["env"] and interpreter[1:] \
                 else interpreter[0]
-            return {"dash": "sh"}.get(command, command)
+            return {"dash": "sh", "node": "js"}.get(command, command)
         if name in ("Makefile", "CMakeLists.txt", ".clang-format", ".clang-tidy", ".editorconfig"):
             return "make" if name == "Makefile" else "settings"
         return {".c": "c", ".h": "c", ".py": "python3", ".sh": "sh", ".bash": "bash",
-                ".cmake": "settings", ".go": "go", ".js": "js", ".mjs": "js"}.get(extension, "")
+                ".cmake": "settings", ".go": "go", ".js": "js", ".mjs": "js",
+                ".css": "css"}.get(extension, "")
 
 
 class Tree:

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page: puts the parts together, and draws once for each frame in which something changed.
+import { Cursor } from "./cursor.js";
+import { Details } from "./details.js";
+import { byId, fileName, saveFile, setHidden } from "./dom.js";
+import { startKeys } from "./keys.js";
+import { Levers } from "./levers.js";
+import { Pane } from "./pane.js";
+import { makePicture } from "./picture.js";
+import { ProcessList } from "./processes.js";
+import { RowsTable } from "./rows_table.js";
+import { openSource } from "./source.js";
+import { Store } from "./store.js";
+import { listenTheme, startTheme, toggleTheme } from "./theme.js";
+import { Toolbar } from "./toolbar.js";
+import { View } from "./view.js";
+
+const REFINE_AFTER_MS = 150; // a window that still moves is not asked for
+const ACCOUNT_AFTER_MS = 120;
+
+class App {
+    constructor() {
+        this.store = new Store(openSource());
+        this.view = new View();
+        this.cursor = new Cursor();
+        this.panes = [];
+        this.accounts = new Map(); // the last answer of /api/account for each subject
+        this.dirty = new Set();
+        this.table = new RowsTable(byId("rows"));
+        this.details = new Details(byId("details"), this.cursor);
+        this.processes = new ProcessList(byId("processes"),
+            (id, isCompare) => this.choose(id, isCompare));
+        this.levers = new Levers(this.store);
+        const actions = this.actions();
+        const { png, csv, theme, help } = actions;
+        const { store, view } = this;
+        this.toolbar = new Toolbar({ store, view,
+            actions: { png, csv, theme, "help-open": help } });
+        startKeys({ view: this.view, actions });
+        this.listen();
+    }
+
+    actions() {
+        return {
+            pointed: () => this.cursor.time ?? undefined,
+            stepCursor: (by) => this.stepCursor(by),
+            stepProcess: (by) => this.processes.step(by),
+            compare: () => this.processes.compareNext(),
+            filter: () => this.processes.filter.focus(),
+            png: () => this.savePicture(),
+            csv: () => this.saveData(),
+            theme: () => toggleTheme(),
+            help: () => (byId("help").open ? byId("help").close() : byId("help").showModal()),
+            escape: () => (byId("help").open ? byId("help").close() : this.cursor.set(null)),
+        };
+    }
+
+    listen() {
+        this.store.listen((what) => {
+            if (what === "subjects") this.chooseFirst();
+            this.mark("draw", "lists");
+        });
+        this.view.listen(() => {
+            this.mark("draw", "refine");
+        });
+        this.cursor.listen(() => this.mark("cursor"));
+        listenTheme(() => this.mark("draw"));
+        new ResizeObserver(() => {
+            for (const pane of this.panes) pane.resize();
+            this.mark("draw", "refine");
+        }).observe(byId("panes"));
+    }
+
+    // What changed within a frame is drawn once.
+    mark(...what) {
+        if (!this.dirty.size) requestAnimationFrame(() => this.frame());
+        for (const one of what) this.dirty.add(one);
+    }
+
+    frame() {
+        const { dirty } = this;
+        this.dirty = new Set();
+        if (!this.store.about) {
+            this.toolbar.update([]);
+            return;
+        }
+        this.view.setBounds(this.store.about.first_ms ?? this.store.end, this.store.end);
+        if (dirty.has("lists")) this.updateLists();
+        if (dirty.has("draw")) this.draw();
+        this.showCursor();
+        if (dirty.has("refine") || dirty.has("lists")) this.refineSoon();
+    }
+
+    updateLists() {
+        this.processes.update(this.store.subjects, this.panes.map((pane) => pane.id));
+        this.levers.update(this.panes[0]?.subject);
+    }
+
+    draw() {
+        const range = this.view.window();
+        const subjects = this.panes.map((pane) => pane.subject).filter(Boolean);
+        this.toolbar.update(subjects);
+        if (!Number.isFinite(range.from)) return;
+        // Two processes are drawn on one scale, or they could not be compared.
+        const top = Math.max(0, ...this.panes.map((pane) => pane.prepare(range)));
+        for (const pane of this.panes) {
+            pane.draw(range, top);
+            if (pane.subject) pane.verdict.show(pane.subject, this.newestAccount(pane.id));
+        }
+        if (this.panes[0]) this.details.showEvents(this.store.eventsOf(this.panes[0].id), range);
+    }
+
+    showCursor() {
+        for (const pane of this.panes) pane.showCursor();
+        const sides = this.panes.map((pane) => ({
+            name: pane.subject?.name, series: pane.series, index: pane.index,
+            account: this.accounts.get(pane.id),
+        }));
+        if (!sides.length) return;
+        this.table.show(sides, this.cursor.time);
+        const [{ account, series, index }] = sides;
+        this.details.showAccount(account, series, index);
+        this.askAccountsSoon();
+    }
+
+    chooseFirst() {
+        const known = this.panes.filter((pane) => this.store.subjects.has(pane.id));
+        if (known.length || !this.store.subjects.size) return;
+        const all = [...this.store.subjects.values()];
+        all.sort((a, b) => (a.ended || 0) - (b.ended || 0)
+            || (b.effective_bytes || 0) - (a.effective_bytes || 0));
+        this.setPanes([all[0].id]);
+    }
+
+    choose(id, isCompare) {
+        const [first, second] = this.panes.map((pane) => pane.id);
+        if (!isCompare) return this.setPanes([id]);
+        return this.setPanes(id === second || id === first ? [first] : [first, id]);
+    }
+
+    setPanes(ids) {
+        const kept = ids.map((id) => this.panes.find((pane) => pane.id === id));
+        for (const pane of this.panes) if (!kept.includes(pane)) pane.destroy();
+        const context = { store: this.store, view: this.view, cursor: this.cursor,
+            onChange: () => this.mark("draw") };
+        this.panes = ids.map((id, at) => kept[at] || new Pane(id, context));
+        byId("panes").replaceChildren(...this.panes.map((pane) => pane.node));
+        byId("panes").dataset.count = ids.length;
+        this.panes.forEach((pane, at) => (kept[at] ? pane.resize() : pane.start()));
+        for (const id of ids) this.store.open(id).catch(() => {});
+        this.mark("draw", "lists");
+    }
+
+    refineSoon() {
+        clearTimeout(this.refineTimer);
+        this.refineTimer = setTimeout(() => {
+            const range = this.view.window();
+            for (const pane of this.panes) this.store.refine(pane.id, range, pane.pixels);
+        }, REFINE_AFTER_MS);
+    }
+
+    newestAccount(id) {
+        const account = this.accounts.get(`${id} newest`);
+        return account || this.accounts.get(id);
+    }
+
+    // Errors, and what to do next, come from the account itself; asked for when the cursor rests.
+    askAccountsSoon() {
+        for (const pane of this.panes) {
+            const account = pane.series?.accountAt(pane.index);
+            if (!account || this.accounts.get(pane.id)?.time_ms === account.time) continue;
+            clearTimeout(pane.accountTimer);
+            pane.accountTimer = setTimeout(() => this.askAccount(pane, account.time),
+                ACCOUNT_AFTER_MS);
+        }
+    }
+
+    async askAccount(pane, time) {
+        const isNewest = this.cursor.time === null;
+        try {
+            const account = await this.store.source.account(pane.id, time);
+            if (!account) return;
+            // What was asked for counts: asking again would give the same.
+            this.accounts.set(pane.id, { ...account, time_ms: time });
+            if (isNewest) this.accounts.set(`${pane.id} newest`, account);
+            this.mark("draw");
+        } catch {
+            // Without it the table has no errors; the next moment asks again.
+        }
+    }
+
+    stepCursor(by) {
+        const { series, index } = this.panes[0] || {};
+        if (!series || !series.count) return;
+        const next = Math.min(Math.max(index + by, 0), series.count - 1);
+        this.cursor.set(series.time[next]);
+    }
+
+    async savePicture() {
+        const [pane] = this.panes;
+        if (!pane?.accountPlot) return;
+        const picture = await makePicture(this.panes, this.store.about, this.view.window());
+        saveFile(picture, fileName(pane.subject, "png"));
+    }
+
+    async saveData() {
+        const { from, to } = this.view.window();
+        for (const { id, subject } of this.panes) {
+            saveFile(await this.store.source.csv(id, from, to), fileName(subject, "csv"));
+        }
+    }
+
+    async start() {
+        try {
+            await this.store.start();
+        } catch (error) {
+            byId("fault").textContent = `This page could not be drawn: ${error.message}`;
+            setHidden(byId("fault"), false);
+        }
+    }
+}
+
+startTheme();
+new App().start();

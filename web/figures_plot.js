@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runtime's own figures under their own names, as lines that can be switched, with RSS and VMS
+// of the kernel beside them.
+import { element, setPressed, setText } from "./dom.js";
+import { columnsOf, strokeSteps } from "./paint.js";
+import { formatBytes } from "./units.js";
+import { color, listenTheme } from "./theme.js";
+
+const COLORS = 8; // --line-0 ... in style.css
+const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
+const SHOWN_FIRST = 6; // of a ledger that nobody knows the important figures of
+// What the engineers of old had on their dashboards, in this order.
+const KNOWN = ["Sys", "HeapSys", "HeapAlloc", "HeapInuse", "HeapIdle", "HeapReleased"];
+
+export class FiguresPainter {
+    constructor(root, onChange) {
+        this.root = root;
+        this.onChange = onChange;
+        this.drawing = null;
+        this.lines = [];
+        this.choices = new Map(); // what the user switched: it outlives new figures
+        listenTheme(() => this.lines.forEach((line) => drawSample(line)));
+    }
+
+    // Takes new data over; the list of lines is made anew only when there are other figures.
+    update(drawing) {
+        this.drawing = drawing;
+        const names = listFigures(drawing.series);
+        const key = names.map((entry) => entry.key).join("\n");
+        if (key !== this.key) {
+            this.key = key;
+            this.lines = names.map((entry, at) => this.makeLine(entry, at));
+            this.root.replaceChildren(...this.lines.map((line) => line.button));
+        }
+        for (const line of this.lines) line.values = valuesOf(drawing, line.entry);
+    }
+
+    makeLine(entry, at) {
+        const line = { entry, at, isShown: this.choices.get(entry.key) ?? entry.isShown };
+        line.sample = element("canvas", { class: "line-sample", "aria-hidden": "true" });
+        line.value = element("span", { class: "number" });
+        line.button = element("button", {
+            type: "button", class: "line", title: entry.hint,
+            click: () => this.toggle(line),
+        }, line.sample, element("span", { class: "name" }, entry.name), line.value);
+        setPressed(line.button, line.isShown);
+        drawSample(line);
+        return line;
+    }
+
+    toggle(line) {
+        line.isShown = !line.isShown;
+        this.choices.set(line.entry.key, line.isShown);
+        setPressed(line.button, line.isShown);
+        this.onChange();
+    }
+
+    get top() {
+        let top = 0;
+        for (const line of this.lines) {
+            if (!line.isShown) continue;
+            for (const value of line.values) if (value > top) top = value;
+        }
+        return top;
+    }
+
+    showValues(index) {
+        for (const line of this.lines) {
+            setText(line.value, index < 0 ? "" : formatBytes(valueAt(this.drawing.series, index,
+                line.entry)));
+        }
+    }
+
+    paintUnder() {}
+
+    paintOver(context, geometry) {
+        if (!this.drawing || !this.drawing.picked.length) return;
+        const xs = columnsOf(this.drawing.series, this.drawing.picked, geometry);
+        for (const line of this.lines) {
+            if (!line.isShown) continue;
+            strokeSteps(context, xs, line.values, this.drawing.pieces, geometry, styleOf(line));
+        }
+    }
+}
+
+function styleOf({ at, entry }) {
+    if (entry.column === "rss") return { stroke: color("rss"), width: 2 };
+    return {
+        stroke: color(`line-${at % COLORS}`), width: 1.75,
+        dash: DASHES[Math.floor(at / COLORS) % DASHES.length],
+    };
+}
+
+// What can be drawn on one scale: bytes. Counts and times are in the table.
+function listFigures(series) {
+    const known = (name) => (KNOWN.includes(name) ? KNOWN.indexOf(name) : KNOWN.length);
+    const figures = series.figures.map((figure, place) => ({ ...figure, place }))
+        .filter((figure) => figure.unit === "bytes")
+        .sort((a, b) => known(a.name) - known(b.name) || a.place - b.place);
+    const several = new Set(figures.map((figure) => figure.runtime)).size > 1;
+    const hasKnown = figures.some((figure) => KNOWN.includes(figure.name));
+    const listed = figures.map((figure, at) => ({
+        key: `${figure.runtime}\n${figure.name}`,
+        name: several ? `${figure.runtime} ${figure.name}` : figure.name,
+        hint: `${figure.name}, as ${figure.runtime} counts it`,
+        place: figure.place,
+        isShown: hasKnown ? KNOWN.includes(figure.name) : at < SHOWN_FIRST,
+    }));
+    return [
+        { key: "RSS", name: "RSS", column: "rss", isShown: true,
+            hint: "resident, as the kernel counts it" },
+        ...listed,
+        { key: "VMS", name: "VMS", column: "virtual", isShown: false,
+            hint: "address space: mapped, not resident" },
+    ];
+}
+
+function valueAt(series, index, entry) {
+    if (entry.column) return series[entry.column][index];
+    return series.accountAt(index)?.figures[entry.place] ?? NaN;
+}
+
+function valuesOf({ series, picked }, entry) {
+    return Float64Array.from(picked, (index) => valueAt(series, index, entry));
+}
+
+function drawSample(line) {
+    const ratio = devicePixelRatio || 1;
+    const canvas = line.sample;
+    canvas.width = 20 * ratio;
+    canvas.height = 8 * ratio;
+    const context = canvas.getContext("2d");
+    const { stroke, width, dash } = styleOf(line);
+    context.strokeStyle = stroke;
+    context.lineWidth = width * ratio;
+    context.setLineDash((dash || []).map((length) => length * ratio));
+    context.beginPath();
+    context.moveTo(0, 4 * ratio);
+    context.lineTo(20 * ratio, 4 * ratio);
+    context.stroke();
+}

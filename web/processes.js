@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of processes: filter, order, a bar for each, and which one or two are looked at.
+import { element, setHidden, setPressed, setText } from "./dom.js";
+import { formatBytes } from "./units.js";
+
+const SHOWN_MAX = 200; // more rows than anybody reads: the filter finds the others
+const ORDERS = {
+    effective: { title: "effective", key: (one) => -(one.effective_bytes || 0) },
+    rss: { title: "RSS", key: (one) => -(one.rss_bytes || 0) },
+    lazy: { title: "lazy", key: (one) => -(one.lazy_bytes || 0) },
+    name: { title: "name", key: (one) => one.name },
+    pid: { title: "PID", key: (one) => one.pid },
+};
+
+export class ProcessList {
+    // `onChoose` hears (id, isCompare).
+    constructor(root, onChoose) {
+        this.root = root;
+        this.onChoose = onChoose;
+        this.order = "effective";
+        this.items = new Map();
+        this.chosen = [];
+        this.filter = element("input", {
+            type: "search", placeholder: "filter: name, pid, verdict …", "aria-label": "filter",
+            input: () => this.refresh(),
+        });
+        this.orders = element("select", { "aria-label": "order", change: () => {
+            this.order = this.orders.value;
+            this.refresh();
+        } }, ...Object.entries(ORDERS).map(([value, { title }]) =>
+            element("option", { value }, `by ${title}`)));
+        this.list = element("ul", {});
+        this.more = element("p", { class: "note" });
+        root.replaceChildren(element("div", { class: "find" }, this.filter, this.orders), this.list,
+            this.more);
+    }
+
+    update(subjects, chosen) {
+        this.subjects = [...subjects.values()];
+        this.chosen = chosen;
+        setHidden(this.root, this.subjects.length < 2);
+        this.refresh();
+    }
+
+    refresh() {
+        if (!this.subjects || this.subjects.length < 2) return;
+        const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+        const { key } = ORDERS[this.order];
+        const found = this.subjects.filter((subject) => matches(subject, words))
+            .map((subject) => ({ subject, key: key(subject) }))
+            .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key) || a.subject.id - b.subject.id);
+        this.shown = found.slice(0, SHOWN_MAX).map((entry) => entry.subject);
+        const widest = Math.max(1, ...this.subjects.map((subject) => subject.rss_bytes || 0));
+        const nodes = this.shown.map((subject) => this.show(subject, widest));
+        // Moved only where the order changed: a list that is rebuilt each second loses the focus.
+        nodes.forEach((node, at) => {
+            const there = this.list.children[at];
+            if (there !== node) this.list.insertBefore(node, there || null);
+        });
+        while (this.list.children.length > nodes.length) this.list.lastChild.remove();
+        const left = found.length - this.shown.length;
+        setText(this.more, found.length === 0 ? "none matches"
+            : left > 0 ? `and ${left} more: filter to find them` : "");
+    }
+
+    show(subject, widest) {
+        if (!this.items.has(subject.id)) this.items.set(subject.id, this.makeItem(subject));
+        const item = this.items.get(subject.id);
+        const at = this.chosen.indexOf(subject.id);
+        setText(item.name, subject.name);
+        setText(item.pid, subject.ended ? `${subject.pid} ended` : String(subject.pid));
+        setText(item.verdict, subject.verdict || "");
+        setText(item.size, formatBytes(subject.effective_bytes));
+        item.node.dataset.verdict = subject.verdict || "none";
+        item.bar.style.setProperty("--effective", (subject.effective_bytes || 0) / widest);
+        item.bar.style.setProperty("--rss", (subject.rss_bytes || 0) / widest);
+        item.choose.title = subject.cmdline || "";
+        item.choose.setAttribute("aria-current", at === 0 ? "true" : "false");
+        setPressed(item.compare, at === 1);
+        setHidden(item.compare, at === 0);
+        return item.node;
+    }
+
+    makeItem({ id }) {
+        const item = {
+            name: element("span", { class: "name" }),
+            pid: element("span", { class: "pid" }),
+            verdict: element("span", { class: "badge" }),
+            size: element("span", { class: "number" }),
+            bar: element("span", { class: "bar", "aria-hidden": "true" }),
+        };
+        item.choose = element("button", { type: "button", class: "choose",
+            click: () => this.onChoose(id, false) },
+            item.name, item.pid, item.size, item.bar, item.verdict);
+        item.compare = element("button", { type: "button", class: "small compare",
+            title: "compare with the one that is shown", click: () => this.onChoose(id, true) },
+            "compare");
+        item.node = element("li", {}, item.choose, item.compare);
+        return item;
+    }
+
+    // The one before or after the chosen one.
+    step(by) {
+        if (!this.shown?.length) return;
+        const at = this.shown.findIndex((subject) => subject.id === this.chosen[0]);
+        const next = this.shown[Math.min(Math.max(at + by, 0), this.shown.length - 1)];
+        this.onChoose(next.id, false);
+    }
+
+    // What "compare" on the keyboard means: the next in the list, or no longer.
+    compareNext() {
+        if (this.chosen.length === 2) return this.onChoose(this.chosen[1], true);
+        const other = this.shown?.find((subject) => subject.id !== this.chosen[0]);
+        return other && this.onChoose(other.id, true);
+    }
+}
+
+function matches(subject, words) {
+    const { name, pid, cmdline, cgroup, runtimes, verdict } = subject;
+    const text = [name, pid, cmdline, cgroup, runtimes, verdict].join(" ").toLowerCase();
+    return words.every((word) => text.includes(word));
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The account at the cursor as a table: bytes, share of RSS, how it is known, and its error. It is
+// the legend of the chart as well. With two processes they stand side by side.
+import { element, setHidden, setText } from "./dom.js";
+import { makeSwatch } from "./patterns.js";
+import { LAZY, ROW_COUNT, ROWS, UNMEASURED } from "./rows.js";
+import { formatBytes, formatChange, formatPercent, formatTime } from "./units.js";
+import { provenanceAt, rowsAt } from "./stack.js";
+
+// Top of the stack first, as the chart has it.
+const ORDER = ROWS.map((_, index) => index).reverse();
+
+export class RowsTable {
+    constructor(root) {
+        this.caption = element("caption", {});
+        this.head = element("tr", {});
+        this.body = element("tbody", {});
+        this.lines = new Map();
+        this.node = element("table", { class: "rows" }, this.caption,
+            element("thead", {}, this.head), this.body);
+        this.note = element("p", { class: "note" });
+        root.replaceChildren(this.node, this.note);
+        this.count = 0;
+    }
+
+    // `sides`: for each process {name, series, index, account}; one or two.
+    show(sides, time) {
+        if (sides.length !== this.count) this.build(sides.length);
+        const when = time === null ? "now" : `at ${formatTime(time)}`;
+        setText(this.caption, `The account ${when}`);
+        const columns = sides.map((side) => describeSide(side));
+        if (sides.length === 2) {
+            sides.forEach((side, at) => setText(this.head.children[at + 1], side.name));
+        }
+        for (const index of ORDER) this.showRow(this.lines.get(index), index, columns);
+        this.showSum(this.lines.get("effective"), columns, "effective");
+        this.showSum(this.lines.get("rss"), columns, "rss");
+        setText(this.note, columns.length === 1 ? columns[0].note : "");
+    }
+
+    build(count) {
+        this.count = count;
+        const titles = count === 1 ? ["bytes", "share", "known by", "±"] : ["A", "B", "B − A"];
+        this.head.replaceChildren(element("th", { scope: "col" }, "row"),
+            ...titles.map((title) => element("th", { scope: "col" }, title)));
+        this.node.dataset.sides = count;
+        this.lines.clear();
+        for (const index of ORDER) this.lines.set(index, makeRow(index, titles.length));
+        this.lines.set("effective", makeSum("effective RSS", titles.length, "effective"));
+        this.lines.set("rss", makeSum("RSS", titles.length, "total"));
+        // Lazily freed is above effective RSS in the chart, and so it is here.
+        const lines = [...this.lines.values()].map((line) => line.node);
+        this.body.replaceChildren(this.lines.get("rss").node, lines[0],
+            this.lines.get("effective").node, ...lines.slice(1, ROW_COUNT));
+    }
+
+    showRow(line, index, columns) {
+        const known = columns.some((column) => column.rows[index] > 0);
+        // The row of what was not told apart exists only while there is something in it.
+        setHidden(line.node, index === UNMEASURED && !known);
+        line.node.classList.toggle("zero", !known);
+        if (columns.length === 2) {
+            showDifference(line, columns[0].rows[index], columns[1].rows[index]);
+            return;
+        }
+        const { rows, rss, sources, errors } = columns[0];
+        setText(line.cells[0], formatBytes(rows[index]));
+        setText(line.cells[1], formatPercent(rows[index], rss));
+        line.cells[1].style.setProperty("--share", rss ? rows[index] / rss : 0);
+        setText(line.cells[2], rows[index] ? sources[index === LAZY ? "lazy" : "rows"] : "");
+        const error = errors.get(ROWS[index].key);
+        setText(line.cells[3], error ? formatBytes(error) : "");
+    }
+
+    showSum(line, columns, name) {
+        if (columns.length === 2) {
+            showDifference(line, columns[0][name], columns[1][name]);
+            return;
+        }
+        setText(line.cells[0], formatBytes(columns[0][name]));
+        setText(line.cells[1], formatPercent(columns[0][name], columns[0].rss));
+        setText(line.cells[2], name === "rss" ? "measured" : "");
+    }
+}
+
+function showDifference(line, one, other) {
+    setText(line.cells[0], formatBytes(one));
+    setText(line.cells[1], formatBytes(other));
+    setText(line.cells[2], formatChange(other - one));
+}
+
+function makeCells(count) {
+    return Array.from({ length: count }, () => element("td", { class: "number" }));
+}
+
+function makeRow(index, count) {
+    const cells = makeCells(count);
+    const name = element("th", { scope: "row", title: ROWS[index].hint }, makeSwatch(index),
+        ROWS[index].title);
+    if (count === 4) {
+        cells[1].classList.add("share");
+        cells[2].className = "source";
+    }
+    return { cells, node: element("tr", {}, name, ...cells) };
+}
+
+function makeSum(title, count, kind) {
+    const cells = makeCells(count);
+    if (count === 4) cells[2].className = "source";
+    const name = element("th", { scope: "row" },
+        element("span", { class: `swatch line-${kind}`, "aria-hidden": "true" }), title);
+    return { cells, node: element("tr", { class: `sum ${kind}` }, name, ...cells) };
+}
+
+// Rows of one process at its sample, and how they are known.
+function describeSide({ series, index, account }) {
+    const empty = new Float64Array(ROW_COUNT);
+    if (!series || index < 0) {
+        return { rows: empty, rss: NaN, effective: NaN, sources: {}, errors: new Map(), note: "" };
+    }
+    const rows = rowsAt(series, index, empty);
+    const found = provenanceAt(series, index);
+    const errors = new Map();
+    // Errors belong to the account itself: an estimate from it has more, and nobody knows how much.
+    if (found.isAccount && account && account.time_ms === series.time[index]) {
+        for (const row of account.rows) errors.set(row.key, row.error_bytes);
+    }
+    return {
+        rows, errors,
+        rss: series.rss[index],
+        effective: series.rss[index] - rows[LAZY],
+        sources: {
+            rows: found.isAccount ? "account" : "estimate",
+            lazy: found.isLazyMeasured ? "kernel" : "earlier",
+        },
+        note: found.isAccount || !found.account ? ""
+            : "Between two accounts RSS is measured; the rows in it keep the shares they had.",
+    };
+}

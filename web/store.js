@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that the page knows: subjects, the series of those that are looked at, events. It is the only
+// one to ask the source.
+import { Series } from "./series.js";
+import { isKnown } from "./units.js";
+
+const OVERVIEW_POINTS = 4000;
+const DETAIL_POINTS_MAX = 100000;
+const POINTS_KEPT_MAX = 200000;
+const EVENTS_KEPT_MAX = 20000;
+
+// PIDs are given again and ids belong to one run of the server: together with its start a PID
+// names a process.
+function keyOf(subject) {
+    return `${subject.pid}:${subject.start_ms}`;
+}
+
+// The series of one subject: all of its time, and a finer piece around what is shown.
+class Track {
+    constructor() {
+        this.overview = new Series();
+        this.detail = null;
+        this.isLoaded = false;
+        this.pending = null;
+    }
+
+    append(sample, figures) {
+        this.overview.append(sample, figures);
+        if (this.detail && this.detail.to === Infinity) this.detail.append(sample, figures);
+    }
+
+    // The finest that knows all of the window.
+    seriesFor(from, to) {
+        const detail = this.detail;
+        return detail && detail.from <= from && detail.to >= to ? detail : this.overview;
+    }
+}
+
+export class Store {
+    constructor(source) {
+        this.source = source;
+        this.about = null;
+        this.subjects = new Map();
+        this.keys = new Map();
+        this.tracks = new Map();
+        this.events = [];
+        this.state = "connecting";
+        this.reason = "";
+        this.listeners = [];
+    }
+
+    // Hears what has changed: "data", "subjects", "events" or "state".
+    listen(listener) {
+        this.listeners.push(listener);
+    }
+
+    changed(what) {
+        for (const listener of this.listeners) listener(what);
+    }
+
+    async start() {
+        if (!this.source.isLive) {
+            await this.refresh();
+            this.setState("recorded");
+            return;
+        }
+        this.source.follow((batch) => this.take(batch), (state, reason, status) =>
+            state === "open" ? this.reconnect() : this.setState(status === 401 || status === 403
+                ? "denied" : "gone", reason));
+    }
+
+    // What there is now, also what came while nobody listened.
+    async reconnect() {
+        await this.refresh();
+        this.setState(this.about.live ? "live" : "recorded");
+    }
+
+    setState(state, reason = "") {
+        this.state = state;
+        this.reason = reason;
+        this.changed("state");
+    }
+
+    async refresh() {
+        const about = await this.source.about();
+        const followed = [...this.tracks].map(([id, track]) => [this.keys.get(id), track]);
+        this.about = about;
+        this.subjects = new Map();
+        this.keys = new Map();
+        this.tracks = new Map();
+        for (const subject of about.subjects) this.addSubject(subject);
+        // The same process under the id that it has now.
+        for (const [key, track] of followed) {
+            const id = [...this.keys].find((entry) => entry[1] === key)?.[0];
+            if (id !== undefined) this.tracks.set(id, track);
+        }
+        this.changed("subjects");
+        await Promise.all([...this.tracks.keys()].map((id) => this.load(id)));
+        await this.refreshEvents();
+    }
+
+    async refreshEvents() {
+        const fetched = await this.source.events();
+        const first = fetched.length ? fetched[0].time_ms : Infinity;
+        this.events = this.events.filter((event) => event.time_ms < first).concat(fetched);
+        this.changed("events");
+    }
+
+    addSubject(subject) {
+        const known = this.subjects.get(subject.id);
+        this.subjects.set(subject.id, known ? Object.assign(known, subject) : { ...subject });
+        this.keys.set(subject.id, keyOf(subject));
+    }
+
+    get now() {
+        return this.about ? Math.max(this.about.now_ms || 0, this.about.last_ms || 0) : NaN;
+    }
+
+    // The end of what is known: a recording ends with its last sample, whatever the clock says now.
+    get end() {
+        return this.source.isLive && this.about.live ? this.now : this.about.last_ms;
+    }
+
+    // Begins to follow a subject's series; drawn when it is there.
+    open(id) {
+        if (!this.tracks.has(id)) this.tracks.set(id, new Track());
+        return this.load(id);
+    }
+
+    async load(id) {
+        const track = this.tracks.get(id);
+        const fresh = await this.source.series(id, -Infinity, Infinity, OVERVIEW_POINTS);
+        track.overview = track.overview.joinedWith(fresh);
+        track.detail = null;
+        track.isLoaded = true;
+        this.changed("data");
+    }
+
+    // Asks for a finer piece where the overview is too coarse for what is shown; neighbours come
+    // with it, so that panning has something to show at once.
+    async refine(id, { from, to }, pixels) {
+        const track = this.tracks.get(id);
+        if (!track || !track.isLoaded || track.pending) return;
+        const span = to - from;
+        const series = track.seriesFor(from, to);
+        if (series.step === 0 || series.step <= (1.5 * span) / pixels) return;
+        const isOpen = to + span >= this.end;
+        const points = Math.min(6 * pixels, DETAIL_POINTS_MAX);
+        track.pending = this.source.series(id, from - span, isOpen ? Infinity : to + span, points);
+        try {
+            track.detail = await track.pending;
+            this.changed("data");
+        } catch {
+            // The overview stays; the next change of the window asks again.
+        } finally {
+            track.pending = null;
+        }
+    }
+
+    take(batch) {
+        if (!this.about) return;
+        this.about.now_ms = Math.max(batch.now_ms, this.about.now_ms || 0);
+        const figures = new Map();
+        for (const figure of batch.figures || []) {
+            if (!figures.has(figure.subject)) figures.set(figure.subject, []);
+            figures.get(figure.subject).push(figure);
+        }
+        for (const subject of batch.subjects || []) this.addSubject(subject);
+        for (const sample of batch.samples || []) {
+            this.takeSample(sample, figures.get(sample.subject));
+        }
+        if (batch.events?.length) this.takeEvents(batch.events);
+        if (batch.subjects?.length) this.changed("subjects");
+        this.changed("data");
+    }
+
+    takeSample(sample, figures) {
+        this.about.last_ms = Math.max(sample.time_ms, this.about.last_ms || 0);
+        const subject = this.subjects.get(sample.subject);
+        if (!subject) return;
+        subject.last_ms = sample.time_ms;
+        for (const name of ["rss_bytes", "lazy_bytes", "effective_bytes"]) {
+            if (isKnown(sample[name])) subject[name] = sample[name];
+        }
+        const track = this.tracks.get(sample.subject);
+        if (!track || !track.isLoaded) return;
+        track.append(sample, figures);
+        // After days of following: from now on the server's coarser overview.
+        if (track.overview.count > POINTS_KEPT_MAX) {
+            track.overview = new Series();
+            this.load(sample.subject);
+        }
+    }
+
+    takeEvents(events) {
+        const last = this.events.length ? this.events[this.events.length - 1].time_ms : -Infinity;
+        // A refill and the stream may both bring the newest ones.
+        const known = new Set(this.events.slice(-200).map((event) => JSON.stringify(event)));
+        for (const event of events) {
+            if (event.time_ms > last || !known.has(JSON.stringify(event))) this.events.push(event);
+        }
+        this.events.splice(0, Math.max(0, this.events.length - EVENTS_KEPT_MAX));
+        this.changed("events");
+    }
+
+    // Of a subject and of the host.
+    eventsOf(id) {
+        return this.events.filter((event) => event.subject === id || !event.subject);
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Light or dark: as the system says, or as the user chose. Colours stand in style.css alone; what
+// is drawn on a canvas reads them from there.
+import { recall, remember } from "./dom.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const listeners = [];
+const cache = new Map();
+
+// Called after every change of the colours.
+export function listenTheme(listener) {
+    listeners.push(listener);
+}
+
+// The value of the custom property --NAME.
+export function color(name) {
+    if (!cache.has(name)) {
+        const style = getComputedStyle(document.documentElement);
+        cache.set(name, style.getPropertyValue(`--${name}`).trim());
+    }
+    return cache.get(name);
+}
+
+// style.css has the colours of both under this attribute.
+function apply(chosen) {
+    document.documentElement.dataset.theme = chosen || (dark.matches ? "dark" : "light");
+    cache.clear();
+}
+
+function announce() {
+    apply(recall("theme"));
+    for (const listener of listeners) listener();
+}
+
+export function toggleTheme() {
+    const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    remember("theme", next);
+    apply(next);
+    for (const listener of listeners) listener();
+}
+
+export function startTheme() {
+    apply(recall("theme"));
+    dark.addEventListener("change", announce);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bar at the top: what is watched, how it stands, and the window in time.
+import { byId, element, setHidden, setPressed, setText } from "./dom.js";
+import { RANGES } from "./view.js";
+import { formatClock, formatDay, formatTime } from "./units.js";
+
+const STATES = {
+    connecting: "connecting …",
+    live: "live",
+    recorded: "recording",
+    gone: "server is gone, trying again",
+    denied: "the server wants a token: #token=… behind the address",
+    ended: "target ended",
+    paused: "paused",
+};
+
+export class Toolbar {
+    constructor({ store, view, actions }) {
+        this.store = store;
+        this.view = view;
+        this.status = byId("status");
+        this.span = byId("span");
+        this.from = byId("from");
+        this.to = byId("to");
+        this.pause = byId("pause");
+        this.ranges = RANGES.map(({ title, span }) => element("button",
+            { type: "button", click: () => view.follow(span) }, title));
+        byId("ranges").prepend(...this.ranges);
+        this.pause.addEventListener("click", () => view.togglePause());
+        byId("now").addEventListener("click", () => view.follow());
+        for (const [id, action] of Object.entries(actions)) {
+            byId(id).addEventListener("click", action);
+        }
+        byId("between").addEventListener("submit", (event) => this.showBetween(event));
+    }
+
+    showBetween(event) {
+        event.preventDefault();
+        const from = Date.parse(this.from.value);
+        const to = Date.parse(this.to.value);
+        if (to > from) this.view.zoom(from, to);
+        byId("pick").open = false;
+    }
+
+    update(subjects) {
+        const { about } = this.store;
+        if (about) {
+            setText(byId("title"), about.title || "");
+            setText(byId("host"), [about.host, about.kernel && `Linux ${about.kernel}`,
+                about.version && `ebb ${about.version}`].filter(Boolean).join(" · "));
+            document.title = `${about.title || "ebb"} · ebb`;
+        }
+        this.showState(subjects);
+        this.showRange();
+    }
+
+    // The worst of what is true: without a server nothing else is known.
+    showState(subjects) {
+        const { state, reason } = this.store;
+        const hasEnded = subjects.length > 0 && subjects.every((subject) => subject.ended);
+        let shown = state;
+        if (state === "live" && hasEnded) shown = "ended";
+        else if (state === "live" && this.view.isPaused) shown = "paused";
+        this.status.dataset.state = shown;
+        const last = Math.max(...subjects.map((subject) => subject.last_ms || 0));
+        const when = shown === "ended" ? ` ${formatTime(last)}` : "";
+        setText(this.status, `${STATES[shown]}${when}`);
+        this.status.title = state === "gone" ? reason : "";
+    }
+
+    showRange() {
+        const { from, to } = this.view.window();
+        const { view } = this;
+        this.ranges.forEach((button, at) =>
+            setPressed(button, !view.fixed && view.span === RANGES[at].span));
+        setPressed(this.pause, view.isPaused);
+        setText(this.pause, view.isPaused ? "resume" : "pause");
+        setHidden(this.pause, !this.store.about?.live);
+        byId("now").disabled = !view.fixed;
+        if (!Number.isFinite(from)) return;
+        const isOneDay = formatDay(from) === formatDay(to);
+        setText(this.span, `${formatTime(from)} – ${isOneDay ? formatClock(to) : formatTime(to)}`);
+        // What the user is typing into is left alone.
+        if (byId("pick").open) return;
+        this.from.value = localInput(from);
+        this.to.value = localInput(to);
+    }
+}
+
+// As <input type="datetime-local"> wants it: the local time, without a zone.
+function localInput(ms) {
+    const shifted = ms - new Date(ms).getTimezoneOffset() * 60000;
+    return new Date(shifted).toISOString().slice(0, 19);
+}

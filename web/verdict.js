@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verdict on one process in words, the three sizes that it is about, and what to do next.
+import { element, setHidden, setText } from "./dom.js";
+import { formatBytes } from "./units.js";
+
+// "ebb reclaim 4121: the kernel takes it now" is a command and what it does.
+export function splitNext(next) {
+    const found = /^(ebb [^:]+): (.*)$/s.exec(next || "");
+    return found ? { command: found[1], note: found[2] } : { command: "", note: next || "" };
+}
+
+// "lazy, not a leak. 77 % of RSS is ..." is the verdict and the numbers behind it.
+export function splitHeadline(headline) {
+    const found = /^(.+?[.:]) (.+)$/s.exec(headline || "");
+    if (!found) return { short: headline || "", rest: "" };
+    return { short: found[1].replace(/[.:]$/, ""), rest: found[2] };
+}
+
+function figure(title, hint) {
+    const value = element("dd", { class: "number" });
+    const node = element("div", { title: hint }, element("dt", {}, title), value);
+    return { node, value };
+}
+
+export class VerdictStrip {
+    constructor() {
+        this.name = element("h2", {});
+        this.about = element("p", { class: "about" });
+        this.word = element("p", { class: "word" });
+        this.rest = element("p", { class: "rest" });
+        this.command = element("code", { tabindex: "0" });
+        this.copy = element("button",
+            { type: "button", class: "small", click: () => this.copyNext() }, "copy");
+        this.note = element("span", { class: "note" });
+        this.next = element("p", { class: "next" }, this.command, this.copy, this.note);
+        this.sizes = {
+            rss: figure("RSS", "pages in memory now, as the kernel counts them"),
+            lazy: figure("lazily freed", "in RSS, and free: the kernel takes it when it is needed"),
+            effective: figure("effective RSS", "RSS - lazily freed: the number for alarms"),
+        };
+        this.sizes.effective.node.className = "matters";
+        this.words = element("div", { class: "words", role: "status", "aria-live": "polite" },
+            this.word, this.rest);
+        this.node = element("section", { class: "verdict", "aria-label": "verdict" },
+            element("div", { class: "who" }, this.name, this.about),
+            this.words,
+            element("dl", { class: "sizes" },
+                ...Object.values(this.sizes).map((size) => size.node)),
+            this.next);
+    }
+
+    show(subject, account) {
+        const parts = [`pid ${subject.pid}`, subject.runtimes, subject.cgroup];
+        setText(this.name, subject.name);
+        setText(this.about, parts.filter(Boolean).join(" · "));
+        this.about.title = subject.cmdline || "";
+        const { short, rest } = splitHeadline(subject.headline);
+        this.node.dataset.verdict = subject.verdict || "none";
+        setText(this.word, short || subject.verdict || "no account yet");
+        const waiting = subject.verdict ? "" : "RSS is measured; whose it is, not yet.";
+        setText(this.rest, rest || waiting);
+        setText(this.sizes.rss.value, formatBytes(subject.rss_bytes));
+        setText(this.sizes.lazy.value, formatBytes(subject.lazy_bytes));
+        setText(this.sizes.effective.value, formatBytes(subject.effective_bytes));
+        const { command, note } = splitNext(account?.next);
+        setText(this.command, command);
+        setText(this.note, note);
+        setHidden(this.command, !command);
+        setHidden(this.copy, !command);
+        setHidden(this.next, false);
+    }
+
+    // The clipboard is not given to pages from plain addresses: then the text is selected.
+    async copyNext() {
+        try {
+            await navigator.clipboard.writeText(this.command.textContent);
+            setText(this.copy, "copied");
+        } catch {
+            getSelection().selectAllChildren(this.command);
+            setText(this.copy, "selected");
+        }
+        setTimeout(() => setText(this.copy, "copy"), 1500);
+    }
+}
