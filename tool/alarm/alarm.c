@@ -38,7 +38,7 @@ void alarm_free(struct alarm *alarm)
 }
 
 // Where the watch of a subject is, or belongs.
-static size_t watch_place(const struct alarm *alarm, unsigned subject)
+static size_t alarm_watch_place(const struct alarm *alarm, unsigned subject)
 {
     size_t low = 0, high = alarm->watch_count;
     while (low < high) {
@@ -52,9 +52,9 @@ static size_t watch_place(const struct alarm *alarm, unsigned subject)
 }
 
 // The watch of a subject, a new one if need be. NULL without memory.
-static struct watch *watch_of(struct alarm *alarm, unsigned subject)
+static struct watch *alarm_watch_of(struct alarm *alarm, unsigned subject)
 {
-    size_t place = watch_place(alarm, subject);
+    size_t place = alarm_watch_place(alarm, subject);
     if (place < alarm->watch_count && alarm->watches[place].subject == subject)
         return &alarm->watches[place];
     if (array_reserve_one(&alarm->watches, &alarm->watch_capacity, alarm->watch_count,
@@ -178,7 +178,7 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
     const struct alarm_condition *condition = &step->alarm->condition;
     double clear;
     // The clear level itself does not end it, as the threshold alone does not begin it.
-    if (watch_level(watch, &condition->clear, &step->batch->host, &clear) &&
+    if (alarm_watch_level(watch, &condition->clear, &step->batch->host, &clear) &&
         (condition->is_above ? value < clear : value > clear))
         return end(step, watch, value, clear);
     if (watch->is_told || watch->last.boot_ms - watch->told_ms < condition->every_ms)
@@ -191,14 +191,14 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
 static int step_sample(const struct step *step, const struct sample *sample)
 {
     const struct alarm_condition *condition = &step->alarm->condition;
-    struct watch *watch = watch_of(step->alarm, sample->subject);
+    struct watch *watch = alarm_watch_of(step->alarm, sample->subject);
     double value, level;
-    int error = watch ? watch_take(watch, condition, sample) : -ENOMEM;
+    int error = watch ? alarm_watch_take(watch, condition, sample) : -ENOMEM;
     if (error)
         return error;
     // What is not known neither begins nor ends an alarm.
-    if (!watch_value(watch, condition, &value) ||
-        !watch_level(watch, &condition->threshold, &step->batch->host, &level))
+    if (!alarm_watch_value(watch, condition, &value) ||
+        !alarm_watch_level(watch, &condition->threshold, &step->batch->host, &level))
         return 0;
     return watch->is_raised ? step_raised(step, watch, value, level)
                             : step_quiet(step, watch, value, level);
@@ -219,8 +219,8 @@ static int step_ends(const struct step *step)
             continue;
         }
         double value = 0, level = 0;
-        (void)watch_value(watch, &alarm->condition, &value);
-        (void)watch_level(watch, &alarm->condition.clear, &step->batch->host, &level);
+        (void)alarm_watch_value(watch, &alarm->condition, &value);
+        (void)alarm_watch_level(watch, &alarm->condition.clear, &step->batch->host, &level);
         if (!error)
             error = end(step, watch, value, level);
         free(watch->trail);
@@ -239,7 +239,7 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
         if (batch->events[i].kind != EVENT_GAP)
             continue;
         for (size_t w = 0; w < alarm->watch_count; w++)
-            watch_forget(&alarm->watches[w]);
+            alarm_watch_forget(&alarm->watches[w]);
     }
     for (size_t i = 0; i < batch->sample_count && !error; i++)
         error = step_sample(&step, &batch->samples[i]);

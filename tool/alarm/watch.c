@@ -44,8 +44,8 @@ static int trail_add(struct watch *watch, const struct alarm_condition *conditio
     return 0;
 }
 
-int watch_take(struct watch *watch, const struct alarm_condition *condition,
-               const struct sample *sample)
+int alarm_watch_take(struct watch *watch, const struct alarm_condition *condition,
+                     const struct sample *sample)
 {
     int error = condition->metric == ALARM_GROWTH ? trail_add(watch, condition, sample) : 0;
     if (error)
@@ -65,7 +65,7 @@ int watch_take(struct watch *watch, const struct alarm_condition *condition,
     return 0;
 }
 
-void watch_forget(struct watch *watch)
+void alarm_watch_forget(struct watch *watch)
 {
     watch->is_pending = false;
     watch->trail_count = 0;
@@ -90,8 +90,8 @@ static uint64_t account_value(const struct watch *watch, uint64_t bytes)
     return watch->has_account ? bytes : SAMPLE_UNKNOWN;
 }
 
-bool watch_value(const struct watch *watch, const struct alarm_condition *condition,
-                 double *ret_value)
+bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *condition,
+                       double *ret_value)
 {
     const struct sample *sample = &watch->last;
     const uint64_t values[ALARM_METRIC_COUNT] = {
@@ -113,8 +113,8 @@ bool watch_value(const struct watch *watch, const struct alarm_condition *condit
     return true;
 }
 
-bool watch_level(const struct watch *watch, const struct alarm_level *level,
-                 const struct host_sample *host, double *ret_level)
+bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,
+                       const struct host_sample *host, double *ret_level)
 {
     uint64_t base = 0;
     switch (level->base) {

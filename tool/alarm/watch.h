@@ -27,18 +27,18 @@ struct watch {
 };
 
 // Takes the figures of a sample over. 0 or -ENOMEM.
-int watch_take(struct watch *watch, const struct alarm_condition *condition,
-               const struct sample *sample);
+int alarm_watch_take(struct watch *watch, const struct alarm_condition *condition,
+                     const struct sample *sample);
 
 // Forgets what came before a gap: nobody knows what happened in it.
-void watch_forget(struct watch *watch);
+void alarm_watch_forget(struct watch *watch);
 
 // The metric now. False where it is not known (yet).
-bool watch_value(const struct watch *watch, const struct alarm_condition *condition,
-                 double *ret_value);
+bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *condition,
+                       double *ret_value);
 
 // A level in the metric's unit. False where its base is not known.
-bool watch_level(const struct watch *watch, const struct alarm_level *level,
-                 const struct host_sample *host, double *ret_level);
+bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,
+                       const struct host_sample *host, double *ret_level);
 
 #endif

@@ -192,6 +192,15 @@ int metrics_render(const struct metrics *metrics, const struct metrics_scrape *s
     metrics_render_dimension(&metrics->cgroups, "ebb_cgroup", "cgroup", &exposition);
     metrics_render_cgroups(metrics, &exposition);
     metrics_render_host(metrics, scrape, &exposition);
+    return exposition.error;
+}
+
+int metrics_render_end(enum metrics_format format, double duration_s, struct buffer *buffer)
+{
+    struct exposition exposition = {.buffer = buffer, .format = format};
+    exposition_family(&exposition, "ebb_scrape_duration_seconds", METRICS_GAUGE, "seconds",
+                      "Time taken to make this answer; the readings were made before.");
+    exposition_number(&exposition, NULL, duration_s);
     exposition_end(&exposition);
     return exposition.error;
 }

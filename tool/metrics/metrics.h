@@ -51,12 +51,15 @@ void metrics_take_cgroup(struct metrics *metrics, size_t index, const struct cgr
 
 struct metrics_scrape {
     enum metrics_format format;
-    double age_s;      // of the last round; negative: there was none yet
-    double duration_s; // of the work for this answer, as far as it is known
+    double age_s; // of the last round; negative: there was none yet
 };
 
-// Appends all metrics. 0 or -ENOMEM. Cost: about 0.1 ms for 100 series.
+// Appends all metrics but the last one. 0 or -ENOMEM. Cost: about 0.1 ms for 100 series.
 int metrics_render(const struct metrics *metrics, const struct metrics_scrape *scrape,
                    struct buffer *buffer);
+
+// Appends what only the end of the work can tell: how long it took. And the last line of the
+// format. 0 or -ENOMEM.
+int metrics_render_end(enum metrics_format format, double duration_s, struct buffer *buffer);
 
 #endif

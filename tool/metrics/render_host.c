@@ -147,6 +147,4 @@ void metrics_render_host(const struct metrics *metrics, const struct metrics_scr
              (double)metrics->read_errors);
     exposition_family(exposition, "ebb_build", METRICS_INFO, NULL, "The ebb that tells this.");
     exposition_count(exposition, version, 1);
-    draw_one(exposition, "ebb_scrape_duration_seconds", METRICS_GAUGE, "seconds",
-             "Time taken to make this answer; the readings were made before.", scrape->duration_s);
 }

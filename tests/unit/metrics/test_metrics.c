@@ -77,9 +77,10 @@ static void take(struct scene *scene)
 
 static const char *render(struct scene *scene, enum metrics_format format)
 {
-    const struct metrics_scrape scrape = {.format = format, .age_s = 2.5, .duration_s = 0.25};
+    const struct metrics_scrape scrape = {.format = format, .age_s = 2.5};
     buffer_clear(&scene->text);
     assert_int_equal(metrics_render(scene->metrics, &scrape, &scene->text), 0);
+    assert_int_equal(metrics_render_end(format, 0.25, &scene->text), 0);
     return scene->text.data;
 }
 

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// ebb export: rounds of readings in the background, their metrics over HTTP or in a file. Tool
+// world; no state of its own.
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/export_parts.h"
+#include "cmd/target.h"
+#include "cmd/verbs.h"
+
+static const char *const group_choices[] = {"name", "cgroup", "uid", NULL};
+
+const struct option_spec export_options[] = {
+    {.name = "listen",
+     .letter = 'l',
+     .kind = OPTION_STRING,
+     .argument = "ADDRESS:PORT",
+     .fallback = "127.0.0.1:9876",
+     .help = "Where to serve. Port 0 takes one that is free."},
+    {.name = "allow-remote",
+     .kind = OPTION_FLAG,
+     .help = "Allow an address that other hosts can reach."},
+    {.name = "token-file",
+     .kind = OPTION_STRING,
+     .argument = "FILE",
+     .help = "Serve only who sends the token in FILE (Authorization: Bearer)."},
+    {.name = "textfile",
+     .kind = OPTION_STRING,
+     .argument = "FILE",
+     .help = "Do not serve: write FILE at each interval, for node_exporter's textfile collector."},
+    {.name = "once", .kind = OPTION_FLAG, .help = "With --textfile: write it once, and end."},
+    {.name = "interval",
+     .letter = 'i',
+     .kind = OPTION_DURATION,
+     .argument = "DURATION",
+     .fallback = "10s",
+     .help = "Between two rounds of readings. A scrape gets the last one."},
+    {.name = "group-by",
+     .letter = 'g',
+     .kind = OPTION_CHOICE,
+     .choices = group_choices,
+     .fallback = "name",
+     .help = "What processes are summed up by."},
+    {.name = "top",
+     .letter = 't',
+     .kind = OPTION_COUNT,
+     .argument = "N",
+     .fallback = "50",
+     .help = "Groups with series of their own, by effective RSS; all others are \"other\"."},
+    {.name = "pids",
+     .kind = OPTION_FLAG,
+     .help = "Each process its own group. Series come and go with processes."},
+    {.name = "all",
+     .letter = 'a',
+     .kind = OPTION_FLAG,
+     .help = "All processes, as without TARGET."},
+    {.name = "proc-root",
+     .kind = OPTION_STRING,
+     .argument = "DIR",
+     .fallback = "/proc",
+     .help = "Another proc tree, such as the host's in a container."},
+    {.name = NULL},
+};
+
+enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000 };
+
+static const uint64_t ns_per_ms = 1000000;
+
+static int check_usage(const struct options *options)
+{
+    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    uint64_t top = options_get(options, "top")->number;
+    bool is_file = options_get(options, "textfile")->given;
+    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
+        return message_refuse_usage("export", "--interval is from 100ms to 1h");
+    if (top < 1 || top > METRICS_TOP_MAX)
+        return message_refuse_usage("export", "--top is from 1 to 10000");
+    if (options_flag(options, "once") && !is_file)
+        return message_refuse_usage("export", "--once goes with --textfile");
+    if (is_file &&
+        (options_get(options, "listen")->given || options_flag(options, "allow-remote") ||
+         options_get(options, "token-file")->given))
+        return message_refuse_usage("export", "--textfile does not serve: leave --listen, "
+                                              "--allow-remote and --token-file out");
+    if (options_flag(options, "all") && options->operand_count > 0)
+        return message_refuse_usage("export", "--all and a TARGET do not go together");
+    return EXIT_DONE;
+}
+
+// Operands narrow the list down; without any all processes are meant. EXIT_DONE or a status after a
+// message; the caller frees the list.
+static int select_targets(const struct options *options, struct selection **ret_selections,
+                          size_t *ret_count)
+{
+    size_t count = options->operand_count;
+    struct selection *selections = calloc(count + 1, sizeof *selections);
+    if (!selections) {
+        message_error("export: %s", strerror(ENOMEM));
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (selection_parse(text_of(options->operands[i]), &selections[i]) < 0) {
+            char shown[MESSAGE_NAME_MAX];
+            message_escape(options->operands[i], shown, sizeof shown);
+            message_error("export: %s is no PID, name or pattern", shown);
+            free(selections);
+            return EXIT_USAGE;
+        }
+    }
+    if (count == 0)
+        selections[count++].kind = SELECT_ALL;
+    *ret_selections = selections;
+    *ret_count = count;
+    return EXIT_DONE;
+}
+
+// Once, there is nothing to save up for: every process gets its account.
+static int open_source(const struct options *options, const struct selection *selections,
+                       size_t count, struct export_source **ret_source)
+{
+    const struct sampler_options sampler = {
+        .proc_root = options_get(options, "proc-root")->string,
+        .selections = selections,
+        .selection_count = count,
+        .interval_ms = options_get(options, "interval")->number / ns_per_ms,
+        .follow = true,
+        .share = options_flag(options, "once") ? 1 : 0,
+        // The sums of groups are whole with all of their processes only.
+        .has_self = true,
+    };
+    const struct metrics_options metrics = {
+        .grouping = (enum metrics_grouping)options_get(options, "group-by")->number,
+        .top = options_get(options, "top")->number,
+        .pids = options_flag(options, "pids"),
+        .is_complete = options->operand_count == 0,
+    };
+    int error = export_source_open(&sampler, &metrics, ret_source);
+    return error ? target_refuse_list(sampler.proc_root, error) : EXIT_DONE;
+}
+
+// Waits for the next round. False when ebb shall end: the signals are blocked everywhere else, so
+// that a file is never left half written.
+static bool wait_ms(uint64_t ms)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    const struct timespec limit = {(time_t)(ms / 1000), (long)(ms % 1000 * 1000000)};
+    // An interruption by anything else makes a round come early, which does no harm.
+    return sigtimedwait(&ends, NULL, &limit) < 0;
+}
+
+static void block_ends(void)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    // Threads inherit it: only wait_ms() takes these signals.
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+}
+
+static int write_file(struct export_source *source, const char *path)
+{
+    int error = export_textfile_write(source, path);
+    if (!error)
+        return EXIT_DONE;
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    message_error("cannot write %s: %s", shown, strerror(-error));
+    return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+}
+
+// A round that failed leaves the metrics of the one before, which say how old they are; and a disk
+// that is full may have room tomorrow. Only what fails from the start ends the exporter.
+static int go_on(const struct options *options, struct export_source *source)
+{
+    const char *file = options_get(options, "textfile")->string;
+    bool is_told = false;
+    while (wait_ms(export_source_due_ms(source))) {
+        int error = export_source_round(source);
+        if (error && !is_told)
+            message_error("export: a round of readings failed: %s", strerror(-error));
+        is_told = error != 0;
+        if (file && !error)
+            (void)write_file(source, file);
+    }
+    return EXIT_DONE;
+}
+
+static int serve(const struct options *options, struct export_source *source)
+{
+    struct export_server *server = NULL;
+    int status = export_server_start(options, source, &server);
+    if (status != EXIT_DONE)
+        return status;
+    // Before the first round, so that a scrape may come at once; it gets what there is.
+    int error = export_source_round(source);
+    status = error ? target_refuse_list(options_get(options, "proc-root")->string, error)
+                   : go_on(options, source);
+    export_server_stop(server);
+    return status;
+}
+
+static int write_files(const struct options *options, struct export_source *source)
+{
+    bool is_once = options_flag(options, "once");
+    int error = is_once ? export_source_round_whole(source) : export_source_round(source);
+    if (error)
+        return target_refuse_list(options_get(options, "proc-root")->string, error);
+    int status = write_file(source, options_get(options, "textfile")->string);
+    return is_once || status != EXIT_DONE ? status : go_on(options, source);
+}
+
+int export_run(const struct command *command)
+{
+    const struct options *options = &command->options;
+    struct selection *selections;
+    struct export_source *source;
+    size_t count;
+    int status = check_usage(options);
+    if (status == EXIT_DONE)
+        status = select_targets(options, &selections, &count);
+    if (status != EXIT_DONE)
+        return status;
+    block_ends();
+    status = open_source(options, selections, count, &source);
+    if (status == EXIT_DONE) {
+        bool is_file = options_get(options, "textfile")->given;
+        status = is_file ? write_files(options, source) : serve(options, source);
+        export_source_close(source);
+    }
+    free(selections);
+    return status;
+}

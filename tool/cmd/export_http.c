@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics over HTTP, see export_parts.h. Tool world; handlers run on threads of the server, and
+// share nothing but the source, which has a lock of its own.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/export_parts.h"
+#include "cmd/messages.h"
+#include "cmd/options.h"
+
+#ifdef EBB_WITH_HTTP
+
+#include "serve/http.h"
+
+// A port that the list of exporters' ports has for nobody else.
+enum { EXPORT_PORT = 9876, CONNECTIONS_MAX = 16 };
+
+struct export_server {
+    struct export_source *source;
+    struct http *http;
+    char token[HTTP_TOKEN_MAX];
+};
+
+static int answer_metrics(void *context, const struct http_request *request,
+                          struct http_answer *answer)
+{
+    struct export_server *server = context;
+    enum metrics_format format = metrics_format_of(http_request_header(request, "Accept"));
+    answer->type = metrics_format_type(format);
+    return export_source_render(server->source, format, &answer->body);
+}
+
+// That it answers is all that is asked; ebb_sample_age_seconds tells whether its readings are new.
+static int answer_healthy(void *context, const struct http_request *request,
+                          struct http_answer *answer)
+{
+    static const char text[] = "ebb export is healthy.\n";
+    (void)context;
+    (void)request;
+    answer->type = "text/plain; charset=utf-8";
+    return buffer_append(&answer->body, text, sizeof text - 1);
+}
+
+static int answer_root(void *context, const struct http_request *request,
+                       struct http_answer *answer)
+{
+    static const char page[] = "<!doctype html>\n<html lang=\"en\"><title>ebb export</title>"
+                               "<p>ebb export: <a href=\"/metrics\">/metrics</a></html>\n";
+    (void)context;
+    (void)request;
+    answer->type = "text/html; charset=utf-8";
+    return buffer_append(&answer->body, page, sizeof page - 1);
+}
+
+// The last two tell nothing of any process.
+static const struct http_route routes[] = {
+    {"/metrics", HTTP_GET, false, answer_metrics},
+    {"/-/healthy", HTTP_GET, true, answer_healthy},
+    {"/", HTTP_GET, true, answer_root},
+    {NULL, HTTP_GET, false, NULL},
+};
+
+// The file's first line. EXIT_DONE, or a status after a message.
+static int read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
+{
+    char shown[MESSAGE_NAME_MAX];
+    struct buffer file = {.limit = 4096};
+    struct text rest, line = {"", 0};
+    message_escape(path, shown, sizeof shown);
+    int error = buffer_read_at(&file, AT_FDCWD, path);
+    rest = buffer_text(&file);
+    (void)text_next_line(&rest, &line);
+    bool fits = text_copy(line, ret_token, HTTP_TOKEN_MAX) && http_token_is_valid(ret_token);
+    buffer_free(&file);
+    if (error) {
+        message_error("cannot read the token in %s: %s", shown, strerror(-error));
+        return error == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+    }
+    if (!fits) {
+        message_error("the first line of %s is no token", shown);
+        message_hint("A token has 8 to 128 letters, digits and -._~ : head -c 24 /dev/urandom | "
+                     "base64 | tr '+/' '-_' makes one.");
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+// Where to listen, and whether that is allowed.
+static int read_address(const struct options *options, struct http_address *ret_address)
+{
+    const char *listen = options_get(options, "listen")->string;
+    if (http_address_parse(text_of(listen), EXPORT_PORT, ret_address) < 0)
+        return message_refuse_usage("export", "--listen needs an address and a port, such as "
+                                              "127.0.0.1:9876, [::1]:9876 or 9876");
+    if (ret_address->is_loopback || options_flag(options, "allow-remote"))
+        return EXIT_DONE;
+    message_error("export: other hosts could read the metrics there, which name processes");
+    message_hint("--allow-remote allows it; --token-file FILE lets in those alone who know it.");
+    return EXIT_USAGE;
+}
+
+static int open_socket(struct http_address *address, int *ret_fd)
+{
+    char shown[HTTP_ADDRESS_TEXT_MAX];
+    int fd = http_listen(address);
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return EXIT_DONE;
+    }
+    http_address_format(address, shown);
+    message_error("cannot listen on %s: %s", shown, strerror(-fd));
+    if (fd == -EADDRINUSE)
+        message_hint("Another program does; --listen 127.0.0.1:0 takes a port that is free.");
+    return fd == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+}
+
+// Prometheus names its target in Host as its own configuration does, and that may be any name of
+// this host. On loopback nobody does, so there the names stay few, against pages that rebind
+// theirs.
+static int start(const struct options *options, struct export_server *server)
+{
+    struct http_address address;
+    int fd = -1;
+    int status = read_address(options, &address);
+    if (status == EXIT_DONE && options_get(options, "token-file")->given)
+        status = read_token(options_get(options, "token-file")->string, server->token);
+    if (status == EXIT_DONE)
+        status = open_socket(&address, &fd);
+    if (status != EXIT_DONE)
+        return status;
+    const struct http_options http_options = {
+        .routes = routes,
+        .context = server,
+        .token = server->token[0] ? server->token : NULL,
+        .any_host = !address.is_loopback,
+        .connections_max = CONNECTIONS_MAX,
+    };
+    int error = http_start(&http_options, fd, &address, &server->http);
+    if (error) {
+        message_error("cannot serve: %s", strerror(-error));
+        return EXIT_FAILED;
+    }
+    char shown[HTTP_ADDRESS_TEXT_MAX];
+    http_address_format(&address, shown);
+    message_error("metrics at http://%s/metrics", shown);
+    if (!address.is_loopback && !server->token[0])
+        message_hint("No token is needed there: whoever reaches the port may read them.");
+    return EXIT_DONE;
+}
+
+int export_server_start(const struct options *options, struct export_source *source,
+                        struct export_server **ret_server)
+{
+    struct export_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        message_error("cannot serve: %s", strerror(ENOMEM));
+        return EXIT_FAILED;
+    }
+    server->source = source;
+    int status = start(options, server);
+    if (status == EXIT_DONE)
+        *ret_server = server;
+    else
+        free(server);
+    return status;
+}
+
+void export_server_stop(struct export_server *server)
+{
+    if (!server)
+        return;
+    http_stop(server->http);
+    free(server);
+}
+
+#else
+
+int export_server_start(const struct options *options, struct export_source *source,
+                        struct export_server **ret_server)
+{
+    (void)options;
+    (void)source;
+    (void)ret_server;
+    message_error("this ebb was built without HTTP (libmicrohttpd)");
+    message_hint("--textfile FILE works all the same, with the textfile collector of "
+                 "node_exporter.");
+    return EXIT_FAILED;
+}
+
+void export_server_stop(struct export_server *server)
+{
+    (void)server;
+}
+
+#endif
