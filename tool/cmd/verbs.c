@@ -19,8 +19,9 @@ static const struct verb *const table[] = {
 #if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE) && defined(EBB_WITH_JSON)
     &watch_verb,
 #endif
-    &reclaim_verb, &tune_verb, &run_verb,      &balloon_verb,
-    &doctor_verb,  &help_verb, &help_man_verb, &help_completion_verb,
+    &export_verb,  &reclaim_verb,  &tune_verb,
+    &run_verb,     &balloon_verb,  &doctor_verb,
+    &help_verb,    &help_man_verb, &help_completion_verb,
 };
 
 enum { VERB_COUNT = sizeof table / sizeof table[0] };
