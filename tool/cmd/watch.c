@@ -63,7 +63,7 @@ const struct option_spec watch_options[] = {
 
 #if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE)
 
-#include "serve/watch.h"
+#include "serve/viewer.h"
 
 enum { PORT = 7878, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
 
@@ -161,7 +161,7 @@ static int refuse_targets(const struct options *options, int error)
 }
 
 // The sampler of the targets, and a recording in memory.
-static int open_live(const struct command *command, struct watch_options *watch)
+static int open_live(const struct command *command, struct viewer_options *viewing)
 {
     const struct options *options = &command->options;
     size_t count;
@@ -176,25 +176,25 @@ static int open_live(const struct command *command, struct watch_options *watch)
         .interval_ms = interval_ms,
         .follow = options_flag(options, "follow") || options_flag(options, "all"),
     };
-    int error = sampler_open(&sampling, &watch->sampler);
+    int error = sampler_open(&sampling, &viewing->sampler);
     free(selections);
     if (error)
         return refuse_targets(options, error);
     char title[256];
     make_title(options, title, sizeof title);
-    watch->keep_ms = options_get(options, "keep")->number / ns_per_ms;
+    viewing->keep_ms = options_get(options, "keep")->number / ns_per_ms;
     struct history_options recording = {
-        .interval_ms = interval_ms, .keep_ms = watch->keep_ms, .title = title};
-    error = history_create(":memory:", &recording, &watch->history);
+        .interval_ms = interval_ms, .keep_ms = viewing->keep_ms, .title = title};
+    error = history_create(":memory:", &recording, &viewing->history);
     if (error) {
-        sampler_close(watch->sampler);
+        sampler_close(viewing->sampler);
         message_error("watch: no memory for the samples: %s", strerror(-error));
         return EXIT_FAILED;
     }
     return EXIT_DONE;
 }
 
-static int open_file(const struct command *command, struct watch_options *watch)
+static int open_file(const struct command *command, struct viewer_options *viewing)
 {
     static const char *const live[] = {"interval", "keep", "follow", "allow-levers"};
     for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
@@ -204,7 +204,7 @@ static int open_file(const struct command *command, struct watch_options *watch)
         }
     }
     const char *path = command->options.operands[0];
-    int error = history_open(path, &watch->history);
+    int error = history_open(path, &viewing->history);
     return error ? refuse_file(path, error) : EXIT_DONE;
 }
 
@@ -218,14 +218,14 @@ static void limit_malloc(void)
 
 // What the user hears of while it runs.
 struct looking {
-    struct watch *watch;
+    struct viewer *viewer;
     bool is_live, is_told;
 };
 
 static void look(void *context)
 {
     struct looking *looking = context;
-    int state = looking->is_told || !looking->is_live ? 0 : watch_state(looking->watch);
+    int state = looking->is_told || !looking->is_live ? 0 : viewer_state(looking->viewer);
     if (state == 0)
         return;
     looking->is_told = true;
@@ -235,19 +235,19 @@ static void look(void *context)
         message_error("watch: sampling stopped: %s; the page stays until Ctrl-C", strerror(-state));
 }
 
-// Serves until the end. The watch is its own.
-static int serve(const struct command *command, struct watch *watch, struct listening *listening,
+// Serves until the end. The viewer is its own.
+static int serve(const struct command *command, struct viewer *viewer, struct listening *listening,
                  bool is_live)
 {
     struct http_options options = {
-        .routes = watch_routes(watch),
-        .context = watch,
+        .routes = viewer_routes(viewer),
+        .context = viewer,
         .token = listening->token[0] ? listening->token : NULL,
     };
     struct http *http;
     int error = http_start(&options, listening->fd, &listening->address, &http);
     if (error) {
-        watch_free(watch);
+        viewer_free(viewer);
         message_error("watch: the server could not be started: %s", strerror(-error));
         return EXIT_FAILED;
     }
@@ -256,15 +256,15 @@ static int serve(const struct command *command, struct watch *watch, struct list
     listen_url(listening, url);
     output_printf(&output, "%s\n", url);
     int status = output_finish(&output);
-    if (!watch_has_page())
+    if (!viewer_has_page())
         message_hint("This ebb has no page: build it again where npm can fetch uPlot. The figures "
                      "are at /api/.");
-    struct looking looking = {.watch = watch, .is_live = is_live};
+    struct looking looking = {.viewer = viewer, .is_live = is_live};
     if (status == EXIT_DONE)
         listen_wait(http, options_get(&command->options, "for")->number, look, &looking);
-    watch_stop(watch);
+    viewer_stop(viewer);
     http_stop(http);
-    watch_free(watch);
+    viewer_free(viewer);
     return status;
 }
 
@@ -272,7 +272,7 @@ int watch_run(const struct command *command)
 {
     const struct options *options = &command->options;
     int status = check_usage(options);
-    struct watch_options watching = {.has_levers = options_flag(options, "allow-levers")};
+    struct viewer_options watching = {.has_levers = options_flag(options, "allow-levers")};
     struct listening listening;
     if (status != EXIT_DONE)
         return status;
@@ -288,14 +288,14 @@ int watch_run(const struct command *command)
         (void)history_close(watching.history);
         return status;
     }
-    struct watch *watch;
-    int error = watch_start(&watching, &watch);
+    struct viewer *viewer;
+    int error = viewer_start(&watching, &viewer);
     if (error) {
         close(listening.fd);
         message_error("watch: cannot start: %s", strerror(-error));
         return EXIT_FAILED;
     }
-    return serve(command, watch, &listening, !is_recording);
+    return serve(command, viewer, &listening, !is_recording);
 }
 
 #else

@@ -3,7 +3,7 @@
 //
 // Each handler takes the lock for the recording alone; long answers take it for one part at a time,
 // so that the sampler's next round never waits for a client.
-#include "serve/watch_internal.h"
+#include "serve/viewer_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,52 +55,52 @@ static int answer_reading(struct http_answer *answer, int error)
 
 static int get_about(void *context, const struct http_request *request, struct http_answer *answer)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     (void)request;
-    pthread_mutex_lock(&watch->lock);
+    pthread_mutex_lock(&viewer->lock);
     struct page_view view = {
-        .is_live = watch->state == 0,
-        .has_levers = watch->options.has_levers,
-        .now_ms = watch_now_ms(),
+        .is_live = viewer->state == 0,
+        .has_levers = viewer->options.has_levers,
+        .now_ms = viewer_now_ms(),
     };
-    int error = page_write_about(watch->options.history, &view, &answer->body);
-    pthread_mutex_unlock(&watch->lock);
+    int error = page_write_about(viewer->options.history, &view, &answer->body);
+    pthread_mutex_unlock(&viewer->lock);
     return answer_reading(answer, error);
 }
 
 static int get_events(void *context, const struct http_request *request, struct http_answer *answer)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     struct asked asked;
     if (!take_asked(request, 0, false, &asked, answer))
         return 0;
-    pthread_mutex_lock(&watch->lock);
-    int error = page_write_events(watch->options.history, (unsigned)asked.subject, asked.from_ms,
+    pthread_mutex_lock(&viewer->lock);
+    int error = page_write_events(viewer->options.history, (unsigned)asked.subject, asked.from_ms,
                                   asked.to_ms, &answer->body);
-    pthread_mutex_unlock(&watch->lock);
+    pthread_mutex_unlock(&viewer->lock);
     return answer_reading(answer, error);
 }
 
-// Of a living process that has no account yet, one is taken soon: see watch.h.
+// Of a living process that has no account yet, one is taken soon: see viewer.h.
 static int get_account(void *context, const struct http_request *request,
                        struct http_answer *answer)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     struct asked asked;
     if (!take_asked(request, 0, true, &asked, answer))
         return 0;
-    pthread_mutex_lock(&watch->lock);
-    int error = page_write_account(watch->options.history, (unsigned)asked.subject, asked.at_ms,
+    pthread_mutex_lock(&viewer->lock);
+    int error = page_write_account(viewer->options.history, (unsigned)asked.subject, asked.at_ms,
                                    &answer->body);
-    if (error == -ENOENT && watch->options.sampler)
-        watch_want(watch, (unsigned)asked.subject);
-    pthread_mutex_unlock(&watch->lock);
+    if (error == -ENOENT && viewer->options.sampler)
+        viewer_want(viewer, (unsigned)asked.subject);
+    pthread_mutex_unlock(&viewer->lock);
     return answer_reading(answer, error);
 }
 
 // A series on its way to a client.
 struct sending {
-    struct watch *watch;
+    struct viewer *viewer;
     struct page_series series;
 };
 
@@ -108,9 +108,9 @@ struct sending {
 static int pull_series(void *context, struct buffer *piece)
 {
     struct sending *sending = context;
-    pthread_mutex_lock(&sending->watch->lock);
-    int result = page_series_next(sending->watch->options.history, &sending->series, piece);
-    pthread_mutex_unlock(&sending->watch->lock);
+    pthread_mutex_lock(&sending->viewer->lock);
+    int result = page_series_next(sending->viewer->options.history, &sending->series, piece);
+    pthread_mutex_unlock(&sending->viewer->lock);
     return result;
 }
 
@@ -122,21 +122,21 @@ static void end_series(void *context)
 }
 
 // The first look, which tells whether there is such a subject.
-static int begin_series(struct watch *watch, const struct asked *asked, bool is_csv,
+static int begin_series(struct viewer *viewer, const struct asked *asked, bool is_csv,
                         struct http_answer *answer)
 {
     struct sending *sending = calloc(1, sizeof *sending);
     if (!sending)
         return -ENOMEM;
-    sending->watch = watch;
+    sending->viewer = viewer;
     sending->series = (struct page_series){.subject = (unsigned)asked->subject,
                                            .from_ms = asked->from_ms,
                                            .to_ms = asked->to_ms,
                                            .points = asked->points,
                                            .is_csv = is_csv};
-    pthread_mutex_lock(&watch->lock);
-    int error = page_series_begin(watch->options.history, &sending->series);
-    pthread_mutex_unlock(&watch->lock);
+    pthread_mutex_lock(&viewer->lock);
+    int error = page_series_begin(viewer->options.history, &sending->series);
+    pthread_mutex_unlock(&viewer->lock);
     if (error) {
         free(sending);
         return answer_reading(answer, error);
@@ -175,12 +175,12 @@ static int get_csv(void *context, const struct http_request *request, struct htt
 
 static int get_stream(void *context, const struct http_request *request, struct http_answer *answer)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     (void)request;
-    return stream_answer(watch->stream, answer);
+    return stream_answer(viewer->stream, answer);
 }
 
-const struct http_route watch_api_routes[] = {
+const struct http_route viewer_api_routes[] = {
     {.path = "/api/about", .handler = get_about},
     {.path = "/api/series", .handler = get_series},
     {.path = "/api/events", .handler = get_events},

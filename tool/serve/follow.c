@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thread of a watch over a file: what another ebb writes to it meanwhile goes to the streams,
 // as if it had been sampled here. Tool world.
-#include "serve/watch_internal.h"
+#include "serve/viewer_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -106,44 +106,44 @@ static int read_news(struct history *history, int64_t after_ms, int64_t until_ms
 }
 
 // Sends what is new and moves on. 0 or -errno, among them that of a file that was damaged since.
-static int look(struct watch *watch, int64_t *seen_ms, bool *ret_has_ended)
+static int look(struct viewer *viewer, int64_t *seen_ms, bool *ret_has_ended)
 {
     struct history_about about;
     struct news news;
     struct buffer line = {0};
     memset(&news, 0, sizeof news);
-    int error = history_about(watch->options.history, &about);
+    int error = history_about(viewer->options.history, &about);
     if (error)
         return error;
     *ret_has_ended = about.is_ended;
     if (about.last_ms <= *seen_ms)
         return 0;
-    bool has_clients = stream_has_clients(watch->stream);
+    bool has_clients = stream_has_clients(viewer->stream);
     if (has_clients)
-        error = read_news(watch->options.history, *seen_ms, about.last_ms, &news);
+        error = read_news(viewer->options.history, *seen_ms, about.last_ms, &news);
     *seen_ms = about.last_ms;
     if (has_clients && !error)
         error = page_write_batch(&news.batch, news.subjects, news.subject_count, &line);
     if (has_clients && !error)
-        error = stream_send(watch->stream, "batch", &line);
+        error = stream_send(viewer->stream, "batch", &line);
     buffer_free(&line);
     news_free(&news);
     return error;
 }
 
-// Until watch_stop(). A recording that ended does not go on.
-void *watch_follow(void *context)
+// Until viewer_stop(). A recording that ended does not go on.
+void *viewer_follow(void *context)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     struct history_about about;
     bool has_ended = false;
-    pthread_mutex_lock(&watch->lock);
+    pthread_mutex_lock(&viewer->lock);
     int64_t seen_ms =
-        history_about(watch->options.history, &about) == 0 ? about.last_ms : watch_now_ms();
-    while (!watch_wait(watch, LOOK_EVERY_MS)) {
-        if (!has_ended && look(watch, &seen_ms, &has_ended) == 0)
-            watch->state = has_ended ? -ESRCH : 0;
+        history_about(viewer->options.history, &about) == 0 ? about.last_ms : viewer_now_ms();
+    while (!viewer_wait(viewer, LOOK_EVERY_MS)) {
+        if (!has_ended && look(viewer, &seen_ms, &has_ended) == 0)
+            viewer->state = has_ended ? -ESRCH : 0;
     }
-    pthread_mutex_unlock(&watch->lock);
+    pthread_mutex_unlock(&viewer->lock);
     return NULL;
 }

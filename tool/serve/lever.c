@@ -4,7 +4,7 @@
 //
 // It runs in its connection's thread, so that streams go on; lever_pull()'s own lock keeps two of
 // them apart. The process is found again by its PID and start, since PIDs are given again.
-#include "serve/watch_internal.h"
+#include "serve/viewer_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,13 +47,13 @@ static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry
 #endif
 
 // The subject as it is now. 0, -ENOENT, -errno.
-static int find_subject(struct watch *watch, unsigned id, struct subject *ret_subject)
+static int find_subject(struct viewer *viewer, unsigned id, struct subject *ret_subject)
 {
     struct subject *subjects;
     size_t count;
-    pthread_mutex_lock(&watch->lock);
-    int error = history_subjects(watch->options.history, &subjects, &count);
-    pthread_mutex_unlock(&watch->lock);
+    pthread_mutex_lock(&viewer->lock);
+    int error = history_subjects(viewer->options.history, &subjects, &count);
+    pthread_mutex_unlock(&viewer->lock);
     if (error)
         return error;
     error = -ENOENT;
@@ -84,22 +84,22 @@ static int open_subject(const struct subject *subject, struct process **ret_proc
 
 static bool is_stopped(void *context)
 {
-    struct watch *watch = context;
-    pthread_mutex_lock(&watch->lock);
-    bool is_stopping = watch->is_stopping;
-    pthread_mutex_unlock(&watch->lock);
+    struct viewer *viewer = context;
+    pthread_mutex_lock(&viewer->lock);
+    bool is_stopping = viewer->is_stopping;
+    pthread_mutex_unlock(&viewer->lock);
     return is_stopping;
 }
 
 // The report is the answer, as `ebb reclaim --json` prints it; refusals are reports too.
-static int pull(struct watch *watch, struct process *process, bool is_dry_run,
+static int pull(struct viewer *viewer, struct process *process, bool is_dry_run,
                 struct http_answer *answer)
 {
     struct lever_report report;
     memset(&report, 0, sizeof report);
     struct reclaim reclaim = {
         .is_gentle = true,
-        .options = {.is_dry_run = is_dry_run, .is_stopped = is_stopped, .user = watch},
+        .options = {.is_dry_run = is_dry_run, .is_stopped = is_stopped, .user = viewer},
     };
     int error = lever_pull(&reclaim_lever, &reclaim, process, is_dry_run, &report);
     if (!error)
@@ -108,9 +108,9 @@ static int pull(struct watch *watch, struct process *process, bool is_dry_run,
     return error;
 }
 
-int watch_lever(void *context, const struct http_request *request, struct http_answer *answer)
+int viewer_lever(void *context, const struct http_request *request, struct http_answer *answer)
 {
-    struct watch *watch = context;
+    struct viewer *viewer = context;
     unsigned id;
     bool is_dry_run;
     struct subject subject;
@@ -118,11 +118,11 @@ int watch_lever(void *context, const struct http_request *request, struct http_a
     if (!parse_wish(http_request_body(request), &id, &is_dry_run))
         return http_answer_error(answer, 400,
                                  "expected {\"subject\": NUMBER, \"lever\": \"reclaim\"}");
-    int error = find_subject(watch, id, &subject);
+    int error = find_subject(viewer, id, &subject);
     if (!error)
         error = open_subject(&subject, &process);
     if (!error) {
-        error = pull(watch, process, is_dry_run, answer);
+        error = pull(viewer, process, is_dry_run, answer);
         process_close(process);
     }
     if (error == -ENOENT || error == -ESRCH || error == -ESTALE)

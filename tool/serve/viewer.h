@@ -6,38 +6,38 @@
 // streams; handlers run in the server's threads and read the recording under the same lock. No
 // request reads a target: at most it makes the sampler take the first account of a process now
 // rather than later.
-#ifndef EBB_SERVE_WATCH_H
-#define EBB_SERVE_WATCH_H
+#ifndef EBB_SERVE_VIEWER_H
+#define EBB_SERVE_VIEWER_H
 
 #include "history/history.h"
 #include "sample/sampler.h"
 #include "serve/http.h"
 
-struct watch;
+struct viewer;
 
-struct watch_options {
-    struct sampler *sampler; // the watch's from then on; NULL: a file
+struct viewer_options {
+    struct sampler *sampler; // the viewer's from then on; NULL: a file
     struct history *history; // likewise; what the sampler's batches go into, or the file
     uint64_t keep_ms;        // of a live one
     bool has_levers;         // POST /api/lever
 };
 
 // 0; -ENOMEM; -EAGAIN (no thread). The sampler and the recording are its own, also after a failure.
-int watch_start(const struct watch_options *options, struct watch **ret_watch);
+int viewer_start(const struct viewer_options *options, struct viewer **ret_viewer);
 
-// Ends the streams and the thread: before http_stop(), which needs the streams' end; watch_free()
+// Ends the streams and the thread: before http_stop(), which needs the streams' end; viewer_free()
 // comes behind it. NULL is fine.
-void watch_stop(struct watch *watch);
-void watch_free(struct watch *watch);
+void viewer_stop(struct viewer *viewer);
+void viewer_free(struct viewer *viewer);
 
-// For http_options: the page's files, the API. They stand as long as the watch.
-const struct http_route *watch_routes(const struct watch *watch);
+// For http_options: the page's files, the API. They stand as long as the viewer.
+const struct http_route *viewer_routes(const struct viewer *viewer);
 
 // Is the page itself in this build?
-bool watch_has_page(void);
+bool viewer_has_page(void);
 
 // 0 while all goes well; -ESRCH: nothing is left to sample, -errno: sampling or writing ended with
 // that. The page stays.
-int watch_state(struct watch *watch);
+int viewer_state(struct viewer *viewer);
 
 #endif
