@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/locate_memory.h"
+
 enum { WINDOW_BYTES = 256 << 10 };
 
 // Rules name files, wherever a distribution puts them.
@@ -152,8 +154,16 @@ static struct locate_found *found_of(const struct target *target, const struct i
 static void fill_cache(const struct target *target)
 {
     uint64_t budget_bytes = LOCATE_ALL_MAX;
-    for (size_t i = 0; i < target->images->count && i < IMAGES_MAX; i++)
-        target->located->found[i].marks = locate_search(&target->images->items[i], &budget_bytes);
+    for (size_t i = 0; i < target->images->count && i < IMAGES_MAX; i++) {
+        const struct image *image = &target->images->items[i];
+        uint32_t *marks = &target->located->found[i].marks;
+        if (target->memory && locate_memory_get(target->memory, image, marks))
+            continue;
+        *marks = locate_search(image, &budget_bytes);
+        // What was searched with the last of the budget may have been cut short.
+        if (target->memory && budget_bytes > 0)
+            locate_memory_put(target->memory, image, *marks);
+    }
     target->located->is_filled = true;
 }
 

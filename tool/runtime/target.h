@@ -12,6 +12,7 @@
 #include "runtime/report.h"
 
 struct locate_cache;
+struct locate_memory;
 struct ask;
 
 struct target {
@@ -30,6 +31,8 @@ struct target {
     // What was found in the images' texts (runtime/locate.h), which runtimes_read() lends to all
     // readers. NULL: each looks for itself.
     struct locate_cache *located;
+    // What earlier surveys found in them (runtime/locate_memory.h). NULL: nothing is remembered.
+    struct locate_memory *memory;
     // Where runtimes may be asked by calls in the target (runtime/ask.h). NULL: they are only read.
     struct ask *ask;
 };

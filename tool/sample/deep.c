@@ -13,9 +13,6 @@
 
 enum {
     DEEP_ROLLUP_BYTES = 1 << 16,
-    // For each runtime reader. A heap of tens of gigabytes with millions of chunks takes longer
-    // than is worth a sample; what it could not reach it says itself.
-    DEEP_BUDGET_MS = 250,
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -94,7 +91,6 @@ static int deep_refuse(const struct survey *survey, struct deep_account *account
 static int deep_take_survey(const struct survey *survey, struct sample *sample,
                             struct deep_account *account)
 {
-    text_copy(text_of(survey->cgroup.path), account->cgroup, sizeof account->cgroup);
     if (!survey->has_account)
         return deep_refuse(survey, account);
     int error = digest_make(survey, &account->digest);
@@ -110,19 +106,37 @@ static int deep_take_survey(const struct survey *survey, struct sample *sample,
     return 0;
 }
 
-int deep_read_account(const char *proc_root, int pid, uint64_t start_ticks, struct survey *survey,
-                      struct sample *sample, struct deep_account *ret_account,
-                      struct deep_cost *ret_cost)
+// One account tells no growth; what the readings before it told does.
+static void deep_judge(const struct survey_options *options, struct survey *survey,
+                       struct trend *trend, const struct sample *sample)
 {
-    const struct survey_options options = {.proc_root = proc_root, .budget_ms = DEEP_BUDGET_MS};
+    if (!survey->has_account)
+        return;
+    struct growth growth;
+    struct growth_sample now = survey_growth_sample(survey, (double)sample->boot_ms / 1000);
+    trend_add(trend, &now, sample);
+    if (trend_fit(trend, &growth) == 0)
+        survey_judge(options, &growth, survey);
+}
+
+int deep_read_account(const struct survey_options *options, int pid, uint64_t start_ticks,
+                      struct survey *survey, struct trend *trend, struct sample *sample,
+                      struct deep_account *ret_account, struct deep_cost *ret_cost)
+{
     struct deep_watch start = deep_start();
-    int error = survey_take(&options, pid, survey);
+    int error = survey_take(options, pid, survey);
     *ret_cost = deep_stop(start);
     if (error)
         return error;
+    // Being put aside by the scheduler between two readings holds nobody up.
+    uint64_t walk_ns = (uint64_t)(survey->walk_s * 1e9);
+    ret_cost->walk_ns = walk_ns > ret_cost->cpu_ns ? walk_ns : ret_cost->cpu_ns;
     struct deep_account account = {0};
-    error =
-        survey->start_ticks == start_ticks ? deep_take_survey(survey, sample, &account) : -ESRCH;
+    error = -ESRCH;
+    if (survey->start_ticks == start_ticks) {
+        deep_judge(options, survey, trend, sample);
+        error = deep_take_survey(survey, sample, &account);
+    }
     survey_free(survey);
     if (!error || error == -EACCES)
         *ret_account = account;

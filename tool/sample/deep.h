@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "sample/cheap.h"
 #include "sample/sample.h"
+#include "sample/trend.h"
 
 #include "survey/survey.h"
 
@@ -21,18 +22,17 @@ struct deep_cost {
 int deep_read_lazy(const struct cheap_reader *reader, int pid, struct buffer *scratch,
                    struct sample *sample, struct deep_cost *ret_cost);
 
-// A survey of the process that started at `start_ticks`; what became of it is in `ret_digest`,
-// which digest_free() frees, and in `sample`. `survey` is room for it (some 20 KiB), `ret_cgroup`
-// gets the path of its group. 0; -EACCES when no account is possible: `why` says the reason and
-// what would help; -errno as survey_take(). The cost is set in any case.
+// A survey of the process that started at `start_ticks`; what became of it is in the digest, which
+// digest_free() frees, and in `sample`. `survey` is room for it (some 20 KiB). `trend` takes part
+// in the verdict. 0; -EACCES when no account is possible: `why` says the reason and what would
+// help; -errno as survey_take(). The cost is set in any case.
 struct deep_account {
     struct digest digest;
-    char cgroup[512];
     char why[EVENT_TEXT_MAX];
 };
-int deep_read_account(const char *proc_root, int pid, uint64_t start_ticks, struct survey *survey,
-                      struct sample *sample, struct deep_account *ret_account,
-                      struct deep_cost *ret_cost);
+int deep_read_account(const struct survey_options *options, int pid, uint64_t start_ticks,
+                      struct survey *survey, struct trend *trend, struct sample *sample,
+                      struct deep_account *ret_account, struct deep_cost *ret_cost);
 
 // Could an account be taken? 0, -EACCES and `why`, or -errno. Cost: opening a file.
 int deep_probe(const struct cheap_reader *reader, int pid, char *why, size_t size);

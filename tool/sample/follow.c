@@ -11,12 +11,18 @@
 #include "base/number.h"
 #include "sample/digest.h"
 
-void follow_free(struct follow *follow)
+static void follow_drop_digest(struct follow *follow)
 {
     if (follow->digest)
         digest_free(follow->digest);
     free(follow->digest);
     follow->digest = NULL;
+}
+
+void follow_free(struct follow *follow)
+{
+    follow_drop_digest(follow);
+    trend_free(&follow->trend);
 }
 
 // What the kernel took of lazily freed pages lowers RSS by as much: the smaller of the process's
@@ -157,6 +163,12 @@ static int follow_read_lazy(const struct follow_context *context, struct follow 
     if (error)
         return follow_fail(context, follow, SAMPLE_LAZY, error, cost);
     context->cost->lazy++;
+    struct growth_sample now = {
+        .time_s = (double)sample->boot_ms / 1000,
+        .effective_bytes = sample->effective_bytes,
+        .rss_bytes = sample->rss_bytes,
+    };
+    trend_add(&follow->trend, &now, sample);
     follow_keep(context, follow, sample, cost);
     return 0;
 }
@@ -175,7 +187,7 @@ static int follow_take_digest(const struct follow_context *context, struct follo
         return -ENOMEM;
     }
     *kept = *digest;
-    follow_free(follow);
+    follow_drop_digest(follow);
     follow->digest = kept;
     return 0;
 }
@@ -187,8 +199,8 @@ static int follow_read_account(const struct follow_context *context, struct foll
     struct deep_cost cost = {0};
     int error = deep_probe(context->reader, follow->pid, account.why, sizeof account.why);
     if (!error)
-        error = deep_read_account(context->proc_root, follow->pid, subject->start_ticks,
-                                  context->survey, sample, &account, &cost);
+        error = deep_read_account(context->options, follow->pid, subject->start_ticks,
+                                  context->survey, &follow->trend, sample, &account, &cost);
     if (error) {
         int failed = follow_fail(context, follow, SAMPLE_ACCOUNT, error, cost);
         bool is_denied = error == -EACCES || error == -EPERM;

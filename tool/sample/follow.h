@@ -21,12 +21,13 @@ struct follow {
     uint64_t lazy_rss_bytes, lazy_taken_pages;
     uint64_t group_read_ms; // when its group was read last, of CLOCK_BOOTTIME
     struct digest *digest;  // of the last account, NULL: none yet; samples point to it
-    size_t sample;          // index of its sample in this round's batch
+    struct trend trend;
+    size_t sample; // index of its sample in this round's batch
 };
 
 // What the readings of a round share.
 struct follow_context {
-    const char *proc_root;
+    const struct survey_options *options;
     const struct cheap_reader *reader;
     struct plan *plan;
     struct batch *batch;

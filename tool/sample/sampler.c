@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "runtime/locate_memory.h"
 #include "sample/follow.h"
 #include "sample/host.h"
 
@@ -20,6 +21,9 @@ enum {
     SAMPLER_GROUP_MS = 60000, // processes seldom change their group
     SAMPLER_CLOCK_MS = 1000,  // smaller steps are those of a clock that is kept right
     SAMPLER_GAP_MS = 2000,
+    // For each runtime reader of an account. A heap of tens of gigabytes with millions of chunks
+    // takes longer than is worth a sample; what it could not reach it says itself.
+    SAMPLER_BUDGET_MS = 250,
 };
 static const double sampler_share = 0.01;
 
@@ -45,7 +49,8 @@ struct sampler {
     struct plan plan;
     struct batch batch;
     struct buffer scratch;
-    struct survey *survey;
+    struct survey *survey; // room for one
+    struct survey_options survey_options;
     struct sampler_cost cost;
     struct sampler_clocks last; // of the round before; boot_ms 0: none yet
     uint64_t due_ns, find_due_ns;
@@ -90,6 +95,11 @@ static int sampler_copy_options(struct sampler *sampler, const struct sampler_op
     sampler->survey = calloc(1, sizeof *sampler->survey);
     if (!sampler->proc_root || !sampler->selections || !sampler->survey)
         return -ENOMEM;
+    sampler->survey_options =
+        (struct survey_options){.proc_root = sampler->proc_root, .budget_ms = SAMPLER_BUDGET_MS};
+    int error = locate_memory_open(&sampler->survey_options.memory);
+    if (error)
+        return error;
     memcpy(sampler->selections, options->selections, bytes);
     sampler->options = *options;
     sampler->options.proc_root = sampler->proc_root;
@@ -159,6 +169,7 @@ void sampler_close(struct sampler *sampler)
     free(sampler->turns);
     batch_free(&sampler->batch);
     buffer_free(&sampler->scratch);
+    locate_memory_close(sampler->survey_options.memory);
     free(sampler->survey);
     free(sampler->selections);
     free(sampler->proc_root);
@@ -390,7 +401,7 @@ static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
         return 0; // the next round tells what became of it
     follow->cheap = now;
     const struct follow_context context = {
-        .proc_root = sampler->proc_root,
+        .options = &sampler->survey_options,
         .reader = &sampler->find.reader,
         .plan = &sampler->plan,
         .batch = &sampler->batch,

@@ -236,6 +236,7 @@ static int survey_account(const struct survey_options *options, struct process *
         .thread_count = reading->thread_count,
         .stack_limit_bytes = reading->stack_limit_bytes,
         .budget_ms = options->budget_ms,
+        .memory = options->memory,
     };
     struct ask ask = {0};
     if (options->ask)
@@ -267,6 +268,7 @@ int survey_read_memory(const struct survey_options *options, struct process *pro
                        struct survey *survey)
 {
     struct memory_reading reading = {0};
+    double begin_s = survey_now_s();
     int error = mappings_read(process, &reading.mappings);
     // Then there is nothing to look at, but identity and RSS are still worth showing.
     if (error == -EACCES || error == -EPERM)
@@ -274,6 +276,7 @@ int survey_read_memory(const struct survey_options *options, struct process *pro
     if (error)
         return error;
     survey->taken_s = survey_now_s();
+    survey->walk_s = survey->taken_s - begin_s;
     survey->mapping_count = reading.mappings.count;
     error = reading_take_helpers(process, survey, &reading);
     if (!error)

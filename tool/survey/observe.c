@@ -47,12 +47,12 @@ static int samples_add(struct samples *samples, struct growth_sample sample)
 
 // What can be leaked is what is left when all that cannot be is taken off, so that memory in a
 // runtime that ebb cannot look into counts, and threads that never end do.
-static struct growth_sample sample_of_account(const struct survey *survey, double start_s)
+struct growth_sample survey_growth_sample(const struct survey *survey, double time_s)
 {
     const struct account *account = &survey->account;
     const uint64_t *rows = account->row_bytes;
     return (struct growth_sample){
-        .time_s = survey->taken_s - start_s,
+        .time_s = time_s,
         .effective_bytes = account->effective_bytes,
         .rss_bytes = account->rss_bytes,
         .has_rows = true,
@@ -145,7 +145,7 @@ static int observe(const struct survey_options *options, struct process *process
                    const struct survey *first, struct survey *last, struct samples *samples)
 {
     uint64_t minor[2] = {0}, major[2] = {0};
-    int error = samples_add(samples, sample_of_account(first, first->taken_s));
+    int error = samples_add(samples, survey_growth_sample(first, 0));
     if (!error)
         error = faults_read(process, &minor[0], &major[0]);
     if (!error)
@@ -160,7 +160,7 @@ static int observe(const struct survey_options *options, struct process *process
     if (!error)
         error = survey_read_memory(options, process, last);
     if (!error && last->has_account)
-        error = samples_add(samples, sample_of_account(last, first->taken_s));
+        error = samples_add(samples, survey_growth_sample(last, last->taken_s - first->taken_s));
     if (error)
         return error;
     last->has_growth = growth_fit(samples->items, samples->count, &last->growth) == 0;

@@ -98,6 +98,14 @@ static int survey_try(const struct survey_options *options, int pid, struct surv
     return 0;
 }
 
+void survey_judge(const struct survey_options *options, const struct growth *growth,
+                  struct survey *survey)
+{
+    survey->growth = *growth;
+    survey->has_growth = true;
+    survey_reach_verdict(options, survey);
+}
+
 int survey_take(const struct survey_options *options, int pid, struct survey *ret_survey)
 {
     int error = survey_try(options, pid, ret_survey);

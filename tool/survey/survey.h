@@ -18,11 +18,16 @@
 #include "proc/status.h"
 #include "runtime/report.h"
 
+struct locate_memory;
+
 struct survey_options {
     const char *proc_root; // "/proc"
     double observe_s;      // 0: no growth
     unsigned budget_ms;    // for each runtime reader; 0: no limit
-    bool ask;              // ask runtimes by calls in the target, which stops a thread of it
+    // What earlier surveys found in files, for who makes many (runtime/locate_memory.h); may be
+    // NULL.
+    struct locate_memory *memory;
+    bool ask; // ask runtimes by calls in the target, which stops a thread of it
     // Called at least once a second while observing, with the seconds done; may be NULL.
     void (*progress)(void *context, double done_s, double total_s);
     void *progress_context;
@@ -44,6 +49,7 @@ struct survey {
     double uptime_s;     // of the process
     struct proc_status status;
     size_t mapping_count;
+    double walk_s;  // what the walk of smaps took: so long the target's mmap and munmap may wait
     double taken_s; // CLOCK_MONOTONIC when smaps had been read: the moment that the account is of
     struct account account;
     bool has_account;               // false when smaps was not readable
@@ -71,5 +77,11 @@ struct survey {
 // process that may not be read is not waited for.
 int survey_take(const struct survey_options *options, int pid, struct survey *ret_survey);
 void survey_free(struct survey *survey);
+
+// For who makes surveys again and again instead of observing. The sample of growth that a survey
+// with an account gives; and the verdict reached anew, with the growth that several of them tell.
+struct growth_sample survey_growth_sample(const struct survey *survey, double time_s);
+void survey_judge(const struct survey_options *options, const struct growth *growth,
+                  struct survey *survey);
 
 #endif

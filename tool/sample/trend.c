@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a process grows, see trend.h. Tool world; pure but for its memory.
+#include "sample/trend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Readings and the faults at their moments, side by side: the fit wants the former in one array.
+struct trend_items {
+    struct growth_sample samples[TREND_SAMPLES];
+    struct {
+        uint64_t minor, major;
+    } faults[TREND_SAMPLES];
+};
+
+static const double trend_first_spacing_s = 1, trend_window_s = 1800;
+static const size_t trend_least_samples = 6;
+static const double trend_least_s = 30;
+
+static void trend_move(struct trend *trend, size_t from, size_t to)
+{
+    trend->items->samples[to] = trend->items->samples[from];
+    trend->items->faults[to] = trend->items->faults[from];
+}
+
+// Makes room for one more: by thinning out, and once the window is full by dropping the oldest.
+static void trend_make_room(struct trend *trend)
+{
+    bool is_long = trend->spacing_s * TREND_SAMPLES >= trend_window_s;
+    size_t kept = 0;
+    for (size_t i = is_long ? 1 : 0; i < trend->count; i += is_long ? 1 : 2)
+        trend_move(trend, i, kept++);
+    trend->count = kept;
+    if (!is_long)
+        trend->spacing_s *= 2;
+}
+
+// What is older than the window tells of other times: after hours of standing still the beginning
+// of a growth is what happened since.
+static void trend_drop_old(struct trend *trend, double now_s)
+{
+    size_t old = 0, kept = 0;
+    while (old < trend->count && trend->items->samples[old].time_s < now_s - trend_window_s)
+        old++;
+    // The last of them still tells how it was when the window began.
+    old = old > 0 ? old - 1 : 0;
+    for (size_t i = old; i < trend->count; i++)
+        trend_move(trend, i, kept++);
+    trend->count = kept;
+}
+
+// Is the last one too near to the one before it to stay beside a newer one?
+static bool trend_last_is_close(const struct trend *trend)
+{
+    const struct growth_sample *samples = trend->items->samples;
+    return trend->count >= 2 &&
+           samples[trend->count - 1].time_s - samples[trend->count - 2].time_s < trend->spacing_s;
+}
+
+void trend_add(struct trend *trend, const struct growth_sample *now, const struct sample *sample)
+{
+    if (!trend->items) {
+        trend->items = malloc(sizeof *trend->items);
+        if (!trend->items)
+            return;
+        trend->spacing_s = trend_first_spacing_s;
+    }
+    trend_drop_old(trend, now->time_s);
+    if (trend_last_is_close(trend)) {
+        // An account knows more than what is newer by less than the spacing.
+        if (trend->items->samples[trend->count - 1].has_rows && !now->has_rows)
+            return;
+        trend->count--;
+    }
+    if (trend->count == TREND_SAMPLES)
+        trend_make_room(trend);
+    trend->items->samples[trend->count] = *now;
+    trend->items->faults[trend->count].minor = sample->minor_faults;
+    trend->items->faults[trend->count].major = sample->major_faults;
+    trend->count++;
+}
+
+int trend_fit(const struct trend *trend, struct growth *ret_growth)
+{
+    if (trend->count < trend_least_samples)
+        return -ENODATA;
+    const struct growth_sample *samples = trend->items->samples;
+    size_t last = trend->count - 1;
+    struct growth growth;
+    if (samples[last].time_s - samples[0].time_s < trend_least_s ||
+        growth_fit(samples, trend->count, &growth) != 0)
+        return -ENODATA;
+    growth.minor_faults = trend->items->faults[last].minor - trend->items->faults[0].minor;
+    growth.major_faults = trend->items->faults[last].major - trend->items->faults[0].major;
+    *ret_growth = growth;
+    return 0;
+}
+
+void trend_free(struct trend *trend)
+{
+    free(trend->items);
+    *trend = (struct trend){0};
+}
