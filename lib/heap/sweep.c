@@ -4,6 +4,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "heap/records.h"
 #include "heap/takeover.h"
 
 // Owners count by plain stores while we look: a value that is a moment old is as good.
@@ -28,11 +29,18 @@ static uint64_t make_seen(uint32_t at_ms, uint32_t content)
     return (uint64_t)at_ms << 32 | content;
 }
 
-// Whatever a malloc or free changes: blocks ever allocated, blocks live, blocks freed by others.
+// Whatever a malloc or free changes: blocks ever allocated, blocks live, blocks freed by others. Of
+// a current span less, since its owner may take and give back the same block for ever: how many are
+// live, how far it is carved, what is off. While these stay the pages behind stand still.
 UNSYNCHRONISED static uint32_t content_of(const struct wire_record *span)
 {
     uint64_t counts = atomic_peek64(&span->counts);
     uint64_t remote = atomic_peek64(&span->remote);
+    if (span->state == WIRE_SPAN_CURRENT) {
+        uint64_t off = atomic_peek64(&span->off);
+        uint64_t carved = atomic_peek16(&span->carved);
+        counts = (counts & SPAN_USED_MASK) | carved << 16 | (off ^ off >> 32) << 32;
+    }
     return (uint32_t)(counts >> 32 ^ counts) * 31u ^ (uint32_t)(remote >> 47);
 }
 
@@ -62,6 +70,18 @@ UNSYNCHRONISED static bool look_at_run(struct sweep *sweep, struct wire_record *
     *(is_lazy ? &sweep->lazy_bytes : &sweep->kept_bytes) += item->bytes;
     // A run that was given back or joined has a stamp of 0.
     return has_aged(sweep, record, SPACE_RUN_SEEN, &item->age_ms);
+}
+
+// A clean run, of which nothing is kept but records.
+UNSYNCHRONISED static bool look_at_clean(const struct sweep *sweep, struct wire_record *record,
+                                         uint64_t run, struct sweep_item *item)
+{
+    item->kind = SWEEP_RECORDS;
+    item->group = CLASS_GROUP_RUNS;
+    item->slots = wire_run_slots(run);
+    item->bytes = (uint64_t)item->slots * RECORD_BYTES;
+    return item->slots >= RECORDS_LEAST_SLOTS &&
+           has_aged(sweep, record, SPACE_RUN_SEEN, &item->age_ms);
 }
 
 // The owner counts on meanwhile: what is read once is believed.
@@ -156,6 +176,8 @@ static bool look_at(struct sweep *sweep, struct wire_record *record, struct swee
         *slots = wire_run_slots(run);
         return false;
     case WIRE_CLEAN:
+        *slots = wire_run_slots(run);
+        return look_at_clean(sweep, record, run, item);
     case WIRE_BUSY:
     case WIRE_META:
     case WIRE_QUARANTINE:
@@ -203,7 +225,7 @@ UNSYNCHRONISED void sweep_note_done(uint32_t slot)
         atomic_poke64(&span->seen, make_seen(DONE_MS, content));
 }
 
-UNSYNCHRONISED void sweep_note_refused(uint32_t slot)
+UNSYNCHRONISED void sweep_note_run_done(uint32_t slot)
 {
     atomic_poke64(&space_record(slot)->seen, make_seen(DONE_MS, SPACE_RUN_SEEN));
 }

@@ -15,6 +15,7 @@ enum sweep_kind {
     SWEEP_PAGES,      // free blocks in a span, enough of them for a page that is wholly free
     SWEEP_LAZY_RUN,   // lazily freed
     SWEEP_LAZY_PAGES, // pages of a span, lazily freed
+    SWEEP_RECORDS,    // a clean run, long enough that its records may go: records.h
 };
 
 struct sweep_item {
@@ -24,7 +25,7 @@ struct sweep_item {
     unsigned group;    // class_group() or CLASS_GROUP_RUNS
     struct heap *heap; // of a span
     uint64_t age_ms;   // since something about it changed, as far as walks have seen
-    uint64_t bytes;    // of a run; of a span's free blocks, or its lazily freed pages
+    uint64_t bytes;    // of a run, or its records; of a span's free blocks, or its lazy pages
 };
 
 struct sweep {
@@ -47,8 +48,9 @@ bool sweep_next(struct sweep *sweep, struct sweep_item *item);
 // This span was looked through: as long as it stays as it is there is nothing more to find in it.
 void sweep_note_done(uint32_t slot);
 
-// The system would not take this run: it is left alone as long as it stays as it is.
-void sweep_note_refused(uint32_t slot);
+// This run has been dealt with, or the system would not take it: it is left alone as long as it
+// stays as it is.
+void sweep_note_run_done(uint32_t slot);
 
 // The empty span that this heap made spare last has been so for `age_ms`.
 bool sweep_has_old_spares(const struct sweep *sweep, const struct heap *heap, uint64_t age_ms);

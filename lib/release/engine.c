@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/syscall.h"
+#include "heap/records.h"
 #include "heap/sweep.h"
 #include "heap/takeover.h"
 #include "heap/thread.h"
@@ -115,7 +116,7 @@ static void refuse(struct look *look, uint32_t slot)
     if (kind != WIRE_DIRTY && kind != WIRE_LAZY)
         return;
     look->is_refused = true;
-    sweep_note_refused(slot);
+    sweep_note_run_done(slot);
 }
 
 static void purge_run(struct look *look, const struct sweep_item *item, bool is_lazy)
@@ -141,10 +142,9 @@ static void purge_run(struct look *look, const struct sweep_item *item, bool is_
 static enum plan_advice advise(const struct look *look, const struct sweep_item *item)
 {
     static const enum plan_kind kinds[] = {
-        [SWEEP_RUN] = PLAN_RUN,
-        [SWEEP_PAGES] = PLAN_PAGES,
-        [SWEEP_LAZY_RUN] = PLAN_LAZY_RUN,
-        [SWEEP_LAZY_PAGES] = PLAN_LAZY_PAGES,
+        [SWEEP_RUN] = PLAN_RUN,           [SWEEP_PAGES] = PLAN_PAGES,
+        [SWEEP_LAZY_RUN] = PLAN_LAZY_RUN, [SWEEP_LAZY_PAGES] = PLAN_LAZY_PAGES,
+        [SWEEP_RECORDS] = PLAN_RECORDS,
     };
     if (look->takes_all)
         return PLAN_NOW;
@@ -173,6 +173,10 @@ static void act(struct look *look, const struct sweep_item *item)
         look->is_waiting |= !was_lazy && !is_resting(look);
     } else if (item->kind == SWEEP_PAGES) {
         add_span(look, item, is_lazy);
+    } else if (item->kind == SWEEP_RECORDS) {
+        // Metadata: neither kept nor returned. It goes once, whatever the system says.
+        sweep_note_run_done(item->slot);
+        (void)records_return(item->slot);
     } else if (item->kind == SWEEP_LAZY_PAGES) {
         look->unlazied += takeover_return_lazy(item->slot);
     } else {

@@ -97,6 +97,8 @@ enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *it
         return PLAN_WAIT;
     if (plan->pressure == WIRE_PRESSURE_SHORT)
         return PLAN_NOW;
+    if (item->kind == PLAN_RECORDS)
+        return item->age_ms ? PLAN_NOW : PLAN_WAIT;
     if (is_lazy(item->kind) || item->age_ms < plan_age_ms(plan))
         return PLAN_WAIT;
     return prefers_lazily(plan, item->group) ? PLAN_LAZILY : PLAN_NOW;

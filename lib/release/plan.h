@@ -26,6 +26,7 @@ enum plan_kind {
     PLAN_PAGES,    // free pages in a span that also has live blocks
     PLAN_LAZY_RUN, // given back lazily before
     PLAN_LAZY_PAGES,
+    PLAN_RECORDS, // what the table holds of a returned run: as cheap to have again as to give
 };
 
 enum plan_advice {
@@ -66,7 +67,8 @@ struct plan {
 
 // What to do with an item. Under `keep` always PLAN_WAIT. Under pressure at once and regardless of
 // age, with lazy items first worth turning into returned ones. Otherwise when the item has stood
-// still for plan_age_ms(). A lazily freed item is left to the kernel unless there is pressure.
+// still for plan_age_ms(). A lazily freed item is left to the kernel unless there is pressure;
+// records go at once when they have stood still from one look to the next.
 enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *item);
 
 // How long something must have stood still: half of return_within; less where that, two times the

@@ -180,8 +180,10 @@ static void test_young_stays(void **state)
     }
     for (int i = 0; i < 40; i++) {
         for (int j = 0; j < 600; j += 100) {
-            heap_test_release(blocks[j]);
-            blocks[j] = heap_test_allocate(1000);
+            if (i % 2)
+                blocks[j] = heap_test_allocate(1000);
+            else
+                heap_test_release(blocks[j]);
         }
         (void)look(fake, LOOK_MS);
     }

@@ -37,6 +37,20 @@ static void test_times(void **state)
     assert_int_equal(plan_period_ms(&plan), 5);
 }
 
+// Records wait for one look, and under no policy but `keep` for more.
+static void test_records(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(WIRE_POLICY_FREE, 1000);
+    assert_int_equal(advise(&plan, PLAN_RECORDS, 0), PLAN_WAIT);
+    assert_int_equal(advise(&plan, PLAN_RECORDS, 1), PLAN_NOW);
+    plan.settings.policy = WIRE_POLICY_KEEP;
+    assert_int_equal(advise(&plan, PLAN_RECORDS, 1000), PLAN_WAIT);
+    plan.settings.policy = WIRE_POLICY_AUTO;
+    plan.pressure = WIRE_PRESSURE_SHORT;
+    assert_int_equal(advise(&plan, PLAN_RECORDS, 0), PLAN_NOW);
+}
+
 static void test_next_period(void **state)
 {
     (void)state;
@@ -396,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_next_period),
+        cmocka_unit_test(test_records),
         cmocka_unit_test(test_cost_of_looking),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_lazy_items),
