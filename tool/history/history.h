@@ -30,6 +30,8 @@ int history_create(const char *path, const struct history_options *options,
 // Opens one to read it. 0; -ENOENT, -EACCES; -EBADMSG: not a recording of ebb, or damaged;
 // -EPROTONOSUPPORT: written by a newer ebb (history_schema_of() tells which).
 int history_open(const char *path, struct history **ret_history);
+// The schema that the file at `path` is written in; -EBADMSG where it is no recording; -errno.
+int history_schema_of(const char *path);
 
 // Writes out what is pending, ends the recording and frees the handle; NULL is fine. 0 or -errno of
 // the writing.
@@ -93,9 +95,11 @@ struct series {
 };
 
 // The samples of a subject in [from_ms, to_ms]. Where there are more than `max_points` (0: no
-// limit), time is cut into buckets, and each gives up to two true samples: the one with the highest
-// RSS and the one with the lowest effective RSS, so that no peak and no valley is lost and the rows
-// of a point always sum up. 0, -ENOENT (no such subject), -ENOMEM, -EIO.
+// limit), time is cut into buckets, and each gives up to three true samples: the one with the
+// highest RSS, the one with the lowest effective RSS and its last account, so that no peak and no
+// valley is lost and the rows of a point always sum up. A minute whose samples have been dropped
+// (keep_ms) gives points of unknown kind that tell RSS, lazy and effective RSS alone. 0, -ENOENT
+// (no such subject), -ENOMEM, -EBADMSG (damaged), -EIO.
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    size_t max_points, struct series *ret_series);
 void series_free(struct series *series);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sums for least squares, see fit.h. Tool world; pure.
+#include "history/fit.h"
+
+#include <math.h>
+
+void fit_join(struct fit *fit, const struct fit *other)
+{
+    double count = fit->count + other->count;
+    if (!(other->count > 0))
+        return;
+    // What the two groups' means differ by counts as well.
+    double x = other->x - fit->x, y = other->y - fit->y;
+    double share = fit->count * other->count / count;
+    fit->xx += other->xx + x * x * share;
+    fit->xy += other->xy + x * y * share;
+    fit->yy += other->yy + y * y * share;
+    fit->x += x * other->count / count;
+    fit->y += y * other->count / count;
+    fit->count = count;
+}
+
+void fit_add(struct fit *fit, double x, double y)
+{
+    fit_join(fit, &(struct fit){.count = 1, .x = x, .y = y});
+}
+
+bool fit_slope(const struct fit *fit, double *ret_slope, double *ret_error)
+{
+    if (!(fit->count >= 3) || !(fit->xx > 0))
+        return false;
+    double slope = fit->xy / fit->xx;
+    // What the line leaves over; rounding may take it below 0.
+    double rest = fit->yy - slope * fit->xy;
+    if (!isfinite(slope) || !isfinite(rest))
+        return false;
+    *ret_slope = slope;
+    *ret_error = rest > 0 ? sqrt(rest / (fit->count - 2) / fit->xx) : 0;
+    return true;
+}

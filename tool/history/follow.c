@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Living subjects: which of their samples are stored, and their minutes and hours. Tool world; one
+// thread.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "history/write.h"
+
+enum {
+    STORE_EVERY_MS = 60000,    // whatever happens
+    STORE_COUNTERS_MS = 10000, // where nothing but counters go on
+    IDENTITY_EVERY_MS = 60000,
+    PATIENCE_INTERVALS = 5,
+    PATIENCE_MIN_MS = 15000
+};
+
+// The first whose id is not below `id`.
+static size_t follow_place(const struct writer *writer, unsigned id)
+{
+    size_t low = 0, high = writer->follow_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (writer->follows[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct follow *follow_find(struct writer *writer, unsigned id)
+{
+    size_t place = follow_place(writer, id);
+    bool is_there = place < writer->follow_count && writer->follows[place].id == id;
+    return is_there ? &writer->follows[place] : NULL;
+}
+
+// Longer than a host under load keeps us waiting, far shorter than a night in suspension.
+int64_t follow_patience_ms(uint64_t interval_ms)
+{
+    uint64_t patience_ms;
+    if (__builtin_mul_overflow(interval_ms, PATIENCE_INTERVALS, &patience_ms) ||
+        patience_ms > (uint64_t)key_time_max)
+        return key_time_max;
+    return patience_ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : (int64_t)patience_ms;
+}
+
+// FNV-1a over what may change in a subject's row.
+static uint64_t hash_identity(const struct subject *subject)
+{
+    const char *const texts[] = {subject->name, subject->cmdline, subject->cgroup};
+    uint64_t hash = 0xcbf29ce484222325U ^ (uint64_t)subject->start_ms;
+    for (size_t i = 0; i < 3; i++) {
+        for (const char *at = texts[i]; *at; at++)
+            hash = (hash ^ (unsigned char)*at) * 0x100000001b3U;
+        hash *= 0x100000001b3U;
+    }
+    return hash;
+}
+
+// First seen stays as it was written first.
+static int write_subject(struct history *history, const struct subject *subject)
+{
+    sqlite3_stmt *insert = history->writer->statements[WRITE_SUBJECT];
+    sqlite3_bind_int64(insert, 1, subject->id);
+    sqlite3_bind_int64(insert, 2, subject->pid);
+    sqlite3_bind_int64(insert, 3, subject->uid);
+    store_bind_u64(insert, 4, subject->start_ticks);
+    sqlite3_bind_int64(insert, 5, subject->start_ms);
+    sqlite3_bind_int64(insert, 6, history->writer->last_ms);
+    store_bind_text(insert, 7, subject->name);
+    store_bind_text(insert, 8, subject->cmdline);
+    store_bind_text(insert, 9, subject->cgroup);
+    return store_run(history, insert);
+}
+
+static int follow_add(struct history *history, const struct subject *subject)
+{
+    struct writer *writer = history->writer;
+    int error = array_reserve_one(&writer->follows, &writer->follow_capacity, writer->follow_count,
+                                  sizeof *writer->follows);
+    if (!error)
+        error = write_subject(history, subject);
+    if (error)
+        return error;
+    size_t place = follow_place(writer, subject->id);
+    struct follow *follow = &writer->follows[place];
+    memmove(follow + 1, follow, (writer->follow_count - place) * sizeof *follow);
+    *follow = (struct follow){
+        .id = subject->id,
+        .identity = hash_identity(subject),
+        .identity_ms = writer->last_ms,
+    };
+    writer->follow_count++;
+    return 0;
+}
+
+// Names and groups change; ids ascend, so that what is new is at the end.
+int follow_begin(struct history *history, const struct subject *subjects, size_t count)
+{
+    struct writer *writer = history->writer;
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++) {
+        const struct subject *subject = &subjects[i];
+        if (subject->id > writer->known_max) {
+            error = follow_add(history, subject);
+            writer->known_max = subject->id;
+            continue;
+        }
+        struct follow *follow = subject->has_ended ? NULL : follow_find(writer, subject->id);
+        if (!follow || writer->last_ms - follow->identity_ms < IDENTITY_EVERY_MS)
+            continue;
+        follow->identity_ms = writer->last_ms;
+        uint64_t identity = hash_identity(subject);
+        if (identity != follow->identity)
+            error = write_subject(history, subject);
+        follow->identity = identity;
+    }
+    return error;
+}
+
+// Writes a minute that is over and adds it to its hour; the hour too where it is over with it.
+static int close_minute(struct history *history, struct follow *follow, bool is_hour_over)
+{
+    sqlite3_stmt *const *statements = history->writer->statements;
+    int error = rollup_write(history, statements[WRITE_MINUTE], follow->id, &follow->minute, false);
+    rollup_join(&follow->hour, &follow->minute);
+    rollup_fit_minute(&follow->hour, &follow->minute);
+    if (!error && is_hour_over)
+        error = rollup_write(history, statements[WRITE_HOUR], follow->id, &follow->hour, true);
+    return error;
+}
+
+static int64_t floor_to(int64_t at_ms, int64_t unit_ms)
+{
+    return at_ms - at_ms % unit_ms;
+}
+
+// Goes over to the minute that `at_ms` is in.
+static int turn_to(struct history *history, struct follow *follow, int64_t at_ms)
+{
+    int64_t minute_ms = floor_to(at_ms, ROLLUP_MINUTE_MS);
+    int64_t hour_ms = floor_to(at_ms, ROLLUP_HOUR_MS);
+    if (minute_ms == follow->minute.start_ms)
+        return 0;
+    bool is_hour_over = hour_ms != follow->hour.start_ms;
+    int error = close_minute(history, follow, is_hour_over);
+    follow->minute = (struct rollup){.start_ms = minute_ms};
+    if (is_hour_over)
+        follow->hour = (struct rollup){.start_ms = hour_ms};
+    return error;
+}
+
+static struct rollup_values values_of(const struct follow *follow)
+{
+    uint64_t lazy_bytes = follow->last.lazy_bytes;
+    return (struct rollup_values){
+        .rss_bytes = follow->last.rss_bytes,
+        .lazy_bytes = lazy_bytes == SAMPLE_UNKNOWN ? 0 : lazy_bytes,
+        .effective_bytes = follow->last.effective_bytes,
+        .verdict = follow->verdict,
+    };
+}
+
+// The last sample stands until `at_ms`, through as many minutes as that takes, unless too much time
+// has passed for that to be likely.
+static int stand_until(struct history *history, struct follow *follow, int64_t at_ms)
+{
+    const struct rollup_values values = values_of(follow);
+    if (at_ms - follow->last_ms > follow_patience_ms(history->writer->interval_ms))
+        at_ms = follow->last_ms + (int64_t)history->writer->interval_ms;
+    int error = 0;
+    for (int64_t from_ms = follow->last_ms; from_ms < at_ms && !error;) {
+        int64_t next_ms = follow->minute.start_ms + ROLLUP_MINUTE_MS;
+        int64_t to_ms = at_ms < next_ms ? at_ms : next_ms;
+        rollup_stand(&follow->minute, from_ms, to_ms, &values);
+        if (to_ms == next_ms)
+            error = turn_to(history, follow, next_ms);
+        from_ms = to_ms;
+    }
+    return error;
+}
+
+static int write_end(struct history *history, const struct follow *follow)
+{
+    sqlite3_stmt *update = history->writer->statements[WRITE_ENDED];
+    int64_t last_ms = follow->has_sample ? follow->last_ms : history->writer->last_ms;
+    sqlite3_bind_int64(update, 1, last_ms);
+    sqlite3_bind_int64(update, 2, follow->id);
+    return store_run(history, update);
+}
+
+int follow_finish(struct history *history, struct follow *follow)
+{
+    int error = follow->has_ended ? write_end(history, follow) : 0;
+    if (error || !follow->has_sample)
+        return error;
+    if (!follow->has_ended)
+        error = stand_until(history, follow, history->writer->last_ms);
+    return error ? error : close_minute(history, follow, true);
+}
+
+static int follow_remove(struct history *history, struct follow *follow)
+{
+    struct writer *writer = history->writer;
+    int error = follow_finish(history, follow);
+    size_t place = (size_t)(follow - writer->follows);
+    memmove(follow, follow + 1, (writer->follow_count - place - 1) * sizeof *follow);
+    writer->follow_count--;
+    return error;
+}
+
+int follow_end(struct history *history, const struct subject *subjects, size_t count)
+{
+    struct writer *writer = history->writer;
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++) {
+        if (!subjects[i].has_ended)
+            continue;
+        struct follow *follow = follow_find(writer, subjects[i].id);
+        if (!follow)
+            continue;
+        follow->has_ended = true;
+        if (follow->round != writer->round)
+            error = follow_remove(history, follow);
+    }
+    return error;
+}
+
+// Is there anything in it that the stored one does not say?
+static bool is_worth_storing(const struct follow *follow, const struct sample *sample,
+                             int64_t at_ms)
+{
+    const struct sample *stored = &follow->stored;
+    int64_t age_ms = at_ms - follow->stored_ms;
+    if (!follow->has_sample || sample->digest || age_ms >= STORE_EVERY_MS ||
+        floor_to(at_ms, ROLLUP_MINUTE_MS) != floor_to(follow->stored_ms, ROLLUP_MINUTE_MS))
+        return true;
+    if (sample->rss_bytes != stored->rss_bytes || sample->lazy_bytes != stored->lazy_bytes ||
+        sample->anon_bytes != stored->anon_bytes || sample->swap_bytes != stored->swap_bytes ||
+        sample->virtual_bytes != stored->virtual_bytes || sample->threads != stored->threads)
+        return true;
+    bool is_counting = sample->minor_faults != stored->minor_faults ||
+                       sample->major_faults != stored->major_faults ||
+                       sample->cpu_ms != stored->cpu_ms;
+    return is_counting && age_ms >= STORE_COUNTERS_MS;
+}
+
+static int write_sample(struct history *history, const struct sample *sample, int64_t key)
+{
+    sqlite3_stmt *insert = history->writer->statements[WRITE_SAMPLE];
+    const uint64_t values[] = {sample->rss_bytes,     sample->lazy_bytes, sample->anon_bytes,
+                               sample->virtual_bytes, sample->swap_bytes, sample->minor_faults,
+                               sample->major_faults,  sample->cpu_ms,     sample->threads};
+    sqlite3_bind_int64(insert, 1, key);
+    sqlite3_bind_int(insert, 2, (int)sample->kind);
+    for (int i = 0; i < (int)(sizeof values / sizeof values[0]); i++)
+        store_bind_u64(insert, 3 + i, values[i]);
+    history->writer->sample_count++;
+    return store_run(history, insert);
+}
+
+static int write_account(struct history *history, struct follow *follow,
+                         const struct digest *digest, int64_t key)
+{
+    struct writer *writer = history->writer;
+    const struct account_statements statements = {writer->statements[WRITE_ACCOUNT],
+                                                  writer->statements[WRITE_LEDGER]};
+    follow->verdict = (unsigned)digest->verdict;
+    writer->account_count++;
+    return account_write(history, &statements, &writer->ledgers, &follow->account, key, digest);
+}
+
+int follow_sample(struct history *history, struct follow *follow, const struct sample *sample,
+                  int64_t at_ms)
+{
+    // Two samples of one moment cannot be told apart: the second comes a millisecond later.
+    if (follow->has_sample && at_ms <= follow->last_ms)
+        at_ms = follow->last_ms + 1;
+    bool is_stored = is_worth_storing(follow, sample, at_ms);
+    int64_t key = key_make(follow->id, at_ms);
+    int error = 0;
+    if (follow->has_sample)
+        error = stand_until(history, follow, at_ms);
+    else
+        follow->hour.start_ms = floor_to(at_ms, ROLLUP_HOUR_MS);
+    if (!follow->has_sample)
+        follow->minute.start_ms = floor_to(at_ms, ROLLUP_MINUTE_MS);
+    if (!error)
+        error = turn_to(history, follow, at_ms);
+    if (!error && is_stored)
+        error = write_sample(history, sample, key);
+    if (!error && sample->digest)
+        error = write_account(history, follow, sample->digest, key);
+    if (error)
+        return error;
+    follow->has_sample = true;
+    follow->last = *sample;
+    follow->last.digest = NULL;
+    follow->last_ms = at_ms;
+    if (is_stored) {
+        follow->stored = follow->last;
+        follow->stored_ms = at_ms;
+    }
+    const struct rollup_values values = values_of(follow);
+    rollup_stand(&follow->minute, at_ms, at_ms, &values);
+    follow->minute.samples++;
+    return 0;
+}

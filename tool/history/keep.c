@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retention in small steps, see keep.h. Tool world; one thread.
+#include "history/keep.h"
+
+#include <errno.h>
+
+#include "history/rollup.h"
+
+enum {
+    SUBJECTS_PER_STEP = 8,
+    // With so many living subjects, one more is looked at in each step: each has its turn often
+    // enough to lose what it gains.
+    LIVING_PER_SUBJECT = 25,
+};
+
+// What one step takes of one subject at most: far more than a subject gains between two.
+static const int64_t step_ms = 600000;
+static const int64_t minutes_kept_ms = INT64_C(62) * 86400000;
+
+// Deletes rows of `table` from the subject's oldest one on, up to `until_ms` (exclusive). The whole
+// subject goes at once where `is_all`: it has ended, so its rows are few.
+static int drop_rows(struct history *history, const char *table, unsigned subject, int64_t until_ms,
+                     bool is_all)
+{
+    char sql[256];
+    const int64_t first = key_make(subject, 0), end = key_make(subject, until_ms);
+    // A step begins at the oldest row, however old that is.
+    sqlite3_snprintf((int)sizeof sql, sql,
+                     "DELETE FROM %s WHERE id >= %lld AND id < %lld AND id < ifnull((SELECT "
+                     "min(id) FROM %s WHERE id >= %lld), 0) + %lld",
+                     table, first, end, table, first, is_all ? key_time_max : step_ms);
+    return store_exec(history, sql);
+}
+
+static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
+                    int64_t minutes_until_ms)
+{
+    int error = drop_rows(history, "sample", subject, until_ms, false);
+    if (!error)
+        error = drop_rows(history, "account", subject, until_ms, false);
+    if (!error)
+        error = drop_rows(history, "event", subject, until_ms, false);
+    if (!error && minutes_until_ms > 0)
+        error = drop_rows(history, "minute", subject, minutes_until_ms, false);
+    return error;
+}
+
+static int drop_subject(struct history *history, unsigned subject)
+{
+    static const char *const tables[] = {"sample", "account", "event", "minute", "hour"};
+    int error = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !error; i++)
+        error = drop_rows(history, tables[i], subject, key_time_max, true);
+    char sql[64];
+    sqlite3_snprintf((int)sizeof sql, sql, "DELETE FROM subject WHERE id = %u", subject);
+    return error ? error : store_exec(history, sql);
+}
+
+// The subject behind the cursor, round and round. `*ret_id` 0: there is none.
+static int next_subject(struct history *history, unsigned cursor, unsigned *ret_id,
+                        int64_t *ret_ended_ms)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = store_prepare(
+        history, "SELECT id, last_at_ms FROM subject WHERE id > ? ORDER BY id LIMIT 1", &statement);
+    if (error)
+        return error;
+    sqlite3_bind_int64(statement, 1, cursor);
+    int stepped = store_step(history, statement);
+    *ret_id = 0;
+    if (stepped == 1) {
+        uint64_t ended_ms = store_u64(statement, 1);
+        *ret_id = (unsigned)sqlite3_column_int64(statement, 0);
+        *ret_ended_ms = ended_ms == SAMPLE_UNKNOWN ? key_time_max : (int64_t)ended_ms;
+    }
+    sqlite3_finalize(statement);
+    return stepped < 0 ? stepped : 0;
+}
+
+static int drop_host(struct history *history, int64_t until_ms)
+{
+    char sql[160];
+    sqlite3_snprintf((int)sizeof sql, sql,
+                     "DELETE FROM host WHERE at_ms < %lld AND at_ms < (SELECT min(at_ms) FROM "
+                     "host) + %lld",
+                     until_ms, step_ms);
+    int error = store_exec(history, sql);
+    return error ? error : drop_rows(history, "event", 0, until_ms, false);
+}
+
+int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count)
+{
+    if (keep->keep_ms == 0 || keep->keep_ms >= (uint64_t)now_ms)
+        return 0;
+    int64_t until_ms = now_ms - (int64_t)keep->keep_ms;
+    int64_t minutes_until_ms = now_ms - minutes_kept_ms;
+    if (minutes_until_ms > until_ms)
+        minutes_until_ms = until_ms;
+    int error = drop_host(history, until_ms);
+    size_t turns = SUBJECTS_PER_STEP + living_count / LIVING_PER_SUBJECT;
+    for (size_t i = 0; i < turns && !error; i++) {
+        unsigned id = 0;
+        int64_t ended_ms = 0;
+        error = next_subject(history, keep->cursor, &id, &ended_ms);
+        keep->cursor = id;
+        if (error || id == 0)
+            break;
+        if (ended_ms < until_ms)
+            error = drop_subject(history, id);
+        else
+            error = drop_old(history, id, until_ms, minutes_until_ms);
+    }
+    return error;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retention: what is older than wanted goes, a little with each flush. Tool world; one thread.
+//
+// Of subjects that live, samples, accounts and events go after keep_ms, minutes after that too but
+// not before 62 days, hours never. Subjects that ended before keep_ms go with all that is theirs.
+// The pages that this empties are used again: the file stays as large as it was at its largest.
+#ifndef EBB_HISTORY_KEEP_H
+#define EBB_HISTORY_KEEP_H
+
+#include "history/store.h"
+
+struct keep {
+    uint64_t keep_ms; // 0: nothing goes
+    unsigned cursor;  // the subject that was looked at last
+};
+
+// Looks at the next few subjects, and at the host's rows. 0 or -errno. Cost: some deletes for each
+// of them, bounded.
+int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count);
+
+#endif

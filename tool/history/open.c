@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a recording that may be anything, and what it says of itself. Tool world; one thread.
+//
+// A recording may come from a stranger. Its header is looked at before SQLite is; its schema must
+// be ours to the letter; no view, trigger or function of it is ever run; and every statement has a
+// limit of steps, so that pages that point at each other end in an error.
+#include "history/open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "history/schema.h"
+
+// Source: "Database File Format", the database header.
+enum {
+    HEADER_BYTES = 100,
+    HEADER_USER_VERSION = 60,
+    HEADER_APPLICATION_ID = 68,
+};
+static const char magic[16] = "SQLite format 3";
+
+enum { STEPS_PER_CALL = 1000, TEXT_LIMIT_BYTES = 1 << 20, BUSY_MS = 2000 };
+
+char *open_plain_path(const char *path)
+{
+    // As it is where nothing at its front can mean anything else.
+    const char *front = path[0] == '/' ? "" : "./";
+    size_t size = strlen(front) + strlen(path) + 1;
+    char *plain = malloc(size);
+    if (plain)
+        text_format(plain, size, "%s%s", front, path);
+    return plain;
+}
+
+static uint32_t big_endian(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+// Devices and pipes are not waited for.
+static int read_header(const char *path, unsigned char ret_header[HEADER_BYTES])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    struct stat status;
+    int error = fstat(fd, &status) < 0 ? -errno : 0;
+    if (!error && S_ISDIR(status.st_mode))
+        error = -EISDIR;
+    else if (!error && !S_ISREG(status.st_mode))
+        error = -EBADMSG;
+    ssize_t len = error ? 0 : pread(fd, ret_header, HEADER_BYTES, 0);
+    if (!error && len < 0)
+        error = -errno;
+    close(fd);
+    if (error)
+        return error;
+    return len == HEADER_BYTES ? 0 : -EBADMSG;
+}
+
+int history_schema_of(const char *path)
+{
+    unsigned char header[HEADER_BYTES];
+    int error = read_header(path, header);
+    if (error)
+        return error;
+    if (memcmp(header, magic, sizeof magic) != 0 ||
+        big_endian(header + HEADER_APPLICATION_ID) != HISTORY_APPLICATION_ID)
+        return -EBADMSG;
+    uint32_t version = big_endian(header + HEADER_USER_VERSION);
+    return version > 0 && version < INT32_MAX ? (int)version : -EBADMSG;
+}
+
+// Called by SQLite every so many steps of a statement.
+static int count_steps(void *context)
+{
+    struct history *history = context;
+    if (history->steps_left < STEPS_PER_CALL)
+        return 1;
+    history->steps_left -= STEPS_PER_CALL;
+    return 0;
+}
+
+// What a stranger's file may not do.
+static void distrust(struct history *history)
+{
+    sqlite3 *db = history->db;
+    int was;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, &was);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &was);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &was);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, &was);
+    // Texts of ours have a few hundred bytes.
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, TEXT_LIMIT_BYTES);
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_progress_handler(db, STEPS_PER_CALL, count_steps, history);
+    sqlite3_busy_timeout(db, BUSY_MS);
+}
+
+// 0 once the file's schema has been read, and so is known to be a database.
+static int open_database(struct history *history, const char *name, int flags)
+{
+    int code = sqlite3_open_v2(
+        name, &history->db,
+        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags, NULL);
+    int error = store_error(history, code);
+    if (!error) {
+        distrust(history);
+        error = store_exec(history, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; "
+                                    "PRAGMA mmap_size=0; PRAGMA query_only=ON; "
+                                    "PRAGMA temp_store=MEMORY");
+    }
+    if (!error)
+        error = schema_check(history);
+    if (error) {
+        sqlite3_close_v2(history->db);
+        history->db = NULL;
+    }
+    return error;
+}
+
+// A log beside the file needs an index that is shared, which cannot be made where nothing may be
+// written: then the file is read alone, as it was at its last checkpoint. The path becomes part of
+// a URI here, so that what means something in one is escaped.
+static int open_immutable(struct history *history)
+{
+    struct buffer uri = {0};
+    int error = buffer_append(&uri, "file:", 5);
+    for (const char *at = history->path; *at && !error; at++) {
+        bool is_special = strchr("?#%", *at) != NULL;
+        error = is_special ? buffer_printf(&uri, "%%%02x", (unsigned char)*at)
+                           : buffer_append(&uri, at, 1);
+    }
+    if (!error)
+        error = buffer_printf(&uri, "?immutable=1");
+    if (!error)
+        error = open_database(history, uri.data, SQLITE_OPEN_URI);
+    buffer_free(&uri);
+    return error;
+}
+
+// Of all files that cannot be opened, those that the file system lets us read.
+static bool is_index_missing(int error)
+{
+    return error == -EACCES || error == -EROFS || error == -EPERM || error == -ENOENT ||
+           error == -EIO;
+}
+
+static int open_file(struct history *history)
+{
+    int version = history_schema_of(history->path);
+    if (version < 0)
+        return version;
+    if (version > HISTORY_SCHEMA)
+        return -EPROTONOSUPPORT;
+    int error = open_database(history, history->path, 0);
+    return is_index_missing(error) ? open_immutable(history) : error;
+}
+
+int history_open(const char *path, struct history **ret_history)
+{
+    struct history *history = calloc(1, sizeof *history);
+    if (!history)
+        return -ENOMEM;
+    history->path = open_plain_path(path);
+    int error = history->path ? open_file(history) : -ENOMEM;
+    if (!error)
+        error = open_clock(history);
+    if (error) {
+        (void)history_close(history);
+        return error;
+    }
+    *ret_history = history;
+    return 0;
+}
+
+int open_clock(struct history *history)
+{
+    if (history->writer)
+        return 0;
+    sqlite3_stmt *statement = NULL;
+    int error =
+        store_prepare(history, "SELECT at_ms, offset_ms FROM clock ORDER BY at_ms", &statement);
+    if (error)
+        return error;
+    struct history_clock clock = {0};
+    int stepped;
+    while ((stepped = store_step(history, statement)) == 1) {
+        stepped = clock_append(&clock, sqlite3_column_int64(statement, 0),
+                               sqlite3_column_int64(statement, 1));
+        if (stepped < 0)
+            break;
+    }
+    sqlite3_finalize(statement);
+    if (stepped < 0) {
+        clock_free(&clock);
+        return stepped;
+    }
+    clock_free(&history->clock);
+    history->clock = clock;
+    return 0;
+}
+
+// The earliest sample, or minute where samples have been dropped, of any subject.
+static int read_first(struct history *history, int64_t last_ms, int64_t *ret_first_ms)
+{
+    int64_t first_ms = 0;
+    int error = store_scalar(history, "SELECT min(first_at_ms) FROM subject", last_ms, &first_ms);
+    if (!error)
+        *ret_first_ms = first_ms;
+    return error;
+}
+
+static int read_counts(struct history *history, struct history_about *about)
+{
+    int64_t samples = 0, accounts = 0, interval_ms = 0, ended = 0;
+    int error = store_get_number(history, "interval_ms", &interval_ms);
+    if (!error)
+        error = store_get_number(history, "ended", &ended);
+    if (error)
+        return error == -ENOENT ? -EBADMSG : error;
+    // Not there before the first flush.
+    (void)store_get_number(history, "samples", &samples);
+    (void)store_get_number(history, "accounts", &accounts);
+    about->interval_ms = interval_ms > 0 ? (uint64_t)interval_ms : 0;
+    about->is_ended = ended == 1;
+    about->sample_count = samples > 0 ? (uint64_t)samples : 0;
+    about->account_count = accounts > 0 ? (uint64_t)accounts : 0;
+    return 0;
+}
+
+static uint64_t file_bytes(const struct history *history)
+{
+    struct stat status;
+    uint64_t bytes = 0;
+    char log[4096];
+    if (!history->path)
+        return 0;
+    if (stat(history->path, &status) == 0)
+        bytes = (uint64_t)status.st_size;
+    text_format(log, sizeof log, "%s-wal", history->path);
+    if (stat(log, &status) == 0)
+        bytes += (uint64_t)status.st_size;
+    return bytes;
+}
+
+int history_about(struct history *history, struct history_about *ret_about)
+{
+    struct history_about about = {.file_bytes = file_bytes(history)};
+    int64_t first_ms = 0, last_ms = 0;
+    int error = open_clock(history);
+    if (!error)
+        error = read_counts(history, &about);
+    if (!error)
+        error = store_last_ms(history, &last_ms);
+    if (!error)
+        error = read_first(history, last_ms, &first_ms);
+    if (error)
+        return error;
+    (void)store_get(history, "title", about.title, sizeof about.title);
+    (void)store_get(history, "host", about.host, sizeof about.host);
+    (void)store_get(history, "ebb_version", about.ebb_version, sizeof about.ebb_version);
+    (void)store_get(history, "kernel", about.kernel, sizeof about.kernel);
+    about.first_ms = clock_time(&history->clock, first_ms);
+    about.last_ms = clock_time(&history->clock, last_ms);
+    *ret_about = about;
+    return 0;
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// A subject's samples as columns over time. Tool world; one thread.
+#include "history/series.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/number.h"
+#include "history/account.h"
+#include "history/open.h"
+
+static const char *const column_names[SERIES_COLUMN_COUNT] = {
+    [SERIES_KIND] = "kind",
+    [SERIES_RSS] = "rss_bytes",
+    [SERIES_LAZY] = "lazy_bytes",
+    [SERIES_EFFECTIVE] = "effective_bytes",
+    [SERIES_ANON] = "anon_bytes",
+    [SERIES_VIRTUAL] = "virtual_bytes",
+    [SERIES_SWAP] = "swap_bytes",
+    [SERIES_MINOR_FAULTS] = "minor_faults",
+    [SERIES_MAJOR_FAULTS] = "major_faults",
+    [SERIES_CPU_MS] = "cpu_ms",
+    [SERIES_THREADS] = "threads",
+    [SERIES_ROWS + ROW_IN_USE] = "in_use_bytes",
+    [SERIES_ROWS + ROW_SLACK] = "slack_bytes",
+    [SERIES_ROWS + ROW_KEPT] = "kept_bytes",
+    // The account's own, beside the one that every sample has.
+    [SERIES_ROWS + ROW_LAZY] = "lazy_row_bytes",
+    [SERIES_ROWS + ROW_METADATA] = "metadata_bytes",
+    [SERIES_ROWS + ROW_STACKS] = "stacks_bytes",
+    [SERIES_ROWS + ROW_CODE_FILES] = "code_files_bytes",
+    [SERIES_ROWS + ROW_SHARED] = "shared_bytes",
+    [SERIES_ROWS + ROW_HELD] = "held_bytes",
+    [SERIES_ROWS + ROW_UNEXPLAINED] = "unexplained_bytes",
+    [SERIES_VERDICT] = "verdict",
+    [SERIES_GROUP_USAGE] = "group_usage_bytes",
+    [SERIES_GROUP_LIMIT] = "group_limit_bytes",
+};
+
+const char *series_column_name(enum series_column column)
+{
+    return column_names[column];
+}
+
+void series_free(struct series *series)
+{
+    for (size_t i = 0; i < SERIES_COLUMN_COUNT; i++)
+        free(series->columns[i]);
+    for (size_t i = 0; i < series->figure_count; i++)
+        free(series->figures[i].values);
+    free(series->figures);
+    free(series->time_ms);
+    *series = (struct series){0};
+}
+
+// One column becomes larger; it stays as it is on failure.
+static int grow_column(uint64_t **column, size_t capacity)
+{
+    uint64_t *grown = reallocarray(*column, capacity, sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    *column = grown;
+    return 0;
+}
+
+static int grow(struct series_builder *builder)
+{
+    enum { FIRST = 256 };
+    struct series *series = &builder->series;
+    size_t capacity = builder->capacity ? builder->capacity * 2 : FIRST;
+    int64_t *times = reallocarray(series->time_ms, capacity, sizeof *times);
+    if (!times)
+        return -ENOMEM;
+    series->time_ms = times;
+    int error = 0;
+    for (size_t i = 0; i < SERIES_COLUMN_COUNT && !error; i++)
+        error = grow_column(&series->columns[i], capacity);
+    for (size_t i = 0; i < series->figure_count && !error; i++)
+        error = grow_column(&series->figures[i].values, capacity);
+    if (!error)
+        builder->capacity = capacity;
+    return error;
+}
+
+int series_add_point(struct series_builder *builder, int64_t at_ms, size_t *ret_index)
+{
+    struct series *series = &builder->series;
+    if (series->count == builder->capacity) {
+        int error = grow(builder);
+        if (error)
+            return error;
+    }
+    size_t index = series->count++;
+    series->time_ms[index] = clock_time(&builder->history->clock, at_ms);
+    for (size_t i = 0; i < SERIES_COLUMN_COUNT; i++)
+        series->columns[i][index] = SAMPLE_UNKNOWN;
+    for (size_t i = 0; i < series->figure_count; i++)
+        series->figures[i].values[index] = SAMPLE_UNKNOWN;
+    *ret_index = index;
+    return 0;
+}
+
+// Figures of this name so far; a new one is unknown at all points before.
+static int find_figure(struct series_builder *builder, const struct ledger_entry *entry,
+                       size_t *ret_figure)
+{
+    struct series *series = &builder->series;
+    for (size_t i = 0; i < series->figure_count; i++) {
+        const struct series_figure *figure = &series->figures[i];
+        if (figure->unit == entry->unit && strcmp(figure->name, entry->name) == 0 &&
+            strcmp(figure->runtime, entry->runtime) == 0) {
+            *ret_figure = i;
+            return 0;
+        }
+    }
+    // As many as one program can have in a lifetime; a file made to be unbearable has more.
+    if (series->figure_count == NUMBERS_MAX)
+        return -EBADMSG;
+    int error = array_reserve_one(&series->figures, &builder->figure_capacity, series->figure_count,
+                                  sizeof *series->figures);
+    struct series_figure figure = {.unit = entry->unit};
+    if (!error)
+        error = grow_column(&figure.values, builder->capacity);
+    if (error)
+        return error;
+    memcpy(figure.runtime, entry->runtime, sizeof figure.runtime);
+    memcpy(figure.name, entry->name, sizeof figure.name);
+    for (size_t i = 0; i < series->count; i++)
+        figure.values[i] = SAMPLE_UNKNOWN;
+    *ret_figure = series->figure_count;
+    series->figures[series->figure_count++] = figure;
+    return 0;
+}
+
+// Where the figures of a ledger go: looked up once for as long as accounts use it.
+static int use_ledger(struct series_builder *builder, int64_t id)
+{
+    if (builder->has_ledger && builder->ledger == id)
+        return 0;
+    struct ledger_entry *entries = NULL;
+    size_t count = 0;
+    int error = ledger_read(builder->history, id, &entries, &count);
+    builder->has_ledger = false;
+    for (size_t i = 0; i < count && !error; i++)
+        error = find_figure(builder, &entries[i], &builder->places[i]);
+    free(entries);
+    if (error)
+        return error;
+    builder->place_count = count;
+    builder->ledger = id;
+    builder->has_ledger = true;
+    return 0;
+}
+
+// Columns of the statement that series_account_columns makes.
+enum { ACCOUNT_ID, ACCOUNT_VERDICT, ACCOUNT_ROWS };
+enum {
+    ACCOUNT_GROUP_USAGE = ACCOUNT_ROWS + ROW_COUNT,
+    ACCOUNT_GROUP_LIMIT,
+    ACCOUNT_LEDGER,
+    ACCOUNT_FIGURES
+};
+
+static int read_figures(struct series_builder *builder, sqlite3_stmt *account, size_t index)
+{
+    char list[NUMBERS_TEXT_MAX];
+    uint64_t values[NUMBERS_MAX];
+    size_t count = 0;
+    if (sqlite3_column_type(account, ACCOUNT_FIGURES) != SQLITE_TEXT)
+        return 0;
+    store_text(account, ACCOUNT_FIGURES, list, sizeof list);
+    int error = numbers_parse(text_of(list), values, NUMBERS_MAX, &count);
+    if (!error)
+        error = use_ledger(builder, sqlite3_column_int64(account, ACCOUNT_LEDGER));
+    if (error)
+        return error;
+    if (count != builder->place_count)
+        return -EBADMSG;
+    for (size_t i = 0; i < count; i++)
+        builder->series.figures[builder->places[i]].values[index] = values[i];
+    return 0;
+}
+
+int series_read_account(struct series_builder *builder, sqlite3_stmt *account, size_t index)
+{
+    uint64_t **columns = builder->series.columns;
+    uint64_t verdict = store_u64(account, ACCOUNT_VERDICT);
+    // A verdict that this version does not know is unknown as well.
+    columns[SERIES_VERDICT][index] =
+        verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN ? verdict : SAMPLE_UNKNOWN;
+    for (int row = 0; row < ROW_COUNT; row++)
+        columns[SERIES_ROWS + row][index] = store_u64(account, ACCOUNT_ROWS + row);
+    columns[SERIES_GROUP_USAGE][index] = store_u64(account, ACCOUNT_GROUP_USAGE);
+    columns[SERIES_GROUP_LIMIT][index] = store_u64(account, ACCOUNT_GROUP_LIMIT);
+    return read_figures(builder, account, index);
+}
+
+int series_read_sample(struct series_builder *builder, sqlite3_stmt *sample)
+{
+    int64_t key = sqlite3_column_int64(sample, 0);
+    // Rows of a whole tree ascend.
+    if (key <= builder->last_key || key >> KEY_TIME_BITS != builder->subject)
+        return -EBADMSG;
+    size_t index = 0;
+    int error = series_add_point(builder, key_time(key), &index);
+    if (error)
+        return error;
+    builder->last_key = key;
+    // In the order of series_sample_columns.
+    static const enum series_column order[] = {
+        SERIES_KIND, SERIES_RSS,          SERIES_LAZY,         SERIES_ANON,   SERIES_VIRTUAL,
+        SERIES_SWAP, SERIES_MINOR_FAULTS, SERIES_MAJOR_FAULTS, SERIES_CPU_MS, SERIES_THREADS};
+    uint64_t **columns = builder->series.columns;
+    for (int i = 0; i < (int)(sizeof order / sizeof order[0]); i++)
+        columns[order[i]][index] = store_u64(sample, i + 1);
+    uint64_t rss_bytes = columns[SERIES_RSS][index], lazy_bytes = columns[SERIES_LAZY][index];
+    bool has_lazy = lazy_bytes != SAMPLE_UNKNOWN;
+    columns[SERIES_EFFECTIVE][index] = rss_bytes == SAMPLE_UNKNOWN || !has_lazy
+                                           ? rss_bytes
+                                           : rss_bytes - number_least(rss_bytes, lazy_bytes);
+    return 0;
+}
+
+// The accounts that belong to the samples, side by side with them.
+static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite3_stmt *account)
+{
+    struct history *history = builder->history;
+    int samples, accounts = store_step(history, account);
+    while ((samples = store_step(history, sample)) == 1) {
+        int error = series_read_sample(builder, sample);
+        while (!error && accounts == 1 &&
+               sqlite3_column_int64(account, ACCOUNT_ID) < builder->last_key)
+            accounts = store_step(history, account);
+        if (!error && accounts == 1 &&
+            sqlite3_column_int64(account, ACCOUNT_ID) == builder->last_key)
+            error = series_read_account(builder, account, builder->series.count - 1);
+        if (error || accounts < 0)
+            return error ? error : accounts;
+    }
+    return samples < 0 ? samples : accounts < 0 ? accounts : 0;
+}
+
+static int read_range(struct series_builder *builder, int64_t first_key, int64_t last_key)
+{
+    sqlite3_stmt *sample = NULL, *account = NULL;
+    int error = store_prepare(builder->history,
+                              "SELECT " SERIES_SAMPLE_COLUMNS
+                              " FROM sample WHERE id >= ? AND id <= ? ORDER BY id",
+                              &sample);
+    if (!error)
+        error = store_prepare(builder->history,
+                              "SELECT " SERIES_ACCOUNT_COLUMNS
+                              " FROM account WHERE id >= ? AND id <= ? ORDER BY id",
+                              &account);
+    if (!error) {
+        sqlite3_bind_int64(sample, 1, first_key);
+        sqlite3_bind_int64(sample, 2, last_key);
+        sqlite3_bind_int64(account, 1, first_key);
+        sqlite3_bind_int64(account, 2, last_key);
+        error = read_all(builder, sample, account);
+    }
+    sqlite3_finalize(sample);
+    sqlite3_finalize(account);
+    return error;
+}
+
+static int find_subject(struct history *history, unsigned subject)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = store_prepare(history, "SELECT 1 FROM subject WHERE id = ?", &statement);
+    if (error)
+        return error;
+    sqlite3_bind_int64(statement, 1, subject);
+    int stepped = store_step(history, statement);
+    sqlite3_finalize(statement);
+    if (stepped < 0)
+        return stepped;
+    return stepped == 1 ? 0 : -ENOENT;
+}
+
+int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                   size_t max_points, struct series *ret_series)
+{
+    int error = subject > KEY_SUBJECT_MAX ? -ENOENT : find_subject(history, subject);
+    if (!error)
+        error = open_clock(history);
+    if (error)
+        return error;
+    struct series_builder builder = {.history = history, .subject = subject, .last_key = -1};
+    int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
+    int64_t last_ms = clock_at(&history->clock, to_ms, key_time_max);
+    bool is_thin = false;
+    // A time before the recording has no moment in it.
+    bool is_empty = to_ms < from_ms || to_ms < clock_time(&history->clock, 0);
+    if (!is_empty && max_points > 0)
+        error = thin_read(&builder, first_ms, last_ms, max_points, &is_thin);
+    if (!is_empty && !error && !is_thin)
+        error = read_range(&builder, key_make(subject, first_ms), key_make(subject, last_ms));
+    if (error) {
+        series_free(&builder.series);
+        return error;
+    }
+    *ret_series = builder.series;
+    return 0;
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statements, values and errors, see store.h. Tool world; no state.
+#include "history/store.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "history/write.h"
+
+// A summary of years takes a hundredth of it; a file made to loop ends within seconds.
+static const uint64_t steps_max = 200000000;
+
+// SQLite tells the kind of trouble, the system its reason where there is one.
+int store_error(struct history *history, int code)
+{
+    int reason = history->db ? sqlite3_system_errno(history->db) : 0;
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_FULL:
+        // Its own limit of pages, and every disk that is full.
+        return -ENOSPC;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    // A table that is not there, or not as it should be.
+    case SQLITE_ERROR:
+    case SQLITE_SCHEMA:
+    // Too many steps: see store_limit().
+    case SQLITE_INTERRUPT:
+        return -EBADMSG;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EBUSY;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return -EACCES;
+    case SQLITE_READONLY:
+        return code == SQLITE_READONLY_DBMOVED ? -ENOENT : -EROFS;
+    case SQLITE_CANTOPEN:
+        return reason > 0 ? -reason : -EACCES;
+    default:
+        return reason > 0 ? -reason : -EIO;
+    }
+}
+
+int store_exec(struct history *history, const char *sql)
+{
+    history->steps_left = steps_max;
+    return store_error(history, sqlite3_exec(history->db, sql, NULL, NULL, NULL));
+}
+
+int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement)
+{
+    history->steps_left = steps_max;
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(history->db, sql, -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return store_error(history, code);
+    *ret_statement = statement;
+    return 0;
+}
+
+int store_step(struct history *history, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return 1;
+    // The error belongs to the step: sqlite3_reset() would only repeat it.
+    int error = store_error(history, code);
+    sqlite3_reset(statement);
+    return error;
+}
+
+int store_run(struct history *history, sqlite3_stmt *statement)
+{
+    int error = store_error(history, sqlite3_step(statement));
+    sqlite3_reset(statement);
+    return error;
+}
+
+int store_scalar(struct history *history, const char *sql, int64_t missing, int64_t *ret_value)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = store_prepare(history, sql, &statement);
+    if (error)
+        return error;
+    int stepped = store_step(history, statement);
+    if (stepped >= 0) {
+        bool is_number = stepped == 1 && sqlite3_column_type(statement, 0) == SQLITE_INTEGER;
+        *ret_value = is_number ? sqlite3_column_int64(statement, 0) : missing;
+    }
+    sqlite3_finalize(statement);
+    return stepped < 0 ? stepped : 0;
+}
+
+void store_bind_u64(sqlite3_stmt *statement, int place, uint64_t value)
+{
+    if (value > INT64_MAX)
+        sqlite3_bind_null(statement, place);
+    else
+        sqlite3_bind_int64(statement, place, (int64_t)value);
+}
+
+uint64_t store_u64(sqlite3_stmt *statement, int column)
+{
+    if (sqlite3_column_type(statement, column) != SQLITE_INTEGER)
+        return SAMPLE_UNKNOWN;
+    int64_t value = sqlite3_column_int64(statement, column);
+    return value < 0 ? SAMPLE_UNKNOWN : (uint64_t)value;
+}
+
+// The text must stay until the statement has run: all of ours do.
+void store_bind_text(sqlite3_stmt *statement, int place, const char *text)
+{
+    if (text && text[0])
+        sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, place);
+}
+
+void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size)
+{
+    ret_text[0] = '\0';
+    if (sqlite3_column_type(statement, column) != SQLITE_TEXT)
+        return;
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    int len = sqlite3_column_bytes(statement, column);
+    if (!text || len <= 0)
+        return;
+    text_copy((struct text){text, strnlen(text, (size_t)len)}, ret_text, size);
+}
+
+int store_get(struct history *history, const char *key, char *ret_text, size_t size)
+{
+    sqlite3_stmt *statement = NULL;
+    int error =
+        store_prepare(history, "SELECT CAST(value AS TEXT) FROM about WHERE key = ?", &statement);
+    if (error)
+        return error;
+    store_bind_text(statement, 1, key);
+    int stepped = store_step(history, statement);
+    if (stepped == 1)
+        store_text(statement, 0, ret_text, size);
+    sqlite3_finalize(statement);
+    if (stepped < 0)
+        return stepped;
+    return stepped ? 0 : -ENOENT;
+}
+
+int store_get_number(struct history *history, const char *key, int64_t *ret_number)
+{
+    char text[32];
+    int error = store_get(history, key, text, sizeof text);
+    if (error)
+        return error;
+    struct text rest = text_of(text);
+    int64_t number;
+    // A recording that lies about itself is damaged.
+    if (!text_take_i64(&rest, &number) || rest.len > 0)
+        return -EBADMSG;
+    *ret_number = number;
+    return 0;
+}
+
+int store_set(struct history *history, const char *key, const char *text)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = store_prepare(history, "INSERT OR REPLACE INTO about VALUES (?, ?)", &statement);
+    if (error)
+        return error;
+    store_bind_text(statement, 1, key);
+    sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
+    error = store_run(history, statement);
+    sqlite3_finalize(statement);
+    return error;
+}
+
+int store_set_number(struct history *history, const char *key, int64_t number)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = store_prepare(history, "INSERT OR REPLACE INTO about VALUES (?, ?)", &statement);
+    if (error)
+        return error;
+    store_bind_text(statement, 1, key);
+    sqlite3_bind_int64(statement, 2, number);
+    error = store_run(history, statement);
+    sqlite3_finalize(statement);
+    return error;
+}
+
+// The writer knows it before the file does.
+int store_last_ms(struct history *history, int64_t *ret_at_ms)
+{
+    if (history->writer) {
+        *ret_at_ms = writer_last_ms(history->writer);
+        return 0;
+    }
+    int64_t last_ms = 0;
+    int error = store_get_number(history, "last_at_ms", &last_ms);
+    if (error)
+        return error == -ENOENT ? -EBADMSG : error;
+    if (last_ms < 0 || last_ms > key_time_max)
+        return -EBADMSG;
+    *ret_at_ms = last_ms;
+    return 0;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processes of a recording. Tool world; one thread.
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "history/open.h"
+
+// A number that fits, or 0.
+static int64_t read_number(sqlite3_stmt *statement, int column, int64_t max)
+{
+    uint64_t value = store_u64(statement, column);
+    return value <= (uint64_t)max ? (int64_t)value : 0;
+}
+
+// One that lives stands until the last round.
+static void read_subject(struct history *history, sqlite3_stmt *statement, int64_t last_ms,
+                         struct subject *ret_subject)
+{
+    uint64_t ended_ms = store_u64(statement, 6);
+    bool has_ended = ended_ms <= (uint64_t)key_time_max;
+    *ret_subject = (struct subject){
+        .id = (unsigned)sqlite3_column_int64(statement, 0),
+        .pid = (int)read_number(statement, 1, INT_MAX),
+        .uid = (uint32_t)read_number(statement, 2, UINT32_MAX),
+        .start_ticks = (uint64_t)read_number(statement, 3, INT64_MAX),
+        .start_ms = read_number(statement, 4, INT64_MAX),
+        .first_ms = clock_time(&history->clock, read_number(statement, 5, key_time_max)),
+        .last_ms = clock_time(&history->clock, has_ended ? (int64_t)ended_ms : last_ms),
+        .has_ended = has_ended,
+    };
+    store_text(statement, 7, ret_subject->name, sizeof ret_subject->name);
+    store_text(statement, 8, ret_subject->cmdline, sizeof ret_subject->cmdline);
+    store_text(statement, 9, ret_subject->cgroup, sizeof ret_subject->cgroup);
+}
+
+static int read_subjects(struct history *history, sqlite3_stmt *statement,
+                         struct subject **ret_subjects, size_t *ret_count)
+{
+    struct subject *subjects = NULL;
+    size_t count = 0, capacity = 0;
+    int64_t last_ms = 0, last_id = 0;
+    int stepped = store_last_ms(history, &last_ms);
+    while (stepped == 0 && (stepped = store_step(history, statement)) == 1) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        // Ascending, as the rows of a whole tree are.
+        if (id <= last_id || id > KEY_SUBJECT_MAX)
+            stepped = -EBADMSG;
+        else
+            stepped = array_reserve_one(&subjects, &capacity, count, sizeof *subjects);
+        if (stepped < 0)
+            break;
+        last_id = id;
+        read_subject(history, statement, last_ms, &subjects[count++]);
+        stepped = 0;
+    }
+    if (stepped < 0) {
+        free(subjects);
+        return stepped;
+    }
+    *ret_subjects = subjects;
+    *ret_count = count;
+    return 0;
+}
+
+int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = open_clock(history);
+    if (!error)
+        error = store_prepare(history,
+                              "SELECT id, pid, uid, start_ticks, start_ms, first_at_ms, "
+                              "last_at_ms, name, cmdline, cgroup FROM subject ORDER BY id",
+                              &statement);
+    if (error)
+        return error;
+    error = read_subjects(history, statement, ret_subjects, ret_count);
+    sqlite3_finalize(statement);
+    return error;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subjects in one row each. Tool world; one thread.
+#include <errno.h>
+#include <stdlib.h>
+
+#include "history/sum.h"
+
+// Hours and minutes of years, and the samples of two minutes.
+enum { STEPS_PER_SUBJECT = 1000000 };
+
+static bool take_total(struct sum *sum, const struct rollup *part, int64_t length_ms)
+{
+    rollup_join(&sum->total, part);
+    if (length_ms == ROLLUP_HOUR_MS) {
+        fit_join(&sum->fit, &part->fit);
+        return true;
+    }
+    struct rollup points = {0};
+    rollup_fit_minute(&points, part);
+    fit_join(&sum->fit, &points.fit);
+    return true;
+}
+
+static void fill_summary(const struct sum *sum, unsigned subject, struct history_summary *summary)
+{
+    const struct rollup *total = &sum->total;
+    const struct history_clock *clock = &sum->history->clock;
+    *summary = (struct history_summary){
+        .subject = subject,
+        .samples = total->samples,
+        .first_rss_bytes = total->rss.first_bytes,
+        .last_rss_bytes = total->rss.last_bytes,
+        .first_effective_bytes = total->effective.first_bytes,
+        .last_effective_bytes = total->effective.last_bytes,
+        .peak_rss_bytes = total->rss.high_bytes,
+        .peak_effective_bytes = total->effective.high_bytes,
+        .peak_lazy_bytes = total->lazy_high_bytes,
+        .low_effective_bytes = total->effective.low_bytes,
+        .peak_rss_ms = clock_time(clock, total->rss.high_at_ms),
+        .peak_effective_ms = clock_time(clock, total->effective.high_at_ms),
+        .mean_rss_bytes = rollup_mean(total, &total->rss),
+        .mean_effective_bytes = rollup_mean(total, &total->effective),
+    };
+    for (size_t i = 0; i <= VERDICT_UNKNOWN; i++)
+        summary->verdict_ms[i] = total->verdict_ms[i];
+    summary->has_slope =
+        fit_slope(&sum->fit, &summary->slope_bytes_per_s, &summary->slope_error_bytes_per_s);
+}
+
+static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
+                     const struct subject *subjects, size_t count,
+                     struct history_summary *summaries)
+{
+    int error = 0;
+    sum->take = take_total;
+    // One budget for all: a file with many subjects may take longer, in proportion.
+    sum->history->steps_left += (uint64_t)count * STEPS_PER_SUBJECT;
+    for (size_t i = 0; i < count && !error; i++) {
+        struct sum_range range;
+        sum->total = (struct rollup){0};
+        sum->fit = (struct fit){0};
+        if (sum_cut(sum, from_ms, to_ms, &subjects[i], &range))
+            error = sum_range(sum, &range);
+        if (!error)
+            fill_summary(sum, subjects[i].id, &summaries[i]);
+    }
+    return error;
+}
+
+int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,
+                      struct history_summary **ret_summaries, size_t *ret_count)
+{
+    struct subject *subjects = NULL;
+    size_t count = 0;
+    struct sum sum;
+    int error = sum_open(history, &sum);
+    if (error)
+        return error;
+    error = history_subjects(history, &subjects, &count);
+    struct history_summary *summaries = NULL;
+    if (!error) {
+        summaries = calloc(count ? count : 1, sizeof *summaries);
+        error = summaries ? 0 : -ENOMEM;
+    }
+    if (!error)
+        error = summarize(&sum, from_ms, to_ms, subjects, count, summaries);
+    sum_close(&sum);
+    free(subjects);
+    if (error) {
+        free(summaries);
+        return error;
+    }
+    *ret_summaries = summaries;
+    *ret_count = count;
+    return 0;
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// A long range as few points: the extremes of each bucket, and its last account. Tool world; one
+// thread.
+//
+// Where minutes have rows, these tell the extremes, and only the samples that are shown are read; a
+// week at one second is 600,000 samples, and 10,000 minutes.
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/number.h"
+#include "history/rollup.h"
+#include "history/series.h"
+
+// A sample that shall be shown.
+struct pick {
+    int64_t at_ms;
+    // What the minute says of it, for when its samples are dropped: then these are the point.
+    bool has_minute;
+    uint64_t rss_bytes, effective_bytes;
+};
+
+struct bucket {
+    bool has_high, has_low;
+    struct pick high, low; // the highest RSS, the lowest effective RSS
+};
+
+struct thin {
+    struct series_builder *builder;
+    int64_t first_ms, last_ms, step_ms;
+    struct bucket *buckets;
+    size_t bucket_count;
+};
+
+enum { POINTS_PER_BUCKET = 3, BUCKETS_MAX = 200000 };
+
+// The first or last key of a table in the subject's range: -1 there is none.
+static int range_end(const struct thin *thin, const char *table, bool is_last, int64_t *ret_at_ms)
+{
+    char sql[128];
+    sqlite3_stmt *statement = NULL;
+    struct history *history = thin->builder->history;
+    sqlite3_snprintf((int)sizeof sql, sql, "SELECT %s(id) FROM %s WHERE id >= ? AND id <= ?",
+                     is_last ? "max" : "min", table);
+    int error = store_prepare(history, sql, &statement);
+    if (error)
+        return error;
+    sqlite3_bind_int64(statement, 1, key_make(thin->builder->subject, thin->first_ms));
+    sqlite3_bind_int64(statement, 2, key_make(thin->builder->subject, thin->last_ms));
+    int stepped = store_step(history, statement);
+    if (stepped == 1 && sqlite3_column_type(statement, 0) == SQLITE_INTEGER)
+        *ret_at_ms = key_time(sqlite3_column_int64(statement, 0));
+    else
+        *ret_at_ms = -1;
+    sqlite3_finalize(statement);
+    return stepped < 0 ? stepped : 0;
+}
+
+// Are there more samples than may be shown? Counts no further than it must.
+static int is_long(const struct thin *thin, size_t max_points, bool *ret_is_long)
+{
+    sqlite3_stmt *statement = NULL;
+    struct history *history = thin->builder->history;
+    int error = store_prepare(history,
+                              "SELECT count(*) FROM (SELECT 1 FROM sample WHERE id >= ? AND "
+                              "id <= ? LIMIT ?)",
+                              &statement);
+    if (error)
+        return error;
+    sqlite3_bind_int64(statement, 1, key_make(thin->builder->subject, thin->first_ms));
+    sqlite3_bind_int64(statement, 2, key_make(thin->builder->subject, thin->last_ms));
+    store_bind_u64(statement, 3, (uint64_t)max_points + 1);
+    int stepped = store_step(history, statement);
+    if (stepped == 1)
+        *ret_is_long = (uint64_t)sqlite3_column_int64(statement, 0) > max_points;
+    sqlite3_finalize(statement);
+    return stepped < 0 ? stepped : 0;
+}
+
+static struct bucket *bucket_of(const struct thin *thin, int64_t at_ms)
+{
+    if (at_ms < thin->first_ms || at_ms > thin->last_ms)
+        return NULL;
+    return &thin->buckets[(at_ms - thin->first_ms) / thin->step_ms];
+}
+
+static void offer(const struct thin *thin, const struct pick *high, const struct pick *low)
+{
+    struct bucket *bucket = bucket_of(thin, high->at_ms);
+    if (bucket && (!bucket->has_high || high->rss_bytes > bucket->high.rss_bytes)) {
+        bucket->high = *high;
+        bucket->has_high = true;
+    }
+    bucket = bucket_of(thin, low->at_ms);
+    if (bucket && (!bucket->has_low || low->effective_bytes < bucket->low.effective_bytes)) {
+        bucket->low = *low;
+        bucket->has_low = true;
+    }
+}
+
+// Beside its own figure, each extreme gets the mean of the other: should the sample be gone, they
+// are near it.
+static void offer_minute(const struct thin *thin, const struct rollup *minute)
+{
+    uint64_t rss_mean = (uint64_t)rollup_mean(minute, &minute->rss);
+    uint64_t effective_mean = (uint64_t)rollup_mean(minute, &minute->effective);
+    struct pick high = {minute->rss.high_at_ms, true, minute->rss.high_bytes, effective_mean};
+    struct pick low = {minute->effective.low_at_ms, true,
+                       rss_mean > minute->effective.low_bytes ? rss_mean
+                                                              : minute->effective.low_bytes,
+                       minute->effective.low_bytes};
+    offer(thin, &high, &low);
+}
+
+// Where the rows that were found begin and end.
+struct span {
+    int64_t first_ms, end_ms;
+};
+
+static int offer_minutes(const struct thin *thin, struct span *span)
+{
+    struct history *history = thin->builder->history;
+    const unsigned subject = thin->builder->subject;
+    sqlite3_stmt *select = NULL;
+    int error = store_prepare(history, rollup_select_minutes, &select);
+    if (error)
+        return error;
+    sqlite3_bind_int64(select, 1, key_make(subject, thin->first_ms));
+    sqlite3_bind_int64(select, 2, key_make(subject, thin->last_ms));
+    int stepped;
+    int64_t last_ms = -1;
+    while ((stepped = store_step(history, select)) == 1) {
+        struct rollup minute;
+        stepped = rollup_read(select, false, &minute);
+        if (!stepped && minute.start_ms <= last_ms)
+            stepped = -EBADMSG;
+        if (stepped)
+            break;
+        if (last_ms < 0)
+            span->first_ms = minute.start_ms;
+        last_ms = minute.start_ms;
+        span->end_ms = minute.start_ms + ROLLUP_MINUTE_MS;
+        offer_minute(thin, &minute);
+    }
+    sqlite3_finalize(select);
+    return stepped < 0 ? stepped : 0;
+}
+
+// Samples one by one: short buckets, and what has no minute yet.
+static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms)
+{
+    struct history *history = thin->builder->history;
+    sqlite3_stmt *select = NULL;
+    int error = store_prepare(
+        history, "SELECT id, rss, ifnull(lazy, 0) FROM sample WHERE id >= ? AND id < ? ORDER BY id",
+        &select);
+    if (error)
+        return error;
+    sqlite3_bind_int64(select, 1, key_make(thin->builder->subject, from_ms));
+    sqlite3_bind_int64(select, 2, key_make(thin->builder->subject, to_ms));
+    int stepped;
+    int64_t last_key = -1;
+    while ((stepped = store_step(history, select)) == 1) {
+        int64_t key = sqlite3_column_int64(select, 0);
+        uint64_t rss_bytes = store_u64(select, 1), lazy_bytes = store_u64(select, 2);
+        if (key <= last_key || rss_bytes == SAMPLE_UNKNOWN) {
+            stepped = -EBADMSG;
+            break;
+        }
+        last_key = key;
+        struct pick pick = {key_time(key), false, rss_bytes,
+                            lazy_bytes < rss_bytes ? rss_bytes - lazy_bytes : 0};
+        offer(thin, &pick, &pick);
+    }
+    sqlite3_finalize(select);
+    return stepped < 0 ? stepped : 0;
+}
+
+// What of the range no minute tells, counts by its samples: its two ends.
+static int fill_buckets(const struct thin *thin, bool has_minutes_only)
+{
+    struct span span = {thin->first_ms, thin->first_ms};
+    int error = 0;
+    if (has_minutes_only || thin->step_ms >= 2 * ROLLUP_MINUTE_MS)
+        error = offer_minutes(thin, &span);
+    if (!error)
+        error = offer_samples(thin, thin->first_ms, span.first_ms);
+    return error ? error : offer_samples(thin, span.end_ms, thin->last_ms + 1);
+}
+
+struct fetch {
+    sqlite3_stmt *sample, *account, *last_account;
+};
+
+// A minute whose samples are gone, as a point of its own.
+static int add_minute(struct series_builder *builder, const struct pick *pick)
+{
+    int64_t key = key_make(builder->subject, pick->at_ms);
+    size_t index = 0;
+    if (key <= builder->last_key)
+        return 0;
+    int error = series_add_point(builder, pick->at_ms, &index);
+    if (error)
+        return error;
+    builder->last_key = key;
+    builder->series.columns[SERIES_RSS][index] = pick->rss_bytes;
+    builder->series.columns[SERIES_EFFECTIVE][index] = pick->effective_bytes;
+    if (pick->rss_bytes >= pick->effective_bytes)
+        builder->series.columns[SERIES_LAZY][index] = pick->rss_bytes - pick->effective_bytes;
+    return 0;
+}
+
+// The sample that stood at that moment, with its account; none twice.
+static int add_pick(struct series_builder *builder, const struct fetch *fetch,
+                    const struct pick *pick)
+{
+    struct history *history = builder->history;
+    sqlite3_bind_int64(fetch->sample, 1, key_make(builder->subject, pick->at_ms));
+    sqlite3_bind_int64(fetch->sample, 2,
+                       key_make(builder->subject, pick->at_ms > 2 * ROLLUP_MINUTE_MS
+                                                      ? pick->at_ms - 2 * ROLLUP_MINUTE_MS
+                                                      : 0));
+    int stepped = store_step(history, fetch->sample);
+    if (stepped <= 0)
+        return stepped < 0 || !pick->has_minute ? stepped : add_minute(builder, pick);
+    int64_t key = sqlite3_column_int64(fetch->sample, 0);
+    int error = key > builder->last_key ? series_read_sample(builder, fetch->sample) : -EALREADY;
+    sqlite3_reset(fetch->sample);
+    if (error)
+        return error == -EALREADY ? 0 : error;
+    sqlite3_bind_int64(fetch->account, 1, key);
+    stepped = store_step(history, fetch->account);
+    if (stepped == 1) {
+        stepped = series_read_account(builder, fetch->account, builder->series.count - 1);
+        sqlite3_reset(fetch->account);
+    }
+    return stepped < 0 ? stepped : 0;
+}
+
+// The moment of the last account of a bucket; -1 none.
+static int last_account(const struct thin *thin, const struct fetch *fetch, size_t bucket,
+                        int64_t *ret_at_ms)
+{
+    const unsigned subject = thin->builder->subject;
+    int64_t from_ms = thin->first_ms + (int64_t)bucket * thin->step_ms;
+    int64_t to_ms = from_ms + thin->step_ms;
+    if (to_ms > thin->last_ms + 1)
+        to_ms = thin->last_ms + 1;
+    sqlite3_bind_int64(fetch->last_account, 1, key_make(subject, from_ms));
+    sqlite3_bind_int64(fetch->last_account, 2, key_make(subject, to_ms));
+    int stepped = store_step(thin->builder->history, fetch->last_account);
+    *ret_at_ms = -1;
+    if (stepped == 1) {
+        if (sqlite3_column_type(fetch->last_account, 0) == SQLITE_INTEGER)
+            *ret_at_ms = key_time(sqlite3_column_int64(fetch->last_account, 0));
+        sqlite3_reset(fetch->last_account);
+    }
+    return stepped < 0 ? stepped : 0;
+}
+
+static int compare_picks(const void *left, const void *right)
+{
+    const struct pick *a = left, *b = right;
+    return (a->at_ms > b->at_ms) - (a->at_ms < b->at_ms);
+}
+
+static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t index)
+{
+    const struct bucket *bucket = &thin->buckets[index];
+    struct pick picks[POINTS_PER_BUCKET];
+    size_t count = 0;
+    int64_t account_ms = -1;
+    if (bucket->has_high)
+        picks[count++] = bucket->high;
+    if (bucket->has_low)
+        picks[count++] = bucket->low;
+    int error = last_account(thin, fetch, index, &account_ms);
+    if (account_ms >= 0)
+        picks[count++] = (struct pick){.at_ms = account_ms};
+    qsort(picks, count, sizeof picks[0], compare_picks);
+    for (size_t i = 0; i < count && !error; i++)
+        error = add_pick(thin->builder, fetch, &picks[i]);
+    return error;
+}
+
+static int add_buckets(const struct thin *thin)
+{
+    struct history *history = thin->builder->history;
+    struct fetch fetch = {NULL, NULL, NULL};
+    int error = store_prepare(history,
+                              "SELECT " SERIES_SAMPLE_COLUMNS
+                              " FROM sample WHERE id <= ? AND id >= ? ORDER BY id DESC LIMIT 1",
+                              &fetch.sample);
+    if (!error)
+        error = store_prepare(
+            history, "SELECT " SERIES_ACCOUNT_COLUMNS " FROM account WHERE id = ?", &fetch.account);
+    if (!error)
+        error = store_prepare(history, "SELECT max(id) FROM account WHERE id >= ? AND id < ?",
+                              &fetch.last_account);
+    for (size_t i = 0; i < thin->bucket_count && !error; i++)
+        error = add_bucket(thin, &fetch, i);
+    sqlite3_finalize(fetch.sample);
+    sqlite3_finalize(fetch.account);
+    sqlite3_finalize(fetch.last_account);
+    return error;
+}
+
+// Cuts the range to where there is something. False: there is nothing.
+static int fit_range(struct thin *thin, bool *ret_has_minutes_only)
+{
+    int64_t first_minute = -1, last_minute = -1, first_sample = -1, last_sample = -1;
+    int error = range_end(thin, "minute", false, &first_minute);
+    if (!error)
+        error = range_end(thin, "minute", true, &last_minute);
+    if (!error)
+        error = range_end(thin, "sample", false, &first_sample);
+    if (!error)
+        error = range_end(thin, "sample", true, &last_sample);
+    if (error)
+        return error;
+    // Minutes that begin well before the first sample are those of dropped ones.
+    *ret_has_minutes_only =
+        first_minute >= 0 && (first_sample < 0 || first_minute + ROLLUP_MINUTE_MS < first_sample);
+    int64_t first_ms = first_sample, last_ms = last_sample;
+    if (*ret_has_minutes_only)
+        first_ms = first_minute;
+    if (last_minute >= 0 && last_ms < last_minute)
+        last_ms = last_minute + ROLLUP_MINUTE_MS - 1;
+    if (first_ms > thin->first_ms)
+        thin->first_ms = first_ms;
+    if (last_ms >= 0 && last_ms < thin->last_ms)
+        thin->last_ms = last_ms;
+    return 0;
+}
+
+int thin_read(struct series_builder *builder, int64_t first_ms, int64_t last_ms, size_t max_points,
+              bool *ret_is_thin)
+{
+    struct thin thin = {.builder = builder, .first_ms = first_ms, .last_ms = last_ms};
+    bool has_minutes_only = false, is_wanted = false;
+    int error = fit_range(&thin, &has_minutes_only);
+    if (!error)
+        error = is_long(&thin, max_points, &is_wanted);
+    *ret_is_thin = is_wanted || has_minutes_only;
+    if (error || !*ret_is_thin || thin.last_ms < thin.first_ms)
+        return error;
+    uint64_t length_ms = (uint64_t)(thin.last_ms - thin.first_ms) + 1;
+    uint64_t wanted = max_points / POINTS_PER_BUCKET ? max_points / POINTS_PER_BUCKET : 1;
+    wanted = number_least(number_least(wanted, BUCKETS_MAX), length_ms);
+    thin.step_ms = (int64_t)((length_ms + wanted - 1) / wanted);
+    thin.bucket_count = (length_ms + (uint64_t)thin.step_ms - 1) / (uint64_t)thin.step_ms;
+    thin.buckets = calloc(thin.bucket_count, sizeof *thin.buckets);
+    if (!thin.buckets)
+        return -ENOMEM;
+    error = fill_buckets(&thin, has_minutes_only);
+    if (!error)
+        error = add_buckets(&thin);
+    free(thin.buckets);
+    builder->series.step_ms = (uint64_t)thin.step_ms;
+    return error;
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rounds into a recording: transactions, moments, events, the host. Tool world; one thread.
+#include "history/write.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
+    [WRITE_SAMPLE] = "INSERT INTO sample VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [WRITE_ACCOUNT] = account_insert,
+    [WRITE_EVENT] = "INSERT OR IGNORE INTO event VALUES (?,?,?,?)",
+    [WRITE_HOST] = "INSERT OR REPLACE INTO host VALUES (?,?,?,?,?,?,?,?)",
+    [WRITE_MINUTE] = rollup_insert_minute,
+    [WRITE_HOUR] = rollup_insert_hour,
+    [WRITE_SUBJECT] =
+        "INSERT INTO subject (id, pid, uid, start_ticks, start_ms, first_at_ms, name, cmdline, "
+        "cgroup) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
+        "cmdline = excluded.cmdline, cgroup = excluded.cgroup, start_ms = excluded.start_ms, "
+        "last_at_ms = NULL",
+    [WRITE_ENDED] = "UPDATE subject SET last_at_ms = ? WHERE id = ?",
+    [WRITE_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (?,?)",
+    [WRITE_LEDGER] = ledger_insert,
+};
+
+enum {
+    FLUSH_DEFAULT_MS = 5000,
+    HOST_EVERY_MS = 5000,
+    EVENT_TRIES = 10000,  // events of one subject in one millisecond
+    CLOCK_BACK_MS = 1000, // readings of a round may come in any order; what is more is a setting
+};
+
+int writer_open(struct history *history, const struct history_options *options)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return -ENOMEM;
+    writer->interval_ms = options->interval_ms;
+    writer->flush_ms = options->flush_ms ? options->flush_ms : FLUSH_DEFAULT_MS;
+    writer->keep.keep_ms = options->keep_ms;
+    int error = 0;
+    for (size_t i = 0; i < WRITE_STATEMENT_COUNT && !error; i++)
+        error = store_prepare(history, statement_texts[i], &writer->statements[i]);
+    history->writer = writer;
+    return error;
+}
+
+int64_t writer_last_ms(const struct writer *writer)
+{
+    return writer->last_ms;
+}
+
+int writer_begin(struct history *history)
+{
+    if (history->writer->is_in_transaction)
+        return 0;
+    int error = store_exec(history, "BEGIN");
+    history->writer->is_in_transaction = !error;
+    return error;
+}
+
+// SQLite has rolled back already after some errors; then there is nothing to roll back.
+int writer_fail(struct history *history, int error)
+{
+    struct writer *writer = history->writer;
+    if (!writer->error)
+        writer->error = error;
+    if (writer->is_in_transaction)
+        (void)store_exec(history, "ROLLBACK");
+    writer->is_in_transaction = false;
+    return writer->error;
+}
+
+// The moment of the recording that a clock's reading stands for. It never goes back: where the only
+// clock is the day's and it is set back, the recording goes on from where it is.
+static int64_t moment_of(struct writer *writer, int64_t time_ms, uint64_t boot_ms)
+{
+    bool has_boot_clock = writer->has_boot_clock;
+    int64_t clock_ms = has_boot_clock ? (int64_t)boot_ms : time_ms, at_ms;
+    if (__builtin_sub_overflow(clock_ms, writer->origin_ms, &at_ms))
+        at_ms = writer->last_ms;
+    if (!has_boot_clock && at_ms < writer->last_ms - CLOCK_BACK_MS)
+        writer->origin_ms = clock_ms - writer->last_ms;
+    if (at_ms < writer->last_ms)
+        at_ms = writer->last_ms;
+    return at_ms > key_time_max ? key_time_max : at_ms;
+}
+
+// At the first round: moments are counted from the full hour before it, so that minutes and hours
+// of the recording are those of the day.
+static void start_clock(struct writer *writer, const struct batch *batch)
+{
+    const struct sample *first = batch->sample_count ? &batch->samples[0] : NULL;
+    int64_t time_ms = first ? first->time_ms : batch->time_ms;
+    int64_t into_hour_ms = time_ms % ROLLUP_HOUR_MS;
+    if (into_hour_ms < 0)
+        into_hour_ms += ROLLUP_HOUR_MS;
+    writer->has_boot_clock = first && first->boot_ms > 0 && first->boot_ms < INT64_MAX / 2;
+    writer->origin_ms = (writer->has_boot_clock ? (int64_t)first->boot_ms : time_ms) - into_hour_ms;
+    writer->last_ms = writer->flushed_ms = into_hour_ms;
+    writer->flushed_ms -= (int64_t)writer->flush_ms;
+    writer->host_ms = -HOST_EVERY_MS;
+    writer->has_rounds = true;
+}
+
+// Stores what is new of the day's clock.
+static int note_time(struct history *history, int64_t at_ms, int64_t time_ms)
+{
+    struct history_clock *clock = &history->clock;
+    size_t first = 0;
+    int error = clock_note(clock, at_ms, time_ms, &first);
+    sqlite3_stmt *insert = history->writer->statements[WRITE_CLOCK];
+    for (size_t i = first; i < clock->count && !error; i++) {
+        sqlite3_bind_int64(insert, 1, clock->segments[i].at_ms);
+        sqlite3_bind_int64(insert, 2, clock->segments[i].offset_ms);
+        error = store_run(history, insert);
+    }
+    return error;
+}
+
+// Where the round stands, and the time of day there.
+static int place_round(struct history *history, const struct batch *batch)
+{
+    struct writer *writer = history->writer;
+    if (!writer->has_rounds)
+        start_clock(writer, batch);
+    if (batch->sample_count > 0) {
+        const struct sample *first = &batch->samples[0];
+        writer->last_ms = moment_of(writer, first->time_ms, first->boot_ms);
+        return note_time(history, writer->last_ms, first->time_ms);
+    }
+    // Nothing tells whether the clock was set since: it is taken to go right.
+    if (history->clock.count == 0)
+        return note_time(history, writer->last_ms, batch->time_ms);
+    int64_t at_ms = clock_at(&history->clock, batch->time_ms, key_time_max);
+    if (at_ms > writer->last_ms)
+        writer->last_ms = at_ms;
+    return 0;
+}
+
+static int add_samples(struct history *history, const struct batch *batch)
+{
+    struct writer *writer = history->writer;
+    int error = 0;
+    for (size_t i = 0; i < batch->sample_count && !error; i++) {
+        const struct sample *sample = &batch->samples[i];
+        struct follow *follow = follow_find(writer, sample->subject);
+        follow->round = writer->round;
+        int64_t at_ms = moment_of(writer, sample->time_ms, sample->boot_ms);
+        // Those of a round are read one after the other.
+        if (at_ms > writer->last_ms)
+            writer->last_ms = at_ms;
+        error = follow_sample(history, follow, sample, at_ms);
+    }
+    return error;
+}
+
+// Events of one moment get neighbouring keys.
+static int add_event(struct history *history, const struct event *event)
+{
+    sqlite3_stmt *insert = history->writer->statements[WRITE_EVENT];
+    int64_t at_ms = clock_at(&history->clock, event->time_ms, key_time_max - EVENT_TRIES);
+    for (int i = 0; i < EVENT_TRIES; i++) {
+        sqlite3_bind_int64(insert, 1, key_make(event->subject, at_ms + i));
+        sqlite3_bind_int(insert, 2, (int)event->kind);
+        // A clock set back has a negative value: as it is.
+        sqlite3_bind_int64(insert, 3, (int64_t)event->value);
+        store_bind_text(insert, 4, event->text);
+        int error = store_run(history, insert);
+        if (error || sqlite3_changes(history->db) > 0)
+            return error;
+    }
+    return 0;
+}
+
+static int add_host(struct history *history, const struct host_sample *host)
+{
+    struct writer *writer = history->writer;
+    if (host->total_bytes == 0 || writer->last_ms - writer->host_ms < HOST_EVERY_MS)
+        return 0;
+    writer->host_ms = writer->last_ms;
+    sqlite3_stmt *insert = writer->statements[WRITE_HOST];
+    const uint64_t values[] = {host->total_bytes,        host->available_bytes,
+                               host->swap_used_bytes,    host->lazy_bound_bytes,
+                               host->lazily_freed_pages, host->lazily_taken_pages};
+    const double pressure = host->pressure_some_avg10;
+    sqlite3_bind_int64(insert, 1, writer->last_ms);
+    for (int i = 0; i < 6; i++)
+        store_bind_u64(insert, 2 + i, values[i]);
+    // Hundredths of a percent, as the kernel prints it.
+    bool has_pressure = pressure >= 0 && pressure <= 100;
+    store_bind_u64(insert, 8, has_pressure ? (uint64_t)(pressure * 100 + 0.5) : SAMPLE_UNKNOWN);
+    return store_run(history, insert);
+}
+
+static int add_round(struct history *history, const struct batch *batch,
+                     const struct subject *subjects, size_t subject_count)
+{
+    int error = writer_begin(history);
+    history->writer->round++;
+    if (!error)
+        error = place_round(history, batch);
+    if (!error)
+        error = follow_begin(history, subjects, subject_count);
+    if (!error)
+        error = add_samples(history, batch);
+    for (size_t i = 0; i < batch->event_count && !error; i++)
+        error = add_event(history, &batch->events[i]);
+    if (!error)
+        error = add_host(history, &batch->host);
+    return error ? error : follow_end(history, subjects, subject_count);
+}
+
+static int write_totals(struct history *history)
+{
+    const struct writer *writer = history->writer;
+    int error = store_set_number(history, "last_at_ms", writer->last_ms);
+    if (!error)
+        error = store_set_number(history, "samples", (int64_t)writer->sample_count);
+    if (!error)
+        error = store_set_number(history, "accounts", (int64_t)writer->account_count);
+    return error;
+}
+
+// SQLite would go on writing into a file that has no name any more.
+static int check_file(const struct history *history)
+{
+    struct stat status;
+    if (!history->path)
+        return 0;
+    if (stat(history->path, &status) < 0)
+        return -errno;
+    return status.st_dev == history->device && status.st_ino == history->inode ? 0 : -ENOENT;
+}
+
+int history_flush(struct history *history)
+{
+    struct writer *writer = history->writer;
+    if (!writer)
+        return -EBADF;
+    if (writer->error || !writer->is_in_transaction)
+        return writer->error;
+    int error = keep_step(history, &writer->keep, writer->last_ms, writer->follow_count);
+    if (!error)
+        error = write_totals(history);
+    if (!error)
+        error = store_exec(history, "COMMIT");
+    if (error)
+        return writer_fail(history, error);
+    writer->is_in_transaction = false;
+    writer->flushed_ms = writer->last_ms;
+    error = check_file(history);
+    return error ? writer_fail(history, error) : 0;
+}
+
+// Ids that no key can hold, or that nobody knows.
+static int check_round(const struct batch *batch, const struct subject *subjects,
+                       size_t subject_count)
+{
+    for (size_t i = 0; i < subject_count; i++) {
+        if (subjects[i].id == 0 || subjects[i].id > KEY_SUBJECT_MAX ||
+            (i > 0 && subjects[i].id <= subjects[i - 1].id))
+            return -EINVAL;
+    }
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (batch->events[i].subject > KEY_SUBJECT_MAX)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+// Samples of subjects that are in neither list, or that have ended long ago.
+static int check_samples(struct writer *writer, const struct batch *batch,
+                         const struct subject *subjects, size_t subject_count)
+{
+    unsigned last = subject_count ? subjects[subject_count - 1].id : 0;
+    for (size_t i = 0; i < batch->sample_count; i++) {
+        unsigned id = batch->samples[i].subject;
+        bool is_new = id > writer->known_max && id <= last;
+        if (!is_new && !follow_find(writer, id))
+            return -EINVAL;
+    }
+    return 0;
+}
+
+int history_add(struct history *history, const struct batch *batch, const struct subject *subjects,
+                size_t subject_count)
+{
+    struct writer *writer = history->writer;
+    if (!writer)
+        return -EBADF;
+    if (writer->error)
+        return writer->error;
+    int error = check_round(batch, subjects, subject_count);
+    if (!error)
+        error = check_samples(writer, batch, subjects, subject_count);
+    if (error)
+        return error;
+    error = add_round(history, batch, subjects, subject_count);
+    if (error)
+        return writer_fail(history, error);
+    if (writer->last_ms - writer->flushed_ms >= (int64_t)writer->flush_ms)
+        return history_flush(history);
+    return 0;
+}
+
+// The last minutes and hours are closed where they stand, and the file says that this was the end.
+static int end_recording(struct history *history)
+{
+    struct writer *writer = history->writer;
+    int error = writer_begin(history);
+    for (size_t i = 0; i < writer->follow_count && !error; i++)
+        error = follow_finish(history, &writer->follows[i]);
+    if (!error)
+        error = store_set_number(history, "ended", 1);
+    if (!error)
+        error = history_flush(history);
+    return error ? writer_fail(history, error) : 0;
+}
+
+int writer_close(struct history *history)
+{
+    struct writer *writer = history->writer;
+    int error = writer->error ? writer->error : end_recording(history);
+    for (size_t i = 0; i < WRITE_STATEMENT_COUNT; i++)
+        sqlite3_finalize(writer->statements[i]);
+    ledgers_free(&writer->ledgers);
+    free(writer->follows);
+    free(writer);
+    history->writer = NULL;
+    return error;
+}
