@@ -16,6 +16,9 @@
 // The first ones are what a newcomer needs; hidden ones stand at the end.
 static const struct verb *const table[] = {
     &explain_verb, &top_verb,
+#ifdef EBB_WITH_SQLITE
+    &report_verb,
+#endif
 #if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE) && defined(EBB_WITH_JSON)
     &watch_verb,
 #endif

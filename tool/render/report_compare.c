@@ -81,8 +81,8 @@ int render_comparison_text(const struct report *const reports[2], const char *co
     for (int side = 0; side < 2; side++) {
         write_text(&writer, side ? "after:  " : "before: ");
         write_name(&writer, names[side], 60);
-        write_text(&writer, "\n        ");
-        write_report_head(&writer, reports[side]);
+        write_text(&writer, "  ");
+        write_report_head(&writer, reports[side], 8);
     }
     write_format(&writer, "\n%*s%*s%*s%*s\n", 2 + WHAT_COLUMNS, "", SIZE_COLUMNS, "BEFORE",
                  SIZE_COLUMNS, "AFTER", CHANGE_COLUMNS, "CHANGE");

@@ -6,8 +6,8 @@
 #include "history/report.h"
 #include "render/text.h"
 
-// What was recorded, from when to when, where.
-void write_report_head(struct writer *writer, const struct report *report);
+// What was recorded, from when to when, where: two lines, the second indented.
+void write_report_head(struct writer *writer, const struct report *report, size_t indent);
 
 // One line: time, process, what happened.
 void write_event(struct writer *writer, const struct report *report, const struct event *event);

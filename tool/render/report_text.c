@@ -23,7 +23,7 @@ static void write_size(struct writer *writer, uint64_t bytes)
     write_right(writer, text, SIZE_COLUMNS);
 }
 
-void write_report_head(struct writer *writer, const struct report *report)
+void write_report_head(struct writer *writer, const struct report *report, size_t indent)
 {
     const struct history_about *about = &report->about;
     char from[WHEN_TEXT_MAX], to[WHEN_TEXT_MAX], took[UNITS_TEXT_MAX], every[UNITS_TEXT_MAX];
@@ -37,12 +37,15 @@ void write_report_head(struct writer *writer, const struct report *report)
     if (!writer->error)
         writer->error = format_color_end(writer->style, COLOR_BOLD, writer->buffer);
     write_format(writer, "  %s to %s (%s), every %s\n", from, to, took, every);
+    write_blanks(writer, indent);
     write_format(writer, "%zu process%s, host ", report->subject_count,
                  report->subject_count == 1 ? "" : "es");
     write_name(writer, about->host, 64);
-    write_text(writer, ", Linux ");
+    write_text(writer, ", ");
     write_name(writer, about->kernel, 64);
-    write_text(writer, about->is_ended ? "\n" : ", not ended: being written, or cut off\n");
+    // What was imported has no file of its own.
+    bool is_cut = !about->is_ended && about->file_bytes > 0;
+    write_text(writer, is_cut ? ", not ended: being written, or cut off\n" : "\n");
 }
 
 // "+1.20 MiB/h ± 96 KiB/h": per hour, which is the unit in which leaks are told.
@@ -185,7 +188,7 @@ int render_report_text(const struct report *report, const struct render_style *s
                        struct buffer *buffer)
 {
     struct writer writer = {.buffer = buffer, .style = style};
-    write_report_head(&writer, report);
+    write_report_head(&writer, report, 0);
     const struct report_subject *largest = &report->subjects[0];
     write_text(&writer, "\n");
     write_name(&writer, largest->subject.name, 40);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files that `ebb report` reads, see report_file.h. Tool world; no state.
+#include "cmd/report_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "cmd/messages.h"
+#include "history/import.h"
+
+// A dump of months: 200 bytes a line, one a second for a month are 500 MiB.
+static const size_t dump_limit_bytes = (size_t)1 << 30;
+
+int report_file_refuse(const char *path, int error)
+{
+    char shown[MESSAGE_NAME_MAX] = "the recording";
+    if (path)
+        message_escape(path, shown, sizeof shown);
+    switch (-error) {
+    case EBADMSG:
+        message_error("report: %s is no recording of ebb, or is damaged", shown);
+        message_hint("ebb record makes one; dumps of pprofplus (JSON lines) are read as well.");
+        break;
+    case EPROTONOSUPPORT:
+        message_error("report: %s was recorded by a newer ebb than this one (" EBB_VERSION ")",
+                      shown);
+        break;
+    case ENODATA:
+        message_error("report: %s has no sample in that time", shown);
+        break;
+    case ENOTSUP:
+        message_error("report: this ebb was built without what that needs");
+        break;
+    case EACCES:
+    case EPERM:
+        message_error("report: %s may not be read: %s", shown, strerror(-error));
+        return EXIT_NOT_PERMITTED;
+    default:
+        message_error("report: cannot read %s: %s", shown, strerror(-error));
+        break;
+    }
+    return EXIT_FAILED;
+}
+
+static void tell_counts(const char *path, const struct import_counts *counts)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    if (counts->skipped_lines > 0)
+        message_error("report: %zu lines of %s could not be read and are left out; the first is "
+                      "line %zu",
+                      counts->skipped_lines, shown, counts->first_skipped);
+}
+
+// Whether it is a dump at all its lines tell.
+static int import(const char *path, const struct buffer *dump, struct history **ret_history)
+{
+    struct history_options options = {.interval_ms = 1000, .title = path};
+    struct history *history;
+    struct import_counts counts;
+    int error = history_create(":memory:", &options, &history);
+    if (error)
+        return report_file_refuse(path, error);
+    error = import_pprofplus(buffer_text(dump), history, &counts);
+    if (error) {
+        history_close(history);
+        return report_file_refuse(path, error);
+    }
+    tell_counts(path, &counts);
+    *ret_history = history;
+    return EXIT_DONE;
+}
+
+// JSON lines begin with a brace; a recording never does.
+static bool is_dump(const char *path)
+{
+    char first = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    while (read(fd, &first, 1) == 1 && (first == ' ' || first == '\n' || first == '\r'))
+        ;
+    close(fd);
+    return first == '{';
+}
+
+int report_file_open(const char *path, struct history **ret_history)
+{
+    int error = history_open(path, ret_history);
+    if (error != -EBADMSG || !is_dump(path))
+        return error ? report_file_refuse(path, error) : EXIT_DONE;
+    struct buffer dump = {.limit = dump_limit_bytes};
+    error = buffer_read_at(&dump, AT_FDCWD, path);
+    int status = error ? report_file_refuse(path, error) : import(path, &dump, ret_history);
+    buffer_free(&dump);
+    return status;
+}

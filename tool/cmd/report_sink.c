@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where `ebb report` writes, see report_sink.h. Tool world; no state.
+#include "cmd/report_sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/messages.h"
+
+int report_sink_open(const struct options *options, struct report_sink *ret_sink)
+{
+    const struct option_value *output = options_get(options, "output");
+    if (!output->given) {
+        *ret_sink = (struct report_sink){.fd = STDOUT_FILENO};
+        return EXIT_DONE;
+    }
+    int fd = open(output->string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        *ret_sink = (struct report_sink){.fd = fd, .path = output->string};
+        return EXIT_DONE;
+    }
+    int error = errno;
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(output->string, shown, sizeof shown);
+    if (error == EEXIST)
+        message_error("report: %s is there already, and nothing is overwritten", shown);
+    else
+        message_error("report: cannot write %s: %s", shown, strerror(error));
+    return error == EACCES || error == EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+}
+
+int report_sink_write(void *context, const char *data, size_t len)
+{
+    struct report_sink *sink = context;
+    while (len > 0) {
+        ssize_t written = write(sink->fd, data, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            sink->has_failed = true;
+            sink->error = errno;
+            return -errno;
+        }
+        data += written;
+        len -= (size_t)written;
+    }
+    return 0;
+}
+
+void report_sink_drop(struct report_sink *sink)
+{
+    if (!sink->path)
+        return;
+    close(sink->fd);
+    unlink(sink->path);
+}
+
+// A full disk may show at the close only.
+int report_sink_close(struct report_sink *sink)
+{
+    if (sink->path && !sink->has_failed && close(sink->fd) != 0) {
+        sink->has_failed = true;
+        sink->error = errno;
+    }
+    if (!sink->has_failed)
+        return EXIT_DONE;
+    if (sink->path)
+        unlink(sink->path);
+    // A reader that closed the pipe (| head) has what it wanted.
+    if (sink->error != EPIPE)
+        message_error("report: cannot write %s: %s", sink->path ? sink->path : "to stdout",
+                      strerror(sink->error));
+    return EXIT_FAILED;
+}

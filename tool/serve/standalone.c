@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page with a recording inside it, see standalone.h. Tool world.
+//
+// The page's own files go in as they are: styles as a style element, modules as text that
+// web/standalone.js links. Nothing in them may end a script element, which a test checks.
+#include "serve/standalone.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "render/page.h"
+#include "serve/assets.h"
+
+// All series together: some ten MiB of text.
+enum { POINTS_OF_ALL = 100000, POINTS_LEAST = 200, POINTS_MOST = 20000 };
+
+// Only what stands in the file runs and shows. The modules become blobs, hence their source.
+static const char policy[] =
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src "
+    "'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:\">\n";
+
+struct standalone {
+    struct history *history;
+    const struct standalone_options *options;
+    struct buffer text;
+};
+
+// Hands on what was gathered.
+static int flush(struct standalone *page)
+{
+    if (page->text.len == 0)
+        return 0;
+    int error = page->options->write(page->options->context, page->text.data, page->text.len);
+    buffer_clear(&page->text);
+    return error;
+}
+
+static int put(struct standalone *page, const char *text)
+{
+    return buffer_append(&page->text, text, strlen(text));
+}
+
+static int put_asset(struct standalone *page, const struct asset *asset)
+{
+    return buffer_append(&page->text, asset->start, (size_t)(asset->end - asset->start));
+}
+
+static int put_styles(struct standalone *page)
+{
+    static const char *const styles[] = {"/uplot.css", "/style.css"};
+    int error = put(page, policy);
+    for (size_t i = 0; i < sizeof styles / sizeof styles[0] && !error; i++) {
+        const struct asset *asset = assets_find(styles[i]);
+        error = asset ? put(page, "<style>\n") : -ENOTSUP;
+        if (!error)
+            error = put_asset(page, asset);
+        if (!error)
+            error = put(page, "</style>\n");
+    }
+    return error;
+}
+
+// All modules but the one that links them.
+static int put_modules(struct standalone *page)
+{
+    int error = 0;
+    for (const struct asset *asset = assets_list(); asset->path && !error; asset++) {
+        if (!text_ends_with(text_of(asset->path), ".js") ||
+            strcmp(asset->path, "/standalone.js") == 0)
+            continue;
+        error = buffer_printf(&page->text, "<script type=\"text/plain\" data-module=\"%s\">\n",
+                              asset->path + 1);
+        if (!error)
+            error = put_asset(page, asset);
+        if (!error)
+            error = put(page, "</script>\n");
+        if (!error)
+            error = flush(page);
+    }
+    const struct asset *linker = assets_find("/standalone.js");
+    if (!error)
+        error = linker ? put(page, "<script type=\"module\">\n") : -ENOTSUP;
+    if (!error)
+        error = put_asset(page, linker);
+    return error ? error : put(page, "</script>\n");
+}
+
+static int put_series(struct standalone *page, unsigned subject)
+{
+    size_t points = POINTS_OF_ALL / page->options->subject_count;
+    struct page_series series = {.subject = subject,
+                                 .from_ms = page->options->from_ms,
+                                 .to_ms = page->options->to_ms,
+                                 .points = points < POINTS_LEAST  ? POINTS_LEAST
+                                           : points > POINTS_MOST ? POINTS_MOST
+                                                                  : points};
+    int error = page_series_begin(page->history, &series);
+    if (error)
+        return error;
+    int state = 0;
+    while (state == 0 && !error) {
+        state = page_series_next(page->history, &series, &page->text);
+        error = state < 0 ? state : flush(page);
+    }
+    page_series_end(&series);
+    return error;
+}
+
+static int put_recording(struct standalone *page)
+{
+    const struct standalone_options *options = page->options;
+    struct page_view view = {.now_ms = options->to_ms};
+    int error = put(page, "<script type=\"application/json\" id=\"recording\">\n{\"about\":");
+    if (!error)
+        error = page_write_about(page->history, &view, &page->text);
+    if (!error)
+        error = put(page, ",\n\"series\":[");
+    for (size_t i = 0; i < options->subject_count && !error; i++) {
+        error = put(page, i ? ",\n" : "");
+        if (!error)
+            error = put_series(page, options->subjects[i]);
+    }
+    if (!error)
+        error = put(page, "],\n\"events\":");
+    if (!error)
+        error = page_write_events(page->history, 0, options->from_ms, options->to_ms, &page->text);
+    return error ? error : put(page, "}\n</script>\n");
+}
+
+// A line of the frame. What fetches a file is left out: the files stand in the page.
+static int put_line(struct standalone *page, struct text line)
+{
+    int error = 0;
+    if (text_starts_with(line, "<link ") || text_starts_with(line, "<script src="))
+        return 0;
+    if (text_equals(line, "</head>"))
+        error = put_styles(page);
+    if (text_equals(line, "</body>")) {
+        error = put_recording(page);
+        if (!error)
+            error = put_modules(page);
+    }
+    if (!error)
+        error = buffer_append(&page->text, line.data, line.len);
+    return error ? error : put(page, "\n");
+}
+
+int standalone_write(struct history *history, const struct standalone_options *options)
+{
+    const struct asset *frame = assets_find("/");
+    if (!frame)
+        return -ENOTSUP;
+    struct standalone page = {.history = history, .options = options};
+    struct text rest = {(const char *)frame->start, (size_t)(frame->end - frame->start)};
+    struct text line;
+    int error = 0;
+    while (!error && text_next_line(&rest, &line))
+        error = put_line(&page, line);
+    if (!error)
+        error = flush(&page);
+    buffer_free(&page.text);
+    return error;
+}
