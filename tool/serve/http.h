@@ -96,7 +96,7 @@ int http_listen_near(struct http_address *address, unsigned tries);
 // failure. 0; -EINVAL, -ENOMEM, -EAGAIN (no thread).
 int http_start(const struct http_options *options, int listen_fd,
                const struct http_address *address, struct http **ret_http);
-// Breaks off the connections that are overdue: no whole request within ten seconds, idle for long,
+// Breaks off the connections that are overdue: no whole request within five seconds, idle for long,
 // an answer that is not read. Call it about once a second, from one thread.
 void http_tick(struct http *http);
 // Breaks off all connections, waits for their threads (a second at most: see http_pull) and frees
