@@ -14,7 +14,7 @@
 struct image;
 struct locate_memory;
 
-// 0 and a memory of a fixed size (some 100 KiB) that locate_memory_close() frees; -ENOMEM.
+// 0 and a memory of a fixed size (some 200 KiB) that locate_memory_close() frees; -ENOMEM.
 int locate_memory_open(struct locate_memory **ret_memory);
 void locate_memory_close(struct locate_memory *memory);
 
@@ -23,5 +23,11 @@ bool locate_memory_get(struct locate_memory *memory, const struct image *image,
                        uint32_t *ret_marks);
 // Keeps them; what was not asked for longest makes room.
 void locate_memory_put(struct locate_memory *memory, const struct image *image, uint32_t marks);
+
+// The same for a version that a reader searched its runtime's file for. NULL: not known; "": there
+// is none. It stands until the next put. Too long a one is not kept. `memory` may be NULL.
+const char *locate_memory_get_version(struct locate_memory *memory, const struct image *image);
+void locate_memory_put_version(struct locate_memory *memory, const struct image *image,
+                               const char *version);
 
 #endif

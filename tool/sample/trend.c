@@ -50,12 +50,20 @@ static void trend_drop_old(struct trend *trend, double now_s)
     trend->count = kept;
 }
 
-// Is the last one too near to the one before it to stay beside a newer one?
-static bool trend_last_is_close(const struct trend *trend)
+enum trend_place { TREND_APPEND, TREND_REPLACE, TREND_SKIP };
+
+// The last one is there on trial: where it lies too near to the one before it, a newer one takes
+// its place. But an account knows more than what is newer by less than the spacing.
+static enum trend_place trend_place_of(const struct trend *trend, const struct growth_sample *now)
 {
-    const struct growth_sample *samples = trend->items->samples;
-    return trend->count >= 2 &&
-           samples[trend->count - 1].time_s - samples[trend->count - 2].time_s < trend->spacing_s;
+    if (trend->count < 2)
+        return TREND_APPEND;
+    const struct growth_sample *last = &trend->items->samples[trend->count - 1];
+    if (last->time_s - last[-1].time_s >= trend->spacing_s)
+        return TREND_APPEND;
+    if (!last->has_rows || now->has_rows)
+        return TREND_REPLACE;
+    return now->time_s - last->time_s < trend->spacing_s ? TREND_SKIP : TREND_APPEND;
 }
 
 void trend_add(struct trend *trend, const struct growth_sample *now, const struct sample *sample)
@@ -67,12 +75,11 @@ void trend_add(struct trend *trend, const struct growth_sample *now, const struc
         trend->spacing_s = trend_first_spacing_s;
     }
     trend_drop_old(trend, now->time_s);
-    if (trend_last_is_close(trend)) {
-        // An account knows more than what is newer by less than the spacing.
-        if (trend->items->samples[trend->count - 1].has_rows && !now->has_rows)
-            return;
+    enum trend_place place = trend_place_of(trend, now);
+    if (place == TREND_SKIP)
+        return;
+    if (place == TREND_REPLACE)
         trend->count--;
-    }
     if (trend->count == TREND_SAMPLES)
         trend_make_room(trend);
     trend->items->samples[trend->count] = *now;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "runtime/locate.h"
+#include "runtime/locate_memory.h"
 
 enum { FILE_BYTES = 700 << 10, WINDOW = 256 << 10, HEADERS = 120 };
 
@@ -137,6 +138,67 @@ static void test_texts_are_no_proof(void **state)
     image_close(&image);
 }
 
+// A file is known until it changes; a copy of it is another file.
+static void test_files_are_remembered(void **state)
+{
+    (void)state;
+    struct locate_memory *memory;
+    struct image image, other;
+    uint32_t marks = 7;
+    assert_int_equal(locate_memory_open(&memory), 0);
+    make_image(jemalloc_text, WINDOW, PF_R, &image);
+    make_image(jemalloc_text, WINDOW, PF_R, &other);
+    assert_false(locate_memory_get(memory, &image, &marks));
+    assert_int_equal(marks, 7);
+    locate_memory_put(memory, &image, MARK_JEMALLOC_CONF);
+    assert_true(locate_memory_get(memory, &image, &marks));
+    assert_int_equal(marks, MARK_JEMALLOC_CONF);
+    assert_false(locate_memory_get(memory, &other, &marks));
+    // A version is kept beside the marks, and is not known with them.
+    assert_null(locate_memory_get_version(memory, &image));
+    locate_memory_put_version(memory, &image, "12.4.254.20-node.38");
+    locate_memory_put_version(memory, &image,
+                              "a version that is longer than any that was ever seen");
+    assert_string_equal(locate_memory_get_version(memory, &image), "12.4.254.20-node.38");
+    assert_true(locate_memory_get(memory, &image, &marks));
+    assert_null(locate_memory_get_version(NULL, &image));
+    // Times of files have the steps of the kernel's clock.
+    usleep(20000);
+    assert_int_equal(pwrite(image.fd, "y", 1, HEADERS), 1);
+    assert_false(locate_memory_get(memory, &image, &marks));
+    assert_null(locate_memory_get_version(memory, &image));
+    image_close(&image);
+    image_close(&other);
+    locate_memory_close(memory);
+}
+
+// More files than there is room for: those asked for last stay.
+static void test_memory_is_bounded(void **state)
+{
+    (void)state;
+    enum { FILES = 3000 };
+    struct locate_memory *memory;
+    struct image image = {.fd = -1}, first = {.fd = memfd_create("first", MFD_CLOEXEC)};
+    uint32_t marks;
+    assert_int_equal(locate_memory_open(&memory), 0);
+    locate_memory_put(memory, &image, 1); // cannot be known
+    assert_false(locate_memory_get(memory, &image, &marks));
+    locate_memory_put(memory, &first, 77);
+    size_t last_known = 0;
+    for (uint32_t i = 0; i < FILES; i++) {
+        image.fd = memfd_create("file", MFD_CLOEXEC);
+        locate_memory_put(memory, &image, i);
+        assert_true(locate_memory_get(memory, &image, &marks));
+        last_known += marks == i;
+        assert_true(locate_memory_get(memory, &first, &marks));
+        assert_int_equal(marks, 77);
+        close(image.fd);
+    }
+    assert_int_equal(last_known, FILES);
+    close(first.fd);
+    locate_memory_close(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +206,8 @@ int main(void)
         cmocka_unit_test(test_each_text_is_its_own_mark),
         cmocka_unit_test(test_search_stays_within_its_bounds),
         cmocka_unit_test(test_texts_are_no_proof),
+        cmocka_unit_test(test_files_are_remembered),
+        cmocka_unit_test(test_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/locate.h"
+#include "runtime/locate_memory.h"
 #include "runtime/opaque.h"
 
 // Hosts built without exports have no symbol left, but V8 is ten MiB of code, its built-in
@@ -120,7 +121,12 @@ static int v8_read(const struct target *target, struct runtime_report *ret_repor
     if (!image)
         return -ENOENT;
     char version[64] = "";
-    locate_scan(image, ".rodata", 64, visit_version, version);
+    const char *known = locate_memory_get_version(target->memory, image);
+    if (known)
+        text_copy(text_of(known), version, sizeof version);
+    else
+        locate_scan(image, ".rodata", 64, visit_version, version);
+    locate_memory_put_version(target->memory, image, version);
     opaque_name(ret_report, "V8", image, version);
     ret_report->facts |= FACT_MANAGED;
     int error = add_settings(target, ret_report);
