@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# ebb report over recordings whose figures are known: the summary, ranges, comparisons, every
+# format as its own tools read it, and files that are no recordings.
+import csv
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SRC"], "tests/e2e"))
+import tap  # noqa: E402
+
+EBB, TMPDIR = os.environ["EBB"], os.environ["TMPDIR"]
+START, MIB = 1795260000, 1 << 20
+
+
+def ebb(*arguments, **options):
+    environment = dict(os.environ, TZ="UTC", LC_ALL="C.UTF-8")
+    return subprocess.run([EBB, "report", *arguments], capture_output=True, text=True,
+                          env=environment, check=False, **options)
+
+
+def dump(name, rss_of, seconds=600, extra=""):
+    """A recording of pprofplus: one sample a second, with the RSS in MiB that `rss_of` gives."""
+    path = f"{TMPDIR}/{name}"
+    with open(path, "w", encoding="utf-8") as out:
+        for second in range(seconds):
+            rss = rss_of(second) * MIB
+            out.write(json.dumps({"timestamp": START + second, "rss": rss, "vms": 1 << 30,
+                                  "sys": rss + 64 * MIB, "heapalloc": rss // 2}) + "\n")
+        out.write(extra)
+    return path
+
+
+FLAT = dump("flat.jsonl", lambda second: 100)
+STEP = dump("step.jsonl", lambda second: 100 if second < 300 else 400)
+RISING = dump("rising.jsonl", lambda second: 100 + second // 2)
+
+
+def report_json(*arguments):
+    run = ebb("--json", *arguments)
+    return json.loads(run.stdout) if run.returncode == 0 else {"status": run.returncode,
+                                                               "error": run.stderr}
+
+
+def test_summary():
+    it = report_json("--above", "200MiB", STEP)
+    row = it["processes"][0]
+    tap.report(row["peak_rss_bytes"] == 400 * MIB, "the peak", row)
+    tap.report(row["peak_rss_time"] == "2026-11-21T11:25:00.000Z", "its time", row)
+    tap.report(abs(row["mean_rss_bytes"] - 250 * MIB) < 2 * MIB, "the mean, over time", row)
+    tap.report(abs(row["rss_above_seconds"] - 300) <= 1, "the time above a size", row)
+    tap.report(row["first_rss_bytes"] == 100 * MIB and row["last_rss_bytes"] == 400 * MIB,
+               "first and last", row)
+    row = report_json(RISING)["processes"][0]
+    slope = row["growth"]["bytes_per_s"]
+    tap.report(row["growing"] and abs(slope - MIB / 2) < MIB / 20, "growth, and its slope", row)
+    row = report_json(FLAT)["processes"][0]
+    tap.report(not row["growing"], "what stands still does not grow", row)
+    text = ebb(RISING).stdout
+    tap.report("Suspect a leak" in text and "399 MiB" in text, "the text says so", text)
+
+
+def test_ranges():
+    row = report_json("--to", "+4m", STEP)["processes"][0]
+    tap.report(row["peak_rss_bytes"] == 100 * MIB, "--to +4m", row)
+    row = report_json("--from", "1m ago", STEP)["processes"][0]
+    tap.report(row["first_rss_bytes"] == 400 * MIB, "--from 1m ago", row)
+    row = report_json("--from", "11:20:10", "--to", "11:20:20", RISING)["processes"][0]
+    tap.report(row["peak_rss_bytes"] == 110 * MIB, "--from and --to as times of day", row)
+    it = report_json("--at", "11:24:00", STEP)
+    tap.report(it["processes"][0]["time"] == "2026-11-21T11:24:00.000Z", "--at", it)
+    figures = {figure["name"]: figure["value"] for figure in it["processes"][0]["figures"]}
+    tap.report(figures["Sys"] == 164 * MIB and figures["HeapAlloc"] == 50 * MIB,
+               "--at: the ledger", figures)
+    for arguments, status, text in (
+            (["--from", "noon", STEP], 2, "is no time"),
+            (["--from", "+5m", "--to", "+4m", STEP], 2, "before --from"),
+            (["--from", "-1h", "--to", "-50m", STEP], 1, "no sample in that time"),
+            (["--at", "11:24", "--from", "+1m", STEP], 2, "--at is one moment"),
+            (["--process", "nobody", STEP], 3, "no process 'nobody'"),
+            ([], 2, "which recording"), ([STEP, STEP, STEP], 2, "one recording, or two"),
+            (["--format", "csv", STEP, STEP], 2, "compared as text or json")):
+        run = ebb(*arguments)
+        tap.report(run.returncode == status and text in run.stderr and not run.stdout,
+                   f"refused: {' '.join(os.path.basename(word) for word in arguments)}",
+                   (run.returncode, run.stderr))
+
+
+def test_comparison():
+    it = report_json(FLAT, STEP)
+    pair = it["names"][0]
+    tap.report(pair["before"]["peak_rss_bytes"] == 100 * MIB and
+               pair["after"]["peak_rss_bytes"] == 400 * MIB, "two recordings as JSON", pair)
+    text = ebb(FLAT, STEP).stdout
+    tap.report("+300 MiB  +300.0 %" in text, "two recordings as text", text)
+
+
+def test_samples():
+    rows = list(csv.DictReader(io.StringIO(ebb("--format", "csv", STEP).stdout, newline="")))
+    tap.report(len(rows) >= 2 and int(rows[-1]["rss_bytes"]) == 400 * MIB, "csv", rows[-1:])
+    tap.report(rows[0]["lazy_bytes"] == "", "csv: unknown is empty, not 0", rows[0])
+    lines = [json.loads(line) for line in ebb("--format", "jsonl", STEP).stdout.splitlines()]
+    tap.report(lines[0]["Go.HeapAlloc"] == 50 * MIB and "lazy_bytes" not in lines[0],
+               "jsonl: the ledger is there, the unknown is not", lines[0])
+    trace = json.loads(ebb("--format", "chrome", STEP).stdout)["traceEvents"]
+    counters = [event for event in trace if event["ph"] == "C"]
+    tap.report(counters[0]["args"]["effective"] == 100 * MIB and
+               counters[0]["ts"] == START * 1000000, "chrome: counters in microseconds",
+               counters[:1])
+    page = ebb("--format", "html", STEP)
+    if page.returncode != 0 and "built without" in page.stderr:
+        tap.skip("html", "this build has no page")
+        return
+    tap.report('id="recording"' in page.stdout and "pprofplus" in page.stdout, "html",
+               page.stderr)
+    tap.report("<link " not in page.stdout and "src=" not in page.stdout.split("<script")[0] and
+               '<script src' not in page.stdout, "html: no file beside it is needed")
+    bodies = page.stdout.count("<script"), page.stdout.count("</script>")
+    tap.report(bodies[0] == bodies[1], "html: no part ends its element early", bodies)
+
+
+def test_openmetrics():
+    text = ebb("--format", "openmetrics", STEP).stdout
+    tap.report(text.endswith("# EOF\n") and 'ebb_process_resident_bytes{name="pprofplus"' in text,
+               "openmetrics", text[-300:])
+    if not shutil.which("promtool"):
+        tap.skip("promtool makes blocks of it", "no promtool")
+        return
+    path = f"{TMPDIR}/step.om"
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+    run = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", path,
+                          f"{TMPDIR}/blocks"], capture_output=True, text=True, check=False)
+    tap.report(run.returncode == 0 and os.listdir(f"{TMPDIR}/blocks"),
+               "promtool makes blocks of it", run.stdout + run.stderr)
+
+
+def test_output():
+    path = f"{TMPDIR}/out.csv"
+    run = ebb("--format", "csv", "-o", path, STEP)
+    tap.report(run.returncode == 0 and os.path.getsize(path) > 100, "-o writes a file", run.stderr)
+    run = ebb("--format", "csv", "-o", path, FLAT)
+    tap.report(run.returncode == 1 and "nothing is overwritten" in run.stderr,
+               "-o overwrites nothing", run.stderr)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        run = subprocess.run([EBB, "report", STEP], stdout=full, stderr=subprocess.PIPE, text=True,
+                             check=False)
+    tap.report(run.returncode == 1 and "No space" in run.stderr, "a full disk is told", run.stderr)
+
+
+def test_no_recordings():
+    """Bad input: each is refused with a sentence, none crashes."""
+    other = f"{TMPDIR}/other.db"
+    with sqlite3.connect(other) as database:
+        database.execute("create table t (x)")
+    for name, content in (("empty", b""), ("text", b"hello\n"), ("noise", os.urandom(9000)),
+                          ("half", b"SQLite format 3\0" + os.urandom(5000)),
+                          ("braces", b"{}\n{\n"), ("deep", b"[" * 100000),
+                          ("no-time", b'{"rss": 1}\n'),
+                          ("bad-numbers", b'{"timestamp": 1e999, "rss": -5}\n')):
+        with open(f"{TMPDIR}/{name}", "wb") as out:
+            out.write(content)
+    for name in ("empty", "text", "noise", "half", "braces", "deep", "no-time", "bad-numbers",
+                 "other.db", "missing", "."):
+        run = ebb(f"{TMPDIR}/{name}")
+        tap.report(run.returncode == 1 and run.stderr.startswith("ebb: report:") and
+                   not run.stdout, f"refused: {name}", (run.returncode, run.stderr, run.stdout))
+    mixed = dump("mixed.jsonl", lambda second: 50, 10, "garbage\n{\"timestamp\": \"soon\"}\n")
+    run = ebb(mixed)
+    tap.report(run.returncode == 0 and "2 lines" in run.stderr and "line 11" in run.stderr,
+               "lines that are none are counted", run.stderr)
+
+
+test_summary()
+test_ranges()
+test_comparison()
+test_samples()
+test_openmetrics()
+test_output()
+test_no_recordings()
+tap.done()
