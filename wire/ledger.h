@@ -67,7 +67,7 @@ struct wire_record {
     uint64_t key;        // a free block's second word is its address xor this
     uint64_t counts;     // blocks ever allocated << 16 | blocks live (and one more while current)
     uint64_t off;        // pages (small) or blocks (medium) that are free and off the list
-    uint32_t recip;      // ceil(2^32 / block_bytes), for small spans
+    uint32_t recip;      // ceil(2^32 / block_bytes), for small spans; of guarded runs: their seams
     uint32_t block_bytes;
     uint32_t next; // neighbours in a heap's list of partial spans, or in a bin of free runs
     uint32_t prev;

@@ -133,6 +133,7 @@ static void *allocate_counted(size_t bytes, size_t align)
         space_give(record, SPACE_CLEAN);
         return NULL;
     }
+    space_spend(page_bytes);
     uintptr_t block = begin + page_bytes - room;
     describe_block(record, page_bytes, block, bytes);
     return (void *)block;

@@ -2,15 +2,22 @@
 // Large blocks, ordinary and guarded. Library world; the space's lock guards what is shared.
 #include "heap/large.h"
 
+#include <string.h>
+
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "heap/kept.h"
 
 // The kernel allows 65,530 mappings by default, and a guarded block makes two.
 #define GUARDED_MAX 16384u
 
-// What is kept of guarded blocks: 16 to 128 MiB.
+// What is kept of guarded blocks: 16 to 192 MiB.
 #define KEPT_LEAST_SLOTS 256u
 #define KEPT_MOST_SLOTS  3072u
+
+// While there are more guarded blocks no pages are moved into them: every piece is a mapping.
+#define FILL_BLOCKS 1024u
+#define FILL_BYTES  (UINT64_C(64) << 20)
 
 // A guard costs two system calls and a mapping, which only a block of this size is worth.
 static enum space_area area_for(size_t bytes)
@@ -57,47 +64,134 @@ static void *begin_block(struct wire_record *record, size_t bytes)
     return (void *)space_address(record);
 }
 
-// What follows the block in its run becomes inaccessible. Clean slots are so already.
+// What follows the block in its run becomes inaccessible. Where it is a sixty-fourth of the block
+// or less its pages stay all the same, and are the next block's.
 static int close_behind(const struct wire_record *record, size_t bytes)
 {
-    size_t run = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
-    return space.os->decommit(space.os, space_address(record) + bytes, run - bytes);
+    const struct os *os = space.os;
+    uintptr_t end = space_address(record) + bytes;
+    size_t rest = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES - bytes;
+    if (rest > bytes / 64)
+        (void)os->purge_now(os, end, rest);
+    return os->hide(os, end, rest);
 }
 
-// A kept run where one will do: to make pages resident costs more than all else here.
-static struct wire_record *take_guarded(size_t bytes, uint32_t align_slots, enum space_pages *pages)
+// Much larger blocks are often not written to at all, and as long as they live what came to them
+// does not go back: they get pages where half of what they lack can be had.
+static bool may_fill(size_t bytes)
 {
-    struct wire_record *record;
-    uint32_t slots = slots_for(SPACE_GUARDED, bytes);
-    if (*pages == SPACE_DIRTY && atomic_peek32(&space.guarded_kept) != 0 &&
-        space_take_kept(slots, align_slots, WIRE_GUARDED, &record) == 0)
-        return record;
-    int error = space_take(SPACE_GUARDED, slots, align_slots, WIRE_GUARDED, &record, pages);
-    return error ? NULL : record;
+    size_t kept = (size_t)atomic_peek32(&space.guarded_kept) * WIRE_SLOT_BYTES;
+    return atomic_peek32(&space.guarded) <= FILL_BLOCKS &&
+           (bytes <= FILL_BYTES || kept >= bytes / 2);
 }
 
-// `pages`: whether what is kept will do, and what it was. Committing exactly the block leaves the
-// rest inaccessible.
-static void *allocate_guarded(size_t bytes, uint32_t align_slots, enum space_pages pages,
-                              bool *is_zero)
+// Kept pages come to where a block has none: `*filled` bytes of them, at the front.
+static bool fill_cold(struct wire_record *record, size_t offset, size_t bytes, size_t *filled)
 {
-    struct wire_record *record = NULL;
-    if (count_guarded()) {
-        record = take_guarded(bytes, align_slots, &pages);
-        if (!record)
-            uncount_guarded();
+    size_t moved = 0;
+    if (may_fill(bytes) && kept_fill(record, offset, bytes, &moved) != 0)
+        return false;
+    space_spend(bytes - moved);
+    *filled = moved;
+    return true;
+}
+
+// What is reserved space of a block becomes memory.
+static bool open_cold(struct wire_record *record, size_t offset, size_t bytes)
+{
+    size_t filled;
+    return space.os->commit(space.os, space_address(record) + offset, bytes) == 0 &&
+           fill_cold(record, offset, bytes, &filled);
+}
+
+// Pages of a new block that hold anything are to read as zeros where they are few: to write to all
+// others would be worse.
+static void wipe(const struct wire_record *record, size_t offset, size_t bytes)
+{
+    memset((void *)(space_address(record) + offset), 0, bytes);
+}
+
+// Makes the block of its parts. `*is_zero`: it reads as zeros.
+static bool open_block(const struct kept_place *place, size_t bytes, bool *is_zero)
+{
+    struct wire_record *record = place->record;
+    size_t dirty[KEPT_PARTS_MAX];
+    size_t dirty_bytes = 0;
+    size_t at = 0;
+    if (space.os->commit(space.os, space_address(record), bytes) != 0)
+        return false;
+    for (unsigned i = 0; i < place->count; i++) {
+        size_t part = (size_t)place->parts[i].slots * WIRE_SLOT_BYTES;
+        size_t inside = part < bytes - at ? part : bytes - at;
+        dirty[i] = inside;
+        if (!place->parts[i].is_kept && !fill_cold(record, at, inside, &dirty[i]))
+            return false;
+        dirty_bytes += dirty[i];
+        at += inside;
     }
-    if (!record)
+    if (place->parts[place->count - 1].is_kept && close_behind(record, bytes) != 0)
+        return false;
+    *is_zero = dirty_bytes < bytes / 4;
+    at = 0;
+    for (unsigned i = 0; i < place->count && *is_zero; i++) {
+        wipe(record, at, dirty[i]);
+        at += (size_t)place->parts[i].slots * WIRE_SLOT_BYTES;
+    }
+    return true;
+}
+
+// Where kept pages are, as far as there are any: to make pages resident costs more than all else
+// here.
+static int take_guarded(size_t bytes, uint32_t align_slots, struct kept_place *place)
+{
+    enum space_pages pages;
+    uint32_t slots = slots_for(SPACE_GUARDED, bytes);
+    if (kept_take(slots, align_slots, place) == 0)
+        return 0;
+    place->count = 1;
+    place->parts[0] = (struct kept_part){slots, false};
+    return space_take(SPACE_GUARDED, slots, align_slots, WIRE_GUARDED, &place->record, &pages);
+}
+
+// Pages of a guarded run become inaccessible and go back. Where the system refuses the former they
+// are as good as kept: accessible, and zero or not.
+static enum space_pages close_pages(uintptr_t address, size_t bytes)
+{
+    if (space.os->decommit(space.os, address, bytes) == 0)
+        return SPACE_CLEAN;
+    (void)space.os->purge_now(space.os, address, bytes);
+    return SPACE_DIRTY;
+}
+
+// The same from an offset to the run's end, where pages may be hidden.
+static enum space_pages close_end(const struct wire_record *record, size_t offset)
+{
+    size_t run = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
+    return close_pages(space_address(record) + offset, run - offset);
+}
+
+// A run that has become no block, or whose pages went elsewhere.
+static void drop_guarded(struct wire_record *record)
+{
+    space_give(record, close_end(record, 0));
+    uncount_guarded();
+}
+
+// Committing exactly the block leaves the rest inaccessible.
+static void *allocate_guarded(size_t bytes, uint32_t align_slots, bool *is_zero)
+{
+    struct kept_place place;
+    if (!count_guarded())
         return NULL;
-    bool is_clean = pages == SPACE_CLEAN;
-    if (space.os->commit(space.os, space_address(record), bytes) != 0 ||
-        (!is_clean && close_behind(record, bytes) != 0)) {
-        space_give(record, pages);
+    if (take_guarded(bytes, align_slots, &place) != 0) {
         uncount_guarded();
         return NULL;
     }
-    *is_zero = is_clean;
-    return begin_block(record, bytes);
+    if (!open_block(&place, bytes, is_zero)) {
+        drop_guarded(place.record);
+        return NULL;
+    }
+    return begin_block(place.record, bytes);
 }
 
 // Whole slots in address space, but only what is written becomes resident.
@@ -112,8 +206,7 @@ static void *allocate_ordinary(size_t bytes, uint32_t align_slots, bool *is_zero
     return begin_block(record, bytes);
 }
 
-// SPACE_CLEAN: only slots without pages will do.
-static void *allocate(size_t size, size_t align, enum space_pages pages, bool *is_zero)
+void *large_allocate(size_t size, size_t align, bool *is_zero)
 {
     size_t align_slots = align <= WIRE_SLOT_BYTES ? 1 : align / WIRE_SLOT_BYTES;
     // What cannot fit is refused before anything is rounded up to it.
@@ -124,13 +217,8 @@ static void *allocate(size_t size, size_t align, enum space_pages pages, bool *i
     *is_zero = true;
     void *block = NULL;
     if (area_for(bytes) == SPACE_GUARDED)
-        block = allocate_guarded(bytes, (uint32_t)align_slots, pages, is_zero);
+        block = allocate_guarded(bytes, (uint32_t)align_slots, is_zero);
     return block ? block : allocate_ordinary(bytes, (uint32_t)align_slots, is_zero);
-}
-
-void *large_allocate(size_t size, size_t align, bool *is_zero)
-{
-    return allocate(size, align, SPACE_DIRTY, is_zero);
 }
 
 // While it lives a large block counts itself: see count.c.
@@ -143,77 +231,72 @@ static void note_gone(struct wire_record *record)
     record->bytes = 0;
 }
 
-// Pages of a guarded run become inaccessible and go back. Where the system refuses the former they
-// are as good as kept: accessible, and zero or not.
-static enum space_pages close_pages(uintptr_t address, size_t bytes)
-{
-    if (space.os->decommit(space.os, address, bytes) == 0)
-        return SPACE_CLEAN;
-    (void)space.os->purge_now(space.os, address, bytes);
-    return SPACE_DIRTY;
-}
-
-static void give_guarded(struct wire_record *record, size_t bytes)
-{
-    enum space_pages pages = close_pages(space_address(record), bytes);
-    if (pages == SPACE_CLEAN)
-        space_note_purge(bytes, false);
-    space_give(record, pages);
-}
-
 // Of what guarded blocks leave, a quarter more is kept for the next ones than the living have,
-// within bounds.
-static bool may_keep(const struct wire_record *record)
+// within bounds: so many slots of this run.
+static uint32_t slots_to_keep(const struct wire_record *record)
 {
     uint32_t live = space.ledger->areas[SPACE_GUARDED].frontier -
                     space.ledger->areas[SPACE_GUARDED].first - atomic_peek32(&space.guarded_free);
     uint32_t slots = wire_run_slots(record->run);
+    uint32_t kept = atomic_peek32(&space.guarded_kept);
     uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live + live / 4;
     if (limit > KEPT_MOST_SLOTS)
         limit = KEPT_MOST_SLOTS;
-    return atomic_peek32(&space.guarded_kept) + slots <= limit;
+    if (kept_is_patchwork(record) || kept >= limit)
+        return 0;
+    return slots < limit - kept ? slots : limit - kept;
 }
 
-// `keeps`: its pages are worth it. Those that were moved away are gone already.
-static void free_block(struct wire_record *record, bool keeps)
+// Gives back slots of a guarded block whose pages are worth to be kept, as far as there is room.
+static void give_guarded(struct wire_record *record)
 {
-    size_t bytes = (size_t)record->bytes;
-    bool was_guarded = is_guarded(record);
-    note_gone(record);
-    if (was_guarded && !(keeps && may_keep(record)))
-        give_guarded(record, bytes);
-    else
+    uint32_t kept = slots_to_keep(record);
+    if (kept < wire_run_slots(record->run)) {
+        size_t offset = (size_t)kept * WIRE_SLOT_BYTES;
+        size_t bytes = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES - offset;
+        enum space_pages pages = close_end(record, offset);
+        space_note_purge(bytes, false);
+        space_give(kept ? space_cut(record, kept) : record, pages);
+    }
+    if (kept)
         space_give(record, SPACE_DIRTY);
-    if (was_guarded)
-        uncount_guarded();
 }
 
 void large_free(struct wire_record *record)
 {
-    free_block(record, true);
+    bool was_guarded = is_guarded(record);
+    note_gone(record);
+    if (!was_guarded) {
+        space_give(record, SPACE_DIRTY);
+        return;
+    }
+    give_guarded(record);
+    uncount_guarded();
 }
 
-// Whole slots behind the new end go back; of the last slot a guarded block keeps none of the pages.
+// Whole slots behind the new end are free; in the last slot a guarded block gets a new guard.
 static void shrink(struct wire_record *record, size_t bytes)
 {
-    size_t old = (size_t)record->bytes;
     bool guarded = is_guarded(record);
     uint32_t slots = slots_for(guarded ? SPACE_GUARDED : SPACE_ORDINARY, bytes);
-    uintptr_t end = space_address(record) + bytes;
-    enum space_pages pages = SPACE_DIRTY;
+    struct wire_record *rest =
+        slots < wire_run_slots(record->run) ? space_cut(record, slots) : NULL;
     record->bytes = bytes;
-    if (guarded)
-        pages = close_pages(end, old - bytes);
-    if (slots < wire_run_slots(record->run))
-        space_give(space_cut(record, slots), pages);
+    if (guarded && close_behind(record, bytes) != 0)
+        (void)close_end(record, bytes);
+    if (rest && guarded)
+        give_guarded(rest);
+    else if (rest)
+        space_give(rest, SPACE_DIRTY);
 }
 
 // The block's new pages; what was kept behind it has no guard where it ends now.
-static bool open_grown(const struct wire_record *record, size_t old, size_t bytes,
-                       enum space_pages pages)
+static bool open_grown(struct wire_record *record, size_t old, size_t bytes, enum space_pages pages)
 {
+    if (pages == SPACE_CLEAN)
+        return open_cold(record, old, bytes - old);
     return space.os->commit(space.os, space_address(record) + old, bytes - old) == 0 &&
-           (pages == SPACE_CLEAN || close_behind(record, bytes) == 0);
+           close_behind(record, bytes) == 0;
 }
 
 // What follows is free or was never used: the block only gets longer.
@@ -223,38 +306,64 @@ static bool grow_in_place(struct wire_record *record, size_t bytes)
     bool guarded = is_guarded(record);
     uint32_t present = wire_run_slots(record->run);
     uint32_t slots = slots_for(guarded ? SPACE_GUARDED : SPACE_ORDINARY, bytes);
-    enum space_pages pages;
+    enum space_pages pages = SPACE_CLEAN;
     if (slots > present && space_grow(record, slots, &pages) != 0)
         return false;
-    if (guarded && !open_grown(record, old, bytes, slots > present ? pages : SPACE_CLEAN)) {
+    if (guarded && !open_grown(record, old, bytes, pages)) {
+        pages = close_end(record, old);
         if (slots > present)
             space_give(space_cut(record, present), pages);
-        (void)close_behind(record, old);
         return false;
     }
     record->bytes = bytes;
     return true;
 }
 
+// Slots without pages for a block that grows: what has grown once may grow again, so half as many
+// more stay free behind it, as long as nobody needs them.
+static int take_growing(uint32_t slots, struct wire_record **record)
+{
+    enum space_pages pages;
+    uint32_t wanted = slots + slots / 2;
+    if (space_take(SPACE_GUARDED, wanted, 1, WIRE_GUARDED, record, &pages) != 0)
+        return space_take(SPACE_GUARDED, slots, 1, WIRE_GUARDED, record, &pages);
+    if (wanted > slots)
+        space_give(space_cut(*record, slots), SPACE_CLEAN);
+    return 0;
+}
+
+// A guarded block of which `old` bytes at its front are left for the pages of another.
+static struct wire_record *begin_moved(size_t old, size_t bytes)
+{
+    struct wire_record *record;
+    if (!count_guarded())
+        return NULL;
+    if (take_growing(slots_for(SPACE_GUARDED, bytes), &record) != 0) {
+        uncount_guarded();
+        return NULL;
+    }
+    if (open_cold(record, old, bytes - old))
+        return record;
+    drop_guarded(record);
+    return NULL;
+}
+
 // Moves the pages instead of their bytes: what a growing buffer costs is then its growth.
 static void *move_guarded(struct wire_record *record, size_t bytes)
 {
-    bool is_zero;
     size_t old = (size_t)record->bytes;
-    // Where no pages are: those of the old block come there.
-    char *moved = allocate(bytes, WIRE_SLOT_BYTES, SPACE_CLEAN, &is_zero);
-    if (!moved)
+    struct wire_record *target = begin_moved(old, bytes);
+    if (!target)
         return NULL;
-    struct wire_record *target = space_record_at((uintptr_t)moved);
-    uintptr_t from = space_address(record);
-    if (!is_guarded(target) || space.os->move(space.os, from, (uintptr_t)moved, old) != 0) {
-        // The kernel may have unmapped the target before it refused.
-        if (is_guarded(target))
-            (void)space.os->decommit(space.os, (uintptr_t)moved, bytes);
-        free_block(target, false);
+    uintptr_t to = space_address(target);
+    if (space.os->move(space.os, space_address(record), to, old) != 0) {
+        // The kernel may have unmapped the target before it refused: that is mapped anew here.
+        drop_guarded(target);
         return NULL;
     }
-    free_block(record, false);
+    void *moved = begin_block(target, bytes);
+    note_gone(record);
+    drop_guarded(record);
     return moved;
 }
 

@@ -3,8 +3,9 @@
 // space.
 //
 // From LARGE_GUARDED_MIN on a block stands in the guarded area, its last slot ending in at least
-// one inaccessible page. Freed, its run is kept as others are, up to 64 MiB in all: to make pages
-// resident costs ten times a free and a malloc. What goes back becomes inaccessible.
+// one inaccessible page. Freed, its run is kept, a quarter more of them than the living have and up
+// to 192 MiB in all: to make pages resident costs ten times a free and a malloc. What goes back
+// becomes inaccessible.
 //
 // There is an inaccessible page before a guarded block as well: its neighbour's, or, for the first
 // of the area, the end of what the ordinary area has not reached. In clean slots a guard is what

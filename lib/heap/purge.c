@@ -92,16 +92,6 @@ void space_forbid_huge(void)
                                 (size_t)(area->end - area->first) * WIRE_SLOT_BYTES);
 }
 
-// Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
-// pages are the caller's without the lock. The system call comes without the lock: others allocate
-// meanwhile.
-static struct wire_record *take_busy(struct wire_record *run, uint32_t slots)
-{
-    run_remove(run);
-    atomic_add32(&space.busy_runs, 1);
-    return run_carve(run, 0, slots, WIRE_BUSY);
-}
-
 // Guarded slots that are returned become inaccessible.
 static size_t close_range(const struct os_range *range)
 {
@@ -123,8 +113,7 @@ static size_t purge_busy(struct wire_record *run, enum space_pages before, bool 
     // At once where it was to be lazily: that is not all that clean ones here have to be.
     if (gone && !closes && !is_lazy && is_guarded)
         gone = close_range(&range);
-    space_give(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
-    atomic_add32(&space.busy_runs, (uint32_t)-1);
+    run_give_busy(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
     return gone;
 }
 
@@ -140,7 +129,7 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
     enum space_pages before = run_pages_of(run);
     if (slots > wire_run_slots(run->run))
         slots = wire_run_slots(run->run);
-    run = take_busy(run, slots);
+    run = run_take_busy(run, slots);
     lock_release(&space.lock);
     return purge_busy(run, before, is_lazy);
 }
@@ -157,8 +146,8 @@ static size_t purge_longest(size_t bytes)
     if (!run)
         run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
     if (run)
-        run = take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
-                                                              : wire_run_slots(run->run));
+        run = run_take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
+                                                                  : wire_run_slots(run->run));
     lock_release(&space.lock);
     return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
 }

@@ -60,6 +60,34 @@ void run_remove(struct wire_record *record)
     bins_remove(bins_of(record), record);
 }
 
+// What a part of a run, which begins at `part` and has `slots` of its `total`, has of its words;
+// the run keeps the rest of them.
+static void give_share(struct wire_record *run, struct wire_record *part, uint32_t slots,
+                       uint32_t total)
+{
+    part->bytes = run->bytes * slots / total;
+    // As old as the whole.
+    part->seen = run->seen;
+    if (run_area_of(space_slot(run)) == SPACE_GUARDED) {
+        part->recip = (uint32_t)((uint64_t)run->recip * slots / total);
+        run->recip -= part->recip;
+    }
+    run->bytes -= part->bytes;
+}
+
+void run_split(struct wire_record *run, uint32_t slots)
+{
+    enum space_pages pages = run_pages_of(run);
+    uint32_t total = wire_run_slots(run->run);
+    struct wire_record *behind = run + slots;
+    run_remove(run);
+    give_share(run, behind, total - slots, total);
+    mark_free(behind, pages, total - slots);
+    mark_free(run, pages, slots);
+    run_insert(behind);
+    run_insert(run);
+}
+
 // Makes [skipped][slots][rest] of a free run that is in no bin; the outer two become free runs.
 struct wire_record *run_carve(struct wire_record *run, uint32_t skipped, uint32_t slots,
                               enum wire_kind kind)
@@ -67,57 +95,83 @@ struct wire_record *run_carve(struct wire_record *run, uint32_t skipped, uint32_
     enum space_pages pages = run_pages_of(run);
     uint32_t total = wire_run_slots(run->run);
     uint32_t rest = total - skipped - slots;
-    uint64_t returned = run->bytes;
-    uint64_t seen = run->seen;
     struct wire_record *taken = run + skipped;
     struct wire_record *behind = taken + slots;
-    if (rest)
+    if (rest) {
+        give_share(run, behind, rest, total);
         mark_free(behind, pages, rest);
-    else if (total > 1)
+    } else if (total > 1) {
         run_clear(run + total - 1);
+    }
+    if (skipped)
+        give_share(run, taken, slots, skipped + slots);
     run_set(taken, kind, slots);
-    taken->bytes = returned * slots / total;
     taken->seen = 0;
     if (skipped) {
         mark_free(run, pages, skipped);
-        run->bytes = returned * skipped / total;
         run_insert(run);
     }
-    if (rest) {
-        // As old as the whole.
-        behind->seen = seen;
-        behind->bytes = returned * rest / total;
+    if (rest)
         run_insert(behind);
-    }
     return taken;
 }
 
-// The free run of this sort that ends just before `record`, or NULL.
-static struct wire_record *free_before(struct wire_record *record, enum space_pages pages)
+void run_unite(struct wire_record *record, uint32_t slots, enum wire_kind kind)
+{
+    struct wire_record *end = record + slots;
+    struct wire_record *inner = record + wire_run_slots(record->run);
+    uint32_t seams = record->recip;
+    if (run_is_free(record->run)) {
+        run_remove(record);
+        record->seen = 0;
+    }
+    for (struct wire_record *run = inner; run < end; run += wire_run_slots(run->run)) {
+        run_remove(run);
+        seams += run->recip;
+    }
+    run_set(record, kind, slots);
+    if (run_area_of(space_slot(record)) == SPACE_GUARDED)
+        record->recip = seams;
+    // Only now: until the store above, the chain went through these.
+    if (inner > record + 1)
+        run_clear(inner - 1);
+    while (inner < end) {
+        uint32_t length = wire_run_slots(inner->run);
+        run_clear(inner);
+        run_clear(inner + length - 1);
+        inner += length;
+    }
+}
+
+struct wire_record *run_free_before(const struct wire_record *record)
 {
     uint32_t slot = space_slot(record);
     if (slot == space.ledger->areas[run_area_of(slot)].first)
         return NULL;
-    struct wire_record *head = record - 1;
-    uint64_t run = atomic_peek64(&head->run);
-    if (wire_run_kind(run) == WIRE_FREE_END) {
-        head = record - wire_run_slots(run);
-        run = atomic_peek64(&head->run);
-    } else if (run_is_free(run) && wire_run_slots(run) != 1) {
+    uint32_t back = 1;
+    uint64_t run = atomic_peek64(&record[-1].run);
+    if (wire_run_kind(run) == WIRE_FREE_END)
+        back = wire_run_slots(run);
+    else if (wire_run_slots(run) != 1)
         return NULL;
-    }
-    return wire_run_kind(run) == run_free_kind(pages) ? head : NULL;
+    struct wire_record *head = space_record(slot - back);
+    return run_is_free(atomic_peek64(&head->run)) ? head : NULL;
 }
 
-// The same for the run that begins where this one ends; the frontier ends the search.
-static struct wire_record *free_behind(struct wire_record *record, enum space_pages pages)
+struct wire_record *run_free_behind(const struct wire_record *record)
 {
     uint32_t slot = space_slot(record);
     uint32_t next = slot + wire_run_slots(record->run);
     if (next >= space.ledger->areas[run_area_of(slot)].frontier)
         return NULL;
     struct wire_record *behind = space_record(next);
-    return wire_run_kind(atomic_peek64(&behind->run)) == run_free_kind(pages) ? behind : NULL;
+    return run_is_free(atomic_peek64(&behind->run)) ? behind : NULL;
+}
+
+// A neighbour of the same sort, or NULL.
+static struct wire_record *of_sort(struct wire_record *run, enum space_pages pages)
+{
+    return run && run_pages_of(run) == pages ? run : NULL;
 }
 
 // How long a part of a new free run has stood still, times its length. What has just been freed, or
@@ -142,29 +196,47 @@ static uint64_t joined_stamp(const struct wire_record *before, const struct wire
     return at_ms ? (uint64_t)at_ms << 32 | SPACE_RUN_SEEN : 0;
 }
 
+// What is reserved space again is one mapping. In the ordinary area there are none to count.
+static uint32_t take_seams(struct wire_record *record, enum space_pages pages)
+{
+    if (run_area_of(space_slot(record)) == SPACE_ORDINARY)
+        return 0;
+    uint32_t seams = record->recip;
+    record->recip = 0;
+    if (pages != SPACE_CLEAN)
+        return seams;
+    atomic_add32(&space.seams, -seams);
+    return 0;
+}
+
 // Joins with both neighbours. The new chain is written first, ends before heads, and only then are
 // the words inside cleared: a reader, or a child, sees the old chain or the new one.
 void run_give(struct wire_record *record, enum space_pages pages)
 {
     uint32_t slots = wire_run_slots(record->run);
-    struct wire_record *before = free_before(record, pages);
-    struct wire_record *behind = free_behind(record, pages);
+    struct wire_record *before = of_sort(run_free_before(record), pages);
+    struct wire_record *behind = of_sort(run_free_behind(record), pages);
     struct wire_record *head = before ? before : record;
     uint64_t returned = record->bytes;
+    uint32_t seams = take_seams(record, pages);
     if (behind) {
         run_remove(behind);
         slots += wire_run_slots(behind->run);
         returned += behind->bytes;
+        seams += take_seams(behind, pages);
     }
     if (before) {
         run_remove(before);
         slots += wire_run_slots(before->run);
         returned += before->bytes;
+        seams += take_seams(before, pages);
     }
     uint64_t seen = joined_stamp(before, record, behind, slots);
     mark_free(head, pages, slots);
     head->seen = seen;
     head->bytes = returned;
+    if (seams)
+        head->recip = seams;
     // Only now: until the store above, the chain went through these.
     if (behind && behind != head + slots - 1)
         run_clear(behind);
@@ -177,22 +249,15 @@ void run_give(struct wire_record *record, enum space_pages pages)
     run_insert(head);
 }
 
-// Joins `record` and the first `more` slots of the free run behind it.
-void run_absorb(struct wire_record *record, struct wire_record *behind, uint32_t more)
+struct wire_record *run_take_busy(struct wire_record *run, uint32_t slots)
 {
-    enum space_pages pages = run_pages_of(behind);
-    uint32_t total = wire_run_slots(behind->run);
-    run_remove(behind);
-    behind[more < total ? more : 0].bytes = behind->bytes * (total - more) / total;
-    // As old as the whole.
-    if (more < total)
-        behind[more].seen = behind->seen;
-    if (more < total)
-        mark_free(behind + more, pages, total - more);
-    else if (total > 1)
-        run_clear(behind + total - 1);
-    run_set(record, wire_run_kind(record->run), wire_run_slots(record->run) + more);
-    run_clear(behind);
-    if (more < total)
-        run_insert(behind + more);
+    run_remove(run);
+    atomic_add32(&space.busy_runs, 1);
+    return run_carve(run, 0, slots, WIRE_BUSY);
+}
+
+void run_give_busy(struct wire_record *run, enum space_pages pages)
+{
+    space_give(run, pages);
+    atomic_add32(&space.busy_runs, (uint32_t)-1);
 }

@@ -4,6 +4,9 @@
 //
 // Every change of the chain is one store, the words behind it written before: a reader without the
 // lock, or a forked child, finds the old chain or the new one.
+//
+// In the guarded area the word `recip` counts a run's seams: the mappings that it is made of, as
+// far as moves have made more of them; when runs are cut or joined they are shared out or added up.
 #ifndef EBB_HEAP_RUN_H
 #define EBB_HEAP_RUN_H
 
@@ -49,7 +52,26 @@ struct wire_record *run_carve(struct wire_record *run, uint32_t skipped, uint32_
 // Makes a run free and joins it with neighbours of the same sort.
 void run_give(struct wire_record *record, enum space_pages pages);
 
-// Joins `record`, in use, and the first `more` slots of the free run behind it.
-void run_absorb(struct wire_record *record, struct wire_record *behind, uint32_t more);
+// The free run, of any sort, that ends just before this run, or begins where it ends; or NULL.
+struct wire_record *run_free_before(const struct wire_record *record);
+struct wire_record *run_free_behind(const struct wire_record *record);
+
+// Cuts a free run into two of its sort, the first of so many slots.
+void run_split(struct wire_record *run, uint32_t slots);
+
+// Makes one run in use of `record`, in use or free, and of the free runs of any sorts behind it.
+// They end where that run does.
+void run_unite(struct wire_record *record, uint32_t slots, enum wire_kind kind);
+
+// Moves the frontier on by so many slots, which become a clean run. 0 or -ENOMEM.
+int run_extend(enum space_area area, uint32_t slots);
+
+// Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
+// pages are the caller's without the lock, and system calls for them come without it: others
+// allocate meanwhile. A child forked then finds it kept.
+struct wire_record *run_take_busy(struct wire_record *run, uint32_t slots);
+
+// Makes a busy run a free one again. The caller does not hold the lock.
+void run_give_busy(struct wire_record *run, enum space_pages pages);
 
 #endif

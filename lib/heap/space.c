@@ -14,7 +14,6 @@
 #define COMMIT_SLOTS        64u  // memory is taken from the system by 4 MiB
 #define COMMIT_RECORD_SLOTS 512u // and records by 64 KiB
 #define CACHE_LINE_BYTES    64u
-#define KEPT_TRIES          8 // kept guarded runs whose surroundings are looked at
 
 // The heap is the one thing that is global by nature. Everything in it is zero until space_start().
 struct space space;
@@ -128,6 +127,22 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
     return NULL;
 }
 
+int run_extend(enum space_area which, uint32_t slots)
+{
+    struct wire_area *area = &space.ledger->areas[which];
+    if (slots > area->end - area->frontier)
+        return -ENOMEM;
+    int error = reach(which, area->frontier + slots);
+    if (error)
+        return error;
+    struct wire_record *added = space_record(area->frontier);
+    added->bytes = 0;
+    run_set(added, WIRE_CLEAN, slots);
+    atomic_store32(&area->frontier, area->frontier + slots);
+    run_give(added, SPACE_CLEAN);
+    return 0;
+}
+
 // Takes slots that were never used; what the alignment skips becomes free.
 static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t align_slots,
                               enum wire_kind kind, struct wire_record **record)
@@ -137,20 +152,14 @@ static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t al
     if (start >= area->end || slots > area->end - start)
         return -ENOMEM;
     int error = reach(which, start + slots);
+    uint32_t skipped = start - area->frontier;
+    if (!error && skipped)
+        error = run_extend(which, skipped);
     if (error)
         return error;
-    uint32_t skipped = start - area->frontier;
-    struct wire_record *before = space_record(area->frontier);
     *record = space_record(start);
     run_set(*record, kind, slots);
-    if (skipped) {
-        before->bytes = 0;
-        run_set(before, kind, skipped);
-    }
     atomic_store32(&area->frontier, start + slots);
-    // Joined with what is free before it.
-    if (skipped)
-        run_give(before, SPACE_CLEAN);
     return 0;
 }
 
@@ -166,7 +175,8 @@ int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum 
     lock_release(&space.lock);
     if (error)
         return error;
-    if (found != SPACE_DIRTY)
+    // Of guarded slots the caller knows what will be new in them.
+    if (found != SPACE_DIRTY && area == SPACE_ORDINARY)
         space_spend((size_t)slots * WIRE_SLOT_BYTES);
     *record = taken;
     *pages = found;
@@ -187,6 +197,8 @@ struct wire_record *space_cut(struct wire_record *record, uint32_t slots)
     struct wire_record *rest = record + slots;
     rest->bytes = 0;
     rest->seen = 0;
+    // Which of the two has the seams does not matter, as long as none is lost.
+    rest->recip = 0;
     run_set(rest, kind, wire_run_slots(record->run) - slots);
     run_set(record, kind, slots);
     lock_release(&space.lock);
@@ -203,60 +215,18 @@ static int grow_locked(struct wire_record *record, uint32_t slots, enum space_pa
     if (slots > area->end - slot)
         return -ENOMEM;
     if (slot + present == area->frontier) {
-        int error = reach(which, slot + slots);
+        int error = run_extend(which, slots - present);
         if (error)
             return error;
-        run_set(record, wire_run_kind(record->run), slots);
-        atomic_store32(&area->frontier, slot + slots);
-        *pages = SPACE_CLEAN;
-        return 0;
     }
     struct wire_record *behind = record + present;
     uint64_t run = atomic_peek64(&behind->run);
     if (!run_is_free(run) || wire_run_slots(run) < slots - present)
         return -ENOMEM;
     *pages = run_pages_of(behind);
-    run_absorb(record, behind, slots - present);
-    return 0;
-}
-
-// A kept run that is too short by itself, made longer by what is free behind it.
-static struct wire_record *take_and_grow(uint32_t slots, enum wire_kind kind)
-{
-    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
-    enum space_pages pages;
-    for (int tries = 0; run && tries < KEPT_TRIES; tries++) {
-        uint32_t present = wire_run_slots(run->run);
-        struct wire_record *next = bins_next(&space.bins[SPACE_GUARDED][SPACE_DIRTY], run);
-        if (present >= slots / 2) {
-            run_remove(run);
-            run = run_carve(run, 0, present, kind);
-            if (grow_locked(run, slots, &pages) == 0)
-                return run;
-            run_give(run, SPACE_DIRTY);
-        }
-        run = next;
-    }
-    return NULL;
-}
-
-int space_take_kept(uint32_t slots, uint32_t align_slots, enum wire_kind kind,
-                    struct wire_record **record)
-{
-    struct wire_record *taken = NULL;
-    lock_take(&space.lock);
-    struct bins *bins = space.bins[SPACE_GUARDED];
-    struct wire_record *run = bins_find(&bins[SPACE_DIRTY], slots + align_slots - 1);
-    if (!run)
-        run = bins_find(&bins[SPACE_LAZY], slots + align_slots - 1);
-    if (run)
-        taken = take_part(run, slots, align_slots, kind);
-    else if (align_slots == 1)
-        taken = take_and_grow(slots, kind);
-    lock_release(&space.lock);
-    if (!taken)
-        return -ENOMEM;
-    *record = taken;
+    if (wire_run_slots(run) > slots - present)
+        run_split(behind, slots - present);
+    run_unite(record, slots, wire_run_kind(record->run));
     return 0;
 }
 

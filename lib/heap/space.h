@@ -54,6 +54,7 @@ struct space {
     uint32_t dirty_slots;               // in free runs
     uint32_t guarded_free;              // slots of free runs in the guarded area,
     uint32_t guarded_kept;              // and of those of them that are not clean
+    uint32_t seams;                     // in guarded runs: run.h
     uintptr_t meta_at;                  // what is left of the present run for metadata
     size_t meta_left;
 
@@ -118,11 +119,6 @@ static inline struct wire_record *space_record_at(uintptr_t address)
 // ordinary memory reads as zeros.
 int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
                struct wire_record **record, enum space_pages *pages);
-
-// The same from guarded slots whose pages are kept or lazily freed, and were another block's: some
-// of them are accessible and hold anything, others are neither. -ENOMEM where none will do.
-int space_take_kept(uint32_t slots, uint32_t align_slots, enum wire_kind kind,
-                    struct wire_record **record);
 
 // Gives a run back; `pages` says what is in it now, and record->bytes how much of that was purged
 // before. Neighbours of the same sort become one run.

@@ -154,6 +154,8 @@ static void repair_run(struct wire_record *record)
     if (kind == WIRE_MEDIUM || kind == WIRE_SMALL)
         return;
     clear_inside(record, slots);
+    if (run_area_of(space_slot(record)) == SPACE_GUARDED)
+        space.seams += record->recip;
     // Somebody was about to purge it: the pages may be there or not.
     if (kind == WIRE_BUSY)
         record->run = wire_run_make(WIRE_DIRTY, slots);
@@ -173,6 +175,7 @@ void space_repair(void)
     space.dirty_slots = 0;
     space.guarded_free = 0;
     space.guarded_kept = 0;
+    space.seams = 0;
     for (int area = 0; area < WIRE_AREAS; area++) {
         const struct wire_area *limits = &space.ledger->areas[area];
         uint32_t slot = limits->first;

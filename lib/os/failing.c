@@ -46,6 +46,11 @@ static int failing_decommit(const struct os *os, uintptr_t address, size_t bytes
     return is_failing(os) ? -ENOMEM : below(os)->decommit(below(os), address, bytes);
 }
 
+static int failing_hide(const struct os *os, uintptr_t address, size_t bytes)
+{
+    return is_failing(os) ? -ENOMEM : below(os)->hide(below(os), address, bytes);
+}
+
 static int failing_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
     return is_failing(os) ? -EINVAL : below(os)->purge_now(below(os), address, bytes);
@@ -119,6 +124,7 @@ void failing_os_start(struct failing_os *failing, const struct os *system, long 
         .show = failing_show,
         .commit = failing_commit,
         .decommit = failing_decommit,
+        .hide = failing_hide,
         .purge_now = failing_purge_now,
         .purge_lazily = failing_purge_lazily,
         .purge_ranges = failing_purge_ranges,

@@ -58,6 +58,13 @@ static int fake_decommit(const struct os *os, uintptr_t address, size_t bytes)
     return os_real.decommit(os, address, bytes);
 }
 
+static int fake_hide(const struct os *os, uintptr_t address, size_t bytes)
+{
+    if (is_refused(os, address, bytes))
+        return -EINVAL;
+    return os_real.hide(os, address, bytes);
+}
+
 // Locked, as a whole or in part; or `is_impossible` by nature.
 static bool is_kept(const struct os *os, uintptr_t address, size_t bytes, bool is_impossible)
 {
@@ -173,6 +180,7 @@ void fake_os_start(struct fake_os *fake)
         .show = fake_show,
         .commit = fake_commit,
         .decommit = fake_decommit,
+        .hide = fake_hide,
         .purge_now = fake_purge_now,
         .purge_lazily = fake_purge_lazily,
         .purge_ranges = fake_purge_ranges,

@@ -39,6 +39,8 @@ struct os {
     int (*commit)(const struct os *os, uintptr_t address, size_t bytes);
     // Memory becomes reserved space again: pages and commit charge go back, accesses fault.
     int (*decommit)(const struct os *os, uintptr_t address, size_t bytes);
+    // Memory becomes inaccessible, until commit(), and keeps its pages and its charge.
+    int (*hide)(const struct os *os, uintptr_t address, size_t bytes);
     // Pages go back at once and read as zeros (DONTNEED), or when the kernel wants them (FREE).
     int (*purge_now)(const struct os *os, uintptr_t address, size_t bytes);
     int (*purge_lazily)(const struct os *os, uintptr_t address, size_t bytes);

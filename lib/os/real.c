@@ -89,6 +89,12 @@ static int real_decommit(const struct os *os, uintptr_t address, size_t bytes)
     return is_error(result) ? (int)result : 0;
 }
 
+static int real_hide(const struct os *os, uintptr_t address, size_t bytes)
+{
+    (void)os;
+    return protect(address, bytes, PROT_NONE);
+}
+
 static int real_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -252,6 +258,7 @@ const struct os os_real = {
     .show = real_show,
     .commit = real_commit,
     .decommit = real_decommit,
+    .hide = real_hide,
     .purge_now = real_purge_now,
     .purge_lazily = real_purge_lazily,
     .purge_ranges = real_purge_ranges,

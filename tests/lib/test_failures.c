@@ -150,6 +150,33 @@ static struct outcome call_shrink_and_calloc(const struct call *call, void *befo
     return outcome;
 }
 
+// Two pieces are kept, between blocks that live: they are moved to where the call wants them.
+static struct outcome call_with_pieces(const struct call *call, void *before)
+{
+    unsigned char *blocks[4];
+    long left = failing.left;
+    failing.left = NEVER;
+    (void)ebb_purge();
+    for (int i = 0; i < 4; i++) {
+        blocks[i] = t_malloc(1500000);
+        memset(blocks[i], 0xff, 1500000);
+    }
+    t_free(blocks[0]);
+    t_free(blocks[2]);
+    failing.left = left;
+    unsigned moves = fake.moves;
+    unsigned failures = failing.failures;
+    struct outcome outcome = before ? call_realloc(call, before) : call_calloc(call, NULL);
+    assert_true(fake.moves > moves || failing.failures > failures);
+    failing.left = NEVER;
+    for (int i = 1; i < 4; i += 2) {
+        assert_true(blocks[i][0] == 0xff && memcmp(blocks[i], blocks[i] + 1, 1499999) == 0);
+        t_free(blocks[i]);
+    }
+    failing.left = left;
+    return outcome;
+}
+
 static struct outcome call_trim(const struct call *call, void *before)
 {
     (void)call;
@@ -279,6 +306,9 @@ static const struct call calls[] = {
     {"free and calloc, much", 90000000, 0, call_free_and_calloc, true},
     {"shrink and calloc", 9000000, 2000000, call_shrink_and_calloc, true},
     {"shrink and calloc, much", 90000000, 20000000, call_shrink_and_calloc, true},
+    {"calloc of pieces", 0, 4000000, call_with_pieces, false},
+    {"calloc of few pieces", 0, 20000000, call_with_pieces, false},
+    {"realloc with pieces", 2000000, 6000000, call_with_pieces, true},
     {"malloc_trim", 5000, 0, call_trim, false},
     {"ebb_purge", 5000, 0, call_purge, false},
     {"mallinfo2", 5000, 0, call_info, false},
