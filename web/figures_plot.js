@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runtime's own figures under their own names, as lines that can be switched, with RSS and VMS
 // of the kernel beside them.
-import { element, setPressed, setText } from "./dom.js";
+import { element, setHidden, setPressed, setText } from "./dom.js";
 import { columnsOf, strokeSteps } from "./paint.js";
 import { formatBytes } from "./units.js";
 import { color, listenTheme } from "./theme.js";
@@ -19,6 +19,9 @@ export class FiguresPainter {
         this.drawing = null;
         this.lines = [];
         this.choices = new Map(); // what the user switched: it outlives new figures
+        this.hasAll = false; // shows those that are off at first, too
+        this.more = element("button", { type: "button", class: "line-more",
+            click: () => this.showAll() });
         listenTheme(() => this.lines.forEach((line) => drawSample(line)));
     }
 
@@ -30,7 +33,8 @@ export class FiguresPainter {
         if (key !== this.key) {
             this.key = key;
             this.lines = names.map((entry, at) => this.makeLine(entry, at));
-            this.root.replaceChildren(...this.lines.map((line) => line.button));
+            this.root.replaceChildren(...this.lines.map((line) => line.button), this.more);
+            this.showMore();
         }
         for (const line of this.lines) line.values = valuesOf(drawing, line.entry);
     }
@@ -46,6 +50,19 @@ export class FiguresPainter {
         setPressed(line.button, line.isShown);
         drawSample(line);
         return line;
+    }
+
+    // A ledger has some twenty figures, and few of them matter at a time.
+    showMore() {
+        const rest = this.lines.filter((line) => line.entry.isExtra && !line.isShown);
+        for (const line of rest) setHidden(line.button, !this.hasAll);
+        setHidden(this.more, rest.length === 0);
+        setText(this.more, this.hasAll ? "fewer" : `${rest.length} more`);
+    }
+
+    showAll() {
+        this.hasAll = !this.hasAll;
+        this.showMore();
     }
 
     toggle(line) {
@@ -99,19 +116,24 @@ function listFigures(series) {
         .sort((a, b) => known(a.name) - known(b.name) || a.place - b.place);
     const several = new Set(figures.map((figure) => figure.runtime)).size > 1;
     const hasKnown = figures.some((figure) => KNOWN.includes(figure.name));
-    const listed = figures.map((figure, at) => ({
-        key: `${figure.runtime}\n${figure.name}`,
-        name: several ? `${figure.runtime} ${figure.name}` : figure.name,
-        hint: `${figure.name}, as ${figure.runtime} counts it`,
-        place: figure.place,
-        isShown: hasKnown ? KNOWN.includes(figure.name) : at < SHOWN_FIRST,
-    }));
+    const listed = figures.map((figure, at) => {
+        const isShown = hasKnown ? KNOWN.includes(figure.name) : at < SHOWN_FIRST;
+        return {
+            key: `${figure.runtime}\n${figure.name}`,
+            name: several ? `${figure.runtime} ${figure.name}` : figure.name,
+            hint: `${figure.name}, as ${figure.runtime} counts it`,
+            place: figure.place,
+            isShown,
+            isExtra: !isShown,
+        };
+    });
     return [
         { key: "RSS", name: "RSS", column: "rss", isShown: true,
             hint: "resident, as the kernel counts it" },
-        ...listed,
+        ...listed.filter((entry) => !entry.isExtra),
         { key: "VMS", name: "VMS", column: "virtual", isShown: false,
             hint: "address space: mapped, not resident" },
+        ...listed.filter((entry) => entry.isExtra),
     ];
 }
 

@@ -45,10 +45,12 @@ export class Toolbar {
     update(subjects) {
         const { about } = this.store;
         if (about) {
-            setText(byId("title"), about.title || "");
-            setText(byId("host"), [about.host, about.kernel && `Linux ${about.kernel}`,
-                about.version && `ebb ${about.version}`].filter(Boolean).join(" · "));
-            document.title = `${about.title || "ebb"} · ebb`;
+            // A PID is no title, and a single process has its name below.
+            const title = /^\d+$/.test(about.title || "") ? "" : about.title;
+            setText(byId("title"), title || "");
+            setText(byId("host"), [about.host, about.kernel].filter(Boolean).join(" · "));
+            setText(byId("version"), `ebb ${about.version}`);
+            document.title = `${title || subjects[0]?.name || "watch"} · ebb`;
         }
         this.showState(subjects);
         this.showRange();

@@ -83,7 +83,8 @@ export function formatTime(ms) {
 export function formatFigure(value, unit) {
     if (!isKnown(value)) return NOTHING;
     if (unit === "bytes") return formatBytes(value);
-    if (unit === "nanoseconds" || unit === "ns") return formatSpan(value / 1e6);
+    // Go's LastGC is a moment, all others are durations.
+    if (unit === "nanoseconds") return (value > 1e18 ? formatTime : formatSpan)(value / 1e6);
     if (unit === "ratio") return formatPercent(value, 1);
     return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }

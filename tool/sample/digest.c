@@ -59,6 +59,16 @@ static void digest_take_group(const struct cgroup *cgroup, struct digest *digest
                                     : SAMPLE_UNKNOWN;
 }
 
+// Advice comes before commands at times; of one line, a command that can be copied is worth more.
+static const char *first_next(const struct verdict_lines *next)
+{
+    for (size_t i = 0; i < next->count; i++) {
+        if (text_starts_with(text_of(next->text[i]), "ebb "))
+            return next->text[i];
+    }
+    return next->count > 0 ? next->text[0] : "";
+}
+
 int digest_make(const struct survey *survey, struct digest *ret_digest)
 {
     if (!survey->has_account)
@@ -74,8 +84,7 @@ int digest_make(const struct survey *survey, struct digest *ret_digest)
     memcpy(digest.row_bytes, account->row_bytes, sizeof digest.row_bytes);
     memcpy(digest.row_error_bytes, account->row_error_bytes, sizeof digest.row_error_bytes);
     text_copy(text_of(survey->verdict.headline), digest.headline, sizeof digest.headline);
-    if (survey->verdict.next.count > 0)
-        text_copy(text_of(survey->verdict.next.text[0]), digest.next, sizeof digest.next);
+    text_copy(text_of(first_next(&survey->verdict.next)), digest.next, sizeof digest.next);
     digest_name_runtimes(survey, &digest);
     digest_take_group(&survey->cgroup, &digest);
     int error = digest_take_figures(survey, &digest);

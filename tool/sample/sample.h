@@ -35,7 +35,7 @@ struct digest {
     uint64_t swap_bytes, huge_bytes, locked_bytes;
     enum verdict_code verdict;
     char headline[VERDICT_TEXT_MAX];
-    char next[VERDICT_TEXT_MAX]; // the first thing to do; "" none
+    char next[VERDICT_TEXT_MAX]; // the first thing to do, a command where there is one; "" none
     char runtimes[128];          // "Go 1.24.4, glibc 2.36": raw bytes, cut
     struct digest_figure *figures;
     size_t figure_count;

@@ -24,8 +24,9 @@ static struct survey *survey_new(uint64_t collections, enum verdict_code verdict
     survey->account.swap_bytes = 1;
     survey->verdict.code = verdict;
     strcpy(survey->verdict.headline, "kept, not a leak.");
-    strcpy(survey->verdict.next.text[0], "ebb reclaim 1");
-    survey->verdict.next.count = 1;
+    strcpy(survey->verdict.next.text[0], "Nothing is lost.");
+    strcpy(survey->verdict.next.text[1], "ebb reclaim 1");
+    survey->verdict.next.count = 2;
     survey->report_count = 2;
     survey->reports = calloc(2, sizeof *survey->reports);
     assert_non_null(survey->reports);
