@@ -50,9 +50,9 @@ int64_t follow_patience_ms(uint64_t interval_ms)
 // FNV-1a over what may change in a subject's row.
 static uint64_t hash_identity(const struct subject *subject)
 {
-    const char *const texts[] = {subject->name, subject->cmdline, subject->cgroup};
+    const char *const texts[] = {subject->name, subject->exe, subject->cmdline, subject->cgroup};
     uint64_t hash = 0xcbf29ce484222325U ^ (uint64_t)subject->start_ms;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         for (const char *at = texts[i]; *at; at++)
             hash = (hash ^ (unsigned char)*at) * 0x100000001b3U;
         hash *= 0x100000001b3U;
@@ -71,8 +71,9 @@ static int write_subject(struct history *history, const struct subject *subject)
     sqlite3_bind_int64(insert, 5, subject->start_ms);
     sqlite3_bind_int64(insert, 6, history->writer->last_ms);
     store_bind_text(insert, 7, subject->name);
-    store_bind_text(insert, 8, subject->cmdline);
-    store_bind_text(insert, 9, subject->cgroup);
+    store_bind_text(insert, 8, subject->exe);
+    store_bind_text(insert, 9, subject->cmdline);
+    store_bind_text(insert, 10, subject->cgroup);
     return store_run(history, insert);
 }
 

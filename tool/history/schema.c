@@ -30,8 +30,8 @@ static const struct table tables[] = {
     {"clock", "CREATE TABLE clock (at_ms INTEGER PRIMARY KEY, offset_ms INT)"},
     // last_at_ms is NULL while it lives.
     {"subject", "CREATE TABLE subject (id INTEGER PRIMARY KEY, pid INT, uid INT, start_ticks INT, "
-                "start_ms INT, first_at_ms INT, last_at_ms INT, name TEXT, cmdline TEXT, "
-                "cgroup TEXT)"},
+                "start_ms INT, first_at_ms INT, last_at_ms INT, name TEXT, exe TEXT, "
+                "cmdline TEXT, cgroup TEXT)"},
     // id = subject << 40 | at_ms, here and below: one key, and rows of a subject side by side.
     {"sample", "CREATE TABLE sample (id INTEGER PRIMARY KEY, kind INT, rss INT, lazy INT, "
                "anon INT, virtual INT, swap INT, minor_faults INT, major_faults INT, cpu_ms INT, "

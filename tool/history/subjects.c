@@ -31,8 +31,9 @@ static void read_subject(struct history *history, sqlite3_stmt *statement, int64
         .has_ended = has_ended,
     };
     store_text(statement, 7, ret_subject->name, sizeof ret_subject->name);
-    store_text(statement, 8, ret_subject->cmdline, sizeof ret_subject->cmdline);
-    store_text(statement, 9, ret_subject->cgroup, sizeof ret_subject->cgroup);
+    store_text(statement, 8, ret_subject->exe, sizeof ret_subject->exe);
+    store_text(statement, 9, ret_subject->cmdline, sizeof ret_subject->cmdline);
+    store_text(statement, 10, ret_subject->cgroup, sizeof ret_subject->cgroup);
 }
 
 static int read_subjects(struct history *history, sqlite3_stmt *statement,
@@ -71,7 +72,7 @@ int history_subjects(struct history *history, struct subject **ret_subjects, siz
     if (!error)
         error = store_prepare(history,
                               "SELECT id, pid, uid, start_ticks, start_ms, first_at_ms, "
-                              "last_at_ms, name, cmdline, cgroup FROM subject ORDER BY id",
+                              "last_at_ms, name, exe, cmdline, cgroup FROM subject ORDER BY id",
                               &statement);
     if (error)
         return error;

@@ -15,10 +15,10 @@ static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
     [WRITE_MINUTE] = rollup_insert_minute,
     [WRITE_HOUR] = rollup_insert_hour,
     [WRITE_SUBJECT] =
-        "INSERT INTO subject (id, pid, uid, start_ticks, start_ms, first_at_ms, name, cmdline, "
-        "cgroup) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
-        "cmdline = excluded.cmdline, cgroup = excluded.cgroup, start_ms = excluded.start_ms, "
-        "last_at_ms = NULL",
+        "INSERT INTO subject (id, pid, uid, start_ticks, start_ms, first_at_ms, name, exe, "
+        "cmdline, cgroup) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+        "name = excluded.name, exe = excluded.exe, cmdline = excluded.cmdline, "
+        "cgroup = excluded.cgroup, start_ms = excluded.start_ms, last_at_ms = NULL",
     [WRITE_ENDED] = "UPDATE subject SET last_at_ms = ? WHERE id = ?",
     [WRITE_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (?,?)",
     [WRITE_LEDGER] = ledger_insert,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "lever/journal.h"
 
 enum { COMM_MAX_BYTES = 256 };
 
@@ -154,5 +155,8 @@ int lever_pull(const struct lever *lever, void *context, struct process *process
     report->took_ns = lever_now_ns() - started_ns;
     if (lock >= 0)
         close(lock);
+    // Recordings that run meanwhile shall know what changed their figures.
+    if (!error && (report->outcome == LEVER_DONE || report->outcome == LEVER_PARTLY))
+        journal_append(report, process_start_ticks(process));
     return error;
 }

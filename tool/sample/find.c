@@ -19,6 +19,7 @@ enum {
     FIND_YOUNG_LOOKS = 8,      // so long a process may be on its way from fork to exec
     FIND_OLD_LOOKS = 16,
     FIND_KNOWN_MAX = 1 << 22, // PID_MAX_LIMIT
+    FIND_DEPTH_MAX = 100,     // generations of processes
 };
 
 // One entry of the directory.
@@ -150,10 +151,27 @@ int find_describe(struct find *find, int pid, struct find_match *ret_match)
     return error;
 }
 
-bool find_wants(const struct find *find, const struct subject *subject, bool has_numbers)
+// Up from parent to parent; one that changes its parent meanwhile is looked at again while it is
+// young.
+static bool find_is_below(struct find *find, int pid, int ancestor)
+{
+    for (int depth = 0; depth < FIND_DEPTH_MAX && pid > 1; depth++) {
+        struct proc_stat stat;
+        if (proc_stat_parse(find_file(find, pid, "stat"), &stat) != 0)
+            return false;
+        if (stat.ppid == ancestor)
+            return true;
+        pid = stat.ppid;
+    }
+    return false;
+}
+
+bool find_wants(struct find *find, const struct subject *subject, bool has_numbers)
 {
     for (size_t i = 0; i < find->selection_count; i++) {
         const struct selection *selection = &find->selections[i];
+        if (selection->kind == SELECT_BELOW && find_is_below(find, subject->pid, selection->pid))
+            return true;
         if ((has_numbers || selection->kind != SELECT_PID) &&
             selection_matches(selection, 1, subject))
             return true;

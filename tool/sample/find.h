@@ -64,6 +64,6 @@ void find_read_group(struct find *find, struct subject *subject);
 bool find_has_other_line(struct find *find, const struct subject *subject);
 
 // Does it match one of the selections, those by number left out on demand?
-bool find_wants(const struct find *find, const struct subject *subject, bool has_numbers);
+bool find_wants(struct find *find, const struct subject *subject, bool has_numbers);
 
 #endif

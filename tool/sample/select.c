@@ -136,6 +136,8 @@ static bool select_one(const struct selection *selection, const struct subject *
         return select_in_group(selection->text, subject->cgroup);
     case SELECT_ALL:
         return true;
+    case SELECT_BELOW:
+        break;
     }
     return false;
 }

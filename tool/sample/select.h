@@ -16,6 +16,7 @@ enum select_kind {
     SELECT_LINE,   // "cmdline:*--port 6379*": fnmatch(3) over the command line
     SELECT_CGROUP, // "cgroup:/system.slice/x.service": that group and those below it; globs too
     SELECT_ALL,
+    SELECT_BELOW, // all descendants of `pid`; made by who needs it, never typed
 };
 
 struct selection {
@@ -29,6 +30,7 @@ struct selection {
 int selection_parse(struct text text, struct selection *ret_selection);
 
 // Does the process match one of them? Kernel threads and the caller are never asked about. Pure.
+// SELECT_BELOW never matches here: a subject does not know its parents, but see find_wants().
 bool selection_matches(const struct selection *selections, size_t count,
                        const struct subject *subject);
 

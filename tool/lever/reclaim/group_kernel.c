@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "lever/journal.h"
 #include "proc/cgroup.h"
 #include "proc/host.h"
 
@@ -197,5 +198,7 @@ int group_ask_kernel(const struct group *group, bool is_dry_run, bool force,
     if (!error && !is_dry_run)
         error = act(group, force, &figures, report);
     report->took_ns = lever_now_ns() - started_ns;
+    if (!error && report->outcome == LEVER_DONE)
+        journal_append(report, 0);
     return error;
 }
