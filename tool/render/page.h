@@ -13,7 +13,7 @@
 
 // What is not in the recording.
 struct page_view {
-    bool is_live;    // the page's stream will bring more
+    bool is_live;    // the page's stream will bring more; where not, all has ended
     bool has_levers; // POST /api/lever is there
     int64_t now_ms;
 };

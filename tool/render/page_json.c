@@ -222,7 +222,7 @@ int page_write_about(struct history *history, const struct page_view *view, stru
     page_name(&out, "version", EBB_VERSION);
     page_name(&out, "title", about.title);
     page_bool(&out, "live", view->is_live);
-    page_bool(&out, "ended", about.is_ended);
+    page_bool(&out, "ended", about.is_ended || !view->is_live);
     page_u64(&out, "interval_ms", about.interval_ms);
     page_i64(&out, "now_ms", view->now_ms);
     page_i64(&out, "first_ms", about.first_ms);

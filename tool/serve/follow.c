@@ -12,7 +12,7 @@
 #include "sample/digest.h"
 
 // A second's samples of one subject are a few; what piled up longer is in the series.
-enum { LOOK_EVERY_MS = 1000, SAMPLES_MAX = 64 };
+enum { LOOK_EVERY_MS = 1000, SAMPLES_MAX = 64, SILENT_S = 90 };
 
 // What came since `after_ms`, as a batch whose digests are its own.
 struct news {
@@ -105,44 +105,63 @@ static int read_news(struct history *history, int64_t after_ms, int64_t until_ms
     return error;
 }
 
-// Sends what is new and moves on. 0 or -errno, among them that of a file that was damaged since.
-static int look(struct viewer *viewer, int64_t *seen_ms, bool *ret_has_ended)
-{
+// Where the follower is.
+struct place {
+    int64_t seen_ms;   // the recording's last moment
+    uint64_t silent_s; // looks since it moved
     struct history_about about;
+};
+
+// To the streams, if anybody listens. 0 or -errno.
+static int send_news(struct viewer *viewer, int64_t after_ms, int64_t until_ms)
+{
     struct news news;
     struct buffer line = {0};
     memset(&news, 0, sizeof news);
-    int error = history_about(viewer->options.history, &about);
-    if (error)
-        return error;
-    *ret_has_ended = about.is_ended;
-    if (about.last_ms <= *seen_ms)
+    if (!stream_has_clients(viewer->stream))
         return 0;
-    bool has_clients = stream_has_clients(viewer->stream);
-    if (has_clients)
-        error = read_news(viewer->options.history, *seen_ms, about.last_ms, &news);
-    *seen_ms = about.last_ms;
-    if (has_clients && !error)
+    int error = read_news(viewer->options.history, after_ms, until_ms, &news);
+    if (!error)
         error = page_write_batch(&news.batch, news.subjects, news.subject_count, &line);
-    if (has_clients && !error)
+    if (!error)
         error = stream_send(viewer->stream, "batch", &line);
     buffer_free(&line);
     news_free(&news);
     return error;
 }
 
-// Until viewer_stop(). A recording that ended does not go on.
+// Sends what is new and moves on. What cannot be read now may be at the next look; a batch that
+// was lost is in the series.
+static void look(struct viewer *viewer, struct place *place)
+{
+    if (history_about(viewer->options.history, &place->about) < 0)
+        return;
+    place->silent_s++;
+    if (place->about.last_ms > place->seen_ms) {
+        (void)send_news(viewer, place->seen_ms, place->about.last_ms);
+        place->seen_ms = place->about.last_ms;
+        place->silent_s = 0;
+    }
+    // A writer that was killed ends no recording: it is over when nothing comes for long.
+    bool is_over = place->about.is_ended || place->silent_s > SILENT_S;
+    viewer->state = is_over ? -ESRCH : 0;
+}
+
+// Until viewer_stop(). One that was still written a minute ago may go on.
 void *viewer_follow(void *context)
 {
     struct viewer *viewer = context;
-    struct history_about about;
-    bool has_ended = false;
+    struct place place = {.seen_ms = 0};
     pthread_mutex_lock(&viewer->lock);
-    int64_t seen_ms =
-        history_about(viewer->options.history, &about) == 0 ? about.last_ms : viewer_now_ms();
+    if (history_about(viewer->options.history, &place.about) == 0)
+        place.seen_ms = place.about.last_ms;
+    if (viewer_now_ms() - place.seen_ms > SILENT_S * 1000)
+        place.silent_s = SILENT_S;
+    look(viewer, &place);
+    viewer_begin(viewer);
     while (!viewer_wait(viewer, LOOK_EVERY_MS)) {
-        if (!has_ended && look(viewer, &seen_ms, &has_ended) == 0)
-            viewer->state = has_ended ? -ESRCH : 0;
+        if (!place.about.is_ended)
+            look(viewer, &place);
     }
     pthread_mutex_unlock(&viewer->lock);
     return NULL;

@@ -10,7 +10,7 @@
 
 #include "render/page.h"
 
-enum { FORGET_EVERY_MS = 60000 };
+enum { FORGET_EVERY_MS = 60000, FAILED_WAIT_MS = 500 };
 
 // What clients asked for since the last round.
 static void take_wanted(struct viewer *viewer)
@@ -82,14 +82,20 @@ void *viewer_live(void *context)
     struct viewer *viewer = context;
     int64_t forgotten_ms = viewer_now_ms();
     pthread_mutex_lock(&viewer->lock);
-    while (!viewer_wait(viewer, sampler_due_ms(viewer->options.sampler))) {
+    // The first round is due at once.
+    for (uint64_t wait_ms = 0; !viewer_wait(viewer, wait_ms);) {
         pthread_mutex_unlock(&viewer->lock);
         int result = take_round(viewer);
         forget(viewer, &forgotten_ms);
         pthread_mutex_lock(&viewer->lock);
         viewer->state = is_passing(result) ? 0 : result;
+        viewer_begin(viewer);
         if (viewer->state < 0)
             break;
+        wait_ms = sampler_due_ms(viewer->options.sampler);
+        // What fails at once must not be tried again at once.
+        if (result < 0 && wait_ms < FAILED_WAIT_MS)
+            wait_ms = FAILED_WAIT_MS;
     }
     while (!viewer_wait(viewer, FORGET_EVERY_MS))
         continue;

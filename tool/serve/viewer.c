@@ -31,6 +31,25 @@ bool viewer_wait(struct viewer *viewer, uint64_t ms)
     return viewer->is_stopping;
 }
 
+void viewer_begin(struct viewer *viewer)
+{
+    viewer->has_begun = true;
+    pthread_cond_broadcast(&viewer->wake);
+}
+
+// So that the first client finds something. A large target may take longer: then it finds it later.
+static void wait_for_begin(struct viewer *viewer)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    int error = 0;
+    pthread_mutex_lock(&viewer->lock);
+    while (!viewer->has_begun && !error)
+        error = pthread_cond_timedwait(&viewer->wake, &viewer->lock, &until);
+    pthread_mutex_unlock(&viewer->lock);
+}
+
 // Each subject once: a client that asks again and again costs the target nothing.
 void viewer_want(struct viewer *viewer, unsigned subject)
 {
@@ -118,6 +137,7 @@ int viewer_start(const struct viewer_options *options, struct viewer **ret_viewe
         viewer_free(viewer);
         return error;
     }
+    wait_for_begin(viewer);
     *ret_viewer = viewer;
     return 0;
 }

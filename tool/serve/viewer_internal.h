@@ -14,8 +14,8 @@ enum { VIEWER_WANTED_MAX = 64 };
 struct viewer {
     struct viewer_options options;
     pthread_mutex_t lock; // guards what follows and the recording's handle
-    pthread_cond_t wake;  // of the thread
-    bool is_stopping;
+    pthread_cond_t wake;  // of the thread, and of viewer_start()
+    bool is_stopping, has_begun;
     int state; // see viewer_state()
     // Subjects whose first account a client waits for; the thread empties it.
     unsigned wanted[VIEWER_WANTED_MAX];
@@ -35,6 +35,9 @@ int64_t viewer_now_ms(void);
 
 // Waits up to `ms` for viewer_stop(), under the lock. True: stop.
 bool viewer_wait(struct viewer *viewer, uint64_t ms);
+
+// Says that the first round is done. Under the lock.
+void viewer_begin(struct viewer *viewer);
 
 // The thread: of a live recording, and of a file.
 void *viewer_live(void *viewer);
