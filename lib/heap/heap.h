@@ -59,6 +59,9 @@ struct heap {
     uint32_t spare;                // empty small spans, linked by `next`
     uint32_t spare_count;
     uint64_t random;
+    // Allocations from the current spans when last counted, and frees on the slow path since then.
+    uint64_t mallocs;
+    uint32_t slow_frees;
 
     // Atomic.
     uint32_t inbox;     // spans with remote frees, linked by `queue_next`

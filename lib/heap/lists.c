@@ -9,6 +9,9 @@
 #define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span,
 #define STEAL_LOOKS 64  // among so many heaps at a time: there may be ten thousand with one
 
+// Frees on the slow path: twice so many without an allocation in between mean that a heap shrinks.
+#define SHRINKING_FREES 64u
+
 // Up to so many heaps without a thread keep their empty current spans: the next thread mostly wants
 // the same classes, and short threads, one after another, then stay in the same pages.
 #define SETTLED_HEAPS 16u
@@ -318,8 +321,34 @@ static struct wire_record *next_span(struct heap *heap, unsigned size_class)
     return span;
 }
 
+// Blocks ever allocated from the spans that are current now.
+static uint64_t count_mallocs(const struct heap *heap)
+{
+    uint64_t sum = 0;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        sum += heap->current[size_class]->counts >> SPAN_COUNT_SHIFT;
+    return sum;
+}
+
+// A thread that frees and frees and allocates nothing meanwhile needs no current spans. Of each of
+// those a helper must leave two blocks where they are; of partial ones, none.
+static void note_shrinking(struct heap *heap)
+{
+    if (++heap->slow_frees < SHRINKING_FREES)
+        return;
+    uint64_t mallocs = count_mallocs(heap);
+    heap->slow_frees = 0;
+    if (mallocs == heap->mallocs) {
+        for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+            retire_current(heap, size_class);
+    }
+    heap->mallocs = mallocs;
+}
+
 void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero)
 {
+    heap->slow_frees = 0;
+    heap->mallocs = 0;
     struct wire_record *span = heap->current[size_class];
     for (;;) {
         void *block = span == no_span() ? NULL : span_pop(span, is_zero);
@@ -343,6 +372,7 @@ void lists_free(struct heap *heap, struct wire_record *span, void *block)
         list_insert(heap, span);
     span_open(span, heap);
     lists_drop_if_empty(heap, span);
+    note_shrinking(heap);
 }
 
 // Spare spans become kept runs, which others can take and a purge can find.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unit tests of what is left of a heap that has shrunk: free pages of spans whose owner still takes
-// and gives back the same few blocks, and the table's records of what has gone. Test code.
+// and gives back the same few blocks, or only gives back, and the table's records of what has gone.
+// Test code.
 #include <sys/mman.h>
 
 #include "heap_test.h"
@@ -71,6 +72,36 @@ static void test_current_at_one_level(void **state)
     assert_true(span->off != 0);
 }
 
+// Who only frees needs no current spans, of which a helper would have to leave two blocks; who
+// allocates as well has them still.
+static void test_freeing_thread(void **state)
+{
+    enum { BLOCKS = 4000, PER_SPAN = WIRE_SLOT_BYTES / 4096 };
+    void *blocks[BLOCKS];
+    (void)state;
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = heap_test_allocate(4096);
+    void *live = heap_test_allocate(500);
+    const struct wire_record *span = current_of(500);
+    // The first of a span takes the slow path.
+    for (int i = 0; i < BLOCKS / 2; i += PER_SPAN) {
+        heap_test_release(blocks[i]);
+        heap_test_release(heap_test_allocate(500));
+    }
+    assert_ptr_equal(current_of(500), span);
+    assert_int_equal(span->state, WIRE_SPAN_CURRENT);
+    for (int i = BLOCKS / 2; i < BLOCKS; i++)
+        heap_test_release(blocks[i]);
+    assert_ptr_equal(current_of(500), &heap_no_span);
+    assert_ptr_equal(current_of(4096), &heap_no_span);
+    // And it allocates on where it was.
+    void *block = heap_test_allocate(500);
+    assert_ptr_equal(space_record_at((uintptr_t)block), span);
+    heap_test_release(block);
+    heap_test_release(live);
+    heap_test_check_spans(check_nothing);
+}
+
 static size_t resident_pages(uintptr_t address, size_t bytes)
 {
     unsigned char pages[64];
@@ -132,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_current_at_one_level, begin, end),
+        cmocka_unit_test_setup_teardown(test_freeing_thread, begin, end),
         cmocka_unit_test_setup_teardown(test_records, begin, end),
         cmocka_unit_test_setup_teardown(test_records_in_use, begin, end),
     };
