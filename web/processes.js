@@ -48,7 +48,9 @@ export class ProcessList {
         const { key } = ORDERS[this.order];
         const found = this.subjects.filter((subject) => matches(subject, words))
             .map((subject) => ({ subject, key: key(subject) }))
-            .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key) || a.subject.id - b.subject.id);
+            // What has ended is history: behind all that lives.
+            .sort((a, b) => a.subject.ended - b.subject.ended
+                || (a.key < b.key ? -1 : a.key > b.key) || a.subject.id - b.subject.id);
         this.shown = found.slice(0, SHOWN_MAX).map((entry) => entry.subject);
         const widest = Math.max(1, ...this.subjects.map((subject) => subject.rss_bytes || 0));
         const nodes = this.shown.map((subject) => this.show(subject, widest));
@@ -72,6 +74,7 @@ export class ProcessList {
         setText(item.verdict, subject.verdict || "");
         setText(item.size, formatBytes(subject.effective_bytes));
         item.node.dataset.verdict = subject.verdict || "none";
+        item.node.classList.toggle("ended", subject.ended);
         item.bar.style.setProperty("--effective", (subject.effective_bytes || 0) / widest);
         item.bar.style.setProperty("--rss", (subject.rss_bytes || 0) / widest);
         item.choose.title = subject.cmdline || "";

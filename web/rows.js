@@ -14,11 +14,14 @@ export const ROWS = [
     row("held", "held", "cross", "a runtime's memory whose inside cannot be told from outside"),
     row("unexplained", "unexplained", "sparse", "what no row explains"),
     // Ours alone: what stands where no account has been taken yet.
-    row("unmeasured", "not told apart yet", "level", "no account was taken until then"),
+    row("unmeasured", "no account yet", "level", "whose it is was not told apart until then"),
     row("lazy", "lazily freed", "rising",
         "given back, not yet taken by the kernel: in RSS, and free"),
 ];
 
+// What comes and goes with load; the others change little between two accounts.
+export const ELASTIC = ["in_use", "slack", "kept", "held", "unexplained"].map((key) =>
+    ROWS.findIndex((entry) => entry.key === key));
 export const ROW_COUNT = ROWS.length;
 export const UNMEASURED = ROWS.findIndex((entry) => entry.key === "unmeasured");
 export const LAZY = ROWS.findIndex((entry) => entry.key === "lazy");

@@ -134,6 +134,6 @@ function describeSide({ series, index, account }) {
             lazy: found.isLazyMeasured ? "kernel" : "earlier",
         },
         note: found.isAccount || !found.account ? ""
-            : "Between two accounts RSS is measured; the rows in it keep the shares they had.",
+            : "Between two accounts RSS is measured; how it is divided is an estimate.",
     };
 }

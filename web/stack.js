@@ -1,32 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account at any sample: measured where one was taken, estimated between two.
-import { LAZY, ROW_COUNT, UNMEASURED } from "./rows.js";
+import { ELASTIC, LAZY, ROW_COUNT, UNMEASURED } from "./rows.js";
 import { KIND_ACCOUNT } from "./series.js";
 
 // Writes the rows' bytes of sample `index` into `out`. RSS and lazy are the sample's own; what is
-// left is divided as it was at the last account. Where there was none, it stays one piece.
+// left is divided after the last account. Where there was none, it stays one piece.
 export function rowsAt(series, index, out) {
     const rss = series.rss[index];
     const lazy = Math.min(series.lazy[index] || 0, rss);
     const account = series.accountAt(index);
     out.fill(0);
+    const base = account ? sums(account) : { all: 0, elastic: 0 };
+    if (!base.all) out[UNMEASURED] = rss - lazy;
+    else divide(account.rows, base, rss - lazy, out);
     out[LAZY] = lazy;
-    const base = account ? heldBytes(account) : 0;
-    if (!base) {
-        out[UNMEASURED] = rss - lazy;
-        return out;
-    }
-    const share = (rss - lazy) / base;
-    for (let row = 0; row < LAZY; row++) out[row] = (account.rows[row] || 0) * share;
     return out;
 }
 
-function heldBytes(account) {
-    if (account.held === undefined) {
-        account.held = 0;
-        for (let row = 0; row < LAZY; row++) account.held += account.rows[row] || 0;
+// Metadata, stacks, code and shared memory stay what they were; the rest grows and shrinks with
+// load, in the shares that it had. Where they alone are more than there is, all rows shrink.
+function divide(rows, base, bytes, out) {
+    const rest = bytes - (base.all - base.elastic);
+    const hasRoom = rest >= 0 && base.elastic > 0;
+    const shrink = bytes / base.all;
+    for (let row = 0; row < LAZY; row++) out[row] = (rows[row] || 0) * (hasRoom ? 1 : shrink);
+    if (!hasRoom) return;
+    for (const row of ELASTIC) out[row] *= rest / base.elastic;
+}
+
+function sums(account) {
+    if (!account.sums) {
+        const add = (sum, row) => sum + (account.rows[row] || 0);
+        account.sums = {
+            all: [...account.rows.keys()].filter((row) => row !== LAZY).reduce(add, 0),
+            elastic: ELASTIC.reduce(add, 0),
+        };
     }
-    return account.held;
+    return account.sums;
 }
 
 // Upper borders of the rows of all picked samples: one array for each row, bottom to top.

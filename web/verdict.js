@@ -3,10 +3,12 @@
 import { element, setHidden, setText } from "./dom.js";
 import { formatBytes } from "./units.js";
 
-// "ebb reclaim 4121: the kernel takes it now" is a command and what it does.
+// "ebb reclaim 4121: the kernel takes it now" is a command and what it does; so is "Does it grow?
+// ebb explain --for 60s 4121".
 export function splitNext(next) {
-    const found = /^(ebb [^:]+): (.*)$/s.exec(next || "");
-    return found ? { command: found[1], note: found[2] } : { command: "", note: next || "" };
+    const found = /^(?:([^?]*\?) )?(ebb [^:]+?)(?:: (.*))?$/s.exec(next || "");
+    if (!found) return { command: "", note: next || "" };
+    return { command: found[2], note: found[3] || found[1] || "" };
 }
 
 // "lazy, not a leak. 77 % of RSS is ..." is the verdict and the numbers behind it.
