@@ -274,20 +274,3 @@ void *heap_resize(void *pointer, size_t bytes)
     // To get smaller never fails.
     return moved || bytes > usable ? moved : pointer;
 }
-
-// Other threads' heaps are left alone: their lists are theirs while they run.
-size_t heap_trim(void)
-{
-    struct heap *heap = heap_enter();
-    if (!heap)
-        return 0;
-    size_t gone = lists_trim(heap);
-    heap_leave(heap);
-    for (struct heap *other = heaps_first(); other; other = other->next) {
-        if (atomic_load32(&other->state) != HEAP_ABANDONED || !heap_claim(other))
-            continue;
-        gone += lists_trim(other);
-        heap_disown(other);
-    }
-    return gone + space_purge(SIZE_MAX);
-}

@@ -119,10 +119,6 @@ size_t heap_usable_bytes(const void *pointer);
 // A live block, not NULL, gets `bytes` > 0: in place or by a move. The old block stays on failure.
 void *heap_resize(void *pointer, size_t bytes);
 
-// Gives back what is free: of the caller's heap and of those without a thread, whole pages inside
-// spans too. Returns the bytes.
-size_t heap_trim(void);
-
 // The fast path has freed the last block of a span, at this address.
 void heap_note_empty(void *pointer);
 

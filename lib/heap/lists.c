@@ -402,21 +402,3 @@ void lists_wait_last(struct heap *heap, struct wire_record *span)
     list_remove(heap, span);
     list_insert(heap, span);
 }
-
-// Off the list first, then to the system: in between nobody can allocate from these pages.
-size_t lists_trim(struct heap *heap)
-{
-    size_t gone = 0;
-    lists_drain_inbox(heap);
-    lists_drop_spares(heap, false);
-    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
-        struct wire_record *span = heap->current[size_class];
-        if (span != no_span())
-            gone += span_purge(span, false);
-        for (uint32_t slot = heap->partial[size_class]; slot; slot = span->next) {
-            span = space_record(slot);
-            gone += span_purge(span, false);
-        }
-    }
-    return gone;
-}

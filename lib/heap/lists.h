@@ -39,8 +39,4 @@ void lists_enqueue(struct wire_record *span);
 // For a heap whose thread has gone: no current spans but empty ones, no spare ones any more.
 void lists_settle(struct heap *heap);
 
-// Purges whole free pages in the heap's spans and gives spare spans back. The heap's thread is the
-// caller, or there is none. Returns the bytes purged.
-size_t lists_trim(struct heap *heap);
-
 #endif

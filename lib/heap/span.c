@@ -426,23 +426,6 @@ void span_note_purged(struct wire_record *span, const struct span_pages *pages, 
                              : SPAN_CLEAN_TAIL;
 }
 
-size_t span_purge(struct wire_record *span, bool is_lazy)
-{
-    struct span_pages pages;
-    struct os_range ranges[SPAN_RANGES_MAX];
-    span_collect_free_pages(span, SPAN_ALONE, &pages);
-    span_open(span, (const struct heap *)(uintptr_t)span->heap);
-    unsigned count = span_list_ranges(span, &pages, ranges);
-    if (!count)
-        return 0;
-    space_forbid_huge();
-    size_t gone = space_purge_ranges(ranges, count, &is_lazy);
-    pages.is_all = gone == os_ranges_bytes(ranges, count);
-    if (gone)
-        span_note_purged(span, &pages, is_lazy);
-    return gone;
-}
-
 void span_heal(struct wire_record *span)
 {
     uint64_t *link = &span->free;

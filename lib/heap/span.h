@@ -173,10 +173,6 @@ unsigned span_list_ranges(const struct wire_record *span, const struct span_page
 // What was collected has been purged.
 void span_note_purged(struct wire_record *span, const struct span_pages *pages, bool is_lazy);
 
-// Collects and purges at once. Returns the bytes given back; 0 where the system refuses, which
-// loses nothing.
-size_t span_purge(struct wire_record *span, bool is_lazy);
-
 // A list that a closed span's owner has been pushing to may lead on into blocks that are off: cuts
 // it there. Before the span is allocated from again.
 void span_heal(struct wire_record *span);

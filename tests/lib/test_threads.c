@@ -9,6 +9,7 @@
 #include "heap/count.h"
 #include "heap/fast.h"
 #include "heap/hold.h"
+#include "release/engine.h"
 
 #define SLOTS   256
 #define THREADS 4
@@ -43,7 +44,7 @@ static void *exchange_blocks(void *pointer)
         void *mine = heap_test_next(&random) % 4 ? make_block(&random) : NULL;
         drop_block(__atomic_exchange_n(slot, mine, __ATOMIC_ACQ_REL));
         if (round % 1500 == 0)
-            (void)heap_trim();
+            (void)engine_purge();
     }
     return NULL;
 }
