@@ -17,7 +17,7 @@
 static const struct verb *const table[] = {
     &explain_verb, &top_verb,
 #ifdef EBB_WITH_SQLITE
-    &report_verb,
+    &record_verb,  &report_verb,
 #endif
 #if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE) && defined(EBB_WITH_JSON)
     &watch_verb,

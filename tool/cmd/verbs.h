@@ -21,6 +21,10 @@ extern const struct verb export_verb;
 extern const struct option_spec export_options[];
 int export_run(const struct command *command);
 
+extern const struct verb record_verb;
+extern const struct option_spec record_options[];
+int record_run(const struct command *command);
+
 extern const struct verb report_verb;
 extern const struct option_spec report_options[];
 int report_run(const struct command *command);

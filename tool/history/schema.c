@@ -59,8 +59,8 @@ static const struct table tables[] = {
 // For people with the sqlite3 shell; ebb itself never reads a view.
 static const char *const views[] = {
     // Local time would need the reader's zone: time is UTC.
-    "CREATE VIEW samples AS SELECT id >> 40 AS subject, name, pid, "
-    "(id & 1099511627775) + (SELECT offset_ms FROM clock WHERE clock.at_ms <= "
+    "CREATE VIEW samples AS SELECT sample.id >> 40 AS subject, name, pid, "
+    "(sample.id & 1099511627775) + (SELECT offset_ms FROM clock WHERE clock.at_ms <= "
     "(sample.id & 1099511627775) ORDER BY clock.at_ms DESC LIMIT 1) AS time_ms, "
     "kind, rss, lazy, rss - ifnull(lazy, 0) AS effective, anon, virtual, swap, minor_faults, "
     "major_faults, cpu_ms, threads FROM sample JOIN subject ON subject.id = sample.id >> 40",

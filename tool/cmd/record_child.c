@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command that ebb record starts, and its signals. Tool world; one thread.
+//
+// It stays in our process group: the terminal's signals reach it as if it had been started alone,
+// and only those that somebody sends to us are handed on. Its orphans become ours, so that all of
+// its descendants can be told by their parents.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/record_parts.h"
+
+static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+
+// Without a command, those that are its own keep what they do.
+int record_take_signals(struct record *record)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
+        sigaddset(&signals, ending[i]);
+    for (size_t i = 0; record->child.argv && i < sizeof handed_on / sizeof handed_on[0]; i++)
+        sigaddset(&signals, handed_on[i]);
+    if (record->child.argv)
+        sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, &record->old_signals);
+    // A limit of the file's size is told as an error instead.
+    signal(SIGXFSZ, SIG_IGN);
+    record->signals = signals;
+    record->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return record->signal_fd < 0 ? -errno : 0;
+}
+
+// Between fork() and exec: as it would have been without us. The reason of a failure goes back.
+static void become(const struct record *record, int fd)
+{
+    sigprocmask(SIG_SETMASK, &record->old_signals, NULL);
+    signal(SIGXFSZ, SIG_DFL);
+    if (!record->command->ignored_sigpipe)
+        signal(SIGPIPE, SIG_DFL);
+    execvp(record->child.argv[0], record->child.argv);
+    int error = -errno;
+    (void)!write(fd, &error, sizeof error);
+    _exit(EXIT_FAILED);
+}
+
+// The pipe closes by itself when exec has succeeded.
+static int read_outcome(int fd)
+{
+    int error = 0;
+    ssize_t len;
+    do
+        len = read(fd, &error, sizeof error);
+    while (len < 0 && errno == EINTR);
+    return len == (ssize_t)sizeof error ? error : 0;
+}
+
+int record_start_child(struct record *record)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    // Where the kernel refuses that, orphans are only not seen any more.
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    pid_t pid = fork();
+    int error = pid < 0 ? -errno : 0;
+    if (pid == 0)
+        become(record, ends[1]);
+    close(ends[1]);
+    if (!error)
+        error = read_outcome(ends[0]);
+    close(ends[0]);
+    if (error && pid > 0)
+        (void)waitpid(pid, NULL, 0);
+    if (error)
+        return error;
+    record->child.pid = pid;
+    record->child.is_running = true;
+    return 0;
+}
+
+// The terminal sends its signals to all of the group: the command has them already.
+void record_signal_child(const struct record *record, const struct signalfd_siginfo *info)
+{
+    if (record->child.is_running && info->ssi_code != SI_KERNEL)
+        (void)kill(record->child.pid, (int)info->ssi_signo);
+}
+
+void record_reap(struct record *record)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != record->child.pid)
+            continue;
+        record->child.is_running = false;
+        record->child.wait_status = status;
+    }
+}
+
+int record_child_status(const struct record_child *child)
+{
+    enum { SIGNALED = 128 };
+    if (WIFSIGNALED(child->wait_status))
+        return SIGNALED + WTERMSIG(child->wait_status);
+    return WEXITSTATUS(child->wait_status);
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rounds of ebb record. Tool world; one thread.
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/record_parts.h"
+
+static const uint64_t ns_per_ms = 1000000;
+
+enum {
+    // Subjects that ended are known to the file: here they are forgotten after a while.
+    FORGET_AFTER_MS = 600000,
+    FORGET_EVERY_ROUNDS = 100,
+    WAIT_MAX_MS = 3600000,
+};
+
+uint64_t record_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+// The living subject that a journal's line is about; 0: none that is recorded.
+static unsigned find_subject(const struct subject *subjects, size_t count,
+                             const struct journal_entry *entry)
+{
+    for (size_t i = count; i-- > 0;) {
+        if (subjects[i].pid == entry->pid && subjects[i].start_ticks == entry->start_ticks)
+            return subjects[i].id;
+    }
+    return 0;
+}
+
+static int reserve_events(struct record *record, size_t count)
+{
+    if (count <= record->event_capacity)
+        return 0;
+    struct event *events = reallocarray(record->events, count, sizeof *events);
+    if (!events)
+        return -ENOMEM;
+    record->events = events;
+    record->event_capacity = count;
+    return 0;
+}
+
+// The round's events, and what levers did since the last one.
+static int add_levers(struct record *record, struct batch *batch)
+{
+    const struct journal_entry *entries = NULL;
+    size_t count = 0, subject_count = 0;
+    int error = record->journal ? journal_read(record->journal, &entries, &count) : 0;
+    if (error || count == 0)
+        return error;
+    error = reserve_events(record, batch->event_count + count);
+    if (error)
+        return error;
+    const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
+    size_t event_count = batch->event_count;
+    if (event_count > 0)
+        memcpy(record->events, batch->events, event_count * sizeof *batch->events);
+    for (size_t i = 0; i < count; i++) {
+        unsigned subject = find_subject(subjects, subject_count, &entries[i]);
+        // A group's or the host's concerns everybody; another process's nobody here.
+        if (subject == 0 && entries[i].pid != 0)
+            continue;
+        struct event *event = &record->events[event_count++];
+        *event =
+            (struct event){.subject = subject, .time_ms = entries[i].time_ms, .kind = EVENT_LEVER};
+        text_copy(text_of(entries[i].text), event->text, sizeof event->text);
+    }
+    batch->events = record->events;
+    batch->event_count = event_count;
+    return 0;
+}
+
+static void count_round(struct record *record, const struct batch *batch)
+{
+    struct record_totals *totals = &record->totals;
+    size_t subject_count = 0;
+    const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
+    totals->effective_bytes = 0;
+    for (size_t i = 0; i < batch->sample_count; i++) {
+        totals->samples++;
+        totals->accounts += batch->samples[i].kind == SAMPLE_ACCOUNT;
+        totals->effective_bytes += batch->samples[i].effective_bytes;
+    }
+    // Ids are given in order and never again.
+    if (subject_count > 0)
+        totals->processes = subjects[subject_count - 1].id;
+    totals->name[0] = '\0';
+    if (totals->processes == 1)
+        text_copy(text_of(subjects[subject_count - 1].name), totals->name, sizeof totals->name);
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->kind == EVENT_UNREADABLE && totals->unreadable++ == 0)
+            text_copy(text_of(event->text), totals->unreadable_text,
+                      sizeof totals->unreadable_text);
+    }
+}
+
+int record_take(struct record *record, const struct batch **ret_batch)
+{
+    const struct batch *batch = NULL;
+    int error = sampler_round(record->sampler, &batch);
+    if (error && error != -ESRCH)
+        return error;
+    count_round(record, batch);
+    *ret_batch = batch;
+    return error;
+}
+
+void record_write(struct record *record, const struct batch *batch)
+{
+    size_t subject_count = 0;
+    const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
+    struct batch whole = *batch;
+    record->error = add_levers(record, &whole);
+    if (!record->error)
+        record->error = history_add(record->history, &whole, subjects, subject_count);
+    if (sampler_cost(record->sampler).rounds % FORGET_EVERY_ROUNDS == 0)
+        sampler_forget(record->sampler, batch->time_ms - FORGET_AFTER_MS);
+}
+
+static int take_and_write(struct record *record)
+{
+    const struct batch *batch = NULL;
+    int error = record_take(record, &batch);
+    if (batch)
+        record_write(record, batch);
+    return error;
+}
+
+static void take_signals(struct record *record)
+{
+    struct signalfd_siginfo info;
+    while (read(record->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            record_reap(record);
+        else if (record->child.argv)
+            record_signal_child(record, &info);
+        else
+            record->is_stopped = true;
+    }
+}
+
+// Until the next round, the end of --for, or a signal. With a negative time: until a signal.
+static void wait_ms(struct record *record, int ms)
+{
+    struct pollfd signals = {.fd = record->signal_fd, .events = POLLIN};
+    if (poll(&signals, 1, ms) > 0)
+        take_signals(record);
+}
+
+void record_wait_child(struct record *record)
+{
+    wait_ms(record, -1);
+}
+
+// Milliseconds to what comes first; 0: it is the end.
+static uint64_t time_left_ms(const struct record *record)
+{
+    uint64_t due_ms = sampler_due_ms(record->sampler);
+    if (record->for_ns > 0) {
+        uint64_t passed_ns = record_now_ns() - record->started_ns;
+        uint64_t left_ms =
+            passed_ns < record->for_ns ? (record->for_ns - passed_ns) / ns_per_ms + 1 : 0;
+        due_ms = due_ms < left_ms ? due_ms : left_ms;
+    }
+    return due_ms < WAIT_MAX_MS ? due_ms : WAIT_MAX_MS;
+}
+
+static bool is_over(const struct record *record)
+{
+    if (record->is_stopped || record->error)
+        return true;
+    if (record->child.argv && !record->child.is_running)
+        return true;
+    return record->for_ns > 0 && record_now_ns() - record->started_ns >= record->for_ns;
+}
+
+// A round that failed may be followed by one that does not: what there is to read decides.
+void record_go_on(struct record *record)
+{
+    int error = 0;
+    while (!is_over(record) && error != -ESRCH) {
+        wait_ms(record, (int)time_left_ms(record));
+        if (!is_over(record) && sampler_due_ms(record->sampler) == 0)
+            error = take_and_write(record);
+        record_tell_progress(record);
+    }
+    // The command's end is part of its story.
+    if (record->child.argv && !record->child.is_running && !record->error)
+        (void)take_and_write(record);
+    progress_end(&record->progress);
+    if (record->error)
+        record_tell_error(record);
+}
