@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
+
+// comm has no more, so what is longer comes from the command line.
+enum { COMM_MAX = 15 };
 
 const char metrics_rest_label[] = "other";
 
@@ -37,10 +41,25 @@ void metrics_label_of_cgroup(const char *path, char ret_label[METRICS_LABEL_MAX]
     metrics_label_clean(path[0] ? path : "/", ret_label, METRICS_LABEL_MAX);
 }
 
+// The name without what programs write behind it: "postgres: joe shop 10.0.0.7(4410) idle" would
+// make a group of each session. A name that the kernel has not cut, and that is no title, stays.
+static void name_of(const struct subject *subject, char *ret_name, size_t size)
+{
+    const char *name = subject->name;
+    size_t len = strlen(name);
+    const char *title = strstr(name, ": ");
+    const char *blank = strchr(name, ' ');
+    if (title && title > name)
+        len = (size_t)(title - name);
+    else if (blank && blank > name && len > COMM_MAX)
+        len = (size_t)(blank - name);
+    text_copy((struct text){name, len}, ret_name, size);
+}
+
 void metrics_label_of(const struct subject *subject, enum metrics_grouping grouping, bool pids,
                       char ret_label[METRICS_LABEL_MAX])
 {
-    char label[METRICS_LABEL_MAX - 16];
+    char label[METRICS_LABEL_MAX - 16], name[sizeof subject->name];
     switch (grouping) {
     case METRICS_BY_CGROUP:
         metrics_label_of_cgroup(subject->cgroup, ret_label);
@@ -50,7 +69,8 @@ void metrics_label_of(const struct subject *subject, enum metrics_grouping group
         snprintf(ret_label, METRICS_LABEL_MAX, "%u", subject->uid);
         break;
     case METRICS_BY_NAME:
-        metrics_label_clean(subject->name, ret_label, METRICS_LABEL_MAX);
+        name_of(subject, name, sizeof name);
+        metrics_label_clean(name, ret_label, METRICS_LABEL_MAX);
         break;
     }
     if (!pids)

@@ -21,7 +21,8 @@ extern const char metrics_rest_label[];
 // character's end.
 void metrics_label_clean(const char *name, char *ret_label, size_t size);
 
-// The label of a process's group. With `pids` each process is its own ("redis-server 4121").
+// The label of a process's group; by name it is without a title ("nginx: worker process" is nginx).
+// With `pids` each process is its own ("redis-server 4121").
 void metrics_label_of(const struct subject *subject, enum metrics_grouping grouping, bool pids,
                       char ret_label[METRICS_LABEL_MAX]);
 

@@ -277,6 +277,23 @@ static void test_pids_and_users(void **state)
     scene_close(scene);
 }
 
+static void test_titles_make_no_groups(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(&(struct metrics_options){0});
+    add(scene, "postgres: joe shop 10.0.0.7(4410) idle", "/", 1, 0);
+    add(scene, "postgres: checkpointer", "/", 1, 0);
+    add(scene, "nginx -g daemon off;", "/", 1, 0);
+    add(scene, "Web Content", "/", 1, 0);
+    add(scene, ": odd", "/", 1, 0);
+    take(scene);
+    assert_true(value_of(scene, "ebb_group_processes{group=\"postgres\"}") == 2);
+    assert_true(value_of(scene, "ebb_group_processes{group=\"nginx\"}") == 1);
+    assert_true(value_of(scene, "ebb_group_processes{group=\"Web Content\"}") == 1);
+    assert_true(value_of(scene, "ebb_group_processes{group=\": odd\"}") == 1);
+    scene_close(scene);
+}
+
 static void test_hostile_names(void **state)
 {
     (void)state;
@@ -420,12 +437,19 @@ static void test_what_is_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups_are_sums),        cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_counters_never_fall),    cmocka_unit_test(test_counters_of_the_rest),
-        cmocka_unit_test(test_ten_thousand_groups),    cmocka_unit_test(test_pids_and_users),
-        cmocka_unit_test(test_hostile_names),          cmocka_unit_test(test_cgroup_figures),
-        cmocka_unit_test(test_cgroup_figures_in_part), cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_before_the_first_round), cmocka_unit_test(test_what_is_asked_for),
+        cmocka_unit_test(test_groups_are_sums),
+        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_counters_never_fall),
+        cmocka_unit_test(test_counters_of_the_rest),
+        cmocka_unit_test(test_ten_thousand_groups),
+        cmocka_unit_test(test_pids_and_users),
+        cmocka_unit_test(test_titles_make_no_groups),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_cgroup_figures),
+        cmocka_unit_test(test_cgroup_figures_in_part),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_before_the_first_round),
+        cmocka_unit_test(test_what_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
