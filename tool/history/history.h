@@ -43,6 +43,9 @@ int history_close(struct history *history);
 int history_add(struct history *history, const struct batch *batch, const struct subject *subjects,
                 size_t subject_count);
 int history_flush(struct history *history);
+// Keeps samples and accounts that long from now on, as keep_ms of its options; for a writer whose
+// memory is bounded. What is dropped goes with the next flushes.
+void history_keep(struct history *history, uint64_t keep_ms);
 
 // What a recording says of itself.
 struct history_about {

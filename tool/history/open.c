@@ -236,13 +236,23 @@ static int read_counts(struct history *history, struct history_about *about)
     return 0;
 }
 
-static uint64_t file_bytes(const struct history *history)
+// Of one in memory: its pages, without those that are empty again.
+static uint64_t memory_bytes(struct history *history)
+{
+    int64_t pages = 0, empty = 0, page_bytes = 0;
+    (void)store_scalar(history, "PRAGMA page_count", 0, &pages);
+    (void)store_scalar(history, "PRAGMA freelist_count", 0, &empty);
+    (void)store_scalar(history, "PRAGMA page_size", 0, &page_bytes);
+    return pages > empty && page_bytes > 0 ? (uint64_t)((pages - empty) * page_bytes) : 0;
+}
+
+static uint64_t file_bytes(struct history *history)
 {
     struct stat status;
     uint64_t bytes = 0;
     char log[4096];
     if (!history->path)
-        return 0;
+        return memory_bytes(history);
     if (stat(history->path, &status) == 0)
         bytes = (uint64_t)status.st_size;
     text_format(log, sizeof log, "%s-wal", history->path);

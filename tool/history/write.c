@@ -254,6 +254,12 @@ int history_flush(struct history *history)
     return error ? writer_fail(history, error) : 0;
 }
 
+void history_keep(struct history *history, uint64_t keep_ms)
+{
+    if (history->writer)
+        history->writer->keep.keep_ms = keep_ms;
+}
+
 // Ids that no key can hold, or that nobody knows.
 static int check_round(const struct batch *batch, const struct subject *subjects,
                        size_t subject_count)

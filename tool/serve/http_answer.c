@@ -223,14 +223,15 @@ enum MHD_Result http_send(struct http_request *request, struct http_answer *answ
     if (answer->status == 0)
         answer->status = MHD_HTTP_OK;
     enum MHD_Result result = MHD_NO;
+    bool is_long = answer->pull != NULL;
     struct MHD_Response *response = respond(request, answer);
     if (response) {
         add_headers(request, answer, response);
         if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
             add_allowed(request, response);
         // A stream has its own way of seeing that nobody reads: it falls behind.
-        bool is_endless = answer->is_stream && !request->is_head;
-        http_set_deadline(request, is_endless ? 0 : HTTP_READ_S);
+        unsigned seconds = answer->is_stream ? 0 : is_long ? HTTP_LONG_S : HTTP_READ_S;
+        http_set_deadline(request, request->is_head ? HTTP_READ_S : seconds);
         result = MHD_queue_response(request->connection, answer->status, response);
         MHD_destroy_response(response);
     }

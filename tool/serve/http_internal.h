@@ -14,8 +14,8 @@
 #include "serve/http.h"
 
 // How long a client may take, in seconds: for a request's head or body, until its next one, and to
-// read an answer.
-enum { HTTP_HEAD_S = 5, HTTP_IDLE_S = 15, HTTP_READ_S = 60 };
+// read an answer, or a long one.
+enum { HTTP_HEAD_S = 5, HTTP_IDLE_S = 15, HTTP_READ_S = 60, HTTP_LONG_S = 300 };
 enum { HTTP_BODY_MAX = 4096, HTTP_LONG_MAX = 8 };
 
 struct http_connection {

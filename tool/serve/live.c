@@ -10,7 +10,12 @@
 
 #include "render/page.h"
 
-enum { FORGET_EVERY_MS = 60000, FAILED_WAIT_MS = 500 };
+enum {
+    FORGET_EVERY_MS = 10000,
+    FAILED_WAIT_MS = 500,
+    KEEP_LEAST_MS = 60000,
+    MEMORY_MAX = 10 << 20, // of the recording: the server's goal is 32 MiB for all that it holds
+};
 
 // What clients asked for since the last round.
 static void take_wanted(struct viewer *viewer)
@@ -50,8 +55,6 @@ static int take_round(struct viewer *viewer)
     const struct subject *subjects = sampler_subjects(viewer->options.sampler, &count);
     pthread_mutex_lock(&viewer->lock);
     int error = history_add(viewer->options.history, batch, subjects, count);
-    if (!error)
-        error = history_flush(viewer->options.history);
     pthread_mutex_unlock(&viewer->lock);
     // In this order: a client that hears of a sample finds it in the series too.
     send_batch(viewer, batch, subjects, count);
@@ -65,15 +68,31 @@ static bool is_passing(int error)
     return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN;
 }
 
+// Hundreds of busy processes fill an hour with more than a server of a page may hold: then it holds
+// less than an hour. The recording's pages are used again, so it stays as large as it got.
+static void bound_memory(struct viewer *viewer, uint64_t *keep_ms)
+{
+    struct history_about about;
+    pthread_mutex_lock(&viewer->lock);
+    int error = history_about(viewer->options.history, &about);
+    int64_t held_ms = about.last_ms - about.first_ms;
+    if (!error && about.file_bytes > MEMORY_MAX && held_ms > KEEP_LEAST_MS) {
+        uint64_t less_ms = (uint64_t)held_ms / 10 * 9;
+        *keep_ms = less_ms < *keep_ms ? less_ms : *keep_ms / 10 * 9;
+        history_keep(viewer->options.history, *keep_ms);
+    }
+    pthread_mutex_unlock(&viewer->lock);
+}
+
 // Subjects that ended long ago go, so that a watch may stay for months.
-static void forget(struct viewer *viewer, int64_t *last_ms)
+static void forget(struct viewer *viewer, int64_t *last_ms, uint64_t *keep_ms)
 {
     int64_t now_ms = viewer_now_ms();
     if (now_ms - *last_ms < FORGET_EVERY_MS && now_ms >= *last_ms)
         return;
     *last_ms = now_ms;
-    if (viewer->options.keep_ms > 0)
-        sampler_forget(viewer->options.sampler, now_ms - (int64_t)viewer->options.keep_ms);
+    bound_memory(viewer, keep_ms);
+    sampler_forget(viewer->options.sampler, now_ms - (int64_t)*keep_ms);
 }
 
 // Until viewer_stop(); at the end of all targets too, since the page stays.
@@ -81,12 +100,13 @@ void *viewer_live(void *context)
 {
     struct viewer *viewer = context;
     int64_t forgotten_ms = viewer_now_ms();
+    uint64_t keep_ms = viewer->options.keep_ms;
     pthread_mutex_lock(&viewer->lock);
     // The first round is due at once.
     for (uint64_t wait_ms = 0; !viewer_wait(viewer, wait_ms);) {
         pthread_mutex_unlock(&viewer->lock);
         int result = take_round(viewer);
-        forget(viewer, &forgotten_ms);
+        forget(viewer, &forgotten_ms, &keep_ms);
         pthread_mutex_lock(&viewer->lock);
         viewer->state = is_passing(result) ? 0 : result;
         viewer_begin(viewer);

@@ -18,7 +18,7 @@ struct viewer;
 struct viewer_options {
     struct sampler *sampler; // the viewer's from then on; NULL: a file
     struct history *history; // likewise; what the sampler's batches go into, or the file
-    uint64_t keep_ms;        // of a live one
+    uint64_t keep_ms;        // of a live one, as the recording was made with; never 0
     bool has_levers;         // POST /api/lever
 };
 

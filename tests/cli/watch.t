@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ebb watch on the command line: what it refuses, which address it prints, ports in use, files that
+# are no recordings.
+. "$SRC/tests/cli/tap.sh"
+
+if "$EBB" watch $$ --for 10ms --port 0 2>&1 | grep -q 'built without'; then
+    echo "1..0 # SKIP this build has no libmicrohttpd or no SQLite"
+    exit 0
+fi
+
+shows 'Usage: ebb watch [OPTION]... TARGET...' help watch
+
+refuses 2 'what? Give PIDs' watch
+refuses 2 'either TARGETs or --all' watch --all $$
+refuses 2 '--interval is from 100ms to 1h' watch --interval 10ms $$
+refuses 2 '--interval is from 100ms to 1h' watch --interval 2h $$
+refuses 2 '--keep is shorter than --interval' watch --keep 1s --interval 2s $$
+refuses 2 '--port is at most 65535' watch --port 65536 $$
+refuses 2 '--port needs a' watch --port http $$
+refuses 2 'a port is at most 65535' watch --listen 127.0.0.1:65536 $$
+refuses 2 'leave --port out' watch --listen 127.0.0.1:80 --port 80 $$
+refuses 2 '--listen takes ADDRESS:PORT' watch --listen example.com $$
+refuses 2 '--listen takes ADDRESS:PORT' watch --listen 127.0.0.1:http $$
+refuses 2 'it needs --allow-remote' watch --listen 0.0.0.0 $$
+refuses 2 'it needs --allow-remote' watch --listen '[::]:7878' $$
+refuses 2 '--token takes 8 to 128' watch --token short $$
+refuses 2 '--token takes 8 to 128' watch --token 'with a blank' $$
+refuses 2 'is no PID, name or pattern' watch cgroup:
+refuses 3 '' watch 'surely-nothing-has-this-name'
+refuses 3 '' watch 4194304
+refuses 1 'has no address 192.0.2.1' watch --listen 192.0.2.1 --allow-remote $$
+
+# Files.
+refuses 1 'cannot open ./gone.ebb: No such file' watch ./gone.ebb
+echo "no recording" >"$TMPDIR/text.ebb"
+refuses 1 'is no recording of ebb' watch "$TMPDIR/text.ebb"
+: >"$TMPDIR/empty.ebb"
+refuses 1 'is no recording of ebb' watch "$TMPDIR/empty.ebb"
+refuses 1 "cannot open $TMPDIR/:" watch "$TMPDIR/"
+refuses 1 'is no recording of ebb' watch "$TMPDIR"/$'text.ebb'
+refuses 2 '--keep is for processes, not for a recording' watch --keep 1h "$TMPDIR/text.ebb"
+refuses 2 '--allow-levers is for processes' watch --allow-levers "$TMPDIR/text.ebb"
+mv "$TMPDIR/text.ebb" "$TMPDIR/"$'\e[31m.ebb'
+refuses 1 '\x1b[31m.ebb is no recording' watch "$TMPDIR/"$'\e[31m.ebb'
+
+# The address.
+prints() { grep -Eqx -- "$2" "$TMPDIR/$1"; }
+run "$EBB" watch --port 0 --for 10ms $$
+check 'it ends after --for' ended_with 0
+check 'the address, and nothing else' prints out 'http://127\.0\.0\.1:[0-9]+/'
+run "$EBB" watch --port 0 --for 10ms --token auto $$
+check 'a token stands behind #' prints out 'http://127\.0\.0\.1:[0-9]+/#token=[0-9a-f]{32}'
+run "$EBB" watch --port 0 --for 10ms --token T-o_k.e~n $$
+check 'one of the own choice too' prints out 'http://127\.0\.0\.1:[0-9]+/#token=T-o_k\.e~n'
+run "$EBB" watch --port 0 --for 10ms --allow-levers $$
+check 'levers need one' prints out 'http://127\.0\.0\.1:[0-9]+/#token=[0-9a-f]{32}'
+run "$EBB" watch --listen 0.0.0.0:0 --allow-remote --for 10ms $$
+check 'so do other hosts' prints out 'http://[^/]+:[0-9]+/#token=[0-9a-f]{32}'
+run "$EBB" watch --for 10ms --follow 'surely-nothing-has-this-name' --port 0
+check '--follow waits for a process' ended_with 0
+
+# Ports in use: an exact one is refused, with who has it; without one the next is taken.
+exec 3< <(exec "$EBB" watch --port 0 $$)
+server=$!
+read -r address <&3
+port=${address##*:}
+port=${port%/}
+trap 'kill "$server"; wait "$server" 2>/dev/null' EXIT
+refuses 1 "port $port is in use" watch --port "$port" $$
+check 'who has it is told' says err "Process $server (ebb) listens on it"
+refuses 1 "port $port is in use" watch --listen "127.0.0.1:$port" $$
+check 'what would help' says err '--port 0 takes any port that is free'
+
+# Where the address cannot be written, nobody could use the server.
+run bash -c '"$EBB" watch --port 0 --for 1m $$ >/dev/full'
+check 'a full disk is told' answered 1 err 'cannot write the result'
+
+done_testing
