@@ -11,7 +11,7 @@
 
 // Growth that nobody would act upon is none: a MiB, or a twentieth of what there is.
 static const uint64_t least_growth_bytes = 1 << 20;
-enum { LEAST_GROWTH_SHARE = 20 };
+enum { LEAST_GROWTH_SHARE = 20, LISTED_SUBJECTS = 12, ROUNDS_OF_START = 2 };
 
 static bool grows(const struct history_summary *summary, uint64_t observed_ms)
 {
@@ -118,10 +118,31 @@ static int read_subjects(struct history *history, unsigned only, struct report *
     return error;
 }
 
-// Collections are too many to list: they are counted.
-static bool is_listed(const struct event *event)
+// Collections are too many to list, and so are the comings and goings of a whole host: they are
+// counted. That the processes of the first round appeared then is no news.
+static bool is_listed(const struct report *report, const struct event *event)
 {
-    return event->kind != EVENT_GC && event->kind != EVENT_PURGE;
+    switch (event->kind) {
+    case EVENT_GC:
+    case EVENT_PURGE:
+        return false;
+    case EVENT_APPEARED:
+        return report->subject_count <= LISTED_SUBJECTS &&
+               event->time_ms >
+                   report->about.first_ms + ROUNDS_OF_START * (int64_t)report->about.interval_ms;
+    case EVENT_ENDED:
+    case EVENT_EXEC:
+        return report->subject_count <= LISTED_SUBJECTS;
+    default:
+        return true;
+    }
+}
+
+// Collections and purges come as numbers of them.
+static uint64_t event_weight(const struct event *event)
+{
+    bool is_number = event->kind == EVENT_GC || event->kind == EVENT_PURGE;
+    return is_number && event->value > 0 ? event->value : 1;
 }
 
 static int read_events(struct history *history, unsigned only, struct report *report)
@@ -134,9 +155,11 @@ static int read_events(struct history *history, unsigned only, struct report *re
     for (size_t i = 0; i < report->event_count; i++) {
         const struct event *event = &report->events[i];
         if ((unsigned)event->kind < EVENT_COUNT)
-            report->events_of_kind[event->kind] +=
-                is_listed(event) || event->value == 0 ? 1 : event->value;
-        if (is_listed(event) && kept < REPORT_EVENTS_MAX)
+            report->events_of_kind[event->kind] += event_weight(event);
+        if (!is_listed(report, event))
+            continue;
+        report->listed_events++;
+        if (kept < REPORT_EVENTS_MAX)
             report->events[kept++] = *event;
     }
     report->event_count = kept;

@@ -34,8 +34,8 @@ struct report {
     uint64_t above_bytes;
     struct report_subject *subjects; // by peak of RSS, most first
     size_t subject_count;
-    struct event *events; // the first REPORT_EVENTS_MAX, without counts of collections and purges
-    size_t event_count;
+    struct event *events;                 // of those worth a line, the first REPORT_EVENTS_MAX
+    size_t event_count, listed_events;    // and how many of those there are
     uint64_t events_of_kind[EVENT_COUNT]; // all of them
     struct series chart;                  // of the first subject
 };

@@ -58,11 +58,14 @@ static void fill_chart(struct chart *chart, const struct series *series, int64_t
     // Buckets are apart by their width.
     longest_ms += 2 * (int64_t)series->step_ms;
     for (size_t i = 0; i < series->count; i++) {
+        bool is_last = i + 1 == series->count;
+        int64_t next_ms = is_last ? to_ms : series->time_ms[i + 1];
         unsigned first = column_of(chart, series->time_ms[i], from_ms, to_ms), last = first;
-        if (i + 1 < series->count && series->time_ms[i + 1] - series->time_ms[i] <= longest_ms) {
-            last = column_of(chart, series->time_ms[i + 1], from_ms, to_ms);
-            last = last > first ? last - 1 : first;
-        }
+        if (next_ms - series->time_ms[i] <= longest_ms)
+            last = column_of(chart, next_ms, from_ms, to_ms);
+        // The column of the next sample is that one's own.
+        if (!is_last && last > first)
+            last--;
         take_sample(chart, series, i, first, last);
     }
 }

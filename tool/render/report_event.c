@@ -25,6 +25,10 @@ static void write_what(struct writer *writer, const struct event *event)
     case EVENT_CLOCK:
         write_format(writer, "the clock was set by %+.1f s", (double)(int64_t)event->value / 1000);
         return;
+    case EVENT_APPEARED:
+        // Its text is the name, which stands there already.
+        write_text(writer, event_kind_name(event->kind));
+        return;
     case EVENT_ALARM:
         write_text(writer, event->value ? "alarm" : "alarm over");
         break;

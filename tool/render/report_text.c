@@ -164,24 +164,37 @@ static void write_findings(struct writer *writer, const struct report *report)
     }
 }
 
+// Kinds that are counted where they are too many to be listed.
+static void write_counts(struct writer *writer, const struct report *report)
+{
+    static const struct {
+        enum event_kind kind;
+        const char *what;
+    } counts[] = {{EVENT_GC, "collections"},
+                  {EVENT_PURGE, "purges"},
+                  {EVENT_APPEARED, "processes appeared"},
+                  {EVENT_ENDED, "processes ended"},
+                  {EVENT_EXEC, "became another program"}};
+    const char *before = "";
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        uint64_t count = report->events_of_kind[counts[i].kind];
+        if (count == 0)
+            continue;
+        write_format(writer, "%s%" PRIu64 " %s", before, count, counts[i].what);
+        before = ", ";
+    }
+    write_text(writer, before[0] ? "\n" : "");
+}
+
 static void write_events(struct writer *writer, const struct report *report)
 {
-    uint64_t gc = report->events_of_kind[EVENT_GC], purges = report->events_of_kind[EVENT_PURGE];
-    if (report->event_count == 0 && gc == 0 && purges == 0)
-        return;
     write_text(writer, "\n");
     write_colored(writer, COLOR_BOLD, "Events\n");
     for (size_t i = 0; i < report->event_count; i++)
         write_event(writer, report, &report->events[i]);
-    uint64_t all = 0;
-    for (int kind = 0; kind < EVENT_COUNT; kind++)
-        all += kind == EVENT_GC || kind == EVENT_PURGE ? 0 : report->events_of_kind[kind];
-    if (all > report->event_count)
-        write_format(writer, "and %" PRIu64 " more\n", all - report->event_count);
-    if (gc > 0)
-        write_format(writer, "%" PRIu64 " collections\n", gc);
-    if (purges > 0)
-        write_format(writer, "%" PRIu64 " purges\n", purges);
+    if (report->listed_events > report->event_count)
+        write_format(writer, "and %zu more\n", report->listed_events - report->event_count);
+    write_counts(writer, report);
 }
 
 int render_report_text(const struct report *report, const struct render_style *style,
