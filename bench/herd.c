@@ -52,7 +52,7 @@ static void live(pid_t first, size_t mib, size_t percent, int number)
 
 int main(int argc, char **argv)
 {
-    int count = argc > 1 ? atoi(argv[1]) : 0;
+    int count = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
     size_t mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     size_t percent = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
     pid_t first = getpid();

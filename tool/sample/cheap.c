@@ -142,6 +142,14 @@ int cheap_read(const struct cheap_reader *reader, int pid, const struct cheap_re
     return 0;
 }
 
+void cheap_remember(const struct cheap_identity *before, struct cheap_identity *now)
+{
+    if (!now->start_code)
+        now->start_code = before->start_code;
+    if (!now->start_stack)
+        now->start_stack = before->start_stack;
+}
+
 static bool cheap_may_equal(uint64_t a, uint64_t b)
 {
     return a == b || a == 0 || b == 0;

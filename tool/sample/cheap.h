@@ -44,9 +44,12 @@ enum cheap_change {
     CHEAP_EXEC,    // it executes something else
     CHEAP_OTHER,   // another process has its PID
 };
-// What is unknown on either side is not compared. Pure. cheap_is_seen(): are addresses known, so
-// that no exec is missed?
+// Are the addresses known, so that no exec is missed?
 bool cheap_is_seen(const struct cheap_identity *identity);
+// Fills what is not to be seen in `now` with what was seen before. In the middle of an exec there
+// are no addresses: without this, those from before and after it would never meet.
+void cheap_remember(const struct cheap_identity *before, struct cheap_identity *now);
+// What is unknown on either side is not compared. Pure.
 enum cheap_change cheap_compare(const struct cheap_identity *before,
                                 const struct cheap_identity *now);
 

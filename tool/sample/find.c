@@ -18,6 +18,7 @@ enum {
     FIND_FILE_BYTES = 1 << 16, // a command line may have megabytes; its head is kept
     FIND_YOUNG_LOOKS = 8,      // so long a process may be on its way from fork to exec
     FIND_OLD_LOOKS = 16,
+    FIND_TRIES = 5,
     FIND_KNOWN_MAX = 1 << 22, // PID_MAX_LIMIT
     FIND_DEPTH_MAX = 100,     // generations of processes
 };
@@ -96,6 +97,7 @@ void find_read_names(struct find *find, const char *comm, struct subject *subjec
     struct text name = text_base_name(argv0);
     bool is_longer = comm[0] && name.len > strlen(comm) && text_starts_with(name, comm);
     text_copy(is_longer ? name : text_of(comm), subject->name, sizeof subject->name);
+    find_read_exe(find, subject);
 }
 
 // Paths of groups tell most at their end.
@@ -122,8 +124,19 @@ bool find_has_other_line(struct find *find, const struct subject *subject)
     return line[0] && strcmp(line, subject->cmdline) != 0;
 }
 
+static void find_set_start(const struct find *find, uint64_t ticks, struct subject *subject)
+{
+    const uint64_t most_s = (uint64_t)1 << 40;
+    uint64_t per_s = find->reader.ticks_per_s;
+    subject->start_ticks = ticks;
+    // A tree of files may hold any number.
+    if (find->boot_time_s < most_s && ticks / per_s < most_s)
+        subject->start_ms = (int64_t)(find->boot_time_s * 1000 + ticks / per_s * 1000 +
+                                      ticks % per_s * 1000 / per_s);
+}
+
 // Names come between two looks at who it is: those of two programs never stand in one subject.
-int find_describe(struct find *find, int pid, struct find_match *ret_match)
+static int find_try(struct find *find, int pid, struct find_match *ret_match)
 {
     struct find_match match = {.subject = {.pid = pid}};
     struct subject *subject = &match.subject;
@@ -131,23 +144,26 @@ int find_describe(struct find *find, int pid, struct find_match *ret_match)
     if (error)
         return error;
     find_read_names(find, match.identity.comm, subject);
-    find_read_exe(find, subject);
     find_read_group(find, subject);
     struct proc_status status;
     if (proc_status_parse(find_file(find, pid, "status"), &status) == 0)
         subject->uid = status.uid;
-    const uint64_t most_s = (uint64_t)1 << 40;
-    uint64_t ticks = match.identity.start_ticks, per_s = find->reader.ticks_per_s;
-    subject->start_ticks = ticks;
-    if (find->boot_time_s < most_s && ticks / per_s < most_s)
-        subject->start_ms = (int64_t)(find->boot_time_s * 1000 + ticks / per_s * 1000 +
-                                      ticks % per_s * 1000 / per_s);
+    find_set_start(find, match.identity.start_ticks, subject);
     struct cheap_identity now;
     error = cheap_identify(&find->reader, pid, &now);
     if (!error && cheap_compare(&match.identity, &now) != CHEAP_SAME)
         error = -ESTALE;
     if (!error)
         *ret_match = match;
+    return error;
+}
+
+// Between a fork and its exec is a moment, and `ebb record -- COMMAND` looks right then.
+int find_describe(struct find *find, int pid, struct find_match *ret_match)
+{
+    int error = -ESTALE;
+    for (int tries = 0; error == -ESTALE && tries < FIND_TRIES; tries++)
+        error = find_try(find, pid, ret_match);
     return error;
 }
 

@@ -55,7 +55,7 @@ int find_look(struct find *find, struct find_matches *matches);
 void find_forget(struct find *find, int pid);
 
 // Who a process is: names, user, group, start. 0 or -errno as cheap_read(); what may not be seen
-// stays "".
+// stays "". -ESTALE where it calls exec again and again.
 int find_describe(struct find *find, int pid, struct find_match *ret_match);
 // Reads its names, its group anew.
 void find_read_names(struct find *find, const char *comm, struct subject *subject);

@@ -21,6 +21,7 @@ enum {
     SAMPLER_GROUP_MS = 60000, // processes seldom change their group
     SAMPLER_CLOCK_MS = 1000,  // smaller steps are those of a clock that is kept right
     SAMPLER_GAP_MS = 2000,
+    SAMPLER_ENDED_MAX = 8192, // 6 MiB
     // For each runtime reader of an account. A heap of tens of gigabytes with millions of chunks
     // takes longer than is worth a sample; what it could not reach it says itself.
     SAMPLER_BUDGET_MS = 250,
@@ -86,6 +87,16 @@ static int sampler_check_options(const struct sampler_options *options)
                : -EINVAL;
 }
 
+// By number nobody can be found later: the same number will be another process's.
+static bool selects_only_numbers(const struct sampler_options *options)
+{
+    for (size_t i = 0; i < options->selection_count; i++) {
+        if (options->selections[i].kind != SELECT_PID)
+            return false;
+    }
+    return true;
+}
+
 // What points to the caller's memory is copied.
 static int sampler_copy_options(struct sampler *sampler, const struct sampler_options *options)
 {
@@ -106,6 +117,8 @@ static int sampler_copy_options(struct sampler *sampler, const struct sampler_op
     sampler->options.selections = sampler->selections;
     if (sampler->options.share == 0)
         sampler->options.share = sampler_share;
+    if (selects_only_numbers(options))
+        sampler->options.follow = false;
     if (sampler->options.find_ms == 0)
         sampler->options.find_ms =
             options->interval_ms > SAMPLER_FIND_MS ? options->interval_ms : SAMPLER_FIND_MS;
@@ -226,19 +239,12 @@ static int follow_add_sample(struct sampler *sampler, struct follow *follow,
     return batch_add_sample(&sampler->batch, &sample);
 }
 
-// Makes a subject of one that matches, with its first sample. One that has ended meanwhile has
-// never been there.
-static int sampler_adopt(struct sampler *sampler, const struct find_match *match)
+// Makes a subject of one that matches, with its first sample. 0 or -ENOMEM.
+static int sampler_adopt(struct sampler *sampler, const struct find_match *match,
+                         const struct cheap_reading *cheap)
 {
-    int pid = match->subject.pid;
-    struct cheap_reading cheap;
-    int error = cheap_read(&sampler->find.reader, pid, NULL, &cheap);
-    if (error || cheap_compare(&match->identity, &cheap.identity) != CHEAP_SAME) {
-        find_forget(&sampler->find, pid);
-        return 0;
-    }
-    error = array_reserve_one(&sampler->subjects, &sampler->subject_capacity,
-                              sampler->subject_count, sizeof *sampler->subjects);
+    int error = array_reserve_one(&sampler->subjects, &sampler->subject_capacity,
+                                  sampler->subject_count, sizeof *sampler->subjects);
     if (!error)
         error = array_reserve_one(&sampler->follows, &sampler->follow_capacity,
                                   sampler->follow_count, sizeof *sampler->follows);
@@ -251,8 +257,8 @@ static int sampler_adopt(struct sampler *sampler, const struct find_match *match
     struct follow *follow = &sampler->follows[sampler->follow_count++];
     *follow = (struct follow){
         .id = subject->id,
-        .pid = pid,
-        .cheap = cheap,
+        .pid = subject->pid,
+        .cheap = *cheap,
         .plan = {.since_ns = clock_ns(CLOCK_MONOTONIC), .no_account = sampler->options.no_accounts},
         .lazy_bytes = SAMPLE_UNKNOWN,
         .swap_bytes = SAMPLE_UNKNOWN,
@@ -262,12 +268,50 @@ static int sampler_adopt(struct sampler *sampler, const struct find_match *match
     return error ? error : follow_add_sample(sampler, follow, subject);
 }
 
+// Its first reading, if it is still who it was when it was described. 0, -ESRCH, -ESTALE, -errno.
+static int sampler_meet(struct sampler *sampler, const struct find_match *match,
+                        struct cheap_reading *ret_cheap)
+{
+    int error = cheap_read(&sampler->find.reader, match->subject.pid, NULL, ret_cheap);
+    if (error)
+        return error == -ENOEXEC ? -ESRCH : error;
+    switch (cheap_compare(&match->identity, &ret_cheap->identity)) {
+    case CHEAP_SAME:
+        return 0;
+    case CHEAP_OTHER:
+        return -ESRCH;
+    case CHEAP_RENAMED:
+    case CHEAP_EXEC:
+        break;
+    }
+    return -ESTALE;
+}
+
+// One that called exec since it was found is described anew and met in the next round: nobody is
+// lost who may not be found again. True while it is worth waiting for.
+static bool sampler_rewrite(struct sampler *sampler, struct find_match *match)
+{
+    int error = find_describe(&sampler->find, match->subject.pid, match);
+    return error == -ESTALE || (!error && find_wants(&sampler->find, &match->subject, true));
+}
+
 static int sampler_adopt_matches(struct sampler *sampler)
 {
+    struct find_matches *matches = &sampler->matches;
+    size_t kept = 0;
     int error = 0;
-    for (size_t i = 0; i < sampler->matches.count && !error; i++)
-        error = sampler_adopt(sampler, &sampler->matches.items[i]);
-    sampler->matches.count = 0;
+    for (size_t i = 0; i < matches->count && !error; i++) {
+        struct find_match *match = &matches->items[i];
+        struct cheap_reading cheap;
+        int met = sampler_meet(sampler, match, &cheap);
+        if (met == 0)
+            error = sampler_adopt(sampler, match, &cheap);
+        else if (met == -ESTALE && sampler_rewrite(sampler, match))
+            matches->items[kept++] = *match;
+        else
+            find_forget(&sampler->find, match->subject.pid);
+    }
+    matches->count = kept;
     return error;
 }
 
@@ -282,34 +326,44 @@ static int follow_end(struct sampler *sampler, struct follow *follow, enum event
 }
 
 // It executes something else now, which is a subject of its own if it matches, even where no new
-// ones are looked for: it is the process that was asked for.
+// ones are looked for: it is the process that was asked for. In the middle of the exec nothing is
+// told yet; the next round sees the difference again.
 static int follow_exec(struct sampler *sampler, size_t index)
 {
     struct follow *follow = &sampler->follows[index];
     struct find_match match;
-    int pid = follow->pid;
-    int error = find_describe(&sampler->find, pid, &match);
-    // In the middle of an exec it is not the old one any more: the next look finds it.
-    bool is_other = error || match.identity.start_ticks != follow->cheap.identity.start_ticks;
-    error = follow_end(sampler, follow, EVENT_EXEC, is_other ? "" : match.subject.name);
-    if (error || is_other || !find_wants(&sampler->find, &match.subject, true))
+    struct cheap_reading cheap;
+    if (find_describe(&sampler->find, follow->pid, &match) != 0 ||
+        match.identity.start_ticks != follow->cheap.identity.start_ticks ||
+        sampler_meet(sampler, &match, &cheap) != 0)
+        return 0;
+    int error = follow_end(sampler, follow, EVENT_EXEC, match.subject.name);
+    if (error || !find_wants(&sampler->find, &match.subject, true))
         return error;
-    return sampler_adopt(sampler, &match);
+    return sampler_adopt(sampler, &match, &cheap);
 }
 
 // Has it become something else since its last reading?
-static bool follow_has_execed(struct sampler *sampler, struct follow *follow,
-                              const struct cheap_reading *now, struct subject *subject)
+static bool follow_has_execed(struct sampler *sampler, const struct follow *follow,
+                              const struct cheap_reading *now, const struct subject *subject)
 {
     enum cheap_change change = cheap_compare(&follow->cheap.identity, &now->identity);
-    if (change != CHEAP_RENAMED)
-        return change == CHEAP_EXEC;
     // A new comm alone is a program that names itself; a new command line with it is an exec that
     // hides its addresses from us.
-    if (!cheap_is_seen(&now->identity) && find_has_other_line(&sampler->find, subject))
-        return true;
-    find_read_names(&sampler->find, now->identity.comm, subject);
-    return false;
+    if (change == CHEAP_RENAMED && !cheap_is_seen(&now->identity))
+        return find_has_other_line(&sampler->find, subject);
+    return change == CHEAP_EXEC;
+}
+
+// Names change with comm; and those read in the middle of an exec, when there is no address to be
+// seen yet, are not all there.
+static void follow_refresh_names(struct sampler *sampler, const struct follow *follow,
+                                 const struct cheap_reading *now, struct subject *subject)
+{
+    const struct cheap_identity *before = &follow->cheap.identity;
+    if (strcmp(before->comm, now->identity.comm) != 0 ||
+        (!cheap_is_seen(before) && cheap_is_seen(&now->identity)))
+        find_read_names(&sampler->find, now->identity.comm, subject);
 }
 
 static void follow_refresh_group(struct sampler *sampler, struct follow *follow,
@@ -338,6 +392,8 @@ static int sampler_visit(struct sampler *sampler, size_t index)
         return 0;
     if (follow_has_execed(sampler, follow, &now, subject))
         return follow_exec(sampler, index);
+    follow_refresh_names(sampler, follow, &now, subject);
+    cheap_remember(&follow->cheap.identity, &now.identity);
     follow->cheap = now;
     follow_refresh_group(sampler, follow, subject);
     return follow_add_sample(sampler, follow, subject);
@@ -399,6 +455,7 @@ static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
     if (cheap_read(&sampler->find.reader, follow->pid, &follow->cheap, &now) != 0 ||
         cheap_compare(&follow->cheap.identity, &now.identity) != CHEAP_SAME)
         return 0; // the next round tells what became of it
+    cheap_remember(&follow->cheap.identity, &now.identity);
     follow->cheap = now;
     const struct follow_context context = {
         .options = &sampler->survey_options,
@@ -467,10 +524,29 @@ static int sampler_tell_clock(struct sampler *sampler, const struct sampler_cloc
     return batch_tell(&sampler->batch, 0, EVENT_CLOCK, (uint64_t)set_ms, "");
 }
 
+// On a host that starts ten processes a second whoever remembers all that ended runs out of memory:
+// the oldest go. Not before there are some to spare, since it moves all of them.
+static void sampler_forget_beyond(struct sampler *sampler)
+{
+    size_t ended = sampler->subject_count - sampler->follow_count, kept = 0;
+    if (ended <= SAMPLER_ENDED_MAX + SAMPLER_ENDED_MAX / 8)
+        return;
+    for (size_t i = 0; i < sampler->subject_count; i++) {
+        const struct subject *subject = &sampler->subjects[i];
+        if (subject->has_ended && ended > SAMPLER_ENDED_MAX)
+            ended--;
+        else
+            sampler->subjects[kept++] = *subject;
+    }
+    sampler->subject_count = kept;
+}
+
 // Begins a batch: what the clocks tell, and the host.
 static int sampler_begin(struct sampler *sampler)
 {
     struct sampler_clocks now = clocks_read();
+    // Those that ended in the round before have been seen by now.
+    sampler_forget_beyond(sampler);
     batch_clear(&sampler->batch);
     sampler->batch.time_ms = now.real_ms;
     int error = 0;
@@ -512,7 +588,8 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
         return error;
     sampler->cost.rounds++;
     *ret_batch = &sampler->batch;
-    return sampler->follow_count == 0 && !sampler->options.follow ? -ESRCH : 0;
+    bool is_over = sampler->follow_count == 0 && sampler->matches.count == 0;
+    return is_over && !sampler->options.follow ? -ESRCH : 0;
 }
 
 uint64_t sampler_due_ms(const struct sampler *sampler)

@@ -19,11 +19,13 @@ struct sampler_options {
     const struct selection *selections;
     size_t selection_count;
     uint64_t interval_ms; // between rounds; at least 10
-    bool follow;          // look for new processes that match; else only those of the first round
-    double share;         // of one core, for deeper readings; 0: 0.01
-    bool no_accounts;     // never a survey: SAMPLE_LAZY is the deepest
-    bool has_self;        // ebb itself is a subject too, where it matches
-    uint64_t find_ms;     // between two looks for new processes; 0: the interval, at least 1 s
+    // Look for new processes that match; else only those of the first round, and what they become
+    // by exec. Of no use where all are selected by number.
+    bool follow;
+    double share;     // of one core, for deeper readings; 0: 0.01
+    bool no_accounts; // never a survey: SAMPLE_LAZY is the deepest
+    bool has_self;    // ebb itself is a subject too, where it matches
+    uint64_t find_ms; // between two looks for new processes; 0: the interval, at least 1 s
 };
 
 // 0 and a sampler that sampler_close() frees; -ENOENT without a proc tree; -ESRCH when nothing
@@ -49,7 +51,8 @@ void sampler_set_interval(struct sampler *sampler, uint64_t interval_ms);
 // it); but no sooner than ten times as long as the last one took, for the target's sake.
 void sampler_want_account(struct sampler *sampler, unsigned subject);
 
-// The subjects so far, ended ones too, ascending by id; the pointer stands until the next round.
+// The subjects so far, ended ones too (the last 8,192 of these at least), ascending by id; the
+// pointer stands until the next round.
 const struct subject *sampler_subjects(const struct sampler *sampler, size_t *ret_count);
 const struct subject *sampler_subject(const struct sampler *sampler, unsigned id); // or NULL
 // The last account of a subject, or NULL; the sampler's until the next round.
