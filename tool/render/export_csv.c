@@ -1,39 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samples as CSV and as JSON lines: a record for each. Tool world.
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/when.h"
+#include "render/csv_write.h"
 #include "render/export.h"
-#include "render/format.h"
 #include "render/json_write.h"
-
-// Names by RFC 4180: in quotes, quotes doubled. A name that a spreadsheet would take for a formula
-// gets an apostrophe in front, as spreadsheets themselves mark text.
-static int csv_name(struct buffer *buffer, const char *name)
-{
-    struct buffer escaped = {0};
-    int error = format_escaped(&escaped, name, 0);
-    if (!error)
-        error = buffer_append(buffer, "\"", 1);
-    const char *text = escaped.data ? escaped.data : "";
-    if (!error && text[0] && strchr("=+-@", text[0]))
-        error = buffer_append(buffer, "'", 1);
-    for (; *text && !error; text++)
-        error = *text == '"' ? buffer_append(buffer, "\"\"", 2) : buffer_append(buffer, text, 1);
-    buffer_free(&escaped);
-    return error ? error : buffer_append(buffer, "\"", 1);
-}
 
 // All numbers but the kind of reading and the verdict, which have names.
 static bool is_number(int column)
 {
     return column != SERIES_KIND && column != SERIES_VERDICT;
-}
-
-static const char *kind_name(uint64_t kind)
-{
-    return kind == SAMPLE_ACCOUNT ? "account" : kind == SAMPLE_LAZY ? "lazy" : "cheap";
 }
 
 // An unknown figure is an empty field: 0 would be a measurement.
@@ -45,9 +22,9 @@ static int csv_record(struct buffer *buffer, const struct report_subject *entry,
     int error = buffer_printf(buffer, "%s,%" PRId64 ",%u,%d,", when, series->time_ms[index],
                               entry->subject.id, entry->subject.pid);
     if (!error)
-        error = csv_name(buffer, entry->subject.name);
+        error = csv_write_name(buffer, entry->subject.name);
     if (!error)
-        error = buffer_printf(buffer, ",%s,%s", kind_name(series->columns[SERIES_KIND][index]),
+        error = buffer_printf(buffer, ",%s,%s", csv_kind_name(series->columns[SERIES_KIND][index]),
                               export_verdict(series, index));
     for (int column = 0; column < SERIES_COLUMN_COUNT && !error; column++) {
         if (!is_number(column))
@@ -118,7 +95,7 @@ static int json_record(struct buffer *buffer, const struct report_subject *entry
         error = json_write_name(buffer, entry->subject.name);
     if (!error)
         error = buffer_printf(buffer, ",\"kind\":\"%s\"",
-                              kind_name(series->columns[SERIES_KIND][index]));
+                              csv_kind_name(series->columns[SERIES_KIND][index]));
     const char *verdict = export_verdict(series, index);
     if (!error && verdict[0])
         error = buffer_printf(buffer, ",\"verdict\":\"%s\"", verdict);

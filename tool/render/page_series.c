@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/csv_write.h"
 #include "render/json_write.h"
 #include "render/page_internal.h"
 #include "sample/digest.h"
@@ -85,13 +86,12 @@ static void write_csv_head(struct page_out *out, const struct page_series *serie
         page_put(out, series_column_name((enum series_column)column));
     }
     for (size_t i = 0; i < series->digest.figure_count; i++) {
-        // As JSON they are quoted and escaped; names with quotes would be doubled, and have none.
         char title[80];
         const struct digest_figure *figure = &series->digest.figures[i];
         text_format(title, sizeof title, "%s %s", figure->runtime, figure->figure.name);
         page_put(out, ",");
         if (!out->error)
-            out->error = json_write_name(out->buffer, title);
+            out->error = csv_write_name(out->buffer, title);
     }
     page_put(out, "\r\n");
 }
@@ -187,13 +187,28 @@ static void write_cell(struct page_out *out, enum figure_unit unit, uint64_t val
         page_figure_value(out, unit, value);
 }
 
+// Kinds and verdicts have names.
+static void write_column_cell(struct page_out *out, enum series_column column, uint64_t value)
+{
+    if (column == SERIES_KIND) {
+        page_put(out, ",");
+        page_put(out, csv_kind_name(value));
+    } else if (column == SERIES_VERDICT) {
+        bool is_one = value >= VERDICT_LAZY && value <= VERDICT_UNKNOWN;
+        page_put(out, ",");
+        page_put(out, is_one ? verdict_name((enum verdict_code)value) : "");
+    } else {
+        write_cell(out, FIGURE_COUNT, value);
+    }
+}
+
 static void write_csv_part(struct page_out *out, const struct page_series *series,
                            const struct series *part)
 {
     for (size_t i = 0; i < part->count && !out->error; i++) {
         out->error = json_write_i64(out->buffer, part->time_ms[i]);
         for (int column = 0; column < SERIES_COLUMN_COUNT; column++)
-            write_cell(out, FIGURE_COUNT, part->columns[column][i]);
+            write_column_cell(out, (enum series_column)column, part->columns[column][i]);
         for (size_t k = 0; k < series->digest.figure_count; k++) {
             const struct series_figure *figure = find_figure(part, &series->digest.figures[k]);
             write_cell(out, series->digest.figures[k].figure.unit,
