@@ -4,6 +4,7 @@
 # library, a static copy, a static copy without symbols; a heap that eight threads change meanwhile;
 # and muzzy pages under a real redis.
 # timeout: 240
+# beside: others
 import glob
 import os
 import shutil

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # musl's malloc, dynamic, static, and static without symbols: found and named, its memory held.
 # timeout: 120
+# beside: others
 import os
 import shutil
 import subprocess

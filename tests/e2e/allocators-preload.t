@@ -3,6 +3,7 @@
 # Mallocs preloaded under one program: each is found and named with its version, its settings and
 # where they come from; glibc beside it keeps its own row.
 # timeout: 240
+# beside: others
 import os
 import subprocess
 import sys

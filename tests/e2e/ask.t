@@ -3,6 +3,7 @@
 # `ebb explain --ask` against what the program says of itself: tcmalloc's and jemalloc's statistics
 # by calls; mimalloc, which is read from outside; and refusals, which leave the rest as it was.
 # timeout: 120
+# beside: others
 import json
 import os
 import shutil

@@ -3,6 +3,7 @@
 # Targets that do their worst: hostile names and files, lies about a runtime, processes that change
 # while they are looked at. ebb answers, the rows sum to RSS, and nothing but text gets out.
 # timeout: 120
+# beside: others
 import json
 import os
 import re

@@ -4,6 +4,7 @@
 # without pause, with ebb killed at any instant, and in hostile surroundings.
 # timeout: 300
 # EBB_LONG=1 in the environment: 1,000 calls and 500 kills of each sort, some minutes.
+# beside: others
 import os
 import platform
 import sys

@@ -3,6 +3,7 @@
 # glibc's figures as read from outside against the program's own mallinfo2 and pagemap, at rest:
 # each within 1 %, kept within 1 % or 64 KiB.
 # timeout: 300
+# beside: others
 import os
 import sys
 

@@ -4,6 +4,7 @@
 # for several Go versions (EBB_GO_VERSIONS=all: each that can be had): plain, stripped, PIE, cgo,
 # -race. Bytes within 64 KiB, counts exact.
 # timeout: 900
+# beside: others
 import os
 import sys
 import time

@@ -4,6 +4,7 @@
 # npm packages and cannot be asked for their ReadMemStats, so their ledgers are held against
 # themselves, against the kernel's view of the heap, and against the lines of GODEBUG=gctrace=1.
 # timeout: 300
+# beside: others
 import json
 import os
 import re

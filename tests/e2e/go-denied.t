@@ -3,6 +3,7 @@
 # A Go process whose memory may not be read, only described by the kernel: named, held, and said to
 # be unknown, with what would help.
 # timeout: 120
+# beside: others
 import json
 import os
 import shutil

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The committed offsets against the DWARF of a program built with every Go version that can be had.
 # timeout: 600
+# beside: others
 import os
 import shutil
 import subprocess

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # EBB_CONF=guard:N: misuses are told of guarded blocks, and real programs do not notice: the same
 # answers with every block guarded, and a redis that keeps its data with one in 1,000.
+# beside: others
 import os
 import re
 import shutil

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The golden instruction counts of a malloc and its free, which no change may raise unseen: counted
 # inside the two functions by callgrind, as the difference of two runs.
+# beside: others
 import os
 import re
 import shutil

@@ -3,6 +3,7 @@
 # The ways of linking libebb: shared, static, all static, from C and from C++; libraries that come
 # and go; and behind a prefix, beside the system's malloc.
 # timeout: 120
+# beside: others
 import os
 import shutil
 import subprocess

@@ -3,6 +3,7 @@
 # libebb beside x86-64 and glibc: built for aarch64 and run under qemu-user with pages of 4, 16 and
 # 64 KiB; built with musl. The programs of tests/lib answer as they do here.
 # timeout: 200
+# beside: others
 import os
 import re
 import shutil

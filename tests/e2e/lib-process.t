@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # libebb's helper thread is none of the program's: what a process does when it ends stays the same,
 # and each of the entries calls it.
+# beside: others
 import os
 import subprocess
 import sys

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Programs of the distribution on libebb by preload: each says what it says on the system's malloc.
+# beside: others
 import os
 import re
 import shutil

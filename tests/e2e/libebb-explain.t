@@ -3,6 +3,7 @@
 # ebb explain of programs on libebb: preloaded, linked, static, stripped; every row against what the
 # program says, smaps and pagemap; a heap that moves; ledgers that are wrong.
 # timeout: 90
+# beside: others
 import os
 import subprocess
 import sys

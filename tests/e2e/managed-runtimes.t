@@ -3,6 +3,7 @@
 # CPython's pymalloc against its own statistics, for every interpreter that is here; node and the
 # JVM: found and named with version and settings, their memory held.
 # timeout: 300
+# beside: others
 import glob
 import os
 import re

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Real programs: their accounts sum to RSS, and next to nothing of it is unexplained.
 # timeout: 240
+# beside: others
 import os
 import sys
 import tempfile

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # ebb run --malloc: the command really uses the allocator, or hears before it starts why it cannot.
 # timeout: 120
+# beside: others
 import glob
 import json
 import os

@@ -4,6 +4,7 @@
 # to call the kernel, and nothing else changes. The stories go-upgrade, two-kernels, pod-env and
 # game-server end here with RSS that falls.
 # timeout: 240
+# beside: others
 import contextlib
 import os
 import re

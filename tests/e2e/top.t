@@ -3,6 +3,7 @@
 # ebb top on a terminal: a program with lazily freed memory is seen, found, looked into and seen to
 # end; keys, sizes and signals leave the terminal as it was.
 # timeout: 60
+# beside: others
 import json
 import os
 import shutil

@@ -3,6 +3,7 @@
 # ebb tune on mallocs that are asked by a call in the target: redis with jemalloc, glibc, mimalloc
 # and tcmalloc under a program that goes on working.
 # timeout: 120
+# beside: others
 import glob
 import os
 import random

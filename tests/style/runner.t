@@ -145,6 +145,26 @@ echo 1..1
 END
 check "tests see EBB, BUILD, SRC and TMPDIR" closes_with "1 passed, 0 failed, 0 skipped"
 
+# Each waits for the other: only two at a time can pass.
+rm -rf "$tree"
+mkdir -p "$tree/tests/e2e"
+for name in one two; do
+    {
+        printf '#!/bin/sh\n# SPDX\n# beside: others\necho 1..1; other=%s\n' \
+            "$([ $name = one ] && echo two || echo one)"
+        echo "touch '$TMPDIR/came-$name'"
+        echo 'for _ in $(seq 100); do'
+        echo "    [ -e '$TMPDIR/came-'\$other ] && echo ok 1 && exit; sleep 0.05; done; echo not ok 1"
+    } >"$tree/tests/e2e/$name.t"
+done
+chmod +x "$tree/tests/e2e/"*.t
+"$runner" --source "$tree" --build "$tree/build" t2 >"$TMPDIR/out" 2>&1
+check "those beside others run two at a time" closes_with "2 passed, 0 failed, 0 skipped"
+sed -i '/beside/d' "$tree/tests/e2e/"*.t
+rm "$TMPDIR"/came-*
+"$runner" --source "$tree" --build "$tree/build" t2 >"$TMPDIR/out" 2>&1
+check "others run one at a time" closes_with "1 passed, 1 failed, 0 skipped"
+
 rm -rf "$tree"
 mkdir -p "$tree/build/tests/unit" "$tree/build/tests"
 echo unit_x >"$tree/build/tests/unit.list"
