@@ -153,6 +153,7 @@ for name in one two; do
         printf '#!/bin/sh\n# SPDX\n# beside: others\necho 1..1; other=%s\n' \
             "$([ $name = one ] && echo two || echo one)"
         echo "touch '$TMPDIR/came-$name'"
+        # shellcheck disable=SC2016 # for the test itself
         echo 'for _ in $(seq 100); do'
         echo "    [ -e '$TMPDIR/came-'\$other ] && echo ok 1 && exit; sleep 0.05; done; echo not ok 1"
     } >"$tree/tests/e2e/$name.t"
