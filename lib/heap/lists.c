@@ -9,6 +9,9 @@
 #define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span,
 #define STEAL_LOOKS 64  // among so many heaps at a time: there may be ten thousand with one
 
+// Spans that a helper takes in at a time: the owner may be waiting.
+#define DRAIN_MOST 128u
+
 // Frees on the slow path: twice so many without an allocation in between mean that a heap shrinks.
 #define SHRINKING_FREES 64u
 
@@ -150,9 +153,8 @@ static void drain_span(struct heap *heap, struct wire_record *span, bool opens)
     lists_drop_if_empty(heap, span);
 }
 
-// Calls `drain` for what the inbox holds now. A span that another heap has taken over since it was
-// queued goes on to that one.
-static void empty_inbox(struct heap *heap, void (*drain)(struct heap *, struct wire_record *))
+// A span that another heap has taken over since it was queued goes on to that one.
+void lists_drain_inbox(struct heap *heap)
 {
     if (!atomic_load32(&heap->inbox))
         return;
@@ -161,36 +163,49 @@ static void empty_inbox(struct heap *heap, void (*drain)(struct heap *, struct w
         struct wire_record *span = space_record(slot);
         // Once its queued bit is cleared the link may be written again.
         slot = span->queue_next;
-        if (atomic_load64(&span->heap) != (uint64_t)(uintptr_t)heap)
-            lists_enqueue(span);
+        // The owner's: what comes in may be freed to without a look from now on.
+        if (atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap)
+            drain_span(heap, span, true);
         else
-            drain(heap, span);
+            lists_enqueue(span);
     }
 }
 
-// The owner's: what comes in may be freed to without a look from now on.
-static void drain_and_open(struct heap *heap, struct wire_record *span)
+// What was taken out of the inbox and not looked at goes back, behind what came in meanwhile.
+static void put_back(struct heap *heap, uint32_t rest)
 {
-    drain_span(heap, span, true);
+    uint32_t none = 0;
+    while (!atomic_replace32(&heap->inbox, &none, rest)) {
+        uint32_t first = atomic_swap32(&heap->inbox, 0);
+        uint32_t last = first;
+        while (last && space_record(last)->queue_next)
+            last = space_record(last)->queue_next;
+        if (last) {
+            space_record(last)->queue_next = rest;
+            rest = first;
+        }
+        none = 0;
+    }
 }
 
-void lists_drain_inbox(struct heap *heap)
+bool lists_drain_full(struct heap *heap)
 {
-    empty_inbox(heap, drain_and_open);
-}
-
-// Full spans are the lock's; what the owner may be counting in at this moment waits for it.
-static void drain_full(struct heap *heap, struct wire_record *span)
-{
-    if (span->state == WIRE_SPAN_FULL)
-        drain_span(heap, span, false);
-    else
-        lists_enqueue(span);
-}
-
-void lists_drain_full(struct heap *heap)
-{
-    empty_inbox(heap, drain_full);
+    uint32_t slot = atomic_swap32(&heap->inbox, 0);
+    for (unsigned drained = 0; slot && drained < DRAIN_MOST;) {
+        struct wire_record *span = space_record(slot);
+        bool is_ours = atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap;
+        slot = span->queue_next;
+        // Full spans are the lock's; what the owner may be counting in at this moment waits for it.
+        if (is_ours && span->state == WIRE_SPAN_FULL) {
+            drain_span(heap, span, false);
+            drained++;
+        } else {
+            lists_enqueue(span);
+        }
+    }
+    if (slot)
+        put_back(heap, slot);
+    return !slot;
 }
 
 // The one that waited longest.

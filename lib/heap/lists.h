@@ -23,8 +23,9 @@ void lists_drop_if_empty(struct heap *heap, struct wire_record *span);
 // Takes in what others have freed.
 void lists_drain_inbox(struct heap *heap);
 
-// The same as far as a helper may, while the owner runs: full spans only. They stay closed.
-void lists_drain_full(struct heap *heap);
+// The same as far as a helper may, while the owner runs: full spans only. They stay closed. Some at
+// a time: false where there are more.
+bool lists_drain_full(struct heap *heap);
 
 // A partial span goes to the end of its list: others are allocated from before it.
 void lists_wait_last(struct heap *heap, struct wire_record *span);

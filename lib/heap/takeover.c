@@ -213,11 +213,14 @@ size_t takeover_return_lazy(uint32_t slot)
 
 void takeover_drain(struct heap *heap)
 {
-    bool has_owner;
-    if (!atomic_load32(&heap->inbox) || hold_heap(heap, false, &has_owner) != 0)
-        return;
-    lists_drain_full(heap);
-    let_heap_go(heap, has_owner);
+    bool is_done = false;
+    while (!is_done && atomic_load32(&heap->inbox)) {
+        bool has_owner;
+        if (hold_heap(heap, false, &has_owner) != 0)
+            return;
+        is_done = lists_drain_full(heap);
+        let_heap_go(heap, has_owner);
+    }
 }
 
 void takeover_drop_spares(struct heap *heap)

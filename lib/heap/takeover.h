@@ -52,7 +52,7 @@ size_t takeover_purge(struct takeover *takeover);
 // Makes lazily freed pages of a span go at once. Returns the bytes.
 size_t takeover_return_lazy(uint32_t slot);
 
-// Takes in what others have freed to full spans of this heap.
+// Takes in what others have freed to full spans of this heap, by holds of some 100 µs.
 void takeover_drain(struct heap *heap);
 
 // Gives a heap's empty spans to the space.

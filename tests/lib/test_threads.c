@@ -9,11 +9,15 @@
 #include "heap/count.h"
 #include "heap/fast.h"
 #include "heap/hold.h"
+#include "heap/lists.h"
 #include "release/engine.h"
 
 #define SLOTS   256
 #define THREADS 4
 #define ROUNDS  6000
+
+#define FULL_SPANS  300
+#define FULL_BLOCKS 8 // in a span
 
 static void *slots[SLOTS];
 
@@ -47,6 +51,43 @@ static void *exchange_blocks(void *pointer)
             (void)engine_purge();
     }
     return NULL;
+}
+
+static void *free_one_of_each(void *pointer)
+{
+    void **blocks = pointer;
+    for (int i = 0; i < FULL_SPANS * FULL_BLOCKS; i += FULL_BLOCKS)
+        heap_test_release(blocks[i]);
+    return NULL;
+}
+
+// A long inbox is taken in by parts, each span once, and none is lost between them.
+static void test_long_inbox(void **state)
+{
+    (void)state;
+    static void *blocks[(FULL_SPANS + 2) * FULL_BLOCKS];
+    pthread_t thread;
+    for (int i = 0; i < (FULL_SPANS + 2) * FULL_BLOCKS; i++)
+        blocks[i] = heap_test_allocate(8192);
+    assert_int_equal(pthread_create(&thread, NULL, free_one_of_each, blocks), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    int parts = 0;
+    for (bool is_done = false; !is_done; parts++) {
+        hold_own(heap_of_thread);
+        is_done = lists_drain_full(heap_of_thread);
+        hold_own_end(heap_of_thread);
+    }
+    assert_true(parts > 1 && parts < FULL_SPANS);
+    assert_int_equal(heap_of_thread->inbox, 0);
+    for (int i = 0; i < FULL_SPANS * FULL_BLOCKS; i++) {
+        const struct wire_record *span = space_record_at((uintptr_t)blocks[i]);
+        assert_int_equal(span->state, WIRE_SPAN_PARTIAL);
+        assert_int_equal(wire_live_blocks(span), FULL_BLOCKS - 1);
+    }
+    for (int i = 0; i < (FULL_SPANS + 2) * FULL_BLOCKS; i++) {
+        if (i % FULL_BLOCKS || i >= FULL_SPANS * FULL_BLOCKS)
+            heap_test_release(blocks[i]);
+    }
 }
 
 static void test_exchange(void **state)
@@ -125,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_exchange, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_long_inbox, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
