@@ -274,6 +274,15 @@ static int write_account(struct history *history, struct follow *follow,
     return account_write(history, &statements, &writer->ledgers, &follow->account, key, digest);
 }
 
+// The last sample before a gap is stored whatever it says: it tells where the gap begins.
+static int mark_gap(struct history *history, const struct follow *follow, int64_t at_ms)
+{
+    if (at_ms - follow->last_ms <= follow_patience_ms(history->writer->interval_ms) ||
+        follow->last_ms == follow->stored_ms)
+        return 0;
+    return write_sample(history, &follow->last, key_make(follow->id, follow->last_ms));
+}
+
 int follow_sample(struct history *history, struct follow *follow, const struct sample *sample,
                   int64_t at_ms)
 {
@@ -282,10 +291,10 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         at_ms = follow->last_ms + 1;
     bool is_stored = is_worth_storing(follow, sample, at_ms);
     int64_t key = key_make(follow->id, at_ms);
-    int error = 0;
-    if (follow->has_sample)
+    int error = follow->has_sample ? mark_gap(history, follow, at_ms) : 0;
+    if (!error && follow->has_sample)
         error = stand_until(history, follow, at_ms);
-    else
+    if (!follow->has_sample)
         follow->hour.start_ms = floor_to(at_ms, ROLLUP_HOUR_MS);
     if (!follow->has_sample)
         follow->minute.start_ms = floor_to(at_ms, ROLLUP_MINUTE_MS);

@@ -88,6 +88,39 @@ static int count_steps(void *context)
     return 0;
 }
 
+// Of one in memory: its pages, without those that are empty again.
+static uint64_t memory_bytes(struct history *history)
+{
+    int64_t pages = 0, empty = 0, page_bytes = 0;
+    (void)store_scalar(history, "PRAGMA page_count", 0, &pages);
+    (void)store_scalar(history, "PRAGMA freelist_count", 0, &empty);
+    (void)store_scalar(history, "PRAGMA page_size", 0, &page_bytes);
+    return pages > empty && page_bytes > 0 ? (uint64_t)((pages - empty) * page_bytes) : 0;
+}
+
+static uint64_t file_bytes(struct history *history)
+{
+    struct stat status;
+    uint64_t bytes = 0;
+    char log[4096];
+    if (!history->path)
+        return memory_bytes(history);
+    if (stat(history->path, &status) == 0)
+        bytes = (uint64_t)status.st_size;
+    text_format(log, sizeof log, "%s-wal", history->path);
+    if (stat(log, &status) == 0)
+        bytes += (uint64_t)status.st_size;
+    return bytes;
+}
+
+// A row has some 30 bytes, and takes some 30 steps; the largest reading reads all of a file. One
+// that is made to loop ends within a second.
+static void allow_steps(struct history *history)
+{
+    const uint64_t least = 10000000, per_byte = 8;
+    history->steps_max = least + per_byte * file_bytes(history);
+}
+
 // What a stranger's file may not do.
 static void distrust(struct history *history)
 {
@@ -111,6 +144,7 @@ static int open_database(struct history *history, const char *name, int flags)
         name, &history->db,
         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags, NULL);
     int error = store_error(history, code);
+    allow_steps(history);
     if (!error) {
         distrust(history);
         error = store_exec(history, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; "
@@ -185,6 +219,7 @@ int open_clock(struct history *history)
 {
     if (history->writer)
         return 0;
+    allow_steps(history);
     sqlite3_stmt *statement = NULL;
     int error =
         store_prepare(history, "SELECT at_ms, offset_ms FROM clock ORDER BY at_ms", &statement);
@@ -234,31 +269,6 @@ static int read_counts(struct history *history, struct history_about *about)
     about->sample_count = samples > 0 ? (uint64_t)samples : 0;
     about->account_count = accounts > 0 ? (uint64_t)accounts : 0;
     return 0;
-}
-
-// Of one in memory: its pages, without those that are empty again.
-static uint64_t memory_bytes(struct history *history)
-{
-    int64_t pages = 0, empty = 0, page_bytes = 0;
-    (void)store_scalar(history, "PRAGMA page_count", 0, &pages);
-    (void)store_scalar(history, "PRAGMA freelist_count", 0, &empty);
-    (void)store_scalar(history, "PRAGMA page_size", 0, &page_bytes);
-    return pages > empty && page_bytes > 0 ? (uint64_t)((pages - empty) * page_bytes) : 0;
-}
-
-static uint64_t file_bytes(struct history *history)
-{
-    struct stat status;
-    uint64_t bytes = 0;
-    char log[4096];
-    if (!history->path)
-        return memory_bytes(history);
-    if (stat(history->path, &status) == 0)
-        bytes = (uint64_t)status.st_size;
-    text_format(log, sizeof log, "%s-wal", history->path);
-    if (stat(log, &status) == 0)
-        bytes += (uint64_t)status.st_size;
-    return bytes;
 }
 
 int history_about(struct history *history, struct history_about *ret_about)

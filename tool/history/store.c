@@ -8,9 +8,6 @@
 #include "base/text.h"
 #include "history/write.h"
 
-// A summary of years takes a hundredth of it; a file made to loop ends within seconds.
-static const uint64_t steps_max = 200000000;
-
 // SQLite tells the kind of trouble, the system its reason where there is one.
 int store_error(struct history *history, int code)
 {
@@ -53,13 +50,13 @@ int store_error(struct history *history, int code)
 
 int store_exec(struct history *history, const char *sql)
 {
-    history->steps_left = steps_max;
+    history->steps_left = history->steps_max;
     return store_error(history, sqlite3_exec(history->db, sql, NULL, NULL, NULL));
 }
 
 int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement)
 {
-    history->steps_left = steps_max;
+    history->steps_left = history->steps_max;
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(history->db, sql, -1, &statement, NULL);
     if (code != SQLITE_OK)

@@ -18,7 +18,9 @@ struct history {
     dev_t device;          // of the file as it was made: it may be taken away under us
     ino_t inode;
     struct history_clock clock; // the writer's own; a reader's as of its last query
-    uint64_t steps_left;        // of the statement that runs, so that no file can keep us for ever
+    // Of SQLite's machine: what a statement may take, so that no file can keep us for ever, and
+    // what the present one has left. Only readers count.
+    uint64_t steps_max, steps_left;
 };
 
 // A row that belongs to a subject at a moment has both in its key: each subject's rows lie together

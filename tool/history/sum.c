@@ -71,6 +71,7 @@ struct walk {
     struct rollup_values values;
     int64_t at_ms; // since when they stand; -1 nothing does
     int64_t seen_ms;
+    int64_t stands_ms; // for so long at most, from then on
     struct rollup minute;
 };
 
@@ -87,7 +88,7 @@ static void stand(struct walk *walk, int64_t to_ms)
     if (walk->at_ms < 0)
         return;
     int64_t from_ms = walk->at_ms > walk->range->first_ms ? walk->at_ms : walk->range->first_ms;
-    int64_t until_ms = walk->seen_ms + walk->sum->patience_ms;
+    int64_t until_ms = walk->seen_ms + walk->stands_ms;
     to_ms = least_of(to_ms, least_of(until_ms, walk->sum->until_ms));
     while (from_ms < to_ms) {
         int64_t start_ms = from_ms - from_ms % ROLLUP_MINUTE_MS;
@@ -106,7 +107,11 @@ static void stand(struct walk *walk, int64_t to_ms)
 
 static void see(struct walk *walk, int64_t at_ms, const struct rollup_values *values)
 {
+    // Samples that stand are stored often enough; behind a longer time, there was a gap.
+    if (at_ms - walk->seen_ms > walk->sum->patience_ms)
+        walk->stands_ms = walk->sum->interval_ms;
     stand(walk, at_ms);
+    walk->stands_ms = walk->sum->patience_ms;
     int64_t start_ms = at_ms - at_ms % ROLLUP_MINUTE_MS;
     if (walk->minute.has_figures && walk->minute.start_ms != start_ms)
         end_minute(walk);
@@ -152,11 +157,29 @@ static int walk_rows(struct walk *walk)
     return samples;
 }
 
+// Does the range end in a gap? What comes behind it tells; at the recording's end nothing does.
+static int look_behind(struct walk *walk)
+{
+    struct sum *sum = walk->sum;
+    if (walk->at_ms < 0 || walk->seen_ms + sum->interval_ms >= walk->range->end_ms)
+        return 0;
+    const unsigned subject = walk->range->subject;
+    sqlite3_bind_int64(sum->after, 1, key_make(subject, walk->range->end_ms));
+    sqlite3_bind_int64(sum->after, 2, key_make(subject, key_time_max));
+    int stepped = store_step(sum->history, sum->after);
+    if (stepped < 1)
+        return stepped;
+    if (key_time(sqlite3_column_int64(sum->after, 0)) - walk->seen_ms > sum->patience_ms)
+        walk->stands_ms = sum->interval_ms;
+    sqlite3_reset(sum->after);
+    return 0;
+}
+
 static int sum_samples(struct sum *sum, const struct sum_range *range)
 {
     if (range->first_ms >= range->end_ms)
         return 0;
-    struct walk walk = {.sum = sum, .range = range, .at_ms = -1};
+    struct walk walk = {.sum = sum, .range = range, .at_ms = -1, .stands_ms = sum->patience_ms};
     int error = read_before(sum, range, &walk.values, &walk.at_ms);
     if (error)
         return error;
@@ -167,6 +190,9 @@ static int sum_samples(struct sum *sum, const struct sum_range *range)
     error = walk_rows(&walk);
     sqlite3_reset(sum->samples);
     sqlite3_reset(sum->verdicts);
+    if (error)
+        return error;
+    error = look_behind(&walk);
     if (error)
         return error;
     stand(&walk, range->end_ms);
@@ -234,8 +260,8 @@ int sum_range(struct sum *sum, const struct sum_range *range)
 
 void sum_close(struct sum *sum)
 {
-    sqlite3_stmt *const all[] = {sum->hours,  sum->minutes,  sum->samples,
-                                 sum->before, sum->verdicts, sum->verdict_before};
+    sqlite3_stmt *const all[] = {sum->hours, sum->minutes,  sum->samples,       sum->before,
+                                 sum->after, sum->verdicts, sum->verdict_before};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sqlite3_finalize(all[i]);
 }
@@ -252,8 +278,9 @@ int sum_open(struct history *history, struct sum *ret_sum)
     if (error)
         return error;
     // Unchanged figures are stored once a minute.
-    ret_sum->patience_ms =
-        ROLLUP_MINUTE_MS + follow_patience_ms(interval_ms > 0 ? (uint64_t)interval_ms : 0);
+    bool is_sane = interval_ms > 0 && interval_ms < key_time_max;
+    ret_sum->interval_ms = is_sane ? interval_ms : 0;
+    ret_sum->patience_ms = ROLLUP_MINUTE_MS + follow_patience_ms((uint64_t)ret_sum->interval_ms);
     struct {
         const char *sql;
         sqlite3_stmt **statement;
@@ -264,6 +291,7 @@ int sum_open(struct history *history, struct sum *ret_sum)
          &ret_sum->samples},
         {"SELECT id, rss, lazy FROM sample WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT 1",
          &ret_sum->before},
+        {"SELECT id FROM sample WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", &ret_sum->after},
         {"SELECT id, verdict FROM account WHERE id >= ? AND id < ? ORDER BY id",
          &ret_sum->verdicts},
         {"SELECT id, verdict FROM account WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT 1",

@@ -6,7 +6,7 @@
 #include "history/sum.h"
 
 // Hours and minutes of years, and the samples of two minutes.
-enum { STEPS_PER_SUBJECT = 1000000 };
+enum { STEPS_PER_SUBJECT = 200000 };
 
 static bool take_total(struct sum *sum, const struct rollup *part, int64_t length_ms)
 {
