@@ -30,8 +30,10 @@ check 'nothing else is' [ "$(wc -l <"$TMPDIR/out")" -eq 2 ]
 run "$EBB" top --json "$target"
 check 'JSON: success' ended_with 0
 check 'JSON: one process' json "[row['pid'] for row in it['processes']] == [$target]"
-check 'JSON: effective RSS' json 'all(row["effective_rss_bytes"] == row["rss_bytes"] - row["lazy_bytes"] for row in it["processes"])'
-check 'JSON: a verdict' json 'it["processes"][0]["verdict"] in ("files", "in-use", "kept", "unknown")'
+check 'JSON: effective RSS' json 'all(
+    row["effective_rss_bytes"] == row["rss_bytes"] - row["lazy_bytes"] for row in it["processes"])'
+check 'JSON: a verdict' \
+    json 'it["processes"][0]["verdict"] in ("files", "in-use", "kept", "unknown")'
 run "$EBB" top --once --filter "surely-nothing-has-this-name"
 check 'a filter without a match leaves the heading' [ "$(wc -l <"$TMPDIR/out")" -eq 1 ]
 run "$EBB" top --once --sort pid

@@ -155,7 +155,8 @@ for name in one two; do
         echo "touch '$TMPDIR/came-$name'"
         # shellcheck disable=SC2016 # for the test itself
         echo 'for _ in $(seq 100); do'
-        echo "    [ -e '$TMPDIR/came-'\$other ] && echo ok 1 && exit; sleep 0.05; done; echo not ok 1"
+        echo "    [ -e '$TMPDIR/came-'\$other ] && echo ok 1 && exit; sleep 0.05"
+        echo 'done; echo not ok 1'
     } >"$tree/tests/e2e/$name.t"
 done
 chmod +x "$tree/tests/e2e/"*.t
