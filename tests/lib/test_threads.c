@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads that allocate, free each other's blocks, purge, begin and end, on the heap's functions:
+// Threads that allocate, free each other's blocks, begin and end, on the heap's functions:
 // small enough for the thread sanitizer, which sees the plain accesses next to the atomic ones.
 // Test code.
 #include <pthread.h>
@@ -10,7 +10,6 @@
 #include "heap/fast.h"
 #include "heap/hold.h"
 #include "heap/lists.h"
-#include "release/engine.h"
 
 #define SLOTS   256
 #define THREADS 4
@@ -47,8 +46,6 @@ static void *exchange_blocks(void *pointer)
         void **slot = &slots[heap_test_next(&random) % SLOTS];
         void *mine = heap_test_next(&random) % 4 ? make_block(&random) : NULL;
         drop_block(__atomic_exchange_n(slot, mine, __ATOMIC_ACQ_REL));
-        if (round % 1500 == 0)
-            (void)engine_purge();
     }
     return NULL;
 }
