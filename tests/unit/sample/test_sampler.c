@@ -236,6 +236,46 @@ static void test_exec_begins_a_new_subject(void **state)
     sampler_close(sampler);
 }
 
+// Calls exec again and again, without a moment in between.
+static void exec_often(struct child *self, void *argument)
+{
+    prctl(PR_SET_NAME, argument);
+    child_step_done(self);
+    static const char script[] =
+        "[ $1 -gt 0 ] && exec sh -c \"$0\" \"$0\" $(($1 - 1)); exec sleep 1000";
+    execlp("sh", "sh", "-c", script, script, "200", (char *)NULL);
+    _exit(1);
+}
+
+// In whichever moment of its execs it is looked at, it is never taken for gone.
+static void test_many_execs(void **state)
+{
+    (void)state;
+    struct child child;
+    child_start(&child, exec_often, "ebb_follow_m");
+    child_wait_step(&child);
+    struct sampler *sampler = open_pid(child.pid);
+    round_of(sampler, 0);
+    let_go_on(&child);
+    const struct subject *last = NULL;
+    for (int i = 0; i < 2000 && !(last && strcmp(last->cmdline, "sleep 1000") == 0); i++) {
+        const struct batch *batch;
+        usleep(500);
+        assert_int_equal(sampler_round(sampler, &batch), 0);
+        size_t count;
+        last = &sampler_subjects(sampler, &count)[0];
+        for (size_t k = 0; k < count; k++) {
+            assert_true(last[k].has_ended == (k + 1 < count));
+            assert_int_equal(last[k].pid, child.pid);
+        }
+        last = &last[count - 1];
+    }
+    assert_true(last && strcmp(last->cmdline, "sleep 1000") == 0);
+    assert_true(last->id > 2);
+    child_stop(&child);
+    sampler_close(sampler);
+}
+
 // A name that it gives itself is no exec, whoever looks.
 static void rename_itself(struct child *self, void *argument)
 {
@@ -512,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_change_is_seen),
         cmocka_unit_test(test_stopped_process),
         cmocka_unit_test(test_exec_begins_a_new_subject),
+        cmocka_unit_test(test_many_execs),
         cmocka_unit_test(test_rename_is_no_exec),
         cmocka_unit_test(test_new_ones_are_found),
         cmocka_unit_test(test_fork_is_found),
