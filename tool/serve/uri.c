@@ -230,7 +230,7 @@ static bool is_dotted(struct text name)
 // The port is looked at and forgotten: behind a forwarded port it is another than ours.
 bool uri_take_host(struct text header, struct text *ret_name, bool *ret_is_address)
 {
-    struct text rest = header, name = header;
+    struct text rest = header, name;
     bool in_brackets = text_take_prefix(&rest, "[");
     const char *end = header.len > 0 ? memchr(rest.data, in_brackets ? ']' : ':', rest.len) : NULL;
     if (in_brackets && !end)

@@ -40,8 +40,8 @@ bool viewer_wait(struct viewer *viewer, uint64_t ms);
 void viewer_begin(struct viewer *viewer);
 
 // The thread: of a live recording, and of a file.
-void *viewer_live(void *viewer);
-void *viewer_follow(void *viewer);
+void *viewer_live(void *context);
+void *viewer_follow(void *context);
 
 // Remembers that a client waits for the subject's first account. Under the lock.
 void viewer_want(struct viewer *viewer, unsigned subject);
@@ -50,6 +50,6 @@ void viewer_want(struct viewer *viewer, unsigned subject);
 extern const struct http_route viewer_api_routes[];
 int viewer_file(void *viewer, const struct http_request *request, struct http_answer *answer);
 int viewer_no_page(void *viewer, const struct http_request *request, struct http_answer *answer);
-int viewer_lever(void *viewer, const struct http_request *request, struct http_answer *answer);
+int viewer_lever(void *context, const struct http_request *request, struct http_answer *answer);
 
 #endif
