@@ -14,7 +14,13 @@ struct alarm {
     size_t watch_count, watch_capacity;
     struct alarm_message *messages; // of the last step
     size_t message_count, message_capacity;
+    unsigned *wants; // subjects; of the last step
+    size_t want_count, want_capacity;
 };
+
+// A deeper look that does not come (the target is too large, or the host too busy) is not waited
+// for any longer: an alarm too many is better than none.
+enum { DOUBT_MAX_MS = 30000 };
 
 int alarm_new(const struct alarm_condition *condition, struct alarm **ret_alarm)
 {
@@ -34,6 +40,7 @@ void alarm_free(struct alarm *alarm)
         free(alarm->watches[i].trail);
     free(alarm->watches);
     free(alarm->messages);
+    free(alarm->wants);
     free(alarm);
 }
 
@@ -156,18 +163,38 @@ static bool is_crossed(const struct alarm_condition *condition, double value, do
     return condition->is_above ? value > level : value < level;
 }
 
+// Must a change wait for a deeper look? Then that look is asked for.
+static bool must_wait(struct alarm *alarm, struct watch *watch)
+{
+    uint64_t now_ms = watch->last.boot_ms;
+    if (!alarm_watch_is_stale(watch, &alarm->condition)) {
+        watch->is_doubted = false;
+        return false;
+    }
+    if (!watch->is_doubted) {
+        watch->is_doubted = true;
+        watch->doubt_ms = now_ms;
+    }
+    // Without memory nobody is asked, and time decides.
+    if (array_reserve_one(&alarm->wants, &alarm->want_capacity, alarm->want_count,
+                          sizeof *alarm->wants) == 0)
+        alarm->wants[alarm->want_count++] = watch->subject;
+    return now_ms - watch->doubt_ms < DOUBT_MAX_MS;
+}
+
 // Pending becomes raised once it has lasted.
 static int step_quiet(const struct step *step, struct watch *watch, double value, double level)
 {
     if (!is_crossed(&step->alarm->condition, value, level)) {
-        watch->is_pending = false;
+        watch->is_pending = watch->is_doubted = false;
         return 0;
     }
     if (!watch->is_pending) {
         watch->is_pending = true;
         watch->since_ms = watch->last.boot_ms;
     }
-    if (watch->last.boot_ms - watch->since_ms < step->alarm->condition.for_ms)
+    if (watch->last.boot_ms - watch->since_ms < step->alarm->condition.for_ms ||
+        must_wait(step->alarm, watch))
         return 0;
     return begin(step, watch, value, level);
 }
@@ -180,7 +207,8 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
     // The clear level itself does not end it, as the threshold alone does not begin it.
     if (alarm_watch_level(watch, &condition->clear, &step->batch->host, &clear) &&
         (condition->is_above ? value < clear : value > clear))
-        return end(step, watch, value, clear);
+        return must_wait(step->alarm, watch) ? 0 : end(step, watch, value, clear);
+    watch->is_doubted = false;
     if (watch->is_told || watch->last.boot_ms - watch->told_ms < condition->every_ms)
         return 0;
     // It counts itself among those held back until now.
@@ -234,7 +262,7 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
 {
     const struct step step = {alarm, batch, subjects, subject_count};
     int error = 0;
-    alarm->message_count = 0;
+    alarm->message_count = alarm->want_count = 0;
     for (size_t i = 0; i < batch->event_count; i++) {
         if (batch->events[i].kind != EVENT_GAP)
             continue;
@@ -248,4 +276,10 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
     *ret_messages = alarm->messages;
     *ret_count = alarm->message_count;
     return error;
+}
+
+size_t alarm_wants(const struct alarm *alarm, const unsigned **ret_subjects)
+{
+    *ret_subjects = alarm->wants;
+    return alarm->want_count;
 }

@@ -6,7 +6,8 @@
 // over the clear level). Between the two levels nothing changes, so that a figure that swings about
 // the threshold gives one message and not hundreds. A beginning that comes sooner than `every_ms`
 // after the last one told is held back; it is told, with the number of those held back, once that
-// time is over, if it still lasts. The end of what was told is told at once.
+// time is over, if it still lasts. The end of what was told is told at once. No alarm begins or
+// ends by a figure that is only guessed: see alarm_wants().
 #ifndef EBB_ALARM_ALARM_H
 #define EBB_ALARM_ALARM_H
 
@@ -43,6 +44,11 @@ void alarm_free(struct alarm *alarm);
 // well below a microsecond a sample; growth some 10.
 int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subject *subjects,
                size_t subject_count, const struct alarm_message **ret_messages, size_t *ret_count);
+
+// The subjects that would begin or end an alarm, if what was last known to be lazily freed still
+// held: whoever has the sampler should have them looked at more deeply in the next round. The
+// alarm's until the next step. Returns how many.
+size_t alarm_wants(const struct alarm *alarm, const unsigned **ret_subjects);
 
 // The message as an event for a recording (EVENT_ALARM).
 void alarm_event(const struct alarm_message *message, struct event *ret_event);

@@ -113,6 +113,14 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
     return true;
 }
 
+bool alarm_watch_is_stale(const struct watch *watch, const struct alarm_condition *condition)
+{
+    bool is_lazy = condition->metric == ALARM_EFFECTIVE || condition->metric == ALARM_LAZY ||
+                   condition->metric == ALARM_GROWTH;
+    // Where nobody can tell what is lazily freed, no deeper look will.
+    return is_lazy && watch->last.kind == SAMPLE_CHEAP && watch->last.lazy_bytes != SAMPLE_UNKNOWN;
+}
+
 bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,
                        const struct host_sample *host, double *ret_level)
 {

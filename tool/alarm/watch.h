@@ -14,6 +14,8 @@ enum { WATCH_TRAIL = 24 };
 struct watch {
     unsigned subject;
     bool is_pending, is_raised, is_told, was_told;
+    bool is_doubted;   // it would change, but by figures that a deeper look must confirm
+    uint64_t doubt_ms; // boot time since when; with is_doubted
     uint64_t since_ms; // boot time when the condition was first met; while pending or raised
     uint64_t told_ms;  // boot time of the last beginning that was told; with was_told
     uint64_t held_back;
@@ -36,6 +38,10 @@ void alarm_watch_forget(struct watch *watch);
 // The metric now. False where it is not known (yet).
 bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *condition,
                        double *ret_value);
+
+// Does the metric rest on what is lazily freed, of which the last sample has an old figure alone?
+// Cheap samples have: memory that was freed or written again since then is counted wrongly.
+bool alarm_watch_is_stale(const struct watch *watch, const struct alarm_condition *condition);
 
 // A level in the metric's unit. False where its base is not known.
 bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,

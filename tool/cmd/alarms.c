@@ -163,7 +163,7 @@ static void tell(struct alarms *alarms, const struct sampler *sampler,
                       error == -ENOBUFS ? "too many are waiting" : strerror(-error));
 }
 
-void alarms_step(struct alarms *alarms, const struct sampler *sampler, const struct batch *batch,
+void alarms_step(struct alarms *alarms, struct sampler *sampler, const struct batch *batch,
                  void (*on_event)(void *context, const struct event *event), void *context)
 {
     char problem[ALARM_PROBLEM_MAX];
@@ -176,6 +176,10 @@ void alarms_step(struct alarms *alarms, const struct sampler *sampler, const str
         size_t count;
         // Without memory some processes are looked at in the next round.
         (void)alarm_step(alarms->items[i], batch, subjects, subject_count, &messages, &count);
+        const unsigned *wants;
+        size_t want_count = alarm_wants(alarms->items[i], &wants);
+        for (size_t k = 0; k < want_count; k++)
+            sampler_want_account(sampler, wants[k]);
         for (size_t k = 0; k < count; k++) {
             struct event event;
             tell(alarms, sampler, &messages[k]);

@@ -18,7 +18,7 @@ int alarms_open(const char *verb, const struct options *options, struct alarms *
 
 // Takes a round over: tells what begins and ends on stderr, by the command and the web hook, and
 // gives each as an event to `on_event` (may be NULL), for a recording. Never waits. NULL is fine.
-void alarms_step(struct alarms *alarms, const struct sampler *sampler, const struct batch *batch,
+void alarms_step(struct alarms *alarms, struct sampler *sampler, const struct batch *batch,
                  void (*on_event)(void *context, const struct event *event), void *context);
 
 // Waits a few seconds for messages on their way. NULL is fine.

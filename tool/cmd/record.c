@@ -51,6 +51,20 @@ const struct option_spec record_options[] = {
      .argument = "PERCENT",
      .fallback = "1%",
      .help = "What accounts may take of one core, and of each process's own time."},
+    {.name = "alarm",
+     .kind = OPTION_STRING,
+     .argument = "EXPRESSION",
+     .help = "Tell when it becomes true of a process: 'effective>80%limit for 30s'. Several are "
+             "separated by semicolons."},
+    {.name = "exec",
+     .kind = OPTION_STRING,
+     .argument = "COMMAND",
+     .help = "Run COMMAND by the shell for each alarm: the message on its standard input, "
+             "EBB_ALARM_* in its environment."},
+    {.name = "webhook",
+     .kind = OPTION_STRING,
+     .argument = "URL",
+     .help = "Post each alarm as JSON to URL."},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .help = "Say nothing but errors."},
     {.name = "proc-root",
      .kind = OPTION_STRING,
@@ -313,12 +327,15 @@ int record_run(const struct command *command)
     status = options->separated_count > 0 ? take_command(&record) : EXIT_DONE;
     if (status == EXIT_DONE)
         status = select_targets(&record);
+    if (status == EXIT_DONE)
+        status = alarms_open("record", options, &record.alarms);
     if (status == EXIT_DONE) {
         int error = record_take_signals(&record);
         if (error)
             message_error("record: %s", strerror(-error));
         status = error ? EXIT_FAILED : run(&record);
     }
+    alarms_close(record.alarms);
     sampler_close(record.sampler);
     journal_close(record.journal);
     free(record.selections);

@@ -95,7 +95,9 @@ void record_signal_child(const struct record *record, const struct signalfd_sigi
 void record_reap(struct record *record)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    // What alarms run are children of their own thread, which wants to know how they end; orphans
+    // come to this one.
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | __WNOTHREAD)) > 0;) {
         if (pid != record->child.pid)
             continue;
         record->child.is_running = false;

@@ -79,6 +79,37 @@ static int add_levers(struct record *record, struct batch *batch)
     return 0;
 }
 
+// A batch that gets one more event.
+struct alarm_events {
+    struct record *record;
+    struct batch *batch;
+};
+
+// Without memory the alarm is told all the same, and missing in the file alone.
+static void add_alarm(void *context, const struct event *event)
+{
+    const struct alarm_events *events = context;
+    struct record *record = events->record;
+    struct batch *batch = events->batch;
+    if (reserve_events(record, batch->event_count + 1))
+        return;
+    // The sampler's own list is not ours to write to.
+    if (batch->events != record->events && batch->event_count > 0)
+        memcpy(record->events, batch->events, batch->event_count * sizeof *batch->events);
+    record->events[batch->event_count++] = *event;
+    batch->events = record->events;
+}
+
+static void step_alarms(struct record *record, struct batch *batch)
+{
+    struct alarm_events events = {record, batch};
+    if (!record->alarms)
+        return;
+    // Its messages get lines of their own.
+    progress_end(&record->progress);
+    alarms_step(record->alarms, record->sampler, batch, add_alarm, &events);
+}
+
 static void count_round(struct record *record, const struct batch *batch)
 {
     struct record_totals *totals = &record->totals;
@@ -121,6 +152,7 @@ void record_write(struct record *record, const struct batch *batch)
     const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
     struct batch whole = *batch;
     record->error = add_levers(record, &whole);
+    step_alarms(record, &whole);
     if (!record->error)
         record->error = history_add(record->history, &whole, subjects, subject_count);
     if (sampler_cost(record->sampler).rounds % FORGET_EVERY_ROUNDS == 0)

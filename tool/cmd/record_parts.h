@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cmd/alarms.h"
 #include "cmd/verb.h"
 #include "history/history.h"
 #include "lever/journal.h"
@@ -40,12 +41,13 @@ struct record {
     struct sampler *sampler;
     struct history *history;
     struct journal *journal;
+    struct alarms *alarms;         // NULL: none
     sigset_t signals, old_signals; // taken by record_wait() alone; what they were
     int signal_fd;
     uint64_t started_ns, for_ns; // 0: no end
     bool is_quiet, is_stopped;
     int error;            // of the recording: it is over, whatever else goes on
-    struct event *events; // of a round, with the levers' among them
+    struct event *events; // of a round, with the levers' and the alarms' among them
     size_t event_capacity;
     struct progress progress;
     struct record_totals totals;
@@ -68,7 +70,8 @@ int record_child_status(const struct record_child *child);
 
 // One round of readings. 0; -ESRCH when nobody is left, with a batch all the same; -errno without.
 int record_take(struct record *record, const struct batch **ret_batch);
-// Writes it, and what levers did since the last one. A failure is in record->error.
+// Writes it, with what levers did since the last one, and what alarms began and ended. A failure is
+// in record->error.
 void record_write(struct record *record, const struct batch *batch);
 // Rounds until the end: a signal, --for, the last process, the command's end, a full disk.
 void record_go_on(struct record *record);

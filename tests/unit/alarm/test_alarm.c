@@ -57,6 +57,7 @@ static size_t look(struct scene *scene, uint64_t ms, uint64_t rss_mib, uint64_t 
     scene->samples[0] = (struct sample){
         .subject = 3,
         .boot_ms = scene->now_ms,
+        .kind = SAMPLE_ACCOUNT,
         .rss_bytes = rss_mib * mib,
         .lazy_bytes = lazy_mib * mib,
         .effective_bytes = (rss_mib - lazy_mib) * mib,
@@ -242,6 +243,45 @@ static void test_what_is_not_known(void **state)
     alarm_free(scene.alarm);
 }
 
+// Lazy figures of cheap samples are old: neither the beginning nor the end rests on them.
+static void test_old_figures_wait_for_a_look(void **state)
+{
+    (void)state;
+    struct scene scene;
+    const unsigned *wants;
+    scene_open(&scene, "effective>500MiB for 2s");
+    scene.batch.sample_count = 1;
+    for (int i = 0; i < 6; i++) {
+        // What it freed lazily at the start is seen at the end.
+        scene.now_ms += 1000;
+        scene.samples[0] = (struct sample){
+            .subject = 3,
+            .boot_ms = scene.now_ms,
+            .rss_bytes = 600 * mib,
+            .effective_bytes = 600 * mib,
+        };
+        step(&scene);
+        assert_int_equal(scene.message_count, 0);
+        assert_int_equal(alarm_wants(scene.alarm, &wants), i >= 2);
+    }
+    assert_int_equal(wants[0], 3);
+    assert_int_equal(look(&scene, 1000, 600, 590), 0);
+    assert_int_equal(alarm_wants(scene.alarm, &wants), 0);
+    // A look that confirms it, and then one that never comes.
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(look(&scene, 1000, 600, 0), 0);
+    assert_int_equal(look(&scene, 1000, 600, 0), 1);
+    for (int i = 0; i < 31; i++) {
+        scene.now_ms += 1000;
+        scene.samples[0].boot_ms = scene.now_ms;
+        scene.samples[0].kind = SAMPLE_CHEAP;
+        scene.samples[0].effective_bytes = 1;
+        step(&scene);
+        assert_int_equal(scene.message_count, i == 30);
+    }
+    alarm_free(scene.alarm);
+}
+
 static void test_a_gap_starts_anew(void **state)
 {
     (void)state;
@@ -270,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_processes_are_apart),
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_what_is_not_known),
+        cmocka_unit_test(test_old_figures_wait_for_a_look),
         cmocka_unit_test(test_a_gap_starts_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
