@@ -400,8 +400,25 @@ def followed():
         writer.stdout.close()
 
 
+def few_descriptors():
+    """Clients never take those that the server itself needs."""
+    prefix = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"]
+    with Server("--interval", "200ms", str(os.getpid()), prefix=prefix) as server:
+        listener = Listener(server)
+        links = [server.connect() for _ in range(60)]
+        held = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+        tap.report(listener.goes_on() and held < 30, "60 connections with 40 descriptors: the "
+                   "stream goes on", held)
+        for link in links:
+            link.close()
+        tap.report(wait_until(lambda: server.get("/api/about")[0] == 200),
+                   "and the next client is served", "")
+        listener.close()
+
+
 private_server()
 token()
+few_descriptors()
 levers()
 recordings()
 followed()

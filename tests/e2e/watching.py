@@ -26,8 +26,8 @@ def wait_until(is_true, seconds=PATIENCE_S):
 class Server:
     """`ebb watch ARGUMENTS` on a port of its own."""
 
-    def __init__(self, *arguments, port="0"):
-        command = [os.environ["EBB"], "watch", *(["--port", port] if port else []), *arguments]
+    def __init__(self, *arguments, prefix=()):
+        command = [*prefix, os.environ["EBB"], "watch", "--port", "0", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
         self.url = self.process.stdout.readline().strip()

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@ enum { STACK_BYTES = 2 << 20 };
 #else
 enum { STACK_BYTES = 256 << 10 };
 #endif
-enum { CONNECTIONS_MAX = 64, MEMORY_BYTES = 32 << 10 };
+enum { CONNECTIONS_MAX = 64, CONNECTIONS_LEAST = 4, MEMORY_BYTES = 32 << 10 };
 
 static const char *const method_names[] = {[HTTP_GET] = "GET", [HTTP_POST] = "POST"};
 
@@ -305,6 +306,17 @@ static struct MHD_Daemon *start_daemon(struct http *http, int listen_fd)
         notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, end_request, http, MHD_OPTION_END);
 }
 
+// A quarter of the descriptors that this process may have: libmicrohttpd's listening thread asks
+// again at once when accept() finds none, and the caller has files of its own to open.
+static unsigned fitting_connections(unsigned wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 4 >= wanted)
+        return wanted;
+    return limit.rlim_cur / 4 > CONNECTIONS_LEAST ? (unsigned)(limit.rlim_cur / 4)
+                                                  : CONNECTIONS_LEAST;
+}
+
 // Everything that is left out gets its default.
 static void fill_in(struct http *http, const struct http_options *options,
                     const struct http_address *address)
@@ -313,6 +325,7 @@ static void fill_in(struct http *http, const struct http_options *options,
     http->address = *address;
     if (http->options.connections_max == 0)
         http->options.connections_max = CONNECTIONS_MAX;
+    http->options.connections_max = fitting_connections(http->options.connections_max);
     if (http->options.streams_max == 0)
         http->options.streams_max = (http->options.connections_max + 1) / 2;
     if (options->token)

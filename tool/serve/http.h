@@ -67,7 +67,7 @@ struct http_options {
     // What a Host header may name besides localhost and the address that is listened on. Of a
     // server on all addresses: any address, and the host's own name.
     bool any_host;            // any name: only for data that a foreign page may as well see
-    unsigned connections_max; // 0: 64
+    unsigned connections_max; // 0: 64; fewer where this process may have few descriptors
     unsigned streams_max;     // 0: half of it
     // What the page may load; NULL: itself alone (default-src 'none'; script-src 'self' ...).
     const char *policy;
