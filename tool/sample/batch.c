@@ -20,6 +20,7 @@ const char *event_kind_name(enum event_kind kind)
     return (unsigned)kind < EVENT_COUNT ? names[kind] : "unknown";
 }
 
+// Capacities stay.
 void batch_clear(struct batch *batch)
 {
     batch->sample_count = 0;
@@ -33,6 +34,7 @@ void batch_free(struct batch *batch)
     *batch = (struct batch){0};
 }
 
+// By doubling, until it has once held a round.
 int batch_add_sample(struct batch *batch, const struct sample *sample)
 {
     int error = array_reserve_one(&batch->samples, &batch->sample_capacity, batch->sample_count,
@@ -51,6 +53,7 @@ int batch_add_event(struct batch *batch, const struct event *event)
     return error;
 }
 
+// The batch's time and not the clock's: events of a round happened before it, nobody knows when.
 int batch_tell(struct batch *batch, unsigned subject, enum event_kind kind, uint64_t value,
                const char *text)
 {

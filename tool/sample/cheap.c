@@ -43,8 +43,11 @@ static uint64_t cheap_bytes(uint64_t units, uint64_t unit_bytes)
     return number_least(units, most / unit_bytes) * unit_bytes;
 }
 
+// Who has no memory of its own is no subject: kernel threads never had any, and what is ending is
+// about to drop it.
 static int cheap_stat(const struct cheap_reader *reader, int pid, struct proc_stat *ret_stat)
 {
+    // On the stack: thousands of these are read each round, and none needs an allocation.
     char file[CHEAP_FILE_BYTES];
     ssize_t len = cheap_file(reader, pid, "stat", file, sizeof file);
     if (len < 0)
@@ -59,6 +62,7 @@ static int cheap_stat(const struct cheap_reader *reader, int pid, struct proc_st
     return ended ? -ESRCH : 0;
 }
 
+// Of all that tells one program from another, stat alone costs nothing more.
 static void cheap_take_identity(const struct proc_stat *stat, struct cheap_identity *identity)
 {
     *identity = (struct cheap_identity){
@@ -71,6 +75,7 @@ static void cheap_take_identity(const struct proc_stat *stat, struct cheap_ident
     text_copy(text_of(stat->comm), identity->comm, sizeof identity->comm);
 }
 
+// Half of a cheap reading, for strangers.
 int cheap_identify(const struct cheap_reader *reader, int pid, struct cheap_identity *ret_identity)
 {
     struct proc_stat stat;
@@ -80,6 +85,7 @@ int cheap_identify(const struct cheap_reader *reader, int pid, struct cheap_iden
     return error;
 }
 
+// Sizes and times; ticks are summed below the point where their milliseconds would wrap.
 static void cheap_take_stat(const struct cheap_reader *reader, const struct proc_stat *stat,
                             struct cheap_reading *reading)
 {
@@ -115,12 +121,14 @@ static int cheap_take_statm(const struct cheap_reader *reader, int pid,
     int error = len < 0 ? (int)len : proc_statm_parse((struct text){file, (size_t)len}, &statm);
     if (error)
         return error;
+    // "shared" is pages of files and shared memory (RssFile + RssShmem), mapped by others or not.
     uint64_t shared = number_least(statm.shared_pages, statm.resident_pages);
     reading->rss_bytes = cheap_bytes(statm.resident_pages, reader->page_bytes);
     reading->anon_bytes = cheap_bytes(statm.resident_pages - shared, reader->page_bytes);
     return 0;
 }
 
+// Most processes stand still most of the time: for them one file of the two is enough.
 int cheap_read(const struct cheap_reader *reader, int pid, const struct cheap_reading *last,
                struct cheap_reading *ret_reading)
 {
@@ -150,11 +158,13 @@ void cheap_remember(const struct cheap_identity *before, struct cheap_identity *
         now->start_stack = before->start_stack;
 }
 
+// 0 is unknown, and may be anything.
 static bool cheap_may_equal(uint64_t a, uint64_t b)
 {
     return a == b || a == 0 || b == 0;
 }
 
+// Both or none are shown; a tree of files may differ.
 bool cheap_is_seen(const struct cheap_identity *identity)
 {
     return identity->start_code != 0 && identity->start_stack != 0;

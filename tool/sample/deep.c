@@ -15,6 +15,7 @@ enum {
     DEEP_ROLLUP_BYTES = 1 << 16,
 };
 
+// Neither clock can fail on Linux.
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec time;
@@ -22,6 +23,7 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+// Both clocks: a core is charged for what it worked, and a target for what it waited.
 struct deep_watch {
     uint64_t cpu_ns, wall_ns;
 };
@@ -37,12 +39,14 @@ static struct deep_cost deep_stop(struct deep_watch start)
                               clock_ns(CLOCK_MONOTONIC) - start.wall_ns};
 }
 
+// Trees of files may hold any number: more than a petabyte is none that a kernel printed.
 static uint64_t bytes_of_kib(uint64_t kib)
 {
     const uint64_t most_kib = (uint64_t)1 << 40;
     return number_least(kib, most_kib) * 1024;
 }
 
+// The file is a page at most; a tree's may be anything, and is cut.
 static int deep_read_rollup(const struct cheap_reader *reader, int pid, struct buffer *scratch,
                             struct proc_rollup *ret_rollup)
 {
@@ -66,6 +70,7 @@ int deep_read_lazy(const struct cheap_reader *reader, int pid, struct buffer *sc
     *ret_cost = deep_stop(start);
     if (error)
         return error;
+    // Zero would say that nothing is lazily freed.
     if (!rollup.has_lazy_free)
         return -ENOTSUP;
     sample->kind = SAMPLE_LAZY;
@@ -88,6 +93,7 @@ static int deep_refuse(const struct survey *survey, struct deep_account *account
     return -EACCES;
 }
 
+// The rows sum up to the RSS of the survey's own reading, so that is the sample's.
 static int deep_take_survey(const struct survey *survey, struct sample *sample,
                             struct deep_account *account)
 {
@@ -132,6 +138,7 @@ int deep_read_account(const struct survey_options *options, int pid, uint64_t st
     uint64_t walk_ns = (uint64_t)(survey->walk_s * 1e9);
     ret_cost->walk_ns = walk_ns > ret_cost->cpu_ns ? walk_ns : ret_cost->cpu_ns;
     struct deep_account account = {0};
+    // Between our cheap reading and this one another process may have got the number.
     error = -ESRCH;
     if (survey->start_ticks == start_ticks) {
         deep_judge(options, survey, trend, sample);
@@ -143,6 +150,7 @@ int deep_read_account(const struct survey_options *options, int pid, uint64_t st
     return error;
 }
 
+// Opening asks for the same right as reading (fs/proc/task_mmu.c), and walks nothing.
 int deep_probe(const struct cheap_reader *reader, int pid, char *why, size_t size)
 {
     char path[64];

@@ -19,6 +19,7 @@ static void digest_name_runtimes(const struct survey *survey, struct digest *dig
     }
 }
 
+// Counted first, so that a digest is one block beside its figures: there may be thousands of them.
 static size_t digest_count_figures(const struct survey *survey)
 {
     size_t count = 0;
@@ -27,6 +28,7 @@ static size_t digest_count_figures(const struct survey *survey)
     return count;
 }
 
+// Under their runtimes' names: two runtimes of a process may call a figure alike.
 static int digest_take_figures(const struct survey *survey, struct digest *digest)
 {
     size_t count = digest_count_figures(survey), at = 0;
@@ -69,6 +71,7 @@ static const char *first_next(const struct verdict_lines *next)
     return next->count > 0 ? next->text[0] : "";
 }
 
+// Reasons, traps and entries are left out: twenty times as much again, and `ebb explain` has them.
 int digest_make(const struct survey *survey, struct digest *ret_digest)
 {
     if (!survey->has_account)
@@ -96,6 +99,7 @@ int digest_make(const struct survey *survey, struct digest *ret_digest)
 int digest_copy(const struct digest *digest, struct digest *ret_copy)
 {
     struct digest copy = *digest;
+    // Nobody frees the other's.
     copy.figures = NULL;
     if (digest->figure_count > 0) {
         size_t bytes = digest->figure_count * sizeof *digest->figures;
@@ -114,6 +118,7 @@ void digest_free(struct digest *digest)
     *digest = (struct digest){0};
 }
 
+// A linear search: there are some twenty of them.
 const struct runtime_figure *digest_figure(const struct digest *digest, const char *runtime,
                                            const char *name)
 {

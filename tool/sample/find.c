@@ -26,12 +26,15 @@ enum {
 // One entry of the directory.
 struct find_known {
     int pid;
-    uint64_t inode;
+    uint64_t inode; // anew for every process, so that a PID which is given again is noticed
     unsigned first_look;
-    bool is_followed, is_kernel, is_seen;
+    bool is_followed, is_kernel;    // neither is looked at again
+    bool is_seen;                   // in this look
     struct cheap_identity identity; // of one that did not match
 };
 
+// One descriptor serves for all readings, so that a tree which is mounted over meanwhile does not
+// mix with another.
 int find_open(const char *proc_root, const struct selection *selections, size_t count,
               bool has_self, struct find *ret_find)
 {
@@ -46,6 +49,7 @@ int find_open(const char *proc_root, const struct selection *selections, size_t 
         .ticks_per_s = ticks_per_s > 0 ? (uint64_t)ticks_per_s : 100,
     };
     find.self = has_self ? 0 : proc_self(proc_root);
+    // Who has a longer command line is known by its head.
     find.scratch.limit = FIND_FILE_BYTES;
     struct host host;
     // Without it processes have no start that could be shown.
@@ -76,6 +80,8 @@ static struct text find_file(struct find *find, int pid, const char *name)
     return buffer_text(&find->scratch);
 }
 
+// The base name of the executable: for interpreters and programs that rename themselves the only
+// name that stays.
 static void find_read_exe(struct find *find, struct subject *subject)
 {
     // The link leads through the target's mounts: it is read and never followed.
@@ -117,6 +123,7 @@ void find_read_group(struct find *find, struct subject *subject)
     text_copy(whole, subject->cgroup, sizeof subject->cgroup);
 }
 
+// An empty line is one that cannot be read, or the middle of an exec.
 bool find_has_other_line(struct find *find, const struct subject *subject)
 {
     char line[sizeof subject->cmdline];
@@ -124,6 +131,8 @@ bool find_has_other_line(struct find *find, const struct subject *subject)
     return line[0] && strcmp(line, subject->cmdline) != 0;
 }
 
+// From boot time, as the kernel gives it in whole seconds: times of several processes are exact
+// among each other, and a second off at most.
 static void find_set_start(const struct find *find, uint64_t ticks, struct subject *subject)
 {
     const uint64_t most_s = (uint64_t)1 << 40;
@@ -233,7 +242,8 @@ static int find_inspect(struct find *find, struct find_known *known, struct find
     struct find_match match;
     int error = find_describe(find, known->pid, &match);
     known->is_kernel = error == -ENOEXEC;
-    // It ended, or is just calling exec: if it is there the next time, it is looked at again.
+    // It ended, may not be read, or is just calling exec: if it is there the next time, it is
+    // looked at again.
     if (error) {
         known->identity = (struct cheap_identity){0};
         return 0;
@@ -286,8 +296,10 @@ static int find_pid(struct text name)
     return (int)pid;
 }
 
+// The entries come in the order of PIDs, but in a tree of files in any.
 static int find_walk(struct find *find, struct find_matches *matches)
 {
+    // What is appended in this walk is not searched: no PID comes twice.
     size_t sorted = find->known_count;
     rewinddir(find->root);
     for (;;) {
@@ -328,6 +340,7 @@ static bool find_has_only_numbers(const struct find *find)
     return true;
 }
 
+// The same number may be given twice on a command line.
 static bool find_has_match(const struct find_matches *matches, int pid)
 {
     for (size_t i = 0; i < matches->count; i++) {
@@ -337,6 +350,7 @@ static bool find_has_match(const struct find_matches *matches, int pid)
     return false;
 }
 
+// No directory is read for these: a recording of one process costs nothing for the others.
 static int find_look_at_numbers(struct find *find, struct find_matches *matches)
 {
     for (size_t i = 0; find->looks == 1 && i < find->selection_count; i++) {

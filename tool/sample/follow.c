@@ -11,6 +11,7 @@
 #include "base/number.h"
 #include "sample/digest.h"
 
+// A new account, or the end.
 static void follow_drop_digest(struct follow *follow)
 {
     if (follow->digest)
@@ -41,6 +42,7 @@ static uint64_t follow_lazy_now(const struct follow *follow, const struct host_s
     return number_least(follow->lazy_bytes - taken, follow->cheap.anon_bytes);
 }
 
+// Effective RSS is RSS where lazy is unknown: too high at worst, never an alarm that is not rung.
 struct sample follow_cheap_sample(const struct follow *follow, const struct host_sample *host)
 {
     const struct cheap_reading *cheap = &follow->cheap;
@@ -61,6 +63,7 @@ struct sample follow_cheap_sample(const struct follow *follow, const struct host
     };
 }
 
+// The host's counter takes part: who has freed lazily shows nowhere else without a walk.
 struct plan_figures follow_figures(const struct follow *follow, const struct host_sample *host,
                                    uint64_t now_ns)
 {
@@ -84,6 +87,8 @@ static const struct {
     {"libebb", "Purges", EVENT_PURGE},
 };
 
+// What two ledgers tell by their difference only: when exactly it happened between them is not
+// known, so the events bear the time of the later one.
 int follow_tell_changes(struct batch *batch, unsigned id, const struct digest *before,
                         const struct digest *now)
 {
@@ -104,6 +109,7 @@ int follow_tell_changes(struct batch *batch, unsigned id, const struct digest *b
     return error;
 }
 
+// The plan's clock.
 static uint64_t monotonic_ns(void)
 {
     struct timespec time;
@@ -131,6 +137,8 @@ static int follow_fail(const struct follow_context *context, struct follow *foll
     context->cost->deep_ns += cost.cpu_ns;
     if (error == -ENOMEM)
         return error;
+    // Everything else may be better the next time: it called exec just now, or there was no memory
+    // for it in the kernel.
     bool is_denied = error == -EACCES || error == -EPERM;
     // Without LazyFree in smaps_rollup an account is the only way to know.
     if (kind == SAMPLE_LAZY && (is_denied || error == -ENOENT || error == -ENOTSUP))
@@ -144,6 +152,8 @@ static int follow_fail(const struct follow_context *context, struct follow *foll
 static void follow_keep(const struct follow_context *context, struct follow *follow,
                         const struct sample *sample, struct deep_cost cost)
 {
+    // Its RSS by statm, not by smaps: the two count a little differently, and the next cheap
+    // reading is compared with this one.
     follow->lazy_bytes = sample->lazy_bytes;
     follow->swap_bytes = sample->swap_bytes;
     follow->lazy_rss_bytes = follow->cheap.rss_bytes;
@@ -155,6 +165,7 @@ static void follow_keep(const struct follow_context *context, struct follow *fol
         context->cost->longest_walk_ns = cost.walk_ns;
 }
 
+// smaps_rollup: what a target pays for it is the same walk, but none of the text.
 static int follow_read_lazy(const struct follow_context *context, struct follow *follow,
                             struct sample *sample)
 {
@@ -180,6 +191,7 @@ static int follow_take_digest(const struct follow_context *context, struct follo
     int error = follow->digest
                     ? follow_tell_changes(context->batch, follow->id, follow->digest, digest)
                     : 0;
+    // Not inside of the follow, which moves when others come and go.
     struct digest *kept = malloc(sizeof *kept);
     if (!kept || error) {
         free(kept);
@@ -192,6 +204,8 @@ static int follow_take_digest(const struct follow_context *context, struct follo
     return 0;
 }
 
+// Whether it may be read at all is asked first: a survey without rights costs a hundred times as
+// much as the question.
 static int follow_read_account(const struct follow_context *context, struct follow *follow,
                                struct subject *subject, struct sample *sample)
 {

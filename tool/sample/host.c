@@ -20,8 +20,10 @@ static uint64_t bytes_of_kib(uint64_t kib)
     return (kib < most_kib ? kib : most_kib) * 1024;
 }
 
+// Each file that is missing leaves its figures at 0, as a container's tree may.
 void host_sample_read(int root_fd, struct buffer *scratch, struct host_sample *ret_sample)
 {
+    // Parsers leave these as they are when they fail.
     struct meminfo meminfo = {0};
     struct vmstat vmstat = {0};
     struct pressure pressure = {.some_avg10 = -1};

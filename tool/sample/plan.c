@@ -22,6 +22,7 @@ static const double age_lazy_active_s = 10;
 // What appears and ends within a blink is not worth an account while others wait.
 static const double age_first_s = 10;
 
+// The guesses hold until the first readings have been paid for.
 void plan_init(struct plan *plan, double share, uint64_t now_ns)
 {
     const double gib = 1 << 30;
@@ -73,6 +74,7 @@ void plan_sort(struct plan_turn *turns, size_t count)
         qsort(turns, count, sizeof *turns, plan_compare);
 }
 
+// Never negative: a clock that goes back makes nothing older.
 static double plan_age_s(uint64_t since_ns, uint64_t now_ns)
 {
     return now_ns > since_ns ? (double)(now_ns - since_ns) / ns_per_s : 0;
@@ -92,6 +94,7 @@ uint64_t plan_guess(const struct plan *plan, const struct plan_subject *subject,
     return own_ns + (uint64_t)(more * cost->ns_per_byte);
 }
 
+// A fall tells as much as a rise.
 static uint64_t plan_distance(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
@@ -148,6 +151,7 @@ static double plan_weigh_lazy(const struct plan_subject *subject, const struct p
     return plan_age_s(then->now_ns, now->now_ns) >= age_lazy_active_s ? 1 : 0;
 }
 
+// A wish of that weight, with its turn and its price.
 static struct plan_wish plan_wish_for(const struct plan *plan, const struct plan_subject *subject,
                                       const struct plan_figures *now, enum sample_kind kind,
                                       double weight)
@@ -182,6 +186,7 @@ struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *s
     struct plan_wish none = {.kind = SAMPLE_CHEAP};
     if (now->now_ns < subject->rest_until_ns)
         return none;
+    // Both are weighed; the account tells all that the other does.
     double account = can_account ? plan_weigh_account(plan, subject, now) : 0;
     double lazy = subject->no_lazy ? 0 : plan_weigh_lazy(subject, now);
     if (account == 0 && lazy == 0)
@@ -211,6 +216,7 @@ static void plan_learn_cost(struct plan_cost *cost, uint64_t rss_bytes, uint64_t
         plan_learn(&cost->fixed_ns, seen - walk);
 }
 
+// Ends of rests are moments, not lengths: nothing has to be counted down.
 static uint64_t plan_after(uint64_t now_ns, double rest_ns)
 {
     // A reading of a century is a clock gone mad; the sum must not wrap.
@@ -221,6 +227,7 @@ void plan_spend(struct plan *plan, struct plan_subject *subject, enum sample_kin
                 const struct plan_figures *now, uint64_t cpu_ns, uint64_t walk_ns)
 {
     bool is_account = kind == SAMPLE_ACCOUNT;
+    // May go below nothing: then it is paid off first.
     plan->tokens_ns -= (double)cpu_ns;
     plan_learn_cost(is_account ? &plan->account : &plan->lazy, now->rss_bytes, cpu_ns);
     subject->rest_until_ns = plan_after(now->now_ns, (double)walk_ns / plan->share);
@@ -231,6 +238,7 @@ void plan_spend(struct plan *plan, struct plan_subject *subject, enum sample_kin
         subject->lazy_rss_bytes = now->rss_bytes;
         return;
     }
+    // A user who looks on takes a tenth of the target's time at most.
     const double wanted_rest = 10;
     subject->account = *now;
     subject->has_account = true;

@@ -57,6 +57,7 @@ struct sampler {
     uint64_t due_ns, find_due_ns;
 };
 
+// None of these clocks can fail on Linux.
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec time;
@@ -64,6 +65,7 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+// Not in one call, but a microsecond apart: nothing here is compared more closely.
 static struct sampler_clocks clocks_read(void)
 {
     return (struct sampler_clocks){
@@ -73,6 +75,7 @@ static struct sampler_clocks clocks_read(void)
     };
 }
 
+// An upper bound keeps products with nanoseconds within 64 bits.
 static bool interval_is_good(uint64_t interval_ms)
 {
     return interval_ms >= SAMPLER_LEAST_INTERVAL_MS && interval_ms <= UINT32_MAX;
@@ -125,6 +128,8 @@ static int sampler_copy_options(struct sampler *sampler, const struct sampler_op
     return 0;
 }
 
+// The first look is made here, so that whoever names nothing that runs is told at once; who was
+// found is met in the first round.
 static int sampler_start(struct sampler *sampler)
 {
     const struct sampler_options *options = &sampler->options;
@@ -150,6 +155,7 @@ int sampler_open(const struct sampler_options *options, struct sampler **ret_sam
     struct sampler *sampler = calloc(1, sizeof *sampler);
     if (!sampler)
         return -ENOMEM;
+    // From here on closing it frees whatever is there.
     error = sampler_copy_options(sampler, options);
     if (!error)
         error = sampler_start(sampler);
@@ -165,6 +171,7 @@ void sampler_set_interval(struct sampler *sampler, uint64_t interval_ms)
 {
     if (!interval_is_good(interval_ms))
         return;
+    // A new grid begins now: lines of the old one mean nothing in it.
     sampler->options.interval_ms = interval_ms;
     sampler->due_ns = clock_ns(CLOCK_MONOTONIC);
 }
@@ -189,7 +196,8 @@ void sampler_close(struct sampler *sampler)
     free(sampler);
 }
 
-// Both arrays ascend by id, and begin with it.
+// Elements of both arrays begin with their id, and ascend by it: who is new has the highest, and
+// who goes is taken out without a change of order.
 static size_t id_lower_bound(const void *items, size_t count, size_t item_bytes, unsigned id)
 {
     size_t low = 0, high = count;
@@ -205,6 +213,7 @@ static size_t id_lower_bound(const void *items, size_t count, size_t item_bytes,
     return low;
 }
 
+// Whoever is followed has a subject; others may have been forgotten.
 static struct subject *subject_get(const struct sampler *sampler, unsigned id)
 {
     size_t at =
@@ -213,6 +222,7 @@ static struct subject *subject_get(const struct sampler *sampler, unsigned id)
     return has ? &sampler->subjects[at] : NULL;
 }
 
+// Those that live: one that has just ended has nothing more to read.
 static struct follow *follow_get(const struct sampler *sampler, unsigned id)
 {
     size_t at = id_lower_bound(sampler->follows, sampler->follow_count, sizeof(struct follow), id);
@@ -229,6 +239,7 @@ static void sample_stamp(struct sample *sample, struct subject *subject)
     subject->last_ms = now.real_ms;
 }
 
+// The cheap sample. A deeper reading later in the round takes its place.
 static int follow_add_sample(struct sampler *sampler, struct follow *follow,
                              struct subject *subject)
 {
@@ -239,7 +250,8 @@ static int follow_add_sample(struct sampler *sampler, struct follow *follow,
     return batch_add_sample(&sampler->batch, &sample);
 }
 
-// Makes a subject of one that matches, with its first sample. 0 or -ENOMEM.
+// Makes a subject of one that matches, with its first sample. 0 or -ENOMEM. Room comes first, so
+// that there is never a subject that nobody follows.
 static int sampler_adopt(struct sampler *sampler, const struct find_match *match,
                          const struct cheap_reading *cheap)
 {
@@ -295,6 +307,7 @@ static bool sampler_rewrite(struct sampler *sampler, struct find_match *match)
     return error == -ESTALE || (!error && find_wants(&sampler->find, &match->subject, true));
 }
 
+// Those who have ended in the meantime have never been there.
 static int sampler_adopt_matches(struct sampler *sampler)
 {
     struct find_matches *matches = &sampler->matches;
@@ -321,7 +334,6 @@ static int follow_end(struct sampler *sampler, struct follow *follow, enum event
 {
     subject_get(sampler, follow->id)->has_ended = true;
     follow->is_gone = true;
-    find_forget(&sampler->find, follow->pid);
     return batch_tell(&sampler->batch, follow->id, kind, 0, text);
 }
 
@@ -337,10 +349,13 @@ static int follow_exec(struct sampler *sampler, size_t index)
         match.identity.start_ticks != follow->cheap.identity.start_ticks ||
         sampler_meet(sampler, &match, &cheap) != 0)
         return 0;
+    int pid = follow->pid;
     int error = follow_end(sampler, follow, EVENT_EXEC, match.subject.name);
-    if (error || !find_wants(&sampler->find, &match.subject, true))
-        return error;
-    return sampler_adopt(sampler, &match, &cheap);
+    if (!error && find_wants(&sampler->find, &match.subject, true))
+        return sampler_adopt(sampler, &match, &cheap);
+    // A stranger from now on, who may become one of ours again.
+    find_forget(&sampler->find, pid);
+    return error;
 }
 
 // Has it become something else since its last reading?
@@ -366,6 +381,7 @@ static void follow_refresh_names(struct sampler *sampler, const struct follow *f
         find_read_names(&sampler->find, now->identity.comm, subject);
 }
 
+// With an account the group is read as well, but not everybody gets accounts.
 static void follow_refresh_group(struct sampler *sampler, struct follow *follow,
                                  struct subject *subject)
 {
@@ -385,8 +401,11 @@ static int sampler_visit(struct sampler *sampler, size_t index)
     struct cheap_reading now;
     int error = cheap_read(&sampler->find.reader, follow->pid, &follow->cheap, &now);
     if (error == -ESRCH || error == -ENOEXEC ||
-        (!error && cheap_compare(&follow->cheap.identity, &now.identity) == CHEAP_OTHER))
+        (!error && cheap_compare(&follow->cheap.identity, &now.identity) == CHEAP_OTHER)) {
+        // Who has its number now may match as well.
+        find_forget(&sampler->find, follow->pid);
         return follow_end(sampler, follow, EVENT_ENDED, "");
+    }
     // Whatever else it is (no descriptor, no memory), it tells nothing of the process.
     if (error)
         return 0;
@@ -399,18 +418,21 @@ static int sampler_visit(struct sampler *sampler, size_t index)
     return follow_add_sample(sampler, follow, subject);
 }
 
+// In the order of their appearance, which is that of the samples in a batch.
 static int sampler_visit_all(struct sampler *sampler)
 {
     // What an exec appends has been read already.
     size_t count = sampler->follow_count;
     int error = 0;
     for (size_t i = 0; i < count && !error; i++) {
+        // Whoever cannot be read this time has no sample.
         sampler->follows[i].sample = SIZE_MAX;
         error = sampler_visit(sampler, i);
     }
     return error;
 }
 
+// New ones come after those that are known, so that ids ascend in the batch.
 static int sampler_look(struct sampler *sampler)
 {
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -433,6 +455,7 @@ static int sampler_gather(struct sampler *sampler, size_t *ret_count)
             continue;
         struct plan_figures now = follow_figures(follow, &sampler->batch.host, now_ns);
         struct plan_wish wish = plan_wish(&sampler->plan, &follow->plan, &now);
+        // Most of them, most of the time.
         if (wish.kind == SAMPLE_CHEAP)
             continue;
         int error = array_reserve_one(&sampler->turns, &sampler->turn_capacity, count,
@@ -466,6 +489,7 @@ static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
         .survey = sampler->survey,
         .cost = &sampler->cost,
     };
+    // Its own stamp: the readings of a round may be hundreds of milliseconds apart.
     struct subject *subject = subject_get(sampler, follow->id);
     struct sample sample = follow_cheap_sample(follow, &sampler->batch.host);
     sample_stamp(&sample, subject);
@@ -491,6 +515,8 @@ static int sampler_deepen_all(struct sampler *sampler)
     return error;
 }
 
+// At the end of a round: indices into the array are good within one. Digests are where they were,
+// since samples point to them.
 static void sampler_drop_gone(struct sampler *sampler)
 {
     size_t kept = 0;
@@ -503,6 +529,7 @@ static void sampler_drop_gone(struct sampler *sampler)
     sampler->follow_count = kept;
 }
 
+// Where readings are missing, a line through the samples on both sides would be a guess.
 static int sampler_tell_gap(struct sampler *sampler, const struct sampler_clocks *now)
 {
     uint64_t away_ms = now->boot_ms - sampler->last.boot_ms;
@@ -515,6 +542,7 @@ static int sampler_tell_gap(struct sampler *sampler, const struct sampler_clocks
     return batch_tell(&sampler->batch, 0, EVENT_GAP, away_ms, slept ? "the host slept" : "");
 }
 
+// CLOCK_BOOTTIME is never set: what the day's clock moved beyond it, somebody set.
 static int sampler_tell_clock(struct sampler *sampler, const struct sampler_clocks *now)
 {
     int64_t before = sampler->last.real_ms - (int64_t)sampler->last.boot_ms;
@@ -550,6 +578,7 @@ static int sampler_begin(struct sampler *sampler)
     batch_clear(&sampler->batch);
     sampler->batch.time_ms = now.real_ms;
     int error = 0;
+    // The first round has nothing to compare with.
     if (sampler->last.boot_ms) {
         error = sampler_tell_gap(sampler, &now);
         if (!error)
@@ -583,6 +612,7 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
         error = sampler_look(sampler);
     if (!error)
         error = sampler_deepen_all(sampler);
+    // Also after a failure: what is gone must not be visited again.
     sampler_drop_gone(sampler);
     if (error)
         return error;
@@ -601,6 +631,7 @@ uint64_t sampler_due_ms(const struct sampler *sampler)
 
 void sampler_want_account(struct sampler *sampler, unsigned subject)
 {
+    // It may have ended since the caller saw it.
     struct follow *follow = follow_get(sampler, subject);
     if (follow)
         follow->plan.is_wanted = true;

@@ -16,6 +16,7 @@ static const struct {
     {"cgroup:", SELECT_CGROUP},
 };
 
+// NUL is in every string for strchr(), so it is left out here.
 static bool text_has_any(struct text text, const char *bytes)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -35,6 +36,7 @@ static bool select_is_number(struct text text)
     return text.len > 0;
 }
 
+// PIDs are below 2^22 on Linux, but a tree of files may have any that an int holds.
 static int select_parse_pid(struct text text, struct selection *ret_selection)
 {
     uint64_t pid;
@@ -105,11 +107,13 @@ static bool select_any_name(const struct subject *subject, const char *wanted,
     return false;
 }
 
+// Case counts, as in the kernel.
 static bool select_same(const char *wanted, const char *name)
 {
     return strcmp(wanted, name) == 0;
 }
 
+// No flag: '*' takes slashes and leading dots as well, since these are names and no paths.
 static bool select_like(const char *pattern, const char *name)
 {
     return fnmatch(pattern, name, 0) == 0;
@@ -142,6 +146,7 @@ static bool select_one(const struct selection *selection, const struct subject *
     return false;
 }
 
+// A process that several of them mean is one subject all the same.
 bool selection_matches(const struct selection *selections, size_t count,
                        const struct subject *subject)
 {

@@ -18,6 +18,7 @@ static const double trend_first_spacing_s = 1, trend_window_s = 1800;
 static const size_t trend_least_samples = 6;
 static const double trend_least_s = 30;
 
+// The two arrays stay side by side.
 static void trend_move(struct trend *trend, size_t from, size_t to)
 {
     trend->items->samples[to] = trend->items->samples[from];
@@ -68,6 +69,7 @@ static enum trend_place trend_place_of(const struct trend *trend, const struct g
 
 void trend_add(struct trend *trend, const struct growth_sample *now, const struct sample *sample)
 {
+    // Most processes never get a deeper reading, and need no room.
     if (!trend->items) {
         trend->items = malloc(sizeof *trend->items);
         if (!trend->items)
@@ -88,6 +90,7 @@ void trend_add(struct trend *trend, const struct growth_sample *now, const struc
     trend->count++;
 }
 
+// Few samples would call every start-up growth, and many within seconds every burst.
 int trend_fit(const struct trend *trend, struct growth *ret_growth)
 {
     if (trend->count < trend_least_samples)

@@ -276,6 +276,43 @@ static void test_many_execs(void **state)
     sampler_close(sampler);
 }
 
+// What an exec has made a new subject is not found once more.
+static void test_exec_is_found_once(void **state)
+{
+    (void)state;
+    struct child child;
+    child_start(&child, become_sleep, "ebb_follow_o");
+    child_wait_step(&child);
+    struct selection selections[2];
+    assert_int_equal(selection_parse(text_of("ebb_follow_o"), &selections[0]), 0);
+    assert_int_equal(selection_parse(text_of("cmdline:sleep 1000"), &selections[1]), 0);
+    const struct sampler_options options = {.proc_root = "/proc",
+                                            .selections = selections,
+                                            .selection_count = 2,
+                                            .interval_ms = 10,
+                                            .find_ms = 1,
+                                            .follow = true};
+    struct sampler *sampler;
+    assert_int_equal(sampler_open(&options, &sampler), 0);
+    round_of(sampler, 0);
+    let_go_on(&child);
+    size_t count = 0, own = 0;
+    const struct subject *subjects = NULL;
+    for (int i = 0; i < 200 && count < 2; i++) {
+        round_of(sampler, 0);
+        subjects = sampler_subjects(sampler, &count);
+    }
+    for (int i = 0; i < 20; i++)
+        round_of(sampler, 0);
+    // Other tests may have a sleep of their own.
+    subjects = sampler_subjects(sampler, &count);
+    for (size_t i = 0; i < count; i++)
+        own += subjects[i].pid == child.pid;
+    assert_int_equal(own, 2);
+    child_stop(&child);
+    sampler_close(sampler);
+}
+
 // A name that it gives itself is no exec, whoever looks.
 static void rename_itself(struct child *self, void *argument)
 {
@@ -553,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_stopped_process),
         cmocka_unit_test(test_exec_begins_a_new_subject),
         cmocka_unit_test(test_many_execs),
+        cmocka_unit_test(test_exec_is_found_once),
         cmocka_unit_test(test_rename_is_no_exec),
         cmocka_unit_test(test_new_ones_are_found),
         cmocka_unit_test(test_fork_is_found),
