@@ -255,8 +255,11 @@ static void give_guarded(struct wire_record *record)
         size_t offset = (size_t)kept * WIRE_SLOT_BYTES;
         size_t bytes = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES - offset;
         enum space_pages pages = close_end(record, offset);
+        struct wire_record *rest = kept ? space_cut(record, kept) : record;
         space_note_purge(bytes, false);
-        space_give(kept ? space_cut(record, kept) : record, pages);
+        if (kept)
+            space_hide_end(record);
+        space_give(rest, pages);
     }
     if (kept)
         space_give(record, SPACE_DIRTY);

@@ -82,6 +82,12 @@ size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_
     return gone;
 }
 
+void space_hide_end(const struct wire_record *record)
+{
+    uintptr_t end = space_address(record) + (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
+    (void)space.os->hide(space.os, end - space.page_bytes, space.page_bytes);
+}
+
 void space_forbid_huge(void)
 {
     if (atomic_peek32(&space.has_no_huge) || atomic_swap32(&space.has_no_huge, 1))
@@ -113,6 +119,8 @@ static size_t purge_busy(struct wire_record *run, enum space_pages before, bool 
     // At once where it was to be lazily: that is not all that clean ones here have to be.
     if (gone && !closes && !is_lazy && is_guarded)
         gone = close_range(&range);
+    if (is_lazy && is_guarded)
+        space_hide_end(run);
     run_give_busy(run, !gone ? before : is_lazy ? SPACE_LAZY : SPACE_CLEAN);
     return gone;
 }

@@ -146,6 +146,10 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy);
 // altogether (locked memory) stays as it is.
 size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy);
 
+// The last page of a kept guarded run, in use or busy, becomes inaccessible: it was cut there, and
+// the next block may stand right behind it.
+void space_hide_end(const struct wire_record *record);
+
 // Before the first purge of pages between others that are used: no huge page shall bring them back.
 // Once, for all of the ordinary area.
 void space_forbid_huge(void);

@@ -173,17 +173,6 @@ static void test_trim_keeps_what_lives(void **state)
         heap_test_release(blocks[i]);
 }
 
-// The kernel reads the byte in our place, and says EFAULT instead of ending us.
-static bool can_be_read(const void *address)
-{
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    bool can = write(ends[1], address, 1) == 1;
-    close(ends[0]);
-    close(ends[1]);
-    return can;
-}
-
 // What a guarded block leaves is the next one's, whole or cut or grown at its end, with a guard.
 static void test_guarded_blocks_are_kept(void **state)
 {
@@ -201,13 +190,13 @@ static void test_guarded_blocks_are_kept(void **state)
         assert_ptr_equal(again, first);
         assert_false(is_zero);
         memset(again, 1, bytes);
-        assert_true(can_be_read(again + bytes - 1));
-        assert_false(can_be_read(again + bytes));
+        assert_true(heap_test_can_read(again + bytes - 1));
+        assert_false(heap_test_can_read(again + bytes));
         heap_test_release(again);
     }
     // Given back it is no memory any more, and zeros when it comes again.
     assert_true(purge_all() >= (size_t)8 << 20);
-    assert_false(can_be_read(first));
+    assert_false(heap_test_can_read(first));
     assert_ptr_equal(heap_allocate((size_t)5 << 20, &is_zero), first);
     assert_true(is_zero && first[0] == 0);
     heap_test_release(first);
