@@ -3,10 +3,29 @@
 #include "history/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "history/write.h"
+
+// A commit that fails does not tell the system's reason. Of those that a write can have, a limit of
+// the file's size (setrlimit) can be told by how near the log or the file has come to it.
+static bool is_at_size_limit(const struct history *history)
+{
+    enum { NEAR_BYTES = 64 << 10 };
+    struct rlimit limit;
+    struct stat status;
+    char log[PATH_MAX];
+    if (!history->path || getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return false;
+    if (stat(history->path, &status) == 0 && (uint64_t)status.st_size + NEAR_BYTES > limit.rlim_cur)
+        return true;
+    text_format(log, sizeof log, "%s-wal", history->path);
+    return stat(log, &status) == 0 && (uint64_t)status.st_size + NEAR_BYTES > limit.rlim_cur;
+}
 
 // SQLite tells the kind of trouble, the system its reason where there is one.
 int store_error(struct history *history, int code)
@@ -44,6 +63,8 @@ int store_error(struct history *history, int code)
     case SQLITE_CANTOPEN:
         return reason > 0 ? -reason : -EACCES;
     default:
+        if (reason == 0 && is_at_size_limit(history))
+            return -EFBIG;
         return reason > 0 ? -reason : -EIO;
     }
 }
