@@ -26,6 +26,7 @@ static const struct option_value *find_option(const struct command *command, con
     return NULL;
 }
 
+// An option that the verb does not have was not given.
 static bool has_flag(const struct command *command, const char *name)
 {
     const struct option_value *value = find_option(command, name);
@@ -35,6 +36,7 @@ static bool has_flag(const struct command *command, const char *name)
 // Is there a port in the text itself? Then it is meant.
 static bool names_port(const char *listen)
 {
+    // Colons within brackets are the address's.
     const char *behind = strrchr(listen, ']');
     return strchr(behind ? behind : listen, ':') || strspn(listen, "0123456789") == strlen(listen);
 }
@@ -46,6 +48,7 @@ static int read_address(const struct command *command, unsigned port, struct htt
     const struct option_value *listen = options_get(&command->options, "listen");
     const struct option_value *number = options_get(&command->options, "port");
     const char *verb = command->verb->name;
+    // Who names a port has told others about it.
     *ret_is_exact = number->given || (listen->given && names_port(listen->string));
     if (number->given && listen->given && names_port(listen->string))
         return message_refuse_usage(verb, "--listen has a port already: leave --port out");
@@ -68,6 +71,7 @@ static int read_token(const struct command *command, bool needs_token,
 {
     const struct option_value *value = find_option(command, "token");
     ret_token[0] = '\0';
+    // On loopback one is not needed: Host and Origin keep foreign pages out.
     if (!value || (!value->given && !needs_token))
         return EXIT_DONE;
     if (value->given && strcmp(value->string, "auto") != 0) {
@@ -88,6 +92,7 @@ static void tell_owner(unsigned port)
 {
     pid_t pid;
     char name[64], shown[MESSAGE_NAME_MAX];
+    // Best effort: the process may be another user's, or in another namespace.
     int error = listener_find("/proc", port, &pid, name);
     message_escape(name, shown, sizeof shown);
     if (!error)
@@ -104,6 +109,7 @@ static int refuse_listen(const struct command *command, const struct http_addres
     char text[HTTP_ADDRESS_TEXT_MAX];
     http_address_format(address, text);
     const char *verb = command->verb->name;
+    // The common case, and the one where more can be said.
     if (error == -EADDRINUSE && is_exact) {
         message_error("%s: port %u is in use", verb, address->port);
         tell_owner(address->port);
@@ -122,6 +128,7 @@ static int refuse_listen(const struct command *command, const struct http_addres
     return EXIT_FAILED;
 }
 
+// Usage is judged before anything is opened.
 int listen_open(const struct command *command, unsigned port, bool needs_token,
                 struct listening *ret_listening)
 {
@@ -140,11 +147,13 @@ int listen_open(const struct command *command, unsigned port, bool needs_token,
     status = read_token(command, needs_token || is_remote, listening.token);
     if (status != EXIT_DONE)
         return status;
+    // http_listen() writes down the port that it got.
     unsigned wanted = listening.address.port;
     listening.fd = is_exact ? http_listen(&listening.address)
                             : http_listen_near(&listening.address, PORT_TRIES);
     if (listening.fd < 0)
         return refuse_listen(command, &listening.address, is_exact, listening.fd);
+    // Bookmarks of the first one would lead to another page.
     if (!is_exact && wanted != 0 && wanted != listening.address.port)
         message_hint("Port %u is in use: this is port %u.", wanted, listening.address.port);
     *ret_listening = listening;
@@ -156,6 +165,7 @@ void listen_url(const struct listening *listening, char ret_url[LISTEN_URL_MAX])
 {
     char address[HTTP_ADDRESS_TEXT_MAX], name[256] = "";
     http_address_format(&listening->address, address);
+    // 0.0.0.0 is where it listens, not where it is reached.
     bool is_everywhere = text_starts_with(text_of(address), "0.0.0.0:") ||
                          text_starts_with(text_of(address), "[::]:");
     if (is_everywhere && gethostname(name, sizeof name - 1) == 0 && name[0])
@@ -166,6 +176,7 @@ void listen_url(const struct listening *listening, char ret_url[LISTEN_URL_MAX])
                     listening->token[0] ? "#token=" : "", listening->token);
 }
 
+// What people and service managers end a program with.
 static void fill_signals(sigset_t *signals)
 {
     sigemptyset(signals);
@@ -190,10 +201,12 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+// One second is what a client may be late by.
 void listen_wait(struct http *http, uint64_t for_ns, void (*look)(void *context), void *context)
 {
     sigset_t signals;
     fill_signals(&signals);
+    // Without an end it lasts longer than any host runs.
     uint64_t end_ns = for_ns ? now_ns() + for_ns : UINT64_MAX;
     int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     struct pollfd descriptor = {.fd = fd, .events = POLLIN};

@@ -69,6 +69,7 @@ enum { PORT = 7878, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
 
 static const uint64_t ns_per_ms = 1000000;
 
+// What no option table can say.
 static int check_usage(const struct options *options)
 {
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
@@ -92,6 +93,7 @@ static bool is_file(const struct options *options)
     if (options->operand_count != 1)
         return false;
     const char *name = options->operands[0];
+    // A path, even of a file that is not there: no process has such a name.
     if (strchr(name, '/'))
         return true;
     return strspn(name, "0123456789") < strlen(name) && stat(name, &status) == 0 &&
@@ -103,6 +105,7 @@ static int refuse_file(const char *path, int error)
 {
     char shown[MESSAGE_NAME_MAX];
     message_escape(path, shown, sizeof shown);
+    // By far the likeliest slip is another file.
     if (error == -EBADMSG)
         message_error("watch: %s is no recording of ebb, or is damaged", shown);
     else if (error == -EPROTONOSUPPORT)
@@ -118,6 +121,7 @@ static void make_title(const struct options *options, char *ret_title, size_t si
     struct buffer title = {0};
     for (size_t i = 0; i < options->operand_count; i++)
         (void)buffer_printf(&title, "%s%s", i > 0 ? " " : "", options->operands[i]);
+    // Cut where it is too long: it is a heading.
     text_copy(title.len > 0 ? buffer_text(&title) : text_of("all processes"), ret_title, size);
     buffer_free(&title);
 }
@@ -138,6 +142,7 @@ static struct selection *read_selections(const struct options *options, size_t *
     }
     if (!selections)
         message_error("watch: out of memory");
+    // --all.
     else if (count == 0)
         selections[count++].kind = SELECT_ALL;
     *ret_count = count;
@@ -174,6 +179,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
         .selections = selections,
         .selection_count = count,
         .interval_ms = interval_ms,
+        // All processes are those that come, too.
         .follow = options_flag(options, "follow") || options_flag(options, "all"),
     };
     int error = sampler_open(&sampling, &viewing->sampler);
@@ -185,6 +191,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
     viewing->keep_ms = options_get(options, "keep")->number / ns_per_ms;
     struct history_options recording = {
         .interval_ms = interval_ms, .keep_ms = viewing->keep_ms, .title = title};
+    // In memory: a page that is closed leaves nothing behind.
     error = history_create(":memory:", &recording, &viewing->history);
     if (error) {
         sampler_close(viewing->sampler);
@@ -194,6 +201,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
     return EXIT_DONE;
 }
 
+// Options that would change how samples are taken are refused: they were taken long ago.
 static int open_file(const struct command *command, struct viewer_options *viewing)
 {
     static const char *const live[] = {"interval", "keep", "follow", "allow-levers"};
@@ -211,7 +219,9 @@ static int open_file(const struct command *command, struct viewer_options *viewi
 // Threads would each take an arena of their own, and keep what a large answer needed.
 static void limit_malloc(void)
 {
+    // By default eight arenas for each processor.
     (void)mallopt(M_ARENA_MAX, 2);
+    // Set by hand it does not grow with what is freed.
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
     (void)mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
@@ -222,6 +232,7 @@ struct looking {
     bool is_live, is_told;
 };
 
+// Once: what follows from it is on the page.
 static void look(void *context)
 {
     struct looking *looking = context;
@@ -246,6 +257,7 @@ static int serve(const struct command *command, struct viewer *viewer, struct li
     };
     struct http *http;
     int error = http_start(&options, listening->fd, &listening->address, &http);
+    // The socket was the server's, and is closed.
     if (error) {
         viewer_free(viewer);
         message_error("watch: the server could not be started: %s", strerror(-error));
@@ -260,14 +272,17 @@ static int serve(const struct command *command, struct viewer *viewer, struct li
         message_hint("This ebb has no page: build it again where npm can fetch uPlot. The figures "
                      "are at /api/.");
     struct looking looking = {.viewer = viewer, .is_live = is_live};
+    // An address that could not be written is of use to nobody.
     if (status == EXIT_DONE)
         listen_wait(http, options_get(&command->options, "for")->number, look, &looking);
+    // In this order, see viewer.h.
     viewer_stop(viewer);
     http_stop(http);
     viewer_free(viewer);
     return status;
 }
 
+// Targets are looked for first: a slip there is likelier than a port in use.
 int watch_run(const struct command *command)
 {
     const struct options *options = &command->options;
@@ -278,6 +293,7 @@ int watch_run(const struct command *command)
         return status;
     bool is_recording = is_file(options);
     limit_malloc();
+    // Before the first thread is there.
     listen_block_signals();
     status = is_recording ? open_file(command, &watching) : open_live(command, &watching);
     if (status != EXIT_DONE)
@@ -300,6 +316,7 @@ int watch_run(const struct command *command)
 
 #else
 
+// The verb is in every build's help, with the reason why it does nothing in this one.
 int watch_run(const struct command *command)
 {
     message_error("%s: this ebb was built without libmicrohttpd or SQLite", command->verb->name);

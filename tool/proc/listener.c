@@ -21,6 +21,7 @@ static bool field_at(struct text line, unsigned wanted, struct text *ret_field)
     struct text field = {NULL, 0};
     for (unsigned i = 0; i <= wanted; i++) {
         text_skip_blanks(&line);
+        // Columns are padded: blanks come in any number.
         struct text rest = line;
         if (!text_next_field(&rest, ' ', &field) || field.len == 0)
             return false;
@@ -34,6 +35,7 @@ static bool field_at(struct text line, unsigned wanted, struct text *ret_field)
 static bool has_port(struct text address, unsigned port)
 {
     const char *colon = memrchr(address.data, ':', address.len);
+    // IPv6 addresses are written without colons in this file: there is but one.
     uint64_t number;
     if (!colon)
         return false;
@@ -41,6 +43,7 @@ static bool has_port(struct text address, unsigned port)
     return text_take_hex(&rest, &number) && number == port;
 }
 
+// The first line is a heading, whose address has no port.
 bool listener_parse(struct text file, unsigned port, uint64_t *ret_inode)
 {
     struct text line;
@@ -51,6 +54,7 @@ bool listener_parse(struct text file, unsigned port, uint64_t *ret_inode)
             !field_at(line, FIELD_STATE, &state) || !text_take_hex(&state, &number) ||
             number != STATE_LISTEN)
             continue;
+        // A line that is cut is no answer; another may be.
         if (field_at(line, FIELD_INODE, &inode) && text_take_u64(&inode, ret_inode))
             return true;
     }
@@ -63,6 +67,7 @@ static int find_inode(const char *proc_root, unsigned port, uint64_t *ret_inode)
     static const char *const files[] = {"net/tcp", "net/tcp6"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[PATH_MAX];
+        // A host with very many connections has a long table.
         struct buffer file = {.limit = 64 << 20};
         text_format(path, sizeof path, "%s/%s", proc_root, files[i]);
         bool is_found = buffer_read_at(&file, AT_FDCWD, path) == 0 &&
@@ -79,6 +84,7 @@ static bool has_socket(int proc_fd, const char *pid, const char *socket)
 {
     char path[64], link[64];
     text_format(path, sizeof path, "%s/fd", pid);
+    // Another user's is closed to us: it is then not found.
     int fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *descriptors = fd < 0 ? NULL : fdopendir(fd);
     if (!descriptors) {
@@ -90,6 +96,7 @@ static bool has_socket(int proc_fd, const char *pid, const char *socket)
     const struct dirent *entry;
     while (!is_found && (entry = readdir(descriptors))) {
         ssize_t len = readlinkat(dirfd(descriptors), entry->d_name, link, sizeof link - 1);
+        // "." and ".." are no links.
         if (len <= 0)
             continue;
         link[len] = '\0';
@@ -112,6 +119,7 @@ static void read_name(int proc_fd, const char *pid, char ret_name[64])
     buffer_free(&file);
 }
 
+// A socket may be in several processes, as after a fork: the first is as good as any.
 int listener_find(const char *proc_root, unsigned port, pid_t *ret_pid, char ret_name[64])
 {
     uint64_t inode;
@@ -123,11 +131,13 @@ int listener_find(const char *proc_root, unsigned port, pid_t *ret_pid, char ret
     DIR *processes = opendir(proc_root);
     if (!processes)
         return -errno;
+    // Until it is found: somebody has it, whom we may not look at.
     error = -EACCES;
     const struct dirent *entry;
     while (error && (entry = readdir(processes))) {
         struct text digits = text_of(entry->d_name);
         uint64_t pid;
+        // Only numbers are processes.
         if (!text_take_u64(&digits, &pid) || digits.len > 0 ||
             !has_socket(dirfd(processes), entry->d_name, socket))
             continue;

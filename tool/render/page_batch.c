@@ -8,6 +8,7 @@
 // The same figures that a series has, from the sample itself.
 static uint64_t column_of(const struct sample *sample, enum series_column column)
 {
+    // Of rows, groups and the verdict only an account knows.
     const struct digest *digest = sample->digest;
     switch (column) {
     case SERIES_KIND:
@@ -38,6 +39,7 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
         return digest ? digest->group_usage_bytes : SAMPLE_UNKNOWN;
     case SERIES_GROUP_LIMIT:
         return digest ? digest->group_limit_bytes : SAMPLE_UNKNOWN;
+    // What is left are the rows, in their order.
     default:
         return digest ? digest->row_bytes[column - SERIES_ROWS] : SAMPLE_UNKNOWN;
     }
@@ -50,6 +52,7 @@ static void write_sample(struct page_out *out, const struct sample *sample)
     page_u64(out, "subject", sample->subject);
     page_i64(out, "time_ms", sample->time_ms);
     for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
+        // The columns behind SERIES_ROWS are those of accounts.
         if (column >= SERIES_ROWS && !sample->digest)
             break;
         page_u64(out, series_column_name((enum series_column)column),
@@ -96,10 +99,12 @@ static void write_subjects(struct page_out *out, const struct batch *batch,
     bool is_first = true;
     for (size_t i = 0; i < batch->event_count && !out->error; i++) {
         const struct event *event = &batch->events[i];
+        // Events of the host (subject 0) have none.
         const struct subject *subject =
             is_change(event) ? find_subject(subjects, count, event->subject) : NULL;
         if (!subject)
             continue;
+        // One that ended has none: its last figures stand on the page.
         const struct sample *sample = find_sample(batch, event->subject);
         if (!is_first)
             page_put(out, ",");
@@ -133,6 +138,7 @@ int page_write_batch(const struct batch *batch, const struct subject *subjects,
     page_put(&out, "],\"subjects\":[");
     write_subjects(&out, batch, subjects, subject_count);
     page_put(&out, "],\"figures\":[");
+    // Ledgers are apart from the samples: their names are the runtime's, and vary.
     for (size_t i = 0; i < batch->sample_count && !out.error; i++) {
         if (batch->samples[i].digest)
             page_figures(&out, batch->samples[i].digest, batch->samples[i].subject);

@@ -31,12 +31,14 @@ void page_put(struct page_out *out, const char *text)
 // "key":, with a comma in front of all but the first of an object.
 void page_key(struct page_out *out, const char *key)
 {
+    // By what stands there, so that no caller has to count.
     bool is_first = out->buffer->len > 0 && out->buffer->data[out->buffer->len - 1] == '{';
     page_put(out, is_first ? "\"" : ",\"");
     page_put(out, key);
     page_put(out, "\":");
 }
 
+// Unknown figures are null, here as in a series.
 void page_u64(struct page_out *out, const char *key, uint64_t value)
 {
     page_key(out, key);
@@ -44,6 +46,7 @@ void page_u64(struct page_out *out, const char *key, uint64_t value)
         out->error = json_write_u64(out->buffer, value);
 }
 
+// Moments, and what may be negative.
 void page_i64(struct page_out *out, const char *key, int64_t value)
 {
     page_key(out, key);
@@ -51,6 +54,7 @@ void page_i64(struct page_out *out, const char *key, int64_t value)
         out->error = json_write_i64(out->buffer, value);
 }
 
+// The only way for a text from a target into the page's JSON.
 void page_name(struct page_out *out, const char *key, const char *value)
 {
     page_key(out, key);
@@ -58,6 +62,7 @@ void page_name(struct page_out *out, const char *key, const char *value)
         out->error = json_write_name(out->buffer, value);
 }
 
+// As JSON spells it.
 void page_bool(struct page_out *out, const char *key, bool value)
 {
     page_key(out, key);
@@ -68,6 +73,7 @@ void page_bool(struct page_out *out, const char *key, bool value)
 void page_verdict(struct page_out *out, const char *key, enum verdict_code verdict)
 {
     page_key(out, key);
+    // Of a hostile recording it may be any number.
     if (verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN) {
         page_put(out, "\"");
         page_put(out, verdict_name(verdict));
@@ -95,6 +101,7 @@ uint64_t page_figure_of(const struct runtime_figure *figure)
 {
     if (figure->unit != FIGURE_RATIO)
         return figure->value;
+    // NaN compares false.
     bool is_sound = figure->ratio >= 0 && figure->ratio < 1e12;
     return is_sound ? (uint64_t)(figure->ratio * 1e6 + 0.5) : SAMPLE_UNKNOWN;
 }
@@ -135,10 +142,12 @@ int page_write_subject(const struct subject *subject, const struct sample *sampl
     page_name(&out, "name", subject->name);
     page_name(&out, "cmdline", subject->cmdline);
     page_name(&out, "cgroup", subject->cgroup);
+    // Known from accounts alone.
     page_name(&out, "runtimes", digest ? digest->runtimes : "");
     page_i64(&out, "start_ms", subject->start_ms);
     page_i64(&out, "first_ms", subject->first_ms);
     page_i64(&out, "last_ms", subject->last_ms);
+    // A recording in memory never ends by itself: its processes do.
     page_bool(&out, "ended", subject->has_ended);
     page_u64(&out, "rss_bytes", sample ? sample->rss_bytes : SAMPLE_UNKNOWN);
     page_u64(&out, "lazy_bytes", sample ? sample->lazy_bytes : SAMPLE_UNKNOWN);
@@ -160,11 +169,13 @@ static bool last_sample(struct history *history, const struct subject *subject,
     // A sample stands for a minute at most until the next one.
     enum { STANDS_MS = 61000 };
     struct series series;
+    // A few dozen samples at most, whatever the interval is.
     if (history_series(history, subject->id, subject->last_ms - STANDS_MS, subject->last_ms, 0,
                        &series) < 0)
         return false;
     bool has_some = series.count > 0;
     if (has_some) {
+        // Those before it are older.
         size_t last = series.count - 1;
         *ret_sample = (struct sample){
             .rss_bytes = series.columns[SERIES_RSS][last],
@@ -184,6 +195,7 @@ static int write_known_subject(struct history *history, const struct subject *su
     struct digest digest;
     int64_t time_ms;
     bool has_sample = last_sample(history, subject, &sample);
+    // The newest, whenever it was.
     bool has_digest = history_digest(history, subject->id, INT64_MAX / 4, &time_ms, &digest) == 0;
     int error = page_write_subject(subject, has_sample ? &sample : NULL,
                                    has_digest ? &digest : NULL, buffer);
@@ -215,6 +227,7 @@ int page_write_about(struct history *history, const struct page_view *view, stru
 {
     struct history_about about;
     struct page_out out = {.buffer = buffer};
+    // Without it nothing else would make sense.
     out.error = history_about(history, &about);
     if (out.error)
         return out.error;
@@ -252,6 +265,7 @@ void page_event(struct page_out *out, const struct event *event)
     page_put(out, "}");
 }
 
+// However many there are: the recording bounds them.
 int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                       struct buffer *buffer)
 {
@@ -285,6 +299,7 @@ static uint64_t write_rows(struct page_out *out, const struct digest *digest)
         page_u64(out, "bytes", digest->row_bytes[row]);
         page_u64(out, "error_bytes", digest->row_error_bytes[row]);
         page_put(out, "}");
+        // The account's invariant makes this sum RSS.
         rss_bytes += digest->row_bytes[row];
     }
     page_put(out, "]");

@@ -28,6 +28,7 @@ static int cut_range(struct history *history, struct page_series *series)
         i++;
     error = i < count ? 0 : -ENOENT;
     if (!error) {
+        // Before and behind it there is nothing: parts would be empty.
         if (series->from_ms < subjects[i].first_ms)
             series->from_ms = subjects[i].first_ms;
         if (series->to_ms > subjects[i].last_ms)
@@ -40,12 +41,16 @@ static int cut_range(struct history *history, struct page_series *series)
 // How long a part is and how many points it may have.
 static void plan_parts(struct page_series *series, uint64_t interval_ms)
 {
+    // Both ends are within it.
     int64_t span_ms = series->to_ms >= series->from_ms ? series->to_ms - series->from_ms + 1 : 1;
     int64_t fitting_ms = (int64_t)(interval_ms > 0 ? interval_ms : 1) * PART_POINTS;
     series->part_ms = fitting_ms;
     series->part_points = 0;
     // More samples than points: slices of equal length share the points.
+    // By the interval, not by a count, which would be a walk of its own: a recording with gaps has
+    // fewer samples, and then finer parts than it needs.
     if (series->points > 0 && span_ms / (fitting_ms / PART_POINTS) > (int64_t)series->points) {
+        // Rounded up, so that no part has more than PART_POINTS.
         size_t parts = (series->points + PART_POINTS - 1) / PART_POINTS;
         series->part_points = series->points / parts;
         series->part_ms = (span_ms + (int64_t)parts - 1) / (int64_t)parts;
@@ -66,12 +71,15 @@ int page_series_begin(struct history *history, struct page_series *series)
     int64_t time_ms;
     memset(&series->digest, 0, sizeof series->digest);
     // The last account's figures are the columns of a CSV; without one it has none.
+    // Figures that only earlier accounts had are left out: a CSV's columns are fixed by its first
+    // line.
     if (series->is_csv && history_digest(history, series->subject, series->to_ms, &time_ms,
                                          &series->digest) == -ENOMEM)
         return -ENOMEM;
     return 0;
 }
 
+// The digest is all that it holds.
 void page_series_end(struct page_series *series)
 {
     digest_free(&series->digest);
@@ -96,6 +104,7 @@ static void write_csv_head(struct page_out *out, const struct page_series *serie
     page_put(out, "\r\n");
 }
 
+// What the parts have in common.
 static void write_json_head(struct page_out *out, const struct page_series *series)
 {
     page_put(out, "{");
@@ -114,6 +123,7 @@ static void write_json_head(struct page_out *out, const struct page_series *seri
 // null for a column of which nothing is known: in cheap samples that is two thirds of them.
 static void write_column(struct page_out *out, const uint64_t *values, size_t count)
 {
+    // Most columns are known at their first value.
     bool is_known = false;
     for (size_t i = 0; i < count && !is_known; i++)
         is_known = values[i] != SAMPLE_UNKNOWN;
@@ -129,6 +139,7 @@ static void write_column(struct page_out *out, const uint64_t *values, size_t co
     page_put(out, "]");
 }
 
+// As a column with its name.
 static void write_figure(struct page_out *out, const struct series_figure *figure, size_t count)
 {
     page_put(out, "{");
@@ -141,6 +152,7 @@ static void write_figure(struct page_out *out, const struct series_figure *figur
     page_put(out, "]}");
 }
 
+// Each column whole, as uPlot wants its data.
 static void write_json_part(struct page_out *out, const struct series *part)
 {
     page_put(out, "{");
@@ -171,6 +183,7 @@ static void write_json_part(struct page_out *out, const struct series *part)
 static const struct series_figure *find_figure(const struct series *part,
                                                const struct digest_figure *wanted)
 {
+    // A few dozen, for each line again: cheap beside the writing of the line.
     for (size_t i = 0; i < part->figure_count; i++) {
         if (strcmp(part->figures[i].runtime, wanted->runtime) == 0 &&
             strcmp(part->figures[i].name, wanted->figure.name) == 0)
@@ -202,6 +215,7 @@ static void write_column_cell(struct page_out *out, enum series_column column, u
     }
 }
 
+// A line for each sample.
 static void write_csv_part(struct page_out *out, const struct page_series *series,
                            const struct series *part)
 {
@@ -230,6 +244,7 @@ static int next_slice(struct history *history, struct page_series *series, struc
         series->next_ms = last_ms + 1;
         if (error)
             return error;
+        // The host slept, or the process stood still: on to the next slice.
         if (ret_part->count > 0)
             return 0;
         series_free(ret_part);
@@ -237,6 +252,8 @@ static int next_slice(struct history *history, struct page_series *series, struc
     return 1;
 }
 
+// The recording may have gone on, or dropped old samples, since the part before: each part is true
+// by itself.
 int page_series_next(struct history *history, struct page_series *series, struct buffer *buffer)
 {
     struct page_out out = {.buffer = buffer};
@@ -245,6 +262,7 @@ int page_series_next(struct history *history, struct page_series *series, struct
     series->has_begun = true;
     struct series part;
     int found = out.error ? out.error : next_slice(history, series, &part);
+    // Half an answer was sent: the caller breaks it off.
     if (found < 0)
         return found;
     if (found > 0) {

@@ -29,6 +29,7 @@ static bool take_name(struct text *rest, struct text *ret_name)
 // An address of either family; names are not looked up, since they may mean several addresses.
 static int parse_name(struct text name, struct http_address *address)
 {
+    // inet_pton() wants its text terminated.
     char shown[INET6_ADDRSTRLEN];
     struct sockaddr_in *v4 = (struct sockaddr_in *)&address->socket;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address->socket;
@@ -39,6 +40,7 @@ static int parse_name(struct text name, struct http_address *address)
     if (inet_pton(AF_INET, shown, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         address->len = sizeof *v4;
+        // 127.0.0.0/8, RFC 1122.
         address->is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
     } else if (inet_pton(AF_INET6, shown, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
@@ -64,9 +66,11 @@ static void set_port(struct http_address *address, unsigned port)
 int http_address_parse(struct text text, unsigned port, struct http_address *ret_address)
 {
     struct http_address address;
+    // What the kernel is given must have no rests of the stack in it.
     memset(&address, 0, sizeof address);
     struct text rest = text, name = {NULL, 0};
     uint64_t number = port;
+    // "127.0.0.1" begins with a number as well, and goes on.
     bool is_bare = text_take_u64(&rest, &number) && rest.len == 0;
     if (!is_bare) {
         rest = text;
@@ -81,6 +85,7 @@ int http_address_parse(struct text text, unsigned port, struct http_address *ret
     int error = parse_name(name, &address);
     if (error)
         return error;
+    // Last, so that the form is judged before the number.
     if (number > PORT_LARGEST)
         return -ERANGE;
     set_port(&address, (unsigned)number);
@@ -126,6 +131,7 @@ int http_listen(struct http_address *address)
     if (address->socket.ss_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
     int error = 0;
+    // listen() may be the one to find the port in use.
     if (bind(fd, (const struct sockaddr *)&address->socket, address->len) < 0 ||
         listen(fd, BACKLOG) < 0)
         error = -errno;
@@ -143,6 +149,7 @@ int http_listen_near(struct http_address *address, unsigned tries)
 {
     unsigned first = address->port;
     int fd = -EADDRINUSE;
+    // Any other failure would be the same at the next port.
     for (unsigned i = 0; i < tries && fd == -EADDRINUSE && first + i <= PORT_LARGEST; i++) {
         set_port(address, first + i);
         fd = http_listen(address);

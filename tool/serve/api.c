@@ -29,12 +29,14 @@ static bool take_asked(const struct http_request *request, uint64_t points, bool
     const struct uri *uri = http_request_uri(request);
     struct asked asked = {
         .points = points, .from_ms = moment_first, .to_ms = moment_last, .at_ms = moment_last};
+    // The first that is wrong is named; what is not asked for is not looked at.
     const char *wrong = !uri_take_u64(uri, "subject", UINT32_MAX, &asked.subject) ? "subject"
                         : !uri_take_u64(uri, "points", POINTS_MAX, &asked.points) ? "points"
                         : !uri_take_moment(uri, "from", &asked.from_ms)           ? "from"
                         : !uri_take_moment(uri, "to", &asked.to_ms)               ? "to"
                         : !uri_take_moment(uri, "at", &asked.at_ms)               ? "at"
                                                                                   : NULL;
+    // Subjects count from 1.
     if (!wrong && needs_subject && asked.subject == 0)
         wrong = "subject";
     if (wrong) {
@@ -53,12 +55,14 @@ static int answer_reading(struct http_answer *answer, int error)
     return error;
 }
 
+// Costs a few reads for each subject: a page asks for it when it connects, not each round.
 static int get_about(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct viewer *viewer = context;
     (void)request;
     pthread_mutex_lock(&viewer->lock);
     struct page_view view = {
+        // A page whose processes have ended stays, and says so.
         .is_live = viewer->state == 0,
         .has_levers = viewer->options.has_levers,
         .now_ms = viewer_now_ms(),
@@ -68,6 +72,7 @@ static int get_about(void *context, const struct http_request *request, struct h
     return answer_reading(answer, error);
 }
 
+// Without a subject those of all, as the page wants them at its start.
 static int get_events(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct viewer *viewer = context;
@@ -92,6 +97,7 @@ static int get_account(void *context, const struct http_request *request,
     pthread_mutex_lock(&viewer->lock);
     int error = page_write_account(viewer->options.history, (unsigned)asked.subject, asked.at_ms,
                                    &answer->body);
+    // Not for a moment long ago, nor for one that has had its turn: viewer_want() sees to that.
     if (error == -ENOENT && viewer->options.sampler)
         viewer_want(viewer, (unsigned)asked.subject);
     pthread_mutex_unlock(&viewer->lock);
@@ -114,6 +120,7 @@ static int pull_series(void *context, struct buffer *piece)
     return result;
 }
 
+// http_answer's pull_free.
 static void end_series(void *context)
 {
     struct sending *sending = context;
@@ -141,12 +148,14 @@ static int begin_series(struct viewer *viewer, const struct asked *asked, bool i
         free(sending);
         return answer_reading(answer, error);
     }
+    // From here on the answer frees it, whatever becomes of it.
     answer->pull = pull_series;
     answer->pull_context = sending;
     answer->pull_free = end_series;
     return 0;
 }
 
+// For drawing: the default is about what a screen has columns.
 static int get_series(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct asked asked;
@@ -164,7 +173,9 @@ static int get_csv(void *context, const struct http_request *request, struct htt
     struct asked asked;
     if (!take_asked(request, 0, true, &asked, answer))
         return 0;
+    // The list of its figures is read first: a CSV names its columns once.
     int error = begin_series(context, &asked, true, answer);
+    // An error is JSON, whatever was asked for.
     if (answer->pull) {
         answer->type = "text/csv; charset=utf-8; header=present";
         text_format(answer->attachment, sizeof answer->attachment, "ebb-%u.csv",
@@ -173,6 +184,7 @@ static int get_csv(void *context, const struct http_request *request, struct htt
     return error;
 }
 
+// A recording that ended has one, too: the page need not know which it shows.
 static int get_stream(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct viewer *viewer = context;

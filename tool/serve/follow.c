@@ -21,6 +21,7 @@ struct news {
     size_t subject_count;
 };
 
+// Digests are owned here, unlike those of a sampler's batch: hence the cast.
 static void news_free(struct news *news)
 {
     for (size_t i = 0; i < news->batch.sample_count; i++) {
@@ -38,6 +39,7 @@ static void news_free(struct news *news)
 static struct digest *read_digest(struct history *history, unsigned subject, int64_t time_ms)
 {
     struct digest *digest = calloc(1, sizeof *digest);
+    // The moment is the sample's own, so the account at or before it is just that.
     int64_t found_ms;
     if (!digest || history_digest(history, subject, time_ms, &found_ms, digest) < 0) {
         free(digest);
@@ -53,6 +55,7 @@ static struct sample sample_at(const struct series *series, size_t i, unsigned s
     return (struct sample){
         .subject = subject,
         .time_ms = series->time_ms[i],
+        // A minute of which only extremes are left has no kind; what is new is never such a one.
         .kind = (enum sample_kind)columns[SERIES_KIND][i],
         .rss_bytes = columns[SERIES_RSS][i],
         .lazy_bytes = columns[SERIES_LAZY][i],
@@ -82,6 +85,7 @@ static int add_samples(struct history *history, struct news *news, unsigned subj
         if (error)
             break;
         struct sample sample = sample_at(&series, i, subject);
+        // Without memory for it the sample stays, as a cheap one.
         if (sample.kind == SAMPLE_ACCOUNT)
             sample.digest = read_digest(history, subject, sample.time_ms);
         batch->samples[batch->sample_count++] = sample;
@@ -96,6 +100,7 @@ static int read_news(struct history *history, int64_t after_ms, int64_t until_ms
     news->batch.time_ms = until_ms;
     int error = history_subjects(history, &news->subjects, &news->subject_count);
     for (size_t i = 0; i < news->subject_count && !error; i++) {
+        // Most of a long recording's subjects ended long ago: they cost nothing.
         if (news->subjects[i].last_ms > after_ms)
             error = add_samples(history, news, news->subjects[i].id, after_ms, until_ms);
     }
@@ -118,6 +123,7 @@ static int send_news(struct viewer *viewer, int64_t after_ms, int64_t until_ms)
     struct news news;
     struct buffer line = {0};
     memset(&news, 0, sizeof news);
+    // Nobody listens: nothing is read.
     if (!stream_has_clients(viewer->stream))
         return 0;
     int error = read_news(viewer->options.history, after_ms, until_ms, &news);
@@ -144,6 +150,7 @@ static void look(struct viewer *viewer, struct place *place)
     }
     // A writer that was killed ends no recording: it is over when nothing comes for long.
     bool is_over = place->about.is_ended || place->silent_s > SILENT_S;
+    // It may begin to move again: a host that slept.
     viewer->state = is_over ? -ESRCH : 0;
 }
 
@@ -156,10 +163,12 @@ void *viewer_follow(void *context)
     if (history_about(viewer->options.history, &place.about) == 0)
         place.seen_ms = place.about.last_ms;
     if (viewer_now_ms() - place.seen_ms > SILENT_S * 1000)
+        // Old: over at the first look, unless it moves.
         place.silent_s = SILENT_S;
     look(viewer, &place);
     viewer_begin(viewer);
     while (!viewer_wait(viewer, LOOK_EVERY_MS)) {
+        // What was ended is never written again.
         if (!place.about.is_ended)
             look(viewer, &place);
     }

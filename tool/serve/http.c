@@ -58,6 +58,7 @@ static void connection_started(struct http *http, struct MHD_Connection *mhd, vo
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct http_connection *connection = calloc(1, sizeof *connection);
+    // Such a connection is served all the same, but for http_tick().
     if (!connection || !info) {
         free(connection);
         return;
@@ -65,6 +66,7 @@ static void connection_started(struct http *http, struct MHD_Connection *mhd, vo
     connection->fd = info->connect_fd;
     connection->deadline_ns = http_now_ns() + HTTP_HEAD_S * UINT64_C(1000000000);
     pthread_mutex_lock(&http->lock);
+    // Newest first: order does not matter to anybody.
     connection->next = http->connections;
     if (connection->next)
         connection->next->previous = connection;
@@ -78,6 +80,7 @@ static void connection_closed(struct http *http, struct http_connection *connect
 {
     if (!connection)
         return;
+    // http_tick() holds the lock while it uses descriptors: behind this it has this one no more.
     pthread_mutex_lock(&http->lock);
     if (connection->next)
         connection->next->previous = connection->previous;
@@ -107,6 +110,7 @@ void http_tick(struct http *http)
     uint64_t now = http_now_ns();
     pthread_mutex_lock(&http->lock);
     for (struct http_connection *at = http->connections; at; at = at->next) {
+        // Its thread frees it; until then it is shut again each second, which harms nothing.
         if (at->deadline_ns && at->deadline_ns < now)
             (void)shutdown(at->fd, SHUT_RDWR);
     }
@@ -122,6 +126,7 @@ static void *begin_request(void *context, const char *uri, struct MHD_Connection
         return NULL;
     request->http = context;
     request->connection = connection;
+    // Judged later, behind Host and Origin: now nobody could be answered.
     request->uri_error = uri_parse(text_of(uri), &request->uri);
     return request;
 }
@@ -140,6 +145,7 @@ static void end_request(void *context, struct MHD_Connection *connection, void *
 {
     struct http_request *request = *request_context;
     (void)code;
+    // The next request may come on the same connection.
     set_deadline(context, connection_of(connection), HTTP_IDLE_S);
     if (request)
         http_answer_free(&request->answer);
@@ -155,6 +161,7 @@ static const struct http_route *find_route(const struct http_request *request, b
     for (const struct http_route *route = request->http->options.routes; route->path; route++) {
         if (strcmp(route->path, request->uri.path) != 0)
             continue;
+        // 404 and 405 differ in this.
         *ret_has_path = true;
         if (route->method == request->method)
             found = route;
@@ -181,12 +188,14 @@ static unsigned check_line(struct http_request *request, bool is_known_method,
                            struct http_answer *answer)
 {
     unsigned status = 0;
+    // Lines that fill libmicrohttpd's own buffer have got their 414 from it.
     if (request->uri_error == -ENAMETOOLONG) {
         status = MHD_HTTP_URI_TOO_LONG;
         (void)http_answer_error(answer, status, "the path or query is too long");
     } else if (request->uri_error) {
         status = MHD_HTTP_BAD_REQUEST;
         (void)http_answer_error(answer, status, "the path or query is malformed");
+        // What the method alone makes wrong, or no path of ours could take.
     } else if (!route && (has_path || !is_known_method)) {
         status = MHD_HTTP_METHOD_NOT_ALLOWED;
         (void)http_answer_error(answer, status, "this method is not for this path");
@@ -204,6 +213,7 @@ static void call_handler(struct http_request *request, const struct http_route *
     int error = route->handler(request->http->options.context, request, answer);
     if (!error)
         return;
+    // What a handler has begun is never sent.
     http_answer_free(answer);
     (void)http_answer_error(
         answer, error == -ENOMEM ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_INTERNAL_SERVER_ERROR,
@@ -224,6 +234,7 @@ static enum MHD_Result begin(struct http_request *request, const char *method)
 {
     struct http_answer answer = {0};
     bool has_path, is_known = take_method(request, method);
+    // Of a path that did not parse, "" is left, which no route has.
     const struct http_route *route = find_route(request, &has_path);
     if (!is_known)
         route = NULL;
@@ -236,6 +247,7 @@ static enum MHD_Result begin(struct http_request *request, const char *method)
         status = MHD_HTTP_CONTENT_TOO_LARGE;
         (void)http_answer_error(&answer, status, "the body is too large");
     }
+    // A body that was announced is not read any more: the connection ends behind the answer.
     if (status)
         return http_send(request, &answer);
     http_set_deadline(request, HTTP_HEAD_S);
@@ -255,6 +267,7 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
         memcpy(request->body + request->body_len, data, *data_len);
         request->body_len += *data_len;
     }
+    // All of it was taken, kept or not.
     *data_len = 0;
     return MHD_YES;
 }
@@ -276,6 +289,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return begin(request, method);
     if (*data_len > 0)
         return take_body(request, data, data_len);
+    // A refusal that waited for the body's end, or an empty one.
     struct http_answer answer = request->answer;
     request->answer = (struct http_answer){0};
     if (!request->is_refused) {
@@ -292,6 +306,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, int listen_fd)
 {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                      MHD_USE_POLL | MHD_USE_ITC;
+    // libmicrohttpd asks for the family even of a socket that it is given.
     if (http->address.socket.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     unsigned connections = http->options.connections_max;
@@ -328,8 +343,10 @@ static void fill_in(struct http *http, const struct http_options *options,
     http->options.connections_max = fitting_connections(http->options.connections_max);
     if (http->options.streams_max == 0)
         http->options.streams_max = (http->options.connections_max + 1) / 2;
+    // The caller's may be on its stack.
     if (options->token)
         text_copy(text_of(options->token), http->token, sizeof http->token);
+    // For Host, where the server is reached by name.
     if (gethostname(http->own_name, sizeof http->own_name - 1) < 0)
         http->own_name[0] = '\0';
     pthread_mutex_init(&http->lock, NULL);
@@ -362,6 +379,7 @@ void http_stop(struct http *http)
 {
     if (!http)
         return;
+    // Read by long answers between two pieces.
     atomic_store(&http->is_stopping, true);
     pthread_mutex_lock(&http->lock);
     for (struct http_connection *at = http->connections; at; at = at->next)

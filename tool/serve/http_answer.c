@@ -37,6 +37,7 @@ struct pulling {
 // closed looks the same: of an answer without an end, that is the likelier.
 static bool is_gone(const struct pulling *pulling)
 {
+    // RDHUP is the client's own end of sending; HUP and ERR come without being asked for.
     struct pollfd peer = {.fd = pulling->fd, .events = pulling->is_stream ? POLLRDHUP : 0};
     if (atomic_load(&pulling->http->is_stopping))
         return true;
@@ -50,6 +51,7 @@ static int refill(struct pulling *pulling)
     while (pulling->at == pulling->piece.len) {
         if (pulling->has_ended)
             return 0;
+        // Asked before each piece: what nobody reads is not made.
         if (is_gone(pulling))
             return -1;
         buffer_clear(&pulling->piece);
@@ -57,6 +59,7 @@ static int refill(struct pulling *pulling)
         int result = pulling->pull(pulling->context, &pulling->piece);
         if (result < 0)
             return -1;
+        // The last piece may hold something; the end comes at the next turn.
         pulling->has_ended = result > 0;
     }
     return 1;
@@ -70,6 +73,7 @@ static ssize_t read_piece(void *context, uint64_t position, char *block, size_t 
     int result = refill(pulling);
     if (result <= 0)
         return result == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    // libmicrohttpd's block is smaller than most pieces.
     size_t len = pulling->piece.len - pulling->at;
     if (len > block_len)
         len = block_len;
@@ -97,6 +101,7 @@ static void end_pulling(void *context)
 static bool take_place(struct http *http, bool is_stream)
 {
     pthread_mutex_lock(&http->lock);
+    // Streams and long answers do not take each other's places.
     bool has_place =
         is_stream ? http->streams < http->options.streams_max : http->longs < HTTP_LONG_MAX;
     http->streams += has_place && is_stream;
@@ -124,12 +129,14 @@ static struct MHD_Response *respond_pulling(struct http_request *request,
         .free_context = answer->pull_free,
         .is_stream = answer->is_stream,
     };
+    // Without a length: HTTP/1.1 sends it in chunks, so that a client sees whether it was cut off.
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_piece, pulling, end_pulling);
     if (!response) {
         free(pulling);
         return NULL;
     }
+    // end_pulling() frees it from here on.
     answer->pull = NULL;
     answer->pull_free = NULL;
     return response;
@@ -140,6 +147,7 @@ static struct MHD_Response *respond(struct http_request *request, struct http_an
 {
     if (answer->pull && take_place(request->http, answer->is_stream)) {
         struct MHD_Response *response = respond_pulling(request, answer);
+        // Without memory the place is given back; the answer frees its pull.
         if (response)
             return response;
         pthread_mutex_lock(&request->http->lock);
@@ -176,17 +184,21 @@ static void add_headers(const struct http_request *request, const struct http_an
     MHD_add_response_header(response, "Cross-Origin-Opener-Policy", "same-origin");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             answer->type ? answer->type : json_type);
+    // no-cache keeps a file and asks whether it is still the same; no-store keeps nothing.
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
                             answer->etag ? "no-cache" : "no-store");
     if (answer->etag)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
+    // The name is ours: plain ASCII without quotes.
     if (answer->attachment[0]) {
         char value[sizeof answer->attachment + 32];
         text_format(value, sizeof value, "attachment; filename=\"%s\"", answer->attachment);
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
     }
+    // Places become free soon.
     if (answer->status == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    // RFC 9110, 11.6.1: a 401 names the scheme.
     if (answer->status == MHD_HTTP_UNAUTHORIZED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
 }
@@ -194,6 +206,7 @@ static void add_headers(const struct http_request *request, const struct http_an
 // RFC 9110, 10.2.1: a 405 says what would do.
 static void add_allowed(const struct http_request *request, struct MHD_Response *response)
 {
+    // A path has one or two routes.
     bool has_get = false, has_post = false;
     for (const struct http_route *route = request->http->options.routes; route->path; route++) {
         bool is_here = strcmp(route->path, request->uri.path) == 0;
@@ -216,6 +229,7 @@ static bool is_known(const struct http_request *request, const struct http_answe
 // The one place where an answer becomes a response.
 enum MHD_Result http_send(struct http_request *request, struct http_answer *answer)
 {
+    // A 304 repeats the headers and leaves the body out.
     if (answer->asset && is_known(request, answer)) {
         answer->status = MHD_HTTP_NOT_MODIFIED;
         answer->asset_len = 0;
@@ -249,6 +263,7 @@ int http_answer_error(struct http_answer *answer, unsigned status, const char *f
     va_end(args);
     http_answer_free(answer);
     answer->status = status;
+    // Written by hand: an error must be possible where memory for a tree is not.
     int error = buffer_append(&answer->body, "{\"error\":", 9);
     if (!error)
         error = json_write_name(&answer->body, sentence);
@@ -269,6 +284,7 @@ int http_token_make(char ret_token[HTTP_TOKEN_MAX])
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char bytes[16];
+    // Never short for so few bytes, and never waits once the host is up.
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return -errno;
     for (size_t i = 0; i < sizeof bytes; i++) {

@@ -58,6 +58,7 @@ static bool is_everywhere(const struct http_address *address)
 // The names that this server goes by.
 static bool knows_host(const struct http *http, struct text name, bool is_address)
 {
+    // localhost and its two addresses cannot be rebound: browsers and resolvers see to that.
     char own[HTTP_ADDRESS_TEXT_MAX];
     struct text own_name;
     bool own_is_address;
@@ -68,6 +69,7 @@ static bool knows_host(const struct http *http, struct text name, bool is_addres
     if (uri_take_host(text_of(own), &own_name, &own_is_address) && own_name.len == name.len &&
         memcmp(own_name.data, name.data, name.len) == 0)
         return true;
+    // Nobody else's name leads to a loopback address honestly.
     if (http->address.is_loopback)
         return false;
     return (is_address && is_everywhere(&http->address)) || name_is(name, http->own_name);
@@ -97,8 +99,10 @@ static unsigned check_origin(const struct http_request *request, const struct ht
     const char *origin, *site;
     if (!take_header(request, "Origin", &origin) || !take_header(request, "Sec-Fetch-Site", &site))
         return MHD_HTTP_FORBIDDEN;
+    // Sent with every POST and every cross-origin request; "null" is foreign too.
     if (origin && !is_own_origin(origin, host))
         return MHD_HTTP_FORBIDDEN;
+    // Older browsers and programs send none; "none" is an address that was typed.
     if (!site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
         return 0;
     return is_visit(request, route) ? 0 : MHD_HTTP_FORBIDDEN;

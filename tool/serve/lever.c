@@ -21,6 +21,7 @@
 // "dry_run".
 static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry_run)
 {
+    // NULL for what is no JSON: jansson's getters take that.
     json_t *wish = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
     const json_t *subject = json_object_get(wish, "subject");
     const char *lever = json_string_value(json_object_get(wish, "lever"));
@@ -36,6 +37,7 @@ static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry
 
 #else
 
+// A build without JSON understands nobody: every wish is refused.
 static bool parse_wish(struct text body, unsigned *ret_subject, bool *ret_is_dry_run)
 {
     (void)body;
@@ -74,6 +76,7 @@ static int open_subject(const struct subject *subject, struct process **ret_proc
     int error = process_open("/proc", subject->pid, &process);
     if (error)
         return error;
+    // The PID may have been given again since the last sample.
     if (process_start_ticks(process) != subject->start_ticks) {
         process_close(process);
         return -ESRCH;
@@ -82,6 +85,7 @@ static int open_subject(const struct subject *subject, struct process **ret_proc
     return 0;
 }
 
+// Asked between two bites: Ctrl-C does not wait for a target of many GiB.
 static bool is_stopped(void *context)
 {
     struct viewer *viewer = context;
@@ -98,6 +102,7 @@ static int pull(struct viewer *viewer, struct process *process, bool is_dry_run,
     struct lever_report report;
     memset(&report, 0, sizeof report);
     struct reclaim reclaim = {
+        // No walk of smaps before and after: the target's mmap would wait for it.
         .is_gentle = true,
         .options = {.is_dry_run = is_dry_run, .is_stopped = is_stopped, .user = viewer},
     };
@@ -108,6 +113,7 @@ static int pull(struct viewer *viewer, struct process *process, bool is_dry_run,
     return error;
 }
 
+// Everything that can be wrong is told apart, since people read it on the page.
 int viewer_lever(void *context, const struct http_request *request, struct http_answer *answer)
 {
     struct viewer *viewer = context;
@@ -127,6 +133,7 @@ int viewer_lever(void *context, const struct http_request *request, struct http_
     }
     if (error == -ENOENT || error == -ESRCH || error == -ESTALE)
         return http_answer_error(answer, 404, "this process is not there any more");
+    // Most refusals are reports. These came before there was one.
     if (error == -EPERM || error == -EACCES)
         return http_answer_error(answer, 403, "this ebb has no right to do that to the process");
     return error;

@@ -34,6 +34,7 @@ static void send_batch(struct viewer *viewer, const struct batch *batch,
                        const struct subject *subjects, size_t count)
 {
     struct buffer line = {0};
+    // Drawing for nobody would cost as much as drawing for somebody.
     if (!stream_has_clients(viewer->stream))
         return;
     if (page_write_batch(batch, subjects, count, &line) == 0)
@@ -49,6 +50,7 @@ static int take_round(struct viewer *viewer)
     int result = sampler_round(viewer->options.sampler, &batch);
     if (result < 0 && result != -ESRCH)
         return result;
+    // Nothing was read at all: there is nothing to store.
     if (!batch)
         return result;
     size_t count;
@@ -108,6 +110,7 @@ void *viewer_live(void *context)
         int result = take_round(viewer);
         forget(viewer, &forgotten_ms, &keep_ms);
         pthread_mutex_lock(&viewer->lock);
+        // A page that was told that all has ended does not hear more.
         viewer->state = is_passing(result) ? 0 : result;
         viewer_begin(viewer);
         if (viewer->state < 0)

@@ -35,6 +35,7 @@ int stream_new(struct stream **ret_stream)
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return -ENOMEM;
+    // The default clock is the one that people set.
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -45,6 +46,7 @@ int stream_new(struct stream **ret_stream)
     return 0;
 }
 
+// Messages that nobody read go with it.
 void stream_free(struct stream *stream)
 {
     if (!stream)
@@ -56,6 +58,8 @@ void stream_free(struct stream *stream)
     free(stream);
 }
 
+// May be out of date as soon as it is told: a client that has just come misses one message, which
+// it then reads from the series.
 bool stream_has_clients(struct stream *stream)
 {
     pthread_mutex_lock(&stream->lock);
@@ -82,9 +86,11 @@ static void add(struct stream *stream, struct buffer message)
     stream->ring[stream->next++ % STREAM_MESSAGES_MAX] = message;
 }
 
+// Made once, under the lock, since its number is its place in the ring.
 int stream_send(struct stream *stream, const char *event, struct buffer *data)
 {
     struct buffer message = {0};
+    // A line break would begin another field of the message, and a text from a target is in it.
     int error = data->len > 0 && strpbrk(data->data, "\r\n") ? -EINVAL : 0;
     pthread_mutex_lock(&stream->lock);
     if (!error)
@@ -98,12 +104,14 @@ int stream_send(struct stream *stream, const char *event, struct buffer *data)
         buffer_free(&message);
     else
         add(stream, message);
+    // Woken after a failure as well: what is not there costs a waiter one look.
     pthread_cond_broadcast(&stream->has_more);
     pthread_mutex_unlock(&stream->lock);
     buffer_free(data);
     return error;
 }
 
+// Those who wait are woken: the end does not take the length of a wait.
 void stream_end(struct stream *stream)
 {
     pthread_mutex_lock(&stream->lock);
@@ -121,6 +129,7 @@ static bool wait_for_more(struct client *client)
     until.tv_nsec += WAIT_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
+    // Spurious wakes are no messages.
     int error = 0;
     while (!error && client->next >= stream->next && !stream->has_ended)
         error = pthread_cond_timedwait(&stream->has_more, &stream->lock, &until);
@@ -135,9 +144,11 @@ static int next_message(struct client *client, struct buffer *piece)
     bool has_more = wait_for_more(client);
     if (stream->has_ended)
         return 1;
+    // What it wants next is gone: it could not know what it missed.
     if (client->next < stream->first)
         return -EPIPE;
     if (has_more) {
+        // Any bytes show that both ends are there.
         client->silent_waits = 0;
         const struct buffer *message = &stream->ring[client->next++ % STREAM_MESSAGES_MAX];
         return buffer_append(piece, message->data, message->len);
@@ -153,6 +164,7 @@ static int pull(void *context, struct buffer *piece)
 {
     struct client *client = context;
     if (!client->has_begun) {
+        // EventSource comes back a second after it was broken off.
         client->has_begun = true;
         static const char hello[] = "retry: 1000\n:\n\n";
         return buffer_append(piece, hello, sizeof hello - 1);
@@ -163,6 +175,7 @@ static int pull(void *context, struct buffer *piece)
     return result;
 }
 
+// http_answer's pull_free: also for a client that never got its first message.
 static void end_client(void *context)
 {
     struct client *client = context;
@@ -180,6 +193,7 @@ int stream_answer(struct stream *stream, struct http_answer *answer)
         return -ENOMEM;
     client->stream = stream;
     pthread_mutex_lock(&stream->lock);
+    // From here on, and nothing from before.
     client->next = stream->next;
     stream->clients++;
     pthread_mutex_unlock(&stream->lock);

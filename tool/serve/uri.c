@@ -27,6 +27,7 @@ static int decode(struct text raw, bool has_plus, char *ret_decoded, size_t size
             return -EINVAL;
         if (byte == '+' && has_plus)
             byte = ' ';
+        // Both digits, and no NUL: C strings would end there.
         if (byte == '%') {
             int high = i + 2 < raw.len ? hex_value(raw.data[i + 1]) : -1;
             int low = i + 2 < raw.len ? hex_value(raw.data[i + 2]) : -1;
@@ -35,6 +36,7 @@ static int decode(struct text raw, bool has_plus, char *ret_decoded, size_t size
             byte = (char)(high * 16 + low);
             i += 2;
         }
+        // One byte stays for the NUL.
         if (len + 1 >= size)
             return -ENAMETOOLONG;
         ret_decoded[len++] = byte;
@@ -66,6 +68,7 @@ bool uri_is_utf8(struct text text)
         int count = utf8_follow(first, &least);
         if (count < 0 || first == 0 || (size_t)count >= text.len - i)
             return false;
+        // The first byte's free bits, then six of each that follows.
         uint32_t value = count == 0 ? first : first & (0x3fu >> count);
         for (int k = 0; k < count; k++) {
             unsigned char next = (unsigned char)text.data[++i];
@@ -73,6 +76,7 @@ bool uri_is_utf8(struct text text)
                 return false;
             value = value << 6 | (next & 0x3fu);
         }
+        // Halves of UTF-16, which are no characters.
         bool is_surrogate = value >= 0xd800 && value < 0xe000;
         if (value < least || is_surrogate || value > 0x10ffff)
             return false;
@@ -85,6 +89,7 @@ bool uri_is_utf8(struct text text)
 static bool is_plain_path(const char *path)
 {
     struct text rest = text_of(path), segment;
+    // "//host" would be another server to a browser.
     if (path[0] != '/' || strstr(path, "//"))
         return false;
     for (const char *at = path; *at; at++) {
@@ -103,6 +108,7 @@ static int add_parameter(struct uri *uri, struct text pair)
 {
     struct uri_parameter *parameter = &uri->parameters[uri->parameter_count];
     struct text name = {NULL, 0};
+    // More than any request of the page has.
     if (uri->parameter_count == URI_PARAMETERS_MAX)
         return -E2BIG;
     if (!text_next_field(&pair, '=', &name) || name.len == 0)
@@ -122,9 +128,11 @@ int uri_parse(struct text raw, struct uri *ret_uri)
 {
     if (raw.len > URI_RAW_MAX)
         return -ENAMETOOLONG;
+    // The first '?' alone: others belong to the query.
     const char *mark = raw.len > 0 ? memchr(raw.data, '?', raw.len) : NULL;
     struct text path = {raw.data, mark ? (size_t)(mark - raw.data) : raw.len};
     struct text query = {mark ? mark + 1 : NULL, mark ? raw.len - path.len - 1 : 0}, pair;
+    // Built aside: a failure leaves the caller's alone.
     struct uri uri = {.parameter_count = 0};
     int error = decode(path, false, uri.path, sizeof uri.path);
     if (!error && (!is_plain_path(uri.path) || memchr(raw.data, '#', raw.len)))
@@ -171,6 +179,7 @@ bool uri_take_moment(const struct uri *uri, const char *name, int64_t *number_ms
     uint64_t fraction;
     if (!text_take_i64(&rest, &taken))
         return false;
+    // Digits behind the point are checked, and dropped.
     if (text_take_prefix(&rest, ".") && !text_take_u64(&rest, &fraction))
         return false;
     // Far enough from the ends that differences of moments never overflow.
@@ -196,6 +205,7 @@ bool uri_take_bearer(struct text header, struct text *ret_token)
 // Every byte of what was given is looked at; only its length shows, which is no secret.
 bool uri_token_equals(struct text given, const char *token)
 {
+    // An empty token equals nothing.
     size_t len = strlen(token);
     unsigned char difference = given.len != len || len == 0;
     for (size_t i = 0; i < given.len; i++)
@@ -231,6 +241,7 @@ static bool is_dotted(struct text name)
 bool uri_take_host(struct text header, struct text *ret_name, bool *ret_is_address)
 {
     struct text rest = header, name;
+    // IPv6 addresses have colons of their own.
     bool in_brackets = text_take_prefix(&rest, "[");
     const char *end = header.len > 0 ? memchr(rest.data, in_brackets ? ']' : ':', rest.len) : NULL;
     if (in_brackets && !end)

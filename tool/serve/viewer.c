@@ -17,6 +17,7 @@ int64_t viewer_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+// Each wait may be cut short by the end, and by nothing else.
 bool viewer_wait(struct viewer *viewer, uint64_t ms)
 {
     struct timespec until;
@@ -31,6 +32,7 @@ bool viewer_wait(struct viewer *viewer, uint64_t ms)
     return viewer->is_stopping;
 }
 
+// Said each round, heard once.
 void viewer_begin(struct viewer *viewer)
 {
     viewer->has_begun = true;
@@ -57,12 +59,14 @@ void viewer_want(struct viewer *viewer, unsigned subject)
         if (viewer->asked[i] == subject)
             return;
     }
+    // More than a page's user clicks at: the others get their accounts when it is their turn.
     if (viewer->asked_count == VIEWER_WANTED_MAX || viewer->wanted_count == VIEWER_WANTED_MAX)
         return;
     viewer->asked[viewer->asked_count++] = subject;
     viewer->wanted[viewer->wanted_count++] = subject;
 }
 
+// Without uPlot its modules would not load: then none of its files are there.
 bool viewer_has_page(void)
 {
     return assets_find("/") != NULL;
@@ -76,11 +80,13 @@ static struct http_route *make_routes(bool has_levers)
         count++;
     while (assets_list()[files].path)
         files++;
+    // A page's or its substitute's, the lever's, and the end.
     struct http_route *routes = calloc(count + files + 3, sizeof *routes);
     if (!routes)
         return NULL;
     memcpy(routes, viewer_api_routes, count * sizeof *routes);
     for (size_t i = 0; i < files; i++)
+        // Files hold no figures: they need no token, which the browser does not have yet.
         routes[count++] = (struct http_route){
             .path = assets_list()[i].path, .is_public = true, .handler = viewer_file};
     if (files == 0)
@@ -92,11 +98,13 @@ static struct http_route *make_routes(bool has_levers)
     return routes;
 }
 
+// Made at the start, and not changed while the server runs.
 const struct http_route *viewer_routes(const struct viewer *viewer)
 {
     return viewer->routes;
 }
 
+// The thread writes it, who asks is another.
 int viewer_state(struct viewer *viewer)
 {
     pthread_mutex_lock(&viewer->lock);
@@ -116,6 +124,7 @@ static void init_lock(struct viewer *viewer)
     pthread_mutex_init(&viewer->lock, NULL);
 }
 
+// What it was given is its own from the first line on, so that callers have one way out.
 int viewer_start(const struct viewer_options *options, struct viewer **ret_viewer)
 {
     struct viewer *viewer = calloc(1, sizeof *viewer);
@@ -129,6 +138,7 @@ int viewer_start(const struct viewer_options *options, struct viewer **ret_viewe
     viewer->routes = make_routes(options->has_levers);
     int error = viewer->routes ? stream_new(&viewer->stream) : -ENOMEM;
     if (!error) {
+        // With signals blocked by the caller, the thread inherits that.
         error = -pthread_create(&viewer->thread, NULL,
                                 options->sampler ? viewer_live : viewer_follow, viewer);
         viewer->has_thread = !error;
@@ -142,6 +152,7 @@ int viewer_start(const struct viewer_options *options, struct viewer **ret_viewe
     return 0;
 }
 
+// Streams end before the server does: their threads are woken, not waited for.
 void viewer_stop(struct viewer *viewer)
 {
     if (!viewer)
@@ -157,6 +168,7 @@ void viewer_stop(struct viewer *viewer)
     viewer->has_thread = false;
 }
 
+// Behind http_stop(): no handler runs any more.
 void viewer_free(struct viewer *viewer)
 {
     if (!viewer)
