@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# A strict reader of metrics: OpenMetrics 1.0.0, and the older format with --classic. As a command it
-# checks its standard input, says what is wrong and ends with 1.
+# A strict reader of metrics: OpenMetrics 1.0.0, and the older format with --classic. As a command
+# it checks its standard input, says what is wrong and ends with 1.
 import re
 import sys
 
@@ -61,7 +61,7 @@ class Reader:
             need(not self.classic, "UNIT in the older format")
             need(name.endswith("_" + rest), f"{name} does not end with its unit {rest}")
         if word == "HELP":
-            allowed = r'(?:[^\\"\n]|\\\\|\\n|\\")*\Z' if not self.classic else r"(?:[^\\]|\\\\|\\n)*\Z"
+            allowed = r"(?:[^\\]|\\\\|\\n)*\Z" if self.classic else r'(?:[^\\"]|\\[\\n"])*\Z'
             need(re.match(allowed, rest) and rest, f"broken help: {line!r}")
 
     def point(self, line):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Alarms of ebb record: they begin once, end, do not flap, tell the account to a command and to a web
-# hook, and are silent about memory that is lazily freed.
+# Alarms of ebb record: they begin once, end, do not flap, tell the account to a command and to a
+# web hook, and are silent about memory that is lazily freed.
 import http.server
 import json
 import mmap
