@@ -22,7 +22,7 @@ UNSYNCHRONISED static void count_span(struct count *count, const struct wire_rec
     count->live_blocks += live;
     count->in_use += live * span->block_bytes;
     count->free_in_spans += run - live * span->block_bytes;
-    count->off_in_spans += bits_count(span->off) * unit;
+    count->off_in_spans += span_off_bytes(span);
     count->lazy += bits_count(span->lazy & span->off) * unit;
     count->mallocs += mallocs;
     count->frees += mallocs - live;

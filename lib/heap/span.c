@@ -21,6 +21,7 @@ void span_start(struct wire_record *span, unsigned size_class, struct heap *heap
     span->counts = 0;
     atomic_poke64(&span->off, 0);
     span->lazy = 0;
+    span->bytes = 0;
     span->relinked = 0;
     // 0 sends each free of a medium block to the slow path, which knows the further slots.
     span->recip = size_class < CLASS_SMALL ? class_reciprocal(size_class) : 0;
@@ -416,6 +417,30 @@ unsigned span_list_ranges(const struct wire_record *span, const struct span_page
     return listed;
 }
 
+void span_note_refused(struct wire_record *span, struct span_pages *pages, bool is_lazy)
+{
+    const struct os *os = space.os;
+    struct os_range ranges[SPAN_RANGES_MAX];
+    size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
+    unsigned count = span_list_ranges(span, pages, ranges);
+    pages->is_all = true;
+    for (unsigned i = 0; i < count; i++) {
+        uintptr_t at = ranges[i].address;
+        size_t bytes = ranges[i].bytes;
+        if ((is_lazy ? os->purge_lazily(os, at, bytes) : os->purge_now(os, at, bytes)) == 0)
+            continue;
+        pages->is_all = false;
+        // Behind the last block there are no bits, and nothing that could be given back twice.
+        unsigned first = (unsigned)((at - space_address(span)) / unit);
+        bool is_tail = pages->tail_bytes && at == space_address(span) + pages->tail;
+        if (is_tail)
+            pages->tail_bytes = 0;
+        else
+            span->bytes |= bits_range(first, first + (unsigned)(bytes / unit) - 1);
+    }
+    pages->off &= ~span->bytes;
+}
+
 void span_note_purged(struct wire_record *span, const struct span_pages *pages, bool is_lazy)
 {
     if (is_lazy)
@@ -464,6 +489,7 @@ void span_restore(struct wire_record *span)
     blocks_of_bit(span, bits_highest(back), &unused, &end);
     atomic_poke64(&span->off, span->off & ~back);
     span->lazy &= ~back;
+    span->bytes &= ~back;
     size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
     space_note_reuse(class_group(span->block_bytes), bits_count(back) * unit);
     struct block *next = (struct block *)(uintptr_t)span->free;

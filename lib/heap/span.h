@@ -60,11 +60,11 @@ static inline bool span_is_small(const struct wire_record *span)
     return span->size_class < CLASS_SMALL;
 }
 
-// Bytes in pages that are off.
+// Bytes in pages that are off and were given back.
 static inline size_t span_off_bytes(const struct wire_record *span)
 {
     size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
-    return (size_t)__builtin_popcountll(span->off) * unit;
+    return (size_t)__builtin_popcountll(span->off & ~span->bytes) * unit;
 }
 
 // Something can be allocated without asking others.
@@ -169,6 +169,10 @@ void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
 // The above as ranges of addresses; returns how many.
 unsigned span_list_ranges(const struct wire_record *span, const struct span_pages *pages,
                           struct os_range ranges[SPAN_RANGES_MAX]);
+
+// The system would not take all of what was collected: asked once more, range by range, it says
+// which. That stays off, counts as kept, and leaves `pages`.
+void span_note_refused(struct wire_record *span, struct span_pages *pages, bool is_lazy);
 
 // What was collected has been purged.
 void span_note_purged(struct wire_record *span, const struct span_pages *pages, bool is_lazy);

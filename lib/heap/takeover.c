@@ -131,9 +131,11 @@ static void note_purged(struct batch *batch, unsigned first, unsigned end, bool 
     for (unsigned i = first; i < end; i++) {
         struct wire_record *span = batch->spans[i];
         size_t unit = span_is_small(span) ? PAGE_BYTES : span->block_bytes;
+        batch->pages[i].is_all = true;
+        if (!is_all)
+            span_note_refused(span, &batch->pages[i], is_lazy);
         gone[class_group(span->block_bytes)] +=
             bits_count(batch->pages[i].off) * unit + batch->pages[i].tail_bytes;
-        batch->pages[i].is_all = is_all;
         span_note_purged(span, &batch->pages[i], is_lazy);
         if (batch->pages[i].off && span->state == WIRE_SPAN_PARTIAL)
             lists_wait_last(batch->heap, span);
@@ -154,7 +156,7 @@ static size_t purge_batch(struct batch *batch, struct takeover *takeover)
         unsigned count = collect(batch, &next, ranges);
         size_t bytes = count ? space_purge_ranges(ranges, count, &went_lazily) : 0;
         bool is_all = bytes == os_ranges_bytes(ranges, count);
-        if (bytes)
+        if (count)
             note_purged(batch, first, next, went_lazily, is_all, takeover->gone);
         takeover->is_lazy &= went_lazily;
         takeover->is_refused |= !is_all;

@@ -321,6 +321,7 @@ static void test_all_refused(void **state)
     // The same few things again at most.
     assert_true(fake->refused - refused <= 20);
     assert_int_equal(slots_of(WIRE_LAZY), 0);
+    assert_int_equal(counted().off_in_spans, 0);
     for (int i = 0; i < BLOCKS; i++) {
         bool is_zero = false;
         if (objects.all[i].at)

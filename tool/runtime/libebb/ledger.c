@@ -170,7 +170,8 @@ static int add_span_places(struct step *step, struct ranges *list)
     uint64_t at = step->start, end = step->start + step->bytes;
     int error = 0;
     for (unsigned bit = 0; bit < units && !error; bit++, at += unit) {
-        bool is_off = record->off >> bit & 1, is_lazy = record->lazy >> bit & 1;
+        // What the system would not take is as good as on the list.
+        bool is_off = (record->off & ~record->bytes) >> bit & 1, is_lazy = record->lazy >> bit & 1;
         if (is_off)
             *(is_lazy ? &step->sums->off_lazy : &step->sums->off_returned) += unit;
         struct ranges *place = is_lazy ? &step->places->lazy : &step->places->returned;
