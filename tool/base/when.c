@@ -71,6 +71,7 @@ static bool take_clock(struct text *rest, struct moment *moment)
     return true;
 }
 
+// By the Gregorian calendar, as mktime(3) has it.
 static int days_of_month(int year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -78,6 +79,7 @@ static int days_of_month(int year, int month)
     return days[month - 1] + (month == 2 && is_leap);
 }
 
+// ISO 8601 alone: 11/12 is a day in November for some and in December for others.
 static bool take_date(struct text *rest, struct moment *moment)
 {
     int year, month, day;
@@ -115,6 +117,7 @@ static bool take_zone(struct text *rest, struct moment *moment)
     return true;
 }
 
+// Daylight saving is the C library's to find out (tm_isdst -1); a given zone needs none.
 static int moment_ms(struct moment moment, int64_t *ret_ms)
 {
     moment.fields.tm_isdst = -1;
@@ -127,6 +130,7 @@ static int moment_ms(struct moment moment, int64_t *ret_ms)
     return 0;
 }
 
+// Its midnight in the caller's zone.
 static struct moment moment_of_day(int64_t time_ms)
 {
     struct moment moment = {0};
@@ -149,6 +153,7 @@ static int parse_clock(struct text text, int64_t end_ms, int64_t *ret_ms)
     return moment_ms(moment, ret_ms);
 }
 
+// A day alone is its midnight; mktime(3) makes the last of the month before of a 0th.
 static int parse_day(struct text text, int days_back, int64_t end_ms, int64_t *ret_ms)
 {
     struct moment moment = moment_of_day(end_ms);
@@ -159,6 +164,7 @@ static int parse_day(struct text text, int days_back, int64_t end_ms, int64_t *r
     return moment_ms(moment, ret_ms);
 }
 
+// Date, and perhaps a time of day and a zone behind it; whatever is left makes it none.
 static int parse_date(struct text text, int64_t *ret_ms)
 {
     struct moment moment = {0};
@@ -185,6 +191,7 @@ static int parse_offset(struct text text, int64_t base_ms, int sign, int64_t *re
     return 0;
 }
 
+// As date(1) takes it.
 static int parse_epoch(struct text text, int64_t *ret_ms)
 {
     uint64_t seconds, ms;
@@ -197,6 +204,7 @@ static int parse_epoch(struct text text, int64_t *ret_ms)
     return 0;
 }
 
+// Blanks around come from quoting in scripts.
 static struct text trimmed(struct text text)
 {
     text_skip_blanks(&text);
@@ -205,6 +213,7 @@ static struct text trimmed(struct text text)
     return text;
 }
 
+// The first character or word decides which of the forms it can be: no text is two of them.
 int when_parse(struct text text, const struct when_frame *frame, int64_t *ret_ms)
 {
     text = trimmed(text);
@@ -233,6 +242,7 @@ int when_parse(struct text text, const struct when_frame *frame, int64_t *ret_ms
     return parse_date(text, ret_ms);
 }
 
+// Times that the C library has no year for are shown as the epoch, never as garbage.
 static struct tm local_of(int64_t time_ms)
 {
     struct tm fields = {0};
@@ -241,6 +251,7 @@ static struct tm local_of(int64_t time_ms)
     return fields;
 }
 
+// The date only where it differs: a column of equal dates hides the times.
 void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
 {
     struct tm fields = local_of(time_ms), near = local_of(near_ms);
@@ -250,6 +261,7 @@ void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
         text_format(ret_text, size, "?");
 }
 
+// For programs: the same whatever the zone of who reads.
 void when_format_utc(int64_t time_ms, char *ret_text, size_t size)
 {
     struct tm fields = {0};

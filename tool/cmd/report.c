@@ -62,6 +62,7 @@ struct report_run {
     size_t format; // its place among the choices
 };
 
+// What does not go together is refused before anything is read, or a file made.
 static int check_usage(const struct report_run *run)
 {
     const struct options *options = &run->command->options;
@@ -161,6 +162,7 @@ static int build(const struct report_run *run, const char *path, struct history 
     return error ? report_file_refuse(path, error) : EXIT_DONE;
 }
 
+// The last account by then: the text tells its own moment.
 static int print_moment(const struct report_run *run, struct history *history,
                         const struct report *report, struct buffer *buffer)
 {
@@ -192,6 +194,7 @@ static int print_report(const struct report_run *run, struct history *history,
     return error;
 }
 
+// The choices of samples stand in the order of the formats.
 static int print_samples(const struct report_run *run, struct history *history,
                          const struct report *report, struct report_sink *sink)
 {
@@ -222,6 +225,7 @@ static int print(const struct report_run *run, struct history *history, const st
     return report_sink_close(&sink);
 }
 
+// --at is read before the output is opened, so that a slip leaves no empty file.
 static int run_one(const struct report_run *run)
 {
     const char *path = run->command->options.operands[0];
@@ -243,6 +247,7 @@ static int run_one(const struct report_run *run)
     return status;
 }
 
+// Both reports are complete by now: the recordings need not be open.
 static int compare(const struct report_run *run, const struct report *const reports[2])
 {
     const char *const names[2] = {run->command->options.operands[0],
@@ -270,6 +275,7 @@ static int compare(const struct report_run *run, const struct report *const repo
     return report_sink_close(&sink);
 }
 
+// --from and --to count from each recording's own ends, so that "+5m" is the warm-up of both.
 static int run_two(const struct report_run *run)
 {
     struct report reports[2] = {0};
@@ -291,6 +297,7 @@ static int run_two(const struct report_run *run)
     return status;
 }
 
+// A file gets no colours, wherever stdout leads.
 int report_run(const struct command *command)
 {
     const struct options *options = &command->options;

@@ -15,6 +15,7 @@
 // A dump of months: 200 bytes a line, one a second for a month are 500 MiB.
 static const size_t dump_limit_bytes = (size_t)1 << 30;
 
+// Each sentence says what would help, where something does.
 int report_file_refuse(const char *path, int error)
 {
     char shown[MESSAGE_NAME_MAX] = "the recording";
@@ -46,6 +47,7 @@ int report_file_refuse(const char *path, int error)
     return EXIT_FAILED;
 }
 
+// On stderr, so that the report itself stays what a script expects.
 static void tell_counts(const char *path, const struct import_counts *counts)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -88,6 +90,7 @@ static bool is_dump(const char *path)
     return first == '{';
 }
 
+// A recording first: only what is none is looked at as a dump.
 int report_file_open(const char *path, struct history **ret_history)
 {
     int error = history_open(path, ret_history);

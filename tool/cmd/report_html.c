@@ -9,6 +9,7 @@
 
 #include "serve/standalone.h"
 
+// In the report's order: the page opens with the first one.
 int report_html(struct history *history, const struct report *report, struct report_sink *sink)
 {
     unsigned *subjects = calloc(report->subject_count, sizeof *subjects);

@@ -9,6 +9,7 @@
 
 #include "cmd/messages.h"
 
+// O_EXCL: a report that took a night's recording is not lost to the next one's name.
 int report_sink_open(const struct options *options, struct report_sink *ret_sink)
 {
     const struct option_value *output = options_get(options, "output");
@@ -31,6 +32,7 @@ int report_sink_open(const struct options *options, struct report_sink *ret_sink
     return error == EACCES || error == EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// The caller stops at the first failure, which is kept for the message.
 int report_sink_write(void *context, const char *data, size_t len)
 {
     struct report_sink *sink = context;
@@ -49,6 +51,7 @@ int report_sink_write(void *context, const char *data, size_t len)
     return 0;
 }
 
+// stdout keeps what it got: it cannot be taken back.
 void report_sink_drop(struct report_sink *sink)
 {
     if (!sink->path)

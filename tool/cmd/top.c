@@ -62,6 +62,7 @@ struct top_run {
     uint64_t interval_ms;
 };
 
+// What the option table cannot express. A pipe gets a hint instead of escape sequences.
 static int check_usage(const struct options *options, bool is_once)
 {
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
@@ -113,6 +114,7 @@ static int open_sampler(struct top_run *run, bool is_once)
     return sampler_open(&sampler_options, &run->sampler);
 }
 
+// Readings into rows. Without memory for the rows the screen ends, with the terminal given back.
 static int take_round(struct top_run *run)
 {
     const struct batch *batch;
@@ -128,6 +130,7 @@ static int take_round(struct top_run *run)
     return error;
 }
 
+// Usage has been told already; the rest is about the proc tree.
 static int refuse(const struct top_run *run, int error)
 {
     if (error == -EINVAL)
@@ -135,6 +138,7 @@ static int refuse(const struct top_run *run, int error)
     return target_refuse_list(options_get(&run->command->options, "proc-root")->string, error);
 }
 
+// Those that have no account: not yet, or never for want of rights.
 static size_t count_unread(const struct top *top)
 {
     size_t unread = 0;
@@ -157,6 +161,7 @@ static int read_all(struct top_run *run)
     return 0;
 }
 
+// In the order and with the filter that the screen would have.
 static int run_once(struct top_run *run)
 {
     int error = read_all(run);
@@ -219,6 +224,7 @@ static int answer_keys(struct top_run *run, struct top_screen *screen, bool *ret
     return 0;
 }
 
+// The first round comes before the screen: errors are told on a terminal in its usual state.
 static int run_live(struct top_run *run)
 {
     struct top_screen *screen;
@@ -255,6 +261,7 @@ static int run_live(struct top_run *run)
 
 #endif
 
+// The one place that frees what the run holds, however it ended.
 int top_run(const struct command *command)
 {
     const struct options *options = &command->options;

@@ -26,6 +26,7 @@ static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 // Set by a signal, read between keys: a handler can reach nothing else.
 static volatile sig_atomic_t ends;
 
+// The loop sees it at its next key or round.
 static void on_end(int signal)
 {
     (void)signal;
@@ -56,11 +57,14 @@ static void start_colors(struct top_screen *screen)
     init_pair(COLOR_LAZY, COLOR_CYAN, -1);
 }
 
+// newterm() rather than initscr(), which ends the process when TERM is unknown.
 int top_screen_open(bool color, bool unicode, struct top_screen **ret_screen)
 {
     struct top_screen *screen = calloc(1, sizeof *screen);
     if (!screen)
         return -ENOMEM;
+    // Curses counts columns by the locale; without one every block character is three bytes of
+    // noise.
     setlocale(LC_CTYPE, "");
     screen->screen = newterm(NULL, stdout, stdin);
     if (!screen->screen) {
@@ -83,6 +87,7 @@ int top_screen_open(bool color, bool unicode, struct top_screen **ret_screen)
     return 0;
 }
 
+// In the order of the opening: the terminal first, so that whatever comes after can be read.
 void top_screen_close(struct top_screen *screen)
 {
     if (!screen)
@@ -94,6 +99,7 @@ void top_screen_close(struct top_screen *screen)
     free(screen);
 }
 
+// Dim is a colour in disguise: some terminals make it unreadable without colours.
 static attr_t attributes_of(const struct top_screen *screen, enum render_color color)
 {
     switch (color) {
@@ -108,6 +114,8 @@ static attr_t attributes_of(const struct top_screen *screen, enum render_color c
     }
 }
 
+// The text is cut to the screen already: the last cell of the last line is never written, which
+// would scroll.
 static void screen_put(void *context, unsigned line, unsigned column, enum render_color color,
                        bool is_inverse, const char *text)
 {
@@ -116,12 +124,14 @@ static void screen_put(void *context, unsigned line, unsigned column, enum rende
     mvaddstr((int)line, (int)column, text);
 }
 
+// Curses keeps it up to date with the terminal's size.
 unsigned top_screen_lines(const struct top_screen *screen)
 {
     (void)screen;
     return LINES > 0 ? (unsigned)LINES : 0;
 }
 
+// Erased and painted anew; curses sends the difference.
 int top_screen_draw(struct top_screen *screen, const struct top *top, struct top_view *view)
 {
     struct canvas canvas = {.lines = top_screen_lines(screen),
@@ -137,6 +147,7 @@ int top_screen_draw(struct top_screen *screen, const struct top *top, struct top
     return error;
 }
 
+// 0 for keys that mean nothing here, such as a change of size.
 static uint32_t key_of(wint_t key)
 {
     static const struct {
@@ -155,6 +166,7 @@ static uint32_t key_of(wint_t key)
     return 0;
 }
 
+// Terminals do not agree on what Enter and Backspace send.
 static uint32_t key_of_character(wint_t character)
 {
     switch (character) {
@@ -199,6 +211,7 @@ bool top_screen_key(struct top_screen *screen, uint64_t wait_ms, uint32_t *ret_k
     return known != 0;
 }
 
+// Asked after each wait, never from within a handler.
 bool top_screen_ends(const struct top_screen *screen)
 {
     return ends || screen->lost;

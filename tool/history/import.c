@@ -45,6 +45,7 @@ static int64_t ms_of_number(double number)
     return ms > 0 && ms < 253402300799e3 ? (int64_t)ms : -1;
 }
 
+// Negative for what is no time: the line is then skipped.
 static int64_t time_of(const json_t *value)
 {
     static const struct when_frame frame = {0, 0};
@@ -57,6 +58,7 @@ static int64_t time_of(const json_t *value)
     return -1;
 }
 
+// Integers of other languages may come as 1.2e9; NaN and negative ones are no sizes.
 static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
 {
     const json_t *value = json_object_get(object, key);
@@ -68,6 +70,7 @@ static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
     return true;
 }
 
+// What a line lacks is left out of its ledger, not 0.
 static void take_figures(const json_t *object, struct point *point)
 {
     for (size_t i = 0; i < FIGURE_COUNT_ALL; i++) {
@@ -131,6 +134,7 @@ static int add_point(struct history *history, struct subject *subject, struct po
     return history_add(history, &batch, subject, 1);
 }
 
+// By time alone: equal times are one sample, and the first is taken.
 static int point_order(const void *left, const void *right)
 {
     const struct point *a = left, *b = right;
@@ -149,6 +153,7 @@ static int add_points(struct history *history, struct point *points, size_t coun
     return error ? error : history_flush(history);
 }
 
+// All lines are read before any is written, since a recording only takes what ascends.
 int import_pprofplus(struct text file, struct history *history, struct import_counts *ret_counts)
 {
     struct import_counts counts = {0};

@@ -13,6 +13,7 @@
 static const uint64_t least_growth_bytes = 1 << 20;
 enum { LEAST_GROWTH_SHARE = 20, LISTED_SUBJECTS = 12, ROUNDS_OF_START = 2 };
 
+// A slope alone is none: noise has one too. It must be beyond its error, and worth a look.
 static bool grows(const struct history_summary *summary, uint64_t observed_ms)
 {
     if (!summary->has_slope || summary->slope_bytes_per_s <= 2 * summary->slope_error_bytes_per_s)
@@ -47,6 +48,8 @@ static int take_digest(struct history *history, int64_t to_ms, struct report_sub
     return 0;
 }
 
+// Everything that is told of one process. The time above a size is read only where it is asked for,
+// since it is not in the minutes' rows.
 static int fill_subject(struct history *history, const struct report *report,
                         const struct subject *subject, const struct history_summary *summary,
                         struct report_subject *entry)
@@ -62,6 +65,8 @@ static int fill_subject(struct history *history, const struct report *report,
                               &entry->effective_above_ms);
 }
 
+// By the number that people complain about; then as they appeared, so that the order is the same
+// each time.
 static int subject_order(const void *left, const void *right)
 {
     const struct report_subject *a = left, *b = right;
@@ -70,6 +75,7 @@ static int subject_order(const void *left, const void *right)
     return a->subject.id < b->subject.id ? -1 : a->subject.id > b->subject.id;
 }
 
+// A line at a time: reports of thousands of processes are built once.
 static const struct subject *subject_of(const struct subject *subjects, size_t count, unsigned id)
 {
     for (size_t i = 0; i < count; i++)
@@ -102,6 +108,7 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
     return 0;
 }
 
+// Two reads, since summaries know figures and subjects know names.
 static int read_subjects(struct history *history, unsigned only, struct report *report)
 {
     struct subject *subjects = NULL;
@@ -145,6 +152,7 @@ static uint64_t event_weight(const struct event *event)
     return is_number && event->value > 0 ? event->value : 1;
 }
 
+// The array is compacted in place: what is listed moves to its front.
 static int read_events(struct history *history, unsigned only, struct report *report)
 {
     int error = history_events(history, only, report->from_ms, report->to_ms, &report->events,
@@ -166,6 +174,7 @@ static int read_events(struct history *history, unsigned only, struct report *re
     return 0;
 }
 
+// The order matters: the chart is of the first subject, which sorting decides.
 int report_build(struct history *history, const struct report_options *options,
                  struct report *ret_report)
 {
@@ -189,6 +198,7 @@ int report_build(struct history *history, const struct report_options *options,
     return 0;
 }
 
+// Makes it empty again, so that a failed build can be freed as well.
 void report_free(struct report *report)
 {
     series_free(&report->chart);

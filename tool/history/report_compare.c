@@ -34,6 +34,7 @@ static void group_add(struct report_group *group, const struct report_subject *e
     group->processes++;
 }
 
+// Names are compared as they are: PIDs differ from run to run, and command lines with them.
 static struct report_pair *pair_of(struct report_pair *pairs, size_t *count, const char *name)
 {
     for (size_t i = 0; i < *count; i++)
@@ -46,12 +47,14 @@ static struct report_pair *pair_of(struct report_pair *pairs, size_t *count, con
     return pair;
 }
 
+// Of both sides, so that what shrank is not sorted away.
 static uint64_t pair_peak(const struct report_pair *pair)
 {
     uint64_t before = pair->side[0].peak_rss_bytes, after = pair->side[1].peak_rss_bytes;
     return before > after ? before : after;
 }
 
+// What can be compared stands above what cannot.
 static int pair_order(const void *left, const void *right)
 {
     const struct report_pair *a = left, *b = right;
@@ -63,6 +66,7 @@ static int pair_order(const void *left, const void *right)
     return strcmp(a->side[0].name, b->side[0].name);
 }
 
+// At most as many pairs as there are processes in both: one array, never grown.
 int report_compare(const struct report *before, const struct report *after,
                    struct report_pair **ret_pairs, size_t *ret_count)
 {

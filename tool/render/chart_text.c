@@ -19,6 +19,7 @@ struct chart {
     uint64_t highest;
 };
 
+// What the terminal has, within reason: below ten columns there is no shape to see.
 static unsigned chart_columns(const struct writer *writer)
 {
     unsigned width = writer_width(writer);
@@ -26,6 +27,7 @@ static unsigned chart_columns(const struct writer *writer)
     return columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
 }
 
+// By time, not by number: samples are stored when something changed.
 static unsigned column_of(const struct chart *chart, int64_t time_ms, int64_t from_ms,
                           int64_t to_ms)
 {
@@ -51,6 +53,7 @@ static void take_sample(struct chart *chart, const struct series *series, size_t
         chart->highest = rss;
 }
 
+// An idle process is stored once a minute; what is missing for longer was not recorded.
 static void fill_chart(struct chart *chart, const struct series *series, int64_t from_ms,
                        int64_t to_ms, uint64_t interval_ms)
 {
@@ -78,6 +81,7 @@ static unsigned eighths_of(const struct chart *chart, uint64_t bytes, unsigned l
     return part <= 0 ? 0 : part >= 8 ? 8 : (unsigned)(part + 0.5);
 }
 
+// Solid up to effective RSS, light from there to RSS; in ASCII half a line is the finest there is.
 static void write_cell(struct writer *writer, const struct chart *chart, unsigned column,
                        unsigned level)
 {
@@ -96,6 +100,7 @@ static void write_cell(struct writer *writer, const struct chart *chart, unsigne
         write_blanks(writer, 1);
 }
 
+// From the top down, as terminals write.
 static void write_line(struct writer *writer, const struct chart *chart, unsigned level)
 {
     char label[UNITS_TEXT_MAX] = "";
@@ -113,6 +118,7 @@ static void write_line(struct writer *writer, const struct chart *chart, unsigne
     write_text(writer, "\n");
 }
 
+// Both ends; where they do not fit side by side the first is enough.
 static void write_times(struct writer *writer, const struct chart *chart, int64_t from_ms,
                         int64_t to_ms)
 {
@@ -126,6 +132,8 @@ static void write_times(struct writer *writer, const struct chart *chart, int64_
     write_text(writer, "\n");
 }
 
+// The highest RSS of the range is the top of the chart, so that two charts of one recording differ
+// in scale, never in shape.
 void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
                  uint64_t interval_ms, unsigned lines)
 {

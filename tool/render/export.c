@@ -9,6 +9,7 @@ enum { FLUSH_BYTES = 64 * 1024 };
 // An hour of samples at ten a second is 36,000 of them: some ten MiB.
 static const int64_t slice_ms = 3600 * 1000;
 
+// Pieces of 64 KiB: a pipe takes them in one go, and a disk has no reason to complain.
 int export_flush(struct export *export, bool is_last)
 {
     if (export->text.len == 0 || (!is_last && export->text.len < FLUSH_BYTES))
@@ -18,6 +19,7 @@ int export_flush(struct export *export, bool is_last)
     return error;
 }
 
+// Slices do not overlap, so that no sample is told twice.
 int export_each_slice(struct export *export, const struct report_subject *entry,
                       int (*take)(struct export *export, const struct report_subject *entry,
                                   const struct series *series))
@@ -43,6 +45,7 @@ int export_each_slice(struct export *export, const struct report_subject *entry,
     return error;
 }
 
+// Numbers of verdicts may change between versions; names are for ever.
 const char *export_verdict(const struct series *series, size_t index)
 {
     uint64_t verdict = series->columns[SERIES_VERDICT][index];
@@ -51,6 +54,8 @@ const char *export_verdict(const struct series *series, size_t index)
                : "";
 }
 
+// The last piece goes out only after all went well; what was written before a failure the sink's
+// owner removes.
 int export_samples(struct history *history, const struct report *report, enum export_format format,
                    const struct export_sink *sink)
 {

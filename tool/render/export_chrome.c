@@ -29,6 +29,7 @@ static int write_counter(struct export *export, const struct report_subject *ent
                                  effective, rss > effective ? rss - effective : 0);
 }
 
+// Only accounts have rows: between them the viewer draws the last one on.
 static int write_rows(struct export *export, const struct report_subject *entry,
                       const struct series *series, size_t index)
 {
@@ -46,6 +47,7 @@ static int write_rows(struct export *export, const struct report_subject *entry,
     return error ? error : buffer_printf(&export->text, "}}");
 }
 
+// Counters are per process: the viewer makes a track of each.
 static int chrome_slice(struct export *export, const struct report_subject *entry,
                         const struct series *series)
 {
@@ -60,6 +62,7 @@ static int chrome_slice(struct export *export, const struct report_subject *entr
     return error;
 }
 
+// Viewers show PIDs as bare numbers unless they are told a name.
 static int write_name(struct export *export, const struct report_subject *entry)
 {
     int error = buffer_printf(&export->text,
@@ -71,6 +74,7 @@ static int write_name(struct export *export, const struct report_subject *entry)
     return error ? error : buffer_printf(&export->text, "}}");
 }
 
+// Events of the host, and of processes that were left out, stand on the track of PID 0.
 static int pid_of(const struct report *report, unsigned subject)
 {
     for (size_t i = 0; i < report->subject_count; i++)
@@ -79,6 +83,7 @@ static int pid_of(const struct report *report, unsigned subject)
     return 0;
 }
 
+// Scope "p": a mark on the track of its process alone.
 static int write_event(struct export *export, const struct event *event)
 {
     int error = begin(export, "i", pid_of(export->report, event->subject), event->time_ms);
@@ -90,6 +95,7 @@ static int write_event(struct export *export, const struct event *event)
     return error ? error : buffer_printf(&export->text, "}}");
 }
 
+// The array is closed by hand: the format is one JSON text, however long it is.
 int export_chrome(struct export *export)
 {
     const struct report *report = export->report;

@@ -36,6 +36,7 @@ static int csv_record(struct buffer *buffer, const struct report_subject *entry,
     return error ? error : buffer_append(buffer, "\r\n", 2);
 }
 
+// Flushed within a slice too: an hour of samples is some MiB of text.
 static int csv_slice(struct export *export, const struct report_subject *entry,
                      const struct series *series)
 {
@@ -48,6 +49,7 @@ static int csv_slice(struct export *export, const struct report_subject *entry,
     return error;
 }
 
+// One heading for all processes; the columns are those of every series, whichever are known.
 int export_csv(struct export *export)
 {
     int error = buffer_printf(&export->text, "time,time_ms,subject,pid,name,kind,verdict");
@@ -109,6 +111,7 @@ static int json_record(struct buffer *buffer, const struct report_subject *entry
     return error ? error : buffer_append(buffer, "}\n", 2);
 }
 
+// As csv_slice().
 static int json_slice(struct export *export, const struct report_subject *entry,
                       const struct series *series)
 {
@@ -121,6 +124,7 @@ static int json_slice(struct export *export, const struct report_subject *entry,
     return error;
 }
 
+// A line stands alone: it can be cut, sorted and filtered by any tool of lines.
 int export_json_lines(struct export *export)
 {
     int error = 0;

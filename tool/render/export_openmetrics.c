@@ -39,6 +39,7 @@ static int write_label(struct buffer *buffer, const char *name)
     return error;
 }
 
+// Seconds with milliseconds, as the format wants times.
 static int write_point(struct buffer *buffer, const struct family_export *family,
                        const struct report_subject *entry, int64_t time_ms, uint64_t value)
 {
@@ -72,6 +73,8 @@ static int family_slice(struct export *export, const struct report_subject *entr
     return error;
 }
 
+// Samples of one process ascend by time; another process is another series, which the format lets
+// begin anew.
 static int write_family(struct export *export, const char *name, const char *label,
                         enum series_column column)
 {
@@ -85,12 +88,14 @@ static int write_family(struct export *export, const char *name, const char *lab
     return error;
 }
 
+// Sizes are gauges in bytes: the unit is part of the name, as the format asks.
 static int write_head(struct export *export, const char *name, const char *help)
 {
     return buffer_printf(&export->text, "# TYPE %s gauge\n# UNIT %s bytes\n# HELP %s %s\n", name,
                          name, name, help);
 }
 
+// Rows are one family with a label, so that a query can sum and stack them.
 int export_openmetrics(struct export *export)
 {
     int error = 0;

@@ -24,6 +24,7 @@ static void write_change(struct writer *writer, double before, double after)
     write_colored(writer, color, share);
 }
 
+// Before, after, and the difference, which is what one looks for.
 static void write_figure(struct writer *writer, const char *what, double before, double after)
 {
     char text[UNITS_TEXT_MAX];
@@ -38,6 +39,7 @@ static void write_figure(struct writer *writer, const char *what, double before,
     write_text(writer, "\n");
 }
 
+// Two slopes cannot be subtracted without their errors: both are told whole.
 static void write_growth(struct writer *writer, const struct report_pair *pair)
 {
     if (!pair->side[0].has_slope || !pair->side[1].has_slope)
@@ -50,10 +52,12 @@ static void write_growth(struct writer *writer, const struct report_pair *pair)
     write_format(writer, "  growth of effective RSS: %s before, %s after\n", before, after);
 }
 
+// Peaks beside means: a deploy may help one and harm the other.
 static void write_pair(struct writer *writer, const struct report_pair *pair)
 {
     const struct report_group *before = &pair->side[0], *after = &pair->side[1];
     write_name(writer, before->name, 60);
+    // A name in one recording only is news too: a worker that is gone, a sidecar that came.
     if (!pair->has[0] || !pair->has[1]) {
         char text[UNITS_TEXT_MAX];
         const struct report_group *only = pair->has[0] ? before : after;
@@ -73,6 +77,8 @@ static void write_pair(struct writer *writer, const struct report_pair *pair)
     write_growth(writer, pair);
 }
 
+// The files' names stand above, since "before" and "after" depend on the order in which they were
+// typed.
 int render_comparison_text(const struct report *const reports[2], const char *const names[2],
                            const struct report_pair *pairs, size_t count,
                            const struct render_style *style, struct buffer *buffer)

@@ -6,6 +6,7 @@
 #include "base/when.h"
 #include "render/report_parts.h"
 
+// NULL for the host, and for processes that the report leaves out.
 static const struct report_subject *entry_of(const struct report *report, unsigned id)
 {
     for (size_t i = 0; i < report->subject_count; i++)
@@ -14,6 +15,8 @@ static const struct report_subject *entry_of(const struct report *report, unsign
     return NULL;
 }
 
+// Where value and kind say it all there is no text; the others bring their own, which is the
+// target's or a user's and so is escaped.
 static void write_what(struct writer *writer, const struct event *event)
 {
     char took[UNITS_TEXT_MAX];
@@ -42,6 +45,7 @@ static void write_what(struct writer *writer, const struct event *event)
     }
 }
 
+// The time first: events are read beside a log.
 void write_event(struct writer *writer, const struct report *report, const struct event *event)
 {
     char when[WHEN_TEXT_MAX];

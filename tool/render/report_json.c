@@ -9,6 +9,7 @@
 
 #ifdef EBB_WITH_JSON
 
+// RFC 3339 in UTC with milliseconds: sorted as text it is sorted by time.
 static json_t *json_of_time(int64_t time_ms)
 {
     char text[WHEN_TEXT_MAX];
@@ -16,6 +17,7 @@ static json_t *json_of_time(int64_t time_ms)
     return json_string(text);
 }
 
+// All verdicts, those of 0 seconds too: a program need not ask whether a key is there.
 static json_t *json_of_verdicts(const struct history_summary *summary)
 {
     json_t *object = json_object();
@@ -25,6 +27,7 @@ static json_t *json_of_verdicts(const struct history_summary *summary)
     return object;
 }
 
+// null where no slope could be fitted: 0 would be a measurement.
 static json_t *json_of_slope(bool has_slope, double slope, double error)
 {
     if (!has_slope)
@@ -35,6 +38,7 @@ static json_t *json_of_slope(bool has_slope, double slope, double error)
     return object;
 }
 
+// Names as in explain's JSON where they mean the same; peaks come with their moments.
 static void put_summary(json_t **object, const struct history_summary *summary)
 {
     json_put(object, "samples", json_of_u64(summary->samples));
@@ -56,6 +60,7 @@ static void put_summary(json_t **object, const struct history_summary *summary)
                            summary->slope_error_bytes_per_s));
 }
 
+// One process of the report: who, when, how much, and what was made of it.
 static json_t *json_of_entry(const struct report *report, const struct report_subject *entry)
 {
     json_t *object = json_object();
@@ -83,6 +88,7 @@ static json_t *json_of_entry(const struct report *report, const struct report_su
     return object;
 }
 
+// As the recording has it; the value of a clock's step is signed.
 static json_t *json_of_event(const struct event *event)
 {
     json_t *object = json_object();
@@ -94,6 +100,7 @@ static json_t *json_of_event(const struct event *event)
     return object;
 }
 
+// Where and when, and whether its writer came to an end.
 static json_t *json_of_about(const struct report *report)
 {
     const struct history_about *about = &report->about;
@@ -112,6 +119,7 @@ static json_t *json_of_about(const struct report *report)
     return object;
 }
 
+// Counts of collections and purges stand beside the events, which do not list them.
 int render_report_json(const struct report *report, struct buffer *buffer)
 {
     json_t *object = json_object(), *subjects = json_array(), *events = json_array();
@@ -132,6 +140,7 @@ int render_report_json(const struct report *report, struct buffer *buffer)
     return json_append(object, buffer);
 }
 
+// One side of a pair.
 static json_t *json_of_group(const struct report_group *group)
 {
     json_t *object = json_object();
@@ -147,6 +156,7 @@ static json_t *json_of_group(const struct report_group *group)
     return object;
 }
 
+// A name that is in one recording alone has null on the other side.
 int render_comparison_json(const struct report *const reports[2], const char *const names[2],
                            const struct report_pair *pairs, size_t count, struct buffer *buffer)
 {
@@ -169,6 +179,7 @@ int render_comparison_json(const struct report *const reports[2], const char *co
     return json_append(object, buffer);
 }
 
+// Rows that were not measured are left out, so that a sum over what is there is true.
 static json_t *json_of_rows(const struct digest *digest)
 {
     json_t *rows = json_array();
@@ -184,6 +195,7 @@ static json_t *json_of_rows(const struct digest *digest)
     return rows;
 }
 
+// In the order of the ledger, which is that of the runtime's own documentation.
 static json_t *json_of_figures(const struct digest *digest)
 {
     json_t *figures = json_array();
@@ -200,6 +212,7 @@ static json_t *json_of_figures(const struct digest *digest)
     return figures;
 }
 
+// One process at the moment that was asked for; `context` is the array.
 static int push_moment(void *context, const struct report_subject *entry, int64_t time_ms,
                        const struct digest *digest)
 {
@@ -218,6 +231,7 @@ static int push_moment(void *context, const struct report_subject *entry, int64_
     return 0;
 }
 
+// An empty array when nobody had an account by then: that is an answer.
 int render_moment_json(struct history *history, const struct report *report, int64_t at_ms,
                        struct buffer *buffer)
 {

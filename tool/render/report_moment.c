@@ -20,6 +20,7 @@ static bool was_there(const struct subject *subject, int64_t at_ms)
     return subject->first_ms <= at_ms && (subject->last_ms >= at_ms || !subject->has_ended);
 }
 
+// Digests are read one at a time: two thousand of them would be some ten MiB.
 int report_each_moment(struct history *history, const struct report *report, int64_t at_ms,
                        int (*take)(void *context, const struct report_subject *entry,
                                    int64_t time_ms, const struct digest *digest),
@@ -47,6 +48,7 @@ struct moment_text {
     size_t count;
 };
 
+// As in explain's text, without owners: a recording has rows, not what each runtime has in them.
 static void write_row(struct writer *writer, const struct digest *digest, enum account_row row,
                       uint64_t whole)
 {
@@ -64,6 +66,7 @@ static void write_row(struct writer *writer, const struct digest *digest, enum a
     write_text(writer, "\n");
 }
 
+// Bars are of the sum of the rows, which is RSS at that moment.
 static void write_rows(struct writer *writer, const struct digest *digest)
 {
     uint64_t whole = 0;
@@ -74,6 +77,7 @@ static void write_rows(struct writer *writer, const struct digest *digest)
             write_row(writer, digest, (enum account_row)row, whole);
 }
 
+// The runtime's own names and units, for who knows them from its documentation.
 static void write_figure(struct writer *writer, const struct digest_figure *entry)
 {
     char value[UNITS_TEXT_MAX];
@@ -101,6 +105,7 @@ static void write_figure(struct writer *writer, const struct digest_figure *entr
     write_text(writer, "\n");
 }
 
+// The moment of the account is told: it may be older than the one that was asked for.
 static int write_moment(void *context, const struct report_subject *entry, int64_t time_ms,
                         const struct digest *digest)
 {
@@ -123,6 +128,7 @@ static int write_moment(void *context, const struct report_subject *entry, int64
     return writer->error;
 }
 
+// Nothing found is said, or one would wonder whether it was looked for.
 int render_moment_text(struct history *history, const struct report *report, int64_t at_ms,
                        const struct render_style *style, struct buffer *buffer)
 {

@@ -16,6 +16,7 @@
 
 enum { CHART_LINES = 10, PID_COLUMNS = 7, NAME_COLUMNS = 16, SIZE_COLUMNS = 10, ROWS_MAX = 40 };
 
+// Flush right in its column, so that the eye finds the longest.
 static void write_size(struct writer *writer, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX];
@@ -23,6 +24,8 @@ static void write_size(struct writer *writer, uint64_t bytes)
     write_right(writer, text, SIZE_COLUMNS);
 }
 
+// The title is what was asked for, or the command that was run: escaped, since it was typed by
+// anybody.
 void write_report_head(struct writer *writer, const struct report *report, size_t indent)
 {
     const struct history_about *about = &report->about;
@@ -80,6 +83,7 @@ static void write_verdicts(struct writer *writer, const struct report_subject *e
     }
 }
 
+// A line for each process; the growth is red only where it is called growth.
 static void write_subject(struct writer *writer, const struct report_subject *entry)
 {
     const struct history_summary *summary = &entry->summary;
@@ -114,6 +118,7 @@ static void write_subject(struct writer *writer, const struct report_subject *en
     write_text(writer, "\n");
 }
 
+// The largest forty: a table that scrolls away is read by nobody.
 static void write_subjects(struct writer *writer, const struct report *report)
 {
     char heading[200];
@@ -123,6 +128,7 @@ static void write_subjects(struct writer *writer, const struct report *report)
     write_colored(writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < report->subject_count && i < ROWS_MAX; i++)
         write_subject(writer, &report->subjects[i]);
+    // The rest is not hidden: it is counted, and can be had.
     if (report->subject_count > ROWS_MAX)
         write_format(writer, "and %zu smaller ones: --json has them all\n",
                      report->subject_count - ROWS_MAX);
@@ -186,6 +192,7 @@ static void write_counts(struct writer *writer, const struct report *report)
     write_text(writer, before[0] ? "\n" : "");
 }
 
+// Last, since there may be many; the numbers of those that are not listed stand below.
 static void write_events(struct writer *writer, const struct report *report)
 {
     write_text(writer, "\n");
@@ -197,6 +204,7 @@ static void write_events(struct writer *writer, const struct report *report)
     write_counts(writer, report);
 }
 
+// The chart is of the process with the highest RSS, which is the one that rang.
 int render_report_text(const struct report *report, const struct render_style *style,
                        struct buffer *buffer)
 {

@@ -24,6 +24,8 @@ static bool ring_slot(const struct top_row *row, size_t age, size_t *ret_slot)
     return true;
 }
 
+// What the scale of a line or chart is: at least 1, so that nothing is divided by 0. Only the
+// rounds that are shown count, so that an old peak does not flatten what came after it.
 static uint32_t ring_highest(const struct top_row *row, const uint32_t *figures, unsigned columns)
 {
     uint32_t highest = 1;
@@ -34,6 +36,8 @@ static uint32_t ring_highest(const struct top_row *row, const uint32_t *figures,
     return highest;
 }
 
+// Each row has its own scale: the shape tells whether it grows, the column beside it how large it
+// is.
 void top_draw_trend(struct pen *pen, const struct top_row *row, unsigned columns)
 {
     const char *const *blocks = pen->canvas->unicode ? eighths : ascii_eighths;
@@ -66,6 +70,8 @@ static void draw_cell(struct pen *pen, uint64_t effective, uint64_t rss, unsigne
     pen->color = COLOR_NONE;
 }
 
+// The newest round stands at the right edge, as on every monitor; until there are enough rounds the
+// left stays empty.
 static void draw_chart(const struct canvas *canvas, unsigned first, unsigned lines,
                        const struct top_row *row)
 {
@@ -95,6 +101,7 @@ static void draw_chart(const struct canvas *canvas, unsigned first, unsigned lin
     }
 }
 
+// The colours of explain's account, so that both are read alike.
 static enum render_color account_color(enum account_row row)
 {
     return row == ROW_LAZY                       ? COLOR_LAZY
@@ -103,6 +110,8 @@ static enum render_color account_color(enum account_row row)
                                                  : COLOR_NONE;
 }
 
+// Shares are of the rows' own sum: RSS moves on between two accounts, and bars must not change with
+// it.
 static void draw_account_row(struct pen *pen, const struct top_row *row, enum account_row which)
 {
     uint64_t whole = 0;
@@ -150,6 +159,7 @@ static void draw_title(const struct canvas *canvas, unsigned line, const struct 
     pen_format(&pen, "  account of %s ago", age);
 }
 
+// From the sentence to the figures: whoever has only four lines sees the verdict.
 void top_draw_detail(const struct canvas *canvas, unsigned first, unsigned lines,
                      const struct top_row *row, int64_t now_ms)
 {
@@ -164,6 +174,7 @@ void top_draw_detail(const struct canvas *canvas, unsigned first, unsigned lines
         pen_text(&next, "next: ");
         pen_name(&next, row->next, canvas->columns - 10);
     }
+    // Less than two rows of an account are no account.
     if (lines < 6)
         return;
     draw_account(canvas, first + 4, lines - 4, row);

@@ -24,6 +24,7 @@ enum {
     LIST_COLUMNS = PID_COLUMNS + 2 + NAME_COLUMNS + 4 * SIZE_COLUMNS + 2 + VERDICT_COLUMNS,
 };
 
+// What the pane gets of the screen: all that it can use, or what the list can spare, or nothing.
 static unsigned detail_lines(const struct top_view *view, unsigned lines)
 {
     if (!view->shows_detail)
@@ -34,12 +35,14 @@ static unsigned detail_lines(const struct top_view *view, unsigned lines)
                                                           : 0;
 }
 
+// Head, keys and pane are always there; a terminal of five lines has no list.
 unsigned top_page(const struct top_view *view, unsigned lines)
 {
     unsigned taken = HEAD_LINES + 1 + detail_lines(view, lines);
     return lines > taken ? lines - taken : 0;
 }
 
+// Sizes that nobody could read are a dash: a 0 would be a finding.
 static void pen_size(struct pen *pen, const struct top_view *view, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX] = "-";
@@ -49,6 +52,8 @@ static void pen_size(struct pen *pen, const struct top_view *view, uint64_t byte
     pen_right(pen, text, SIZE_COLUMNS);
 }
 
+// The host's lazily freed memory is an upper bound (meminfo has no figure of its own), hence "at
+// most".
 static void draw_host(struct pen *pen, const struct top *top, const struct top_view *view)
 {
     char total[UNITS_TEXT_MAX], available[UNITS_TEXT_MAX], lazy[UNITS_TEXT_MAX];
@@ -59,6 +64,7 @@ static void draw_host(struct pen *pen, const struct top *top, const struct top_v
     pen_text(pen, "ebb top");
     pen->color = COLOR_NONE;
     pen_format(pen, "  host %s, %s available, lazily freed at most %s", total, available, lazy);
+    // Kernels without PSI have nothing to say here.
     if (top->host.pressure_some_avg10 >= 0)
         pen_format(pen, ", pressure %.1f %%", top->host.pressure_some_avg10);
     if (view->is_paused) {
@@ -117,6 +123,7 @@ static void draw_title(struct pen *pen, const struct top_view *view, const char 
         pen_left(pen, text, (unsigned)-columns);
 }
 
+// Inverse over the whole width, so that the eye finds where the list begins.
 static void draw_heading(struct pen *pen, const struct top_view *view)
 {
     pen->is_inverse = true;
@@ -136,6 +143,7 @@ static void draw_heading(struct pen *pen, const struct top_view *view)
     pen->is_inverse = false;
 }
 
+// Red for what somebody should look into, yellow for what could be got back, as in explain.
 static enum render_color verdict_color(enum verdict_code verdict)
 {
     switch (verdict) {
@@ -151,9 +159,12 @@ static enum render_color verdict_color(enum verdict_code verdict)
     }
 }
 
+// One process. Fields have fixed columns: what changes from round to round is a figure, never the
+// place of one.
 static void draw_row(struct pen *pen, const struct top_view *view, const struct top_row *row)
 {
     const struct table_row *figures = &row->figures;
+    // Colours are kept in an inverse line: a verdict must be seen in the line one looks at.
     pen->is_inverse = row->subject == view->selected;
     char pid[16];
     snprintf(pid, sizeof pid, "%d", figures->pid);
@@ -176,6 +187,7 @@ static void draw_row(struct pen *pen, const struct top_view *view, const struct 
     begin = pen->column;
     pen_name(pen, figures->runtimes, RUNTIME_COLUMNS - 4);
     pen_to(pen, begin + RUNTIME_COLUMNS);
+    // A piece of a trend would look like a short history.
     if (pen->canvas->columns >= LIST_COLUMNS + RUNTIME_COLUMNS + TREND_COLUMNS)
         top_draw_trend(pen, row, TREND_COLUMNS);
     if (pen->is_inverse)
@@ -183,6 +195,8 @@ static void draw_row(struct pen *pen, const struct top_view *view, const struct 
     pen->is_inverse = false;
 }
 
+// Always in sight, most used first: what is cut off on the right of a small terminal is what few
+// need.
 static void draw_keys(struct pen *pen, const struct top_view *view)
 {
     if (view->is_typing) {
@@ -202,6 +216,7 @@ static void draw_keys(struct pen *pen, const struct top_view *view)
     }
 }
 
+// Over the list: whoever reads about the columns still sees their headings above it.
 static void draw_help(const struct canvas *canvas)
 {
     static const char *const lines[] = {
@@ -241,6 +256,7 @@ static void scroll(struct top_view *view, const struct top_row *const *rows, siz
         view->first = count > page ? count - page : 0;
 }
 
+// Says why it is empty, where it is.
 static void draw_list(const struct top_row *const *rows, size_t count, struct top_view *view,
                       const struct canvas *canvas)
 {
@@ -257,6 +273,7 @@ static void draw_list(const struct top_row *const *rows, size_t count, struct to
     }
 }
 
+// NULL when nothing is selected, or when it has ended.
 static const struct top_row *selected_row(const struct top *top, unsigned subject)
 {
     for (size_t i = 0; i < top->count; i++)
@@ -265,6 +282,7 @@ static const struct top_row *selected_row(const struct top *top, unsigned subjec
     return NULL;
 }
 
+// The list is made once: sums, scrolling and rows must speak of the same processes.
 int top_draw(const struct top *top, struct top_view *view, const struct canvas *canvas)
 {
     const struct top_row **rows;

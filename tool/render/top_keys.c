@@ -16,6 +16,7 @@ static const char *const order_names[TOP_ORDER_COUNT] = {
     [TOP_BY_NAME] = "name",
 };
 
+// The names are those of --sort, so that what one sees can be typed.
 const char *top_order_name(enum top_order order)
 {
     return order < TOP_ORDER_COUNT ? order_names[order] : "";
@@ -35,6 +36,7 @@ static void select_by(struct top_view *view, const struct top *top, long step)
 {
     const struct top_row **rows;
     size_t count;
+    // Without memory the selection stays where it is.
     if (top_list(top, view, &rows, &count))
         return;
     long place = (long)place_of(rows, count, view->selected);
@@ -48,6 +50,7 @@ static void select_by(struct top_view *view, const struct top *top, long step)
     free(rows);
 }
 
+// Round and round; the list begins at its top again, where the new order shows.
 static void order_by(struct top_view *view, int step)
 {
     view->order = (enum top_order)(((int)view->order + step + TOP_ORDER_COUNT) % TOP_ORDER_COUNT);
@@ -63,6 +66,7 @@ static void erase_last(char *text)
     text[len > 0 ? len - 1 : 0] = '\0';
 }
 
+// UTF-8 by hand, since the C library's way depends on the locale; what does not fit is not typed.
 static void type_into(char *text, size_t size, uint32_t key)
 {
     char bytes[5] = {0};
@@ -93,6 +97,8 @@ static void press_typing(struct top_view *view, uint32_t key)
     view->first = 0;
 }
 
+// Arrows, and the letters of vi and less for those who have them in their fingers. A page overlaps
+// by a line, so that the eye finds the place again.
 static void press_move(struct top_view *view, const struct top *top, unsigned page, uint32_t key)
 {
     long step = page > 1 ? (long)page - 1 : 1;
@@ -135,6 +141,7 @@ static void press_escape(struct top_view *view)
         view->filter[0] = '\0';
 }
 
+// What changes the view alone; whoever calls draws again in any case.
 static void press_look(struct top_view *view, const struct top *top, uint32_t key)
 {
     switch (key) {
@@ -176,6 +183,7 @@ static void press_look(struct top_view *view, const struct top *top, uint32_t ke
     }
 }
 
+// While a filter is typed every key is a letter, q too.
 enum top_wish top_press(struct top_view *view, const struct top *top, unsigned page, uint32_t key)
 {
     if (view->is_typing) {

@@ -18,6 +18,7 @@ static size_t bytes_within(const char *text, unsigned columns)
     return len;
 }
 
+// The one place that paints: whatever the caller does, nothing is put outside of the canvas.
 void pen_text(struct pen *pen, const char *text)
 {
     const struct canvas *canvas = pen->canvas;
@@ -34,6 +35,7 @@ void pen_text(struct pen *pen, const char *text)
     pen->column += (unsigned)format_columns(text_of(cut));
 }
 
+// For figures; names of targets never come this way, since they are not escaped here.
 void pen_format(struct pen *pen, const char *format, ...)
 {
     char text[256];
@@ -53,6 +55,7 @@ void pen_name(struct pen *pen, const char *name, size_t limit)
     buffer_free(&shown);
 }
 
+// Blanks are painted too, not skipped: in an inverse line they carry the colour.
 void pen_blanks(struct pen *pen, unsigned columns)
 {
     static const char blanks[] = "                                                                ";
@@ -63,6 +66,7 @@ void pen_blanks(struct pen *pen, unsigned columns)
     }
 }
 
+// A field that took more than its columns is still parted from the next one.
 void pen_to(struct pen *pen, unsigned column)
 {
     if (column > pen->column)
@@ -71,6 +75,7 @@ void pen_to(struct pen *pen, unsigned column)
         pen_blanks(pen, 1);
 }
 
+// By characters, not bytes: "±" and names with accents take one column each.
 void pen_right(struct pen *pen, const char *text, unsigned columns)
 {
     size_t taken = format_columns(text_of(text));
@@ -79,6 +84,7 @@ void pen_right(struct pen *pen, const char *text, unsigned columns)
     pen_text(pen, text);
 }
 
+// As above, on the other side.
 void pen_left(struct pen *pen, const char *text, unsigned columns)
 {
     size_t taken = format_columns(text_of(text));

@@ -22,6 +22,7 @@ static struct top_row *row_find(const struct top *top, unsigned subject)
     return low < top->count && top->rows[low].subject == subject ? &top->rows[low] : NULL;
 }
 
+// The sampler's subjects, which it may have forgotten some of: hence NULL.
 static const struct subject *subject_find(const struct subject *subjects, size_t count, unsigned id)
 {
     size_t low = 0, high = count;
@@ -52,6 +53,7 @@ static int row_add(struct top *top, const struct subject *subject, struct top_ro
     return 0;
 }
 
+// Four bytes a round in KiB reach to 4 TiB, and two thousand processes' history fits in two MiB.
 static uint32_t kib_of(uint64_t bytes)
 {
     return bytes / 1024 > UINT32_MAX ? UINT32_MAX : (uint32_t)(bytes / 1024);
@@ -97,6 +99,7 @@ static void drop_ended(struct top *top, const struct subject *subjects, size_t s
     top->count = kept;
 }
 
+// Samples first: a process that ended in this round has no sample in it, and goes at the end.
 int top_update(struct top *top, const struct batch *batch, const struct subject *subjects,
                size_t subject_count)
 {
@@ -107,6 +110,7 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
         struct top_row *row = row_find(top, sample->subject);
         const struct subject *subject =
             row ? NULL : subject_find(subjects, subject_count, sample->subject);
+        // A sample of nobody: it cannot be named, and so not be shown.
         if (!row && !subject)
             continue;
         int error = row ? 0 : row_add(top, subject, &row);
@@ -118,17 +122,20 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
     return 0;
 }
 
+// Rows hold all that they show by value.
 void top_free(struct top *top)
 {
     free(top->rows);
     *top = (struct top){0};
 }
 
+// For sums and orders: what is unknown weighs nothing.
 static uint64_t known(uint64_t bytes)
 {
     return bytes == SAMPLE_UNKNOWN ? 0 : bytes;
 }
 
+// The figure of an order; orders by text have none.
 static uint64_t row_figure(const struct top_row *row, enum top_order order)
 {
     switch (order) {
@@ -156,6 +163,7 @@ static int verdict_rank(enum verdict_code verdict)
     return verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN ? ranks[verdict] : 7;
 }
 
+// Negative when `a` stands above `b`: large figures and early letters come first.
 static int row_order(const struct top_row *a, const struct top_row *b, enum top_order order)
 {
     if (order == TOP_BY_NAME)
@@ -181,6 +189,7 @@ static int row_compare(const void *left, const void *right, void *context)
     return order ? order : a->subject < b->subject ? -1 : a->subject > b->subject;
 }
 
+// Wherever a user may look for a word: nobody remembers whether it was in the name or an argument.
 static bool row_matches(const struct top_row *row, const char *filter)
 {
     return !filter[0] || strcasestr(row->figures.name, filter) ||
@@ -188,6 +197,7 @@ static bool row_matches(const struct top_row *row, const char *filter)
            (row->figures.verdict && strcasestr(verdict_name(row->figures.verdict), filter));
 }
 
+// Pointers are sorted, not rows: a row with its history is four KiB.
 int top_list(const struct top *top, const struct top_view *view, const struct top_row ***ret_rows,
              size_t *ret_count)
 {
@@ -206,6 +216,7 @@ int top_list(const struct top *top, const struct top_view *view, const struct to
     return 0;
 }
 
+// The same rows for --once, as the struct that explain's table is drawn from.
 int top_table(const struct top *top, const struct top_view *view, struct table *ret_table)
 {
     const struct top_row **rows;

@@ -37,16 +37,19 @@ static int flush(struct standalone *page)
     return error;
 }
 
+// Our own words.
 static int put(struct standalone *page, const char *text)
 {
     return buffer_append(&page->text, text, strlen(text));
 }
 
+// As it is: what is served is what is sent by mail.
 static int put_asset(struct standalone *page, const struct asset *asset)
 {
     return buffer_append(&page->text, asset->start, (size_t)(asset->end - asset->start));
 }
 
+// In the order in which the frame links them: ours may override uPlot's.
 static int put_styles(struct standalone *page)
 {
     static const char *const styles[] = {"/uplot.css", "/style.css"};
@@ -87,6 +90,7 @@ static int put_modules(struct standalone *page)
     return error ? error : put(page, "</script>\n");
 }
 
+// All series share the points: a file with two hundred processes still opens.
 static int put_series(struct standalone *page, unsigned subject)
 {
     size_t points = POINTS_OF_ALL / page->options->subject_count;
@@ -108,6 +112,7 @@ static int put_series(struct standalone *page, unsigned subject)
     return error;
 }
 
+// One JSON text, in the form that the server gives piece by piece.
 static int put_recording(struct standalone *page)
 {
     const struct standalone_options *options = page->options;
@@ -147,6 +152,7 @@ static int put_line(struct standalone *page, struct text line)
     return error ? error : put(page, "\n");
 }
 
+// The frame is read by lines, which its own file promises to keep simple.
 int standalone_write(struct history *history, const struct standalone_options *options)
 {
     const struct asset *frame = assets_find("/");
