@@ -42,8 +42,9 @@ static void send_batch(struct viewer *viewer, const struct batch *batch,
     buffer_free(&line);
 }
 
-// One round. 0; -ESRCH at the end of all targets; -errno.
-static int take_round(struct viewer *viewer)
+// One round. 0; -ESRCH at the end of all targets; -errno. `*ret_is_over`: no other round can do
+// better, since the recording takes no more.
+static int take_round(struct viewer *viewer, bool *ret_is_over)
 {
     const struct batch *batch = NULL;
     take_wanted(viewer);
@@ -60,6 +61,7 @@ static int take_round(struct viewer *viewer)
     pthread_mutex_unlock(&viewer->lock);
     // In this order: a client that hears of a sample finds it in the series too.
     send_batch(viewer, batch, subjects, count);
+    *ret_is_over = error || result == -ESRCH;
     return error ? error : result;
 }
 
@@ -107,11 +109,12 @@ void *viewer_live(void *context)
     // The first round is due at once.
     for (uint64_t wait_ms = 0; !viewer_wait(viewer, wait_ms);) {
         pthread_mutex_unlock(&viewer->lock);
-        int result = take_round(viewer);
+        bool is_over = false;
+        int result = take_round(viewer, &is_over);
         forget(viewer, &forgotten_ms, &keep_ms);
         pthread_mutex_lock(&viewer->lock);
         // A page that was told that all has ended does not hear more.
-        viewer->state = is_passing(result) ? 0 : result;
+        viewer->state = is_passing(result) && !is_over ? 0 : result;
         viewer_begin(viewer);
         if (viewer->state < 0)
             break;
