@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account over time: rows stacked up to RSS, and effective RSS as the line that matters.
-import { columnsOf, fillBelow, strokeSteps } from "./paint.js";
+import { drawSteps, fillBelow, layColumns, startsOf } from "./paint.js";
 import { paintMarks } from "./event_marks.js";
 import { rowFill } from "./patterns.js";
 import { LAZY, ROWS } from "./rows.js";
@@ -20,11 +20,12 @@ export class AccountPainter {
     paintUnder(context, geometry) {
         const { drawing } = this;
         if (!drawing || !drawing.picked.length) return;
-        this.xs = columnsOf(drawing.series, drawing.picked, geometry);
+        this.xs = startsOf(drawing.series, drawing.picked, geometry);
+        this.columns = layColumns(this.xs, drawing.pieces, geometry);
         // From the top down, each over the one above: half the edges of bands drawn singly.
         for (let row = LAZY; row >= 0; row--) {
-            if (!hasBand(drawing.borders, row)) continue;
-            fillBelow(context, this.xs, drawing.borders[row], drawing.pieces, geometry,
+            if (!drawing.hasBand[row]) continue;
+            fillBelow(context, this.columns, drawing.borders[row], geometry,
                 rowFill(context, row, geometry.ratio));
         }
     }
@@ -33,27 +34,24 @@ export class AccountPainter {
         const { drawing } = this;
         paintMarks(context, this.events, geometry);
         if (!drawing || !drawing.picked.length) return;
-        const { borders, pieces } = drawing;
-        strokeSteps(context, this.xs, borders[LAZY], pieces, geometry,
-            { stroke: color("rss"), width: 1.25 });
-        const effective = borders[LAZY - 1];
+        const edge = (row, stroke, width) => drawSteps(context, this.columns, drawing.borders[row],
+            geometry, { stroke: color(stroke), width });
+        edge(LAZY, "rss", 1.25);
         // A halo keeps the line readable on every colour below it.
-        strokeSteps(context, this.xs, effective, pieces, geometry,
-            { stroke: color("surface"), width: 4 });
-        strokeSteps(context, this.xs, effective, pieces, geometry,
-            { stroke: color("effective"), width: 2 });
+        edge(LAZY - 1, "surface", 4);
+        edge(LAZY - 1, "effective", 2);
         this.paintLabels(context, geometry);
     }
 
     // Names on bands that have room for them, where they have most of it.
     paintLabels(context, geometry) {
-        const { borders } = this.drawing;
+        const { hasBand } = this.drawing;
         const { ratio } = geometry;
         context.font = `500 ${LABEL_FONT * ratio}px system-ui, sans-serif`;
         context.textAlign = "center";
         context.textBaseline = "middle";
         for (let row = 0; row <= LAZY; row++) {
-            if (!hasBand(borders, row)) continue;
+            if (!hasBand[row]) continue;
             const text = ROWS[row].title;
             const half = context.measureText(text).width / 2 + 8 * ratio;
             const place = this.placeLabel(row, half, geometry);
@@ -120,10 +118,4 @@ function paintLabel(context, text, x, y, ratio, row) {
     context.fillRect(x - width / 2 - 4 * ratio, y - 8 * ratio, width + 8 * ratio, 16 * ratio);
     context.fillStyle = color(`ink-${ROWS[row].key}`);
     context.fillText(text, x, y + 0.5 * ratio);
-}
-
-function hasBand(borders, row) {
-    const upper = borders[row];
-    const lower = row > 0 ? borders[row - 1] : null;
-    return upper.some((bytes, at) => bytes > (lower ? lower[at] : 0));
 }

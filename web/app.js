@@ -84,7 +84,9 @@ class App {
             this.toolbar.update([]);
             return;
         }
-        this.view.setBounds(this.store.about.first_ms ?? this.store.end, this.store.end);
+        // A recording is shown whole until the user wants less of it.
+        if (!this.store.about.live && !this.view.isChosen) this.view.span = 0;
+        this.view.setBounds(this.store.first, this.store.end);
         if (dirty.has("lists")) this.updateLists();
         if (dirty.has("draw")) this.draw();
         this.showCursor();
@@ -105,6 +107,7 @@ class App {
         const top = Math.max(0, ...this.panes.map((pane) => pane.prepare(range)));
         for (const pane of this.panes) {
             pane.draw(range, top);
+            if (pane.drawing?.picked.length) markFirst();
             if (pane.subject) pane.verdict.show(pane.subject, this.newestAccount(pane.id));
         }
         if (this.panes[0]) this.details.showEvents(this.store.eventsOf(this.panes[0].id), range);
@@ -218,6 +221,11 @@ class App {
             setHidden(byId("fault"), false);
         }
     }
+}
+
+// How long the first picture took: for those who measure.
+function markFirst() {
+    if (!performance.getEntriesByName("ebb:drawn").length) performance.mark("ebb:drawn");
 }
 
 startTheme();

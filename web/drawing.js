@@ -11,7 +11,17 @@ export function prepareDrawing(series, range, pixels, gaps, until) {
     const borders = stackBorders(series, picked);
     let top = 0;
     for (const bytes of borders[LAZY]) top = Math.max(top, bytes);
-    return { series, range, picked, borders, pieces: cutPieces(series, picked, gaps, until), top };
+    const pieces = cutPieces(series, picked, gaps, until);
+    const hasBand = borders.map((upper, row) => rises(upper, borders[row - 1]));
+    return { series, range, picked, borders, pieces, top, hasBand };
+}
+
+// Is there anything of this row?
+function rises(upper, lower) {
+    for (let i = 0; i < upper.length; i++) {
+        if (upper[i] > (lower ? lower[i] : 0)) return true;
+    }
+    return false;
 }
 
 // The next power of two steps above: the scale stays the same while figures move a little.

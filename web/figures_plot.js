@@ -2,7 +2,7 @@
 // The runtime's own figures under their own names, as lines that can be switched, with RSS and VMS
 // of the kernel beside them.
 import { element, setHidden, setPressed, setText } from "./dom.js";
-import { columnsOf, strokeSteps } from "./paint.js";
+import { drawSteps, layColumns, startsOf } from "./paint.js";
 import { formatBytes } from "./units.js";
 import { color, listenTheme } from "./theme.js";
 
@@ -28,15 +28,24 @@ export class FiguresPainter {
     // Takes new data over; the list of lines is made anew only when there are other figures.
     update(drawing) {
         this.drawing = drawing;
-        const names = listFigures(drawing.series);
-        const key = names.map((entry) => entry.key).join("\n");
+        const { series } = drawing;
+        if (series !== this.series || series.figures.length !== this.count) this.remake(series);
+        for (const line of this.lines) {
+            if (line.isShown) line.values = valuesOf(drawing, line.entry);
+        }
+    }
+
+    remake(series) {
+        this.series = series;
+        this.count = series.figures.length;
+        const names = listFigures(series);
+        const key = names.map((entry) => `${entry.key} ${entry.place}`).join("\n");
         if (key !== this.key) {
             this.key = key;
             this.lines = names.map((entry, at) => this.makeLine(entry, at));
             this.root.replaceChildren(...this.lines.map((line) => line.button), this.more);
             this.showMore();
         }
-        for (const line of this.lines) line.values = valuesOf(drawing, line.entry);
     }
 
     makeLine(entry, at) {
@@ -67,6 +76,7 @@ export class FiguresPainter {
 
     toggle(line) {
         line.isShown = !line.isShown;
+        if (line.isShown) line.values = valuesOf(this.drawing, line.entry);
         this.choices.set(line.entry.key, line.isShown);
         setPressed(line.button, line.isShown);
         this.onChange();
@@ -92,10 +102,11 @@ export class FiguresPainter {
 
     paintOver(context, geometry) {
         if (!this.drawing || !this.drawing.picked.length) return;
-        const xs = columnsOf(this.drawing.series, this.drawing.picked, geometry);
+        const { series, picked, pieces } = this.drawing;
+        const columns = layColumns(startsOf(series, picked, geometry), pieces, geometry);
         for (const line of this.lines) {
             if (!line.isShown) continue;
-            strokeSteps(context, xs, line.values, this.drawing.pieces, geometry, styleOf(line));
+            drawSteps(context, columns, line.values, geometry, styleOf(line));
         }
     }
 }
@@ -142,8 +153,11 @@ function valueAt(series, index, entry) {
     return series.accountAt(index)?.figures[entry.place] ?? NaN;
 }
 
+// For each frame while somebody pans: a plain loop.
 function valuesOf({ series, picked }, entry) {
-    return Float64Array.from(picked, (index) => valueAt(series, index, entry));
+    const values = new Float64Array(picked.length);
+    for (let i = 0; i < values.length; i++) values[i] = valueAt(series, picked[i], entry);
+    return values;
 }
 
 function drawSample(line) {

@@ -35,69 +35,84 @@ export function cutPieces(series, picked, gaps, until) {
     return pieces;
 }
 
-// The columns of pixels of the picked samples.
-export function columnsOf(series, picked, geometry) {
+// Where the picked samples begin, in pixels of the canvas.
+export function startsOf(series, picked, geometry) {
     return Float64Array.from(picked, (index) => geometry.x(series.time[index]));
 }
 
-// The upper edge of a piece, as steps, appended to the present path.
-function traceSteps(context, xs, values, piece, geometry) {
-    let y = geometry.y(values[piece.start]);
-    context.lineTo(xs[piece.start], y);
-    for (let i = piece.start + 1; i < piece.end; i++) {
-        const next = geometry.y(values[i]);
-        // Level stretches need no point of their own.
-        if (next === y) continue;
-        context.lineTo(xs[i], y);
-        context.lineTo(xs[i], next);
-        y = next;
+// The plot as columns one CSS pixel wide: for each the picked samples that stand in it, from
+// `first` to `last`; -1 where none does. Steps have no slopes, so rectangles are all that painting
+// takes, and a hundred thousand samples cost no more than there are columns.
+export function layColumns(starts, pieces, geometry) {
+    const count = Math.ceil(geometry.width / geometry.ratio);
+    const first = new Int32Array(count).fill(-1);
+    const last = new Int32Array(count).fill(-1);
+    const columnOf = (x) => Math.floor((x - geometry.left) / geometry.ratio);
+    for (const piece of pieces) {
+        for (let i = piece.start; i < piece.end; i++) {
+            const end = i + 1 < piece.end ? columnOf(starts[i + 1])
+                : columnOf(geometry.x(piece.until));
+            const begin = Math.max(columnOf(starts[i]), 0);
+            for (let column = begin; column <= Math.min(end, count - 1); column++) {
+                if (first[column] < 0) first[column] = i;
+                last[column] = i;
+            }
+        }
     }
-    context.lineTo(geometry.x(piece.until), y);
+    return { first, last, count };
+}
+
+// Calls `paint(x, width, high, low)` for each run of columns that look alike; high and low are the
+// values' extremes in it. Unknown values (NaN) leave a hole, and so do the gaps of a dashed line.
+function eachRun({ first, last, count }, values, geometry, dash, paint) {
+    const { left, ratio } = geometry;
+    const edge = (column) => Math.round(left + column * ratio);
+    const period = dash.reduce((sum, length) => sum + length, 0);
+    let start = -1;
+    let high = NaN;
+    let low = NaN;
+    for (let column = 0; column <= count; column++) {
+        let top = NaN;
+        let bottom = NaN;
+        if (column < count && first[column] >= 0 && (!period || isDash(dash, column % period))) {
+            for (let i = first[column]; i <= last[column]; i++) {
+                const value = values[i];
+                if (!(value <= top)) top = value >= 0 ? value : top;
+                if (!(value >= bottom)) bottom = value >= 0 ? value : bottom;
+            }
+        }
+        if (top === high && bottom === low) continue;
+        if (high >= 0) paint(edge(start), edge(column) - edge(start), high, low);
+        start = column;
+        high = top;
+        low = bottom;
+    }
+}
+
+// Lengths that are drawn and left out by turns.
+function isDash(dash, at) {
+    let rest = at;
+    let part = 0;
+    while (rest >= dash[part]) rest -= dash[part++];
+    return part % 2 === 0;
 }
 
 // Fills from the edge down to the bottom.
-export function fillBelow(context, xs, values, pieces, geometry, fill) {
-    context.fillStyle = fill;
-    context.beginPath();
+export function fillBelow(context, columns, values, geometry, fill) {
     const bottom = geometry.y(0);
-    for (const piece of pieces) {
-        context.moveTo(xs[piece.start], bottom);
-        traceSteps(context, xs, values, piece, geometry);
-        context.lineTo(geometry.x(piece.until), bottom);
-        context.closePath();
-    }
-    context.fill();
+    context.fillStyle = fill;
+    eachRun(columns, values, geometry, [], (x, width, high) => {
+        const y = geometry.y(high);
+        context.fillRect(x, y, width, bottom - y);
+    });
 }
 
-// Strokes the edge; unknown values (NaN) leave a hole.
-export function strokeSteps(context, xs, values, pieces, geometry, { stroke, width, dash }) {
-    context.strokeStyle = stroke;
-    context.lineWidth = width * geometry.ratio;
-    context.lineJoin = "round";
-    context.setLineDash((dash || []).map((length) => length * geometry.ratio));
-    context.beginPath();
-    for (const piece of pieces) {
-        for (const part of knownParts(values, piece)) {
-            context.moveTo(xs[part.start], geometry.y(values[part.start]));
-            traceSteps(context, xs, values, { ...part, until: partEnd(part, piece, xs, geometry) },
-                geometry);
-        }
-    }
-    context.stroke();
-    context.setLineDash([]);
-}
-
-function partEnd(part, piece, xs, geometry) {
-    return part.end === piece.end ? piece.until : geometry.time(xs[part.end]);
-}
-
-function knownParts(values, piece) {
-    const parts = [];
-    for (let i = piece.start; i < piece.end; i++) {
-        if (Number.isNaN(values[i])) continue;
-        const start = i;
-        while (i < piece.end && !Number.isNaN(values[i])) i++;
-        parts.push({ start, end: i });
-    }
-    return parts;
+// Draws the edge as a line, `width` CSS pixels wide.
+export function drawSteps(context, columns, values, geometry, { stroke, width, dash = [] }) {
+    const half = (width * geometry.ratio) / 2;
+    context.fillStyle = stroke;
+    eachRun(columns, values, geometry, dash, (x, run, high, low) => {
+        const y = geometry.y(high) - half;
+        context.fillRect(x, y, run, geometry.y(low) + half - y);
+    });
 }

@@ -37,6 +37,7 @@ export class Pane {
         this.account = new AccountPainter();
         this.figures = new FiguresPainter(this.legend, onChange);
         this.drawing = null;
+        this.pixels = 1000;
     }
 
     // Once the pane is part of the page: plots need to know their width.
@@ -63,13 +64,11 @@ export class Pane {
     resize() {
         if (!this.accountPlot) return;
         const width = this.accountRoot.clientWidth;
+        // Kept: asking for it in each frame would make the browser lay the page out in each.
+        this.pixels = Math.max(100, width);
         const isPhone = document.documentElement.clientWidth < PHONE_WIDTH;
         this.accountPlot.resize(width, isPhone ? 260 : ACCOUNT_HEIGHT);
         this.figuresPlot.resize(width, isPhone ? 160 : FIGURES_HEIGHT);
-    }
-
-    get pixels() {
-        return Math.max(100, Math.round(this.accountRoot.clientWidth * (devicePixelRatio || 1)));
     }
 
     // First half of drawing: what there is, and so how high it goes.

@@ -4,10 +4,15 @@
 import { Series } from "./series.js";
 import { isKnown } from "./units.js";
 
-const OVERVIEW_POINTS = 4000;
+const OVERVIEW_POINTS = 4000; // "#points=100000" behind the address: more of it at once
 const DETAIL_POINTS_MAX = 100000;
 const POINTS_KEPT_MAX = 200000;
 const EVENTS_KEPT_MAX = 20000;
+
+function overviewPoints() {
+    const asked = Number(new URLSearchParams(location.hash.slice(1)).get("points"));
+    return asked > 0 ? Math.min(asked, DETAIL_POINTS_MAX) : OVERVIEW_POINTS;
+}
 
 // PIDs are given again and ids belong to one run of the server: together with its start a PID
 // names a process.
@@ -116,6 +121,15 @@ export class Store {
         return this.about ? Math.max(this.about.now_ms || 0, this.about.last_ms || 0) : NaN;
     }
 
+    // What we have seen of a server that was started again counts as well.
+    get first() {
+        let first = this.about.first_ms ?? this.end;
+        for (const { overview } of this.tracks.values()) {
+            if (overview.count) first = Math.min(first, overview.first);
+        }
+        return first;
+    }
+
     // The end of what is known: a recording ends with its last sample, whatever the clock says now.
     get end() {
         return this.source.isLive && this.about.live ? this.now : this.about.last_ms;
@@ -129,7 +143,7 @@ export class Store {
 
     async load(id) {
         const track = this.tracks.get(id);
-        const fresh = await this.source.series(id, -Infinity, Infinity, OVERVIEW_POINTS);
+        const fresh = await this.source.series(id, -Infinity, Infinity, overviewPoints());
         track.overview = track.overview.joinedWith(fresh);
         track.detail = null;
         track.isLoaded = true;

@@ -31,6 +31,7 @@ export class Toolbar {
         for (const [id, action] of Object.entries(actions)) {
             byId(id).addEventListener("click", action);
         }
+        byId("pick").addEventListener("toggle", () => this.fillBetween());
         byId("between").addEventListener("submit", (event) => this.showBetween(event));
     }
 
@@ -82,8 +83,12 @@ export class Toolbar {
         if (!Number.isFinite(from)) return;
         const isOneDay = formatDay(from) === formatDay(to);
         setText(this.span, `${formatTime(from)} – ${isOneDay ? formatClock(to) : formatTime(to)}`);
-        // What the user is typing into is left alone.
-        if (byId("pick").open) return;
+    }
+
+    // What the form begins with when it is opened: the present window.
+    fillBetween() {
+        if (!byId("pick").open) return;
+        const { from, to } = this.view.window();
         this.from.value = localInput(from);
         this.to.value = localInput(to);
     }

@@ -18,6 +18,7 @@ const HISTORY_MAX = 50;
 export class View {
     constructor() {
         this.span = 5 * MINUTE; // of the window while it follows; 0: everything
+        this.isChosen = false; // by the user; before that no part of the window is without data
         this.fixed = null; // {from, to}, or null while it follows
         this.isPaused = false;
         this.first = NaN; // of all data
@@ -46,12 +47,14 @@ export class View {
 
     window() {
         if (this.fixed) return this.fixed;
-        const from = this.span ? this.now - this.span : this.first;
+        let from = this.span ? this.now - this.span : this.first;
+        if (!this.isChosen) from = Math.max(from, this.first);
         // A recording of one moment still needs a width.
         return { from: Math.min(from, this.now - SPAN_MIN), to: this.now };
     }
 
     follow(span = this.span) {
+        this.isChosen ||= span !== this.span;
         this.span = span;
         this.fixed = null;
         this.isPaused = false;
