@@ -137,14 +137,17 @@ static void distrust(struct history *history)
     sqlite3_busy_timeout(db, BUSY_MS);
 }
 
-// 0 once the file's schema has been read, and so is known to be a database.
-static int open_database(struct history *history, const char *name, int flags)
+// 0 once the file's schema has been read, and so is known to be a database. Alone: with no lock and
+// no index that is shared.
+static int open_database(struct history *history, bool is_alone)
 {
-    int code = sqlite3_open_v2(
-        name, &history->db,
-        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags, NULL);
+    const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(history->path, &history->db, flags, is_alone ? "unix-none" : NULL);
     int error = store_error(history, code);
     allow_steps(history);
+    if (!error && is_alone)
+        // Before anything is read: the log's index is then kept in memory.
+        error = store_exec(history, "PRAGMA locking_mode=EXCLUSIVE");
     if (!error) {
         distrust(history);
         error = store_exec(history, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; "
@@ -160,33 +163,15 @@ static int open_database(struct history *history, const char *name, int flags)
     return error;
 }
 
-// A log beside the file needs an index that is shared, which cannot be made where nothing may be
-// written: then the file is read alone, as it was at its last checkpoint. The path becomes part of
-// a URI here, so that what means something in one is escaped.
-static int open_immutable(struct history *history)
-{
-    struct buffer uri = {0};
-    int error = buffer_append(&uri, "file:", 5);
-    for (const char *at = history->path; *at && !error; at++) {
-        bool is_special = strchr("?#%", *at) != NULL;
-        error = is_special ? buffer_printf(&uri, "%%%02x", (unsigned char)*at)
-                           : buffer_append(&uri, at, 1);
-    }
-    if (!error)
-        error = buffer_printf(&uri, "?immutable=1");
-    if (!error)
-        error = open_database(history, uri.data, SQLITE_OPEN_URI);
-    buffer_free(&uri);
-    return error;
-}
-
-// Of all files that cannot be opened, those that the file system lets us read.
+// What it looks like where the log's index cannot be made.
 static bool is_index_missing(int error)
 {
     return error == -EACCES || error == -EROFS || error == -EPERM || error == -ENOENT ||
            error == -EIO;
 }
 
+// A log beside the file has an index that is shared. Where it is not there and nothing may be
+// written, as on a read-only disk, nobody writes to the recording either: then it is read alone.
 static int open_file(struct history *history)
 {
     int version = history_schema_of(history->path);
@@ -194,8 +179,8 @@ static int open_file(struct history *history)
         return version;
     if (version > HISTORY_SCHEMA)
         return -EPROTONOSUPPORT;
-    int error = open_database(history, history->path, 0);
-    return is_index_missing(error) ? open_immutable(history) : error;
+    int error = open_database(history, false);
+    return is_index_missing(error) ? open_database(history, true) : error;
 }
 
 int history_open(const char *path, struct history **ret_history)
