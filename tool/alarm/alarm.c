@@ -8,6 +8,8 @@
 #include "alarm/watch.h"
 #include "base/array.h"
 
+// An expression, and one watch for each process that had a sample. The lists of a step keep their
+// room for the next one: most steps have nothing to tell.
 struct alarm {
     struct alarm_condition condition;
     struct watch *watches; // ascending by subject
@@ -22,6 +24,7 @@ struct alarm {
 // for any longer: an alarm too many is better than none.
 enum { DOUBT_MAX_MS = 30000 };
 
+// The condition is copied: expressions come from a command line that may be gone.
 int alarm_new(const struct alarm_condition *condition, struct alarm **ret_alarm)
 {
     struct alarm *alarm = calloc(1, sizeof *alarm);
@@ -32,6 +35,7 @@ int alarm_new(const struct alarm_condition *condition, struct alarm **ret_alarm)
     return 0;
 }
 
+// Trails belong to the watches, all else to the alarm.
 void alarm_free(struct alarm *alarm)
 {
     if (!alarm)
@@ -70,11 +74,13 @@ static struct watch *alarm_watch_of(struct alarm *alarm, unsigned subject)
     // Subjects come in ascending order, so there is seldom anything to move.
     for (size_t i = alarm->watch_count; i > place; i--)
         alarm->watches[i] = alarm->watches[i - 1];
+    // Only now is there one more, with its place already free.
     alarm->watch_count++;
     alarm->watches[place] = (struct watch){.subject = subject};
     return &alarm->watches[place];
 }
 
+// Subjects ascend by id; a sampler of a large host has thousands, ended ones too.
 static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
 {
     size_t low = 0, high = count;
@@ -103,6 +109,7 @@ static int tell(const struct step *step, const struct watch *watch, const struct
     if (array_reserve_one(&alarm->messages, &alarm->message_capacity, alarm->message_count,
                           sizeof *alarm->messages))
         return -ENOMEM;
+    // What all messages have; value and level are the caller's.
     message.condition = &alarm->condition;
     message.time_ms = step->batch->time_ms;
     message.sample = watch->last;
@@ -113,6 +120,7 @@ static int tell(const struct step *step, const struct watch *watch, const struct
     return 0;
 }
 
+// Told for good: what was held back before is said with it, and counted anew.
 static int tell_begin(const struct step *step, struct watch *watch, double value, double level)
 {
     const struct subject *subject =
@@ -123,6 +131,7 @@ static int tell_begin(const struct step *step, struct watch *watch, double value
             .state = ALARM_BEGAN, .value = value, .level = level, .held_back = watch->held_back});
     if (error)
         return error;
+    // From here on the next beginning has to keep its distance.
     watch->is_told = watch->was_told = true;
     watch->told_ms = watch->last.boot_ms;
     watch->held_back = 0;
@@ -140,10 +149,12 @@ static int begin(const struct step *step, struct watch *watch, double value, dou
     return tell_begin(step, watch, value, level);
 }
 
+// Only what was told to begin is told to end: an end out of the blue helps nobody.
 static int end(const struct step *step, struct watch *watch, double value, double level)
 {
     const struct subject *subject =
         find_subject(step->subjects, step->subject_count, watch->subject);
+    // Quiet again in any case, whether anybody hears of it or not.
     bool was_told = watch->is_told;
     watch->is_raised = watch->is_pending = watch->is_told = false;
     if (!was_told)
@@ -171,6 +182,7 @@ static bool must_wait(struct alarm *alarm, struct watch *watch)
         watch->is_doubted = false;
         return false;
     }
+    // The wait is counted from the first doubt on, not from the last.
     if (!watch->is_doubted) {
         watch->is_doubted = true;
         watch->doubt_ms = now_ms;
@@ -185,6 +197,7 @@ static bool must_wait(struct alarm *alarm, struct watch *watch)
 // Pending becomes raised once it has lasted.
 static int step_quiet(const struct step *step, struct watch *watch, double value, double level)
 {
+    // A peak that was too short leaves no trace.
     if (!is_crossed(&step->alarm->condition, value, level)) {
         watch->is_pending = watch->is_doubted = false;
         return 0;
@@ -216,6 +229,7 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
     return tell_begin(step, watch, value, level);
 }
 
+// One process of a round: figures first, then what they mean for where it stands.
 static int step_sample(const struct step *step, const struct sample *sample)
 {
     const struct alarm_condition *condition = &step->alarm->condition;
@@ -246,6 +260,7 @@ static int step_ends(const struct step *step)
             alarm->watches[kept++] = *watch;
             continue;
         }
+        // Its last figures, as far as they are known: it has no others any more.
         double value = 0, level = 0;
         (void)alarm_watch_value(watch, &alarm->condition, &value);
         (void)alarm_watch_level(watch, &alarm->condition.clear, &step->batch->host, &level);
@@ -263,6 +278,7 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
     const struct step step = {alarm, batch, subjects, subject_count};
     int error = 0;
     alarm->message_count = alarm->want_count = 0;
+    // Before the samples: the first one behind a gap begins anew.
     for (size_t i = 0; i < batch->event_count; i++) {
         if (batch->events[i].kind != EVENT_GAP)
             continue;
@@ -273,11 +289,13 @@ int alarm_step(struct alarm *alarm, const struct batch *batch, const struct subj
         error = step_sample(&step, &batch->samples[i]);
     if (!error)
         error = step_ends(&step);
+    // Also after a failure: what was found so far is to be told.
     *ret_messages = alarm->messages;
     *ret_count = alarm->message_count;
     return error;
 }
 
+// Borrowed, like the messages.
 size_t alarm_wants(const struct alarm *alarm, const unsigned **ret_subjects)
 {
     *ret_subjects = alarm->wants;

@@ -26,7 +26,9 @@ struct letter {
     size_t text_len, json_len; // the environment is what follows
 };
 
+// Options and URL are read by the worker without the lock: they stand before it starts.
 struct alarm_delivery {
+    // The options, copied; NULL where that way is not wanted.
     char *command;
     char *webhook;
     struct post_url url; // of the web hook
@@ -57,6 +59,7 @@ __attribute__((format(printf, 2, 3))) static void report(struct alarm_delivery *
 static void report_end(struct alarm_delivery *delivery, const char *who, int error,
                        const struct spawn_end *end)
 {
+    // In the order in which one would look for it.
     if (error)
         report(delivery, "%s could not be started: %s", who, strerror(-error));
     else if (end->timed_out)
@@ -68,8 +71,11 @@ static void report_end(struct alarm_delivery *delivery, const char *who, int err
         report(delivery, "%s ended with status %d", who, WEXITSTATUS(end->status));
 }
 
+// By the shell, as people write it; the message comes on its stdin and not as an argument, where
+// everybody who lists processes could read it.
 static void run_command(struct alarm_delivery *delivery, struct text text, struct text environment)
 {
+    // The interface wants words that may be written to.
     static char shell[] = "/bin/sh", option[] = "-c";
     char *argv[] = {shell, option, delivery->command, NULL};
     struct spawn_end end = {0};
@@ -98,8 +104,10 @@ static void post_by_curl(struct alarm_delivery *delivery, struct text json)
     report_end(delivery, "curl, which posts to the web hook,", error, &end);
 }
 
+// Every failure has a sentence that says which end to look at: the name, the port, the answer.
 static void post(struct alarm_delivery *delivery, struct text json)
 {
+    // The scheme decides; all else of the URL was checked at the start.
     int status = 0;
     if (delivery->url.is_https) {
         post_by_curl(delivery, json);
@@ -119,8 +127,10 @@ static void post(struct alarm_delivery *delivery, struct text json)
         report(delivery, "the web hook at %s answered %d", delivery->url.host, status);
 }
 
+// The three texts stand behind each other. A cancelled delivery ends with what runs just now.
 static void deliver(struct alarm_delivery *delivery, const struct letter *letter)
 {
+    // Views into the letter, which lives until both ways are done.
     const char *data = letter->bytes.data;
     struct text text = {data, letter->text_len};
     struct text json = {data + letter->text_len, letter->json_len};
@@ -138,10 +148,12 @@ static void *work(void *context)
     struct alarm_delivery *delivery = context;
     pthread_mutex_lock(&delivery->lock);
     for (;;) {
+        // Also woken for nothing at times, as POSIX allows.
         while (delivery->count == 0 && !delivery->is_ending)
             pthread_cond_wait(&delivery->changed, &delivery->lock);
         if (delivery->count == 0 || atomic_load(&delivery->cancelled))
             break;
+        // Taken out under the lock, delivered without it: the queue goes on filling meanwhile.
         struct letter letter = delivery->queue[delivery->first];
         delivery->first = (delivery->first + 1) % QUEUE_MAX;
         delivery->count--;
@@ -160,6 +172,7 @@ static void *work(void *context)
 // Is there a program of that name in PATH?
 static bool has_program(const char *name)
 {
+    // As execvp(3) looks for it, with the same fallback.
     const char *path = getenv("PATH");
     struct text rest = text_of(path ? path : "/usr/bin:/bin"), folder;
     while (text_next_field(&rest, ':', &folder)) {
@@ -177,6 +190,7 @@ static int take_options(const struct alarm_delivery_options *options,
     delivery->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
     if (options->command && !(delivery->command = strdup(options->command)))
         return -ENOMEM;
+    // The rest is about the URL.
     if (!options->webhook)
         return 0;
     if (!(delivery->webhook = strdup(options->webhook)))
@@ -187,6 +201,7 @@ static int take_options(const struct alarm_delivery_options *options,
     return error == -ENAMETOOLONG ? -EINVAL : error;
 }
 
+// Also of one that never got a worker; letters that nobody will deliver go with it.
 static void delivery_free(struct alarm_delivery *delivery)
 {
     for (size_t i = 0; i < delivery->count; i++)
@@ -201,6 +216,7 @@ static void delivery_free(struct alarm_delivery *delivery)
 // Signals are for the threads that wait for them, not for the worker.
 static int start_worker(struct alarm_delivery *delivery)
 {
+    // The new thread inherits what the caller's mask is for a moment.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -233,6 +249,7 @@ int alarm_delivery_open(const struct alarm_delivery_options *options,
     return 0;
 }
 
+// Copied outside of the lock, so that the worker is never kept from its queue by a large message.
 int alarm_delivery_put(struct alarm_delivery *delivery, const struct alarm_note *note)
 {
     struct letter letter = {.text_len = note->text.len, .json_len = note->json.len};
@@ -241,6 +258,7 @@ int alarm_delivery_put(struct alarm_delivery *delivery, const struct alarm_note 
         error = buffer_append(&letter.bytes, note->json.data, note->json.len);
     if (!error)
         error = buffer_append(&letter.bytes, note->environment.data, note->environment.len);
+    // The oldest are kept: they tell how it began.
     pthread_mutex_lock(&delivery->lock);
     if (!error && delivery->count == QUEUE_MAX)
         error = -ENOBUFS;
@@ -257,6 +275,7 @@ bool alarm_delivery_take_problem(struct alarm_delivery *delivery,
                                  char ret_problem[ALARM_PROBLEM_MAX])
 {
     pthread_mutex_lock(&delivery->lock);
+    // Once: the caller prints it, and the next failure is news again.
     bool has_problem = delivery->problem[0] != '\0';
     memcpy(ret_problem, delivery->problem, ALARM_PROBLEM_MAX);
     delivery->problem[0] = '\0';
@@ -271,6 +290,7 @@ void alarm_delivery_close(struct alarm_delivery *delivery, unsigned wait_ms,
     ret_problem[0] = '\0';
     if (!delivery)
         return;
+    // A moment and not a length: waking up for nothing must not begin it anew.
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += wait_ms / 1000;
     until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
@@ -284,6 +304,7 @@ void alarm_delivery_close(struct alarm_delivery *delivery, unsigned wait_ms,
     int error = 0;
     while ((delivery->count > 0 || delivery->is_busy) && !error)
         error = pthread_cond_timedwait(&delivery->changed, &delivery->lock, &until);
+    // Whatever runs ends at its next look; there is nothing to wait for any more.
     atomic_store(&delivery->cancelled, true);
     pthread_cond_broadcast(&delivery->changed);
     pthread_mutex_unlock(&delivery->lock);

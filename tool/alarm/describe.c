@@ -22,6 +22,7 @@ static void format_value(enum alarm_metric metric, double value, char *ret_text,
 static void format_level(const struct alarm_condition *condition, const struct alarm_level *level,
                          double value, char *ret_text, size_t size)
 {
+    // A share names its whole; a size stands for itself.
     static const char *const owners[ALARM_BASE_COUNT] = {"", "the limit", "the host's memory",
                                                          "its RSS"};
     char bytes[UNITS_TEXT_MAX + 8];
@@ -32,6 +33,7 @@ static void format_level(const struct alarm_condition *condition, const struct a
         snprintf(ret_text, size, "%.3g %% of %s (%s)", level->number, owners[level->base], bytes);
 }
 
+// Who reads it at night sees the figure first, then what it is compared with, then how long.
 void alarm_describe(const struct alarm_message *message, char *ret_text, size_t size)
 {
     const struct alarm_condition *condition = message->condition;
@@ -41,6 +43,7 @@ void alarm_describe(const struct alarm_message *message, char *ret_text, size_t 
     format_level(condition, began ? &condition->threshold : &condition->clear, message->level,
                  level, sizeof level);
     units_format_seconds((double)message->lasted_ms / 1000, lasted, sizeof lasted);
+    // The words "above" and "again" turn round for lower bounds and ends.
     const char *title = alarm_metric_title(condition->metric);
     if (message->process_ended)
         text_format(ret_text, size, "the process ended, with %s at %s, after %s", title, value,
@@ -53,6 +56,7 @@ void alarm_describe(const struct alarm_message *message, char *ret_text, size_t 
                     condition->is_above ? "below" : "above", level, lasted);
 }
 
+// Recordings know nothing of conditions: the sentence says it all.
 void alarm_event(const struct alarm_message *message, struct event *ret_event)
 {
     struct event event = {

@@ -31,16 +31,19 @@ static const struct {
 };
 static const char *const bases[ALARM_BASE_COUNT] = {"", "limit", "host", "rss"};
 
+// The tables answer; enums come from our own parser and are never out of range.
 const char *alarm_metric_name(enum alarm_metric metric)
 {
     return metrics[metric].name;
 }
 
+// Begins a sentence of alarm_describe().
 const char *alarm_metric_title(enum alarm_metric metric)
 {
     return metrics[metric].title;
 }
 
+// As it is written behind the percent sign.
 const char *alarm_base_name(enum alarm_base base)
 {
     return bases[base];
@@ -49,6 +52,7 @@ const char *alarm_base_name(enum alarm_base base)
 // Blanks may stand, or be left out, between any two parts.
 static bool take_word(struct text *rest, const char *word)
 {
+    // Tried on a copy: what does not fit is left for the next try.
     struct text ahead = *rest;
     text_skip_blanks(&ahead);
     if (!text_take_prefix(&ahead, word))
@@ -69,6 +73,7 @@ static struct text take_token(struct text *rest)
     return token;
 }
 
+// No name is the beginning of another one, so the first that fits is the right one.
 static bool take_metric(struct text *rest, enum alarm_metric *ret_metric)
 {
     for (unsigned i = 0; i < ALARM_METRIC_COUNT; i++) {
@@ -80,6 +85,7 @@ static bool take_metric(struct text *rest, enum alarm_metric *ret_metric)
     return false;
 }
 
+// There is no equality: figures of memory never stand still.
 static bool take_comparator(struct text *rest, struct alarm_condition *condition)
 {
     condition->is_above = take_word(rest, ">");
@@ -96,6 +102,7 @@ static bool take_number(struct text *rest, double *ret_number)
     uint64_t whole;
     if (!text_take_u64(rest, &whole))
         return false;
+    // A double is exact for every share that somebody would write.
     double number = (double)whole, place = 0.1;
     if (text_take_prefix(rest, ".")) {
         for (; rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9'; place /= 10) {
@@ -116,6 +123,7 @@ static bool take_share(struct text *rest, struct alarm_level *ret_level)
     text_skip_blanks(&ahead);
     if (!take_number(&ahead, &number) || !take_word(&ahead, "%"))
         return false;
+    // As people say it, and as they type it.
     (void)take_word(&ahead, "of ");
     for (unsigned i = ALARM_OF_LIMIT; i < ALARM_BASE_COUNT; i++) {
         if (take_word(&ahead, bases[i]) && number > 0 && number <= percent_max) {
@@ -135,6 +143,7 @@ static double take_rate(struct text *token)
         double seconds;
     } rates[] = {{"/s", 1}, {"/min", 60}, {"/h", 3600}, {"/d", 86400}};
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        // Behind the size, so it is taken off before that is read.
         if (text_ends_with(*token, rates[i].suffix)) {
             token->len -= strlen(rates[i].suffix);
             return rates[i].seconds;
@@ -148,6 +157,7 @@ static bool take_level(struct text *rest, enum alarm_metric metric, struct alarm
 {
     if (metric != ALARM_GROWTH && take_share(rest, ret_level))
         return true;
+    // Sizes have one spelling on the whole command line.
     struct text token = take_token(rest);
     uint64_t bytes;
     double seconds = take_rate(&token);
@@ -157,6 +167,7 @@ static bool take_level(struct text *rest, enum alarm_metric metric, struct alarm
     return true;
 }
 
+// As everywhere on the command line; fractions of a millisecond are nobody's alarm.
 static bool take_duration(struct text *rest, uint64_t *ret_ms)
 {
     uint64_t ns;
@@ -166,6 +177,7 @@ static bool take_duration(struct text *rest, uint64_t *ret_ms)
     return true;
 }
 
+// Sentences are ours: nothing that was typed is in them, so they are safe to print.
 static int refuse(char ret_error[ALARM_ERROR_MAX], const char *sentence)
 {
     text_format(ret_error, ALARM_ERROR_MAX, "%s", sentence);
@@ -185,12 +197,14 @@ static int take_clause(struct text *rest, struct alarm_condition *condition, uns
                                  "'clear 70%limit' and 'every 5m', and nothing else");
     if (*given & 1U << which)
         return refuse(ret_error, "a clause of the alarm is there twice");
+    // A bit for each word, in the order of the list.
     *given |= 1U << which;
     if (which == 2)
         return take_level(rest, condition->metric, &condition->clear)
                    ? 0
                    : refuse(ret_error, "'clear' needs a level like that of the alarm: "
                                        "'clear 70%limit', 'clear 400MiB'");
+    // The two that are left are both durations.
     uint64_t *field = which == 0 ? &condition->for_ms : &condition->every_ms;
     return take_duration(rest, field)
                ? 0
@@ -201,6 +215,7 @@ static int take_clause(struct text *rest, struct alarm_condition *condition, uns
 static int settle_clear(struct alarm_condition *condition, bool given,
                         char ret_error[ALARM_ERROR_MAX])
 {
+    // Of the same base, so that it moves with the limit or the host as the threshold does.
     const struct alarm_level *threshold = &condition->threshold;
     if (!given) {
         condition->clear = *threshold;
@@ -230,6 +245,7 @@ static bool is_plain(struct text text)
 int alarm_condition_parse(struct text text, struct alarm_condition *ret_condition,
                           char ret_error[ALARM_ERROR_MAX])
 {
+    // Filled in on the side: the caller's stays untouched on failure.
     struct alarm_condition condition = {.every_ms = EVERY_DEFAULT_MS};
     unsigned given = 0;
     int error = 0;
@@ -247,6 +263,7 @@ int alarm_condition_parse(struct text text, struct alarm_condition *ret_conditio
                                      ? "growth is compared with a rate: 1MiB/s, 100MiB/h"
                                      : "the level of an alarm is a size (512MiB) or a share "
                                        "(80%limit, 50%host, 30%rss)");
+    // Clauses in any order, until nothing but blanks is left.
     for (text_skip_blanks(&text); text.len > 0 && !error; text_skip_blanks(&text))
         error = take_clause(&text, &condition, &given, ret_error);
     if (!error)

@@ -12,11 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alarm/clock.h"
 #include "base/buffer.h"
 
 // Long enough for any status line with headers that matter to nobody here.
 enum { ANSWER_MAX = 4096, LOOK_MS = 100 };
 
+// What cannot stand in a request line or a header unescaped is refused and not repaired: a line
+// break would begin a header of somebody else's choice.
 static bool is_plain(struct text url)
 {
     for (size_t i = 0; i < url.len; i++) {
@@ -30,6 +33,7 @@ static bool is_plain(struct text url)
 static bool take_host(struct text *authority, struct post_url *url)
 {
     struct text host = {authority->data, 0};
+    // A colon ends a name; in an address of version 6 it is part of it.
     char end = ':';
     if (text_take_prefix(authority, "[")) {
         host.data = authority->data;
@@ -46,8 +50,10 @@ static bool take_host(struct text *authority, struct post_url *url)
     return host.len > 0 && text_copy(host, url->host, sizeof url->host);
 }
 
+// Nothing may follow it: "http://host:80x/" is a slip.
 static bool take_port(struct text authority, struct post_url *url)
 {
+    // What the schemes have where none is given.
     uint64_t port = url->is_https ? 443 : 80;
     if (text_take_prefix(&authority, ":") && !text_take_u64(&authority, &port))
         return false;
@@ -57,6 +63,7 @@ static bool take_port(struct text authority, struct post_url *url)
     return true;
 }
 
+// The authority ends at the path or, without one, at the query.
 int post_parse_url(struct text text, struct post_url *ret_url)
 {
     struct post_url url = {0};
@@ -65,6 +72,7 @@ int post_parse_url(struct text text, struct post_url *ret_url)
     url.is_https = text_take_prefix(&text, "https://");
     if (!url.is_https && !text_take_prefix(&text, "http://"))
         return -EINVAL;
+    // Host and port, up to what the server is asked for.
     struct text authority = {text.data, 0};
     while (authority.len < text.len && !strchr("/?", text.data[authority.len]))
         authority.len++;
@@ -74,6 +82,7 @@ int post_parse_url(struct text text, struct post_url *ret_url)
         return -EINVAL;
     if (path.len + 2 > sizeof url.path || authority.len >= sizeof url.host)
         return -ENAMETOOLONG;
+    // A query may follow the host at once; a request line has a path all the same.
     bool has_slash = path.len > 0 && path.data[0] == '/';
     text_format(url.path, sizeof url.path, "%s%.*s", has_slash ? "" : "/", (int)path.len,
                 path.data);
@@ -83,6 +92,7 @@ int post_parse_url(struct text text, struct post_url *ret_url)
     return 0;
 }
 
+// HTTP/1.0 and 1.1 alone: that is what such a request is answered with.
 int post_parse_status(struct text line)
 {
     uint64_t minor, status;
@@ -100,17 +110,11 @@ struct exchange {
     const atomic_bool *cancelled;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 // Waits until the socket is ready. In short steps, to see whether it was cancelled.
 static int wait_ready(const struct exchange *exchange, short events)
 {
-    while (now_ms() < exchange->deadline_ms) {
+    // The deadline is for the whole exchange, however slowly its bytes drip in.
+    while (alarm_clock_ms() < exchange->deadline_ms) {
         struct pollfd poll_fd = {.fd = exchange->fd, .events = events};
         int ready = poll(&poll_fd, 1, LOOK_MS);
         if (ready > 0)
@@ -123,10 +127,12 @@ static int wait_ready(const struct exchange *exchange, short events)
     return -ETIMEDOUT;
 }
 
+// Not blocking, so that the time that is left bounds the handshake as well.
 static int connect_to(struct exchange *exchange, const struct addrinfo *address)
 {
     int failure = 0;
     socklen_t len = sizeof failure;
+    // Closed by exec: a command of another alarm must not hold it.
     exchange->fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (exchange->fd < 0)
         return -errno;
@@ -144,6 +150,7 @@ static int connect_to(struct exchange *exchange, const struct addrinfo *address)
 // The first address that answers; a name often has one that nobody listens on.
 static int connect_any(struct exchange *exchange, const struct post_url *url)
 {
+    // Only families that this host has addresses of.
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *addresses;
     if (getaddrinfo(url->host, url->port, &hints, &addresses) != 0)
@@ -158,9 +165,11 @@ static int connect_any(struct exchange *exchange, const struct post_url *url)
     return error;
 }
 
+// A socket's buffer may be smaller than the message.
 static int send_all(const struct exchange *exchange, struct text text)
 {
     while (text.len > 0) {
+        // Without the signal: a hook that hangs up is a failure and not our end.
         ssize_t sent = send(exchange->fd, text.data, text.len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
@@ -183,6 +192,7 @@ static int receive_status(const struct exchange *exchange)
 {
     char answer[ANSWER_MAX];
     size_t len = 0;
+    // A line that has no end within that is no HTTP.
     while (len < sizeof answer && !memchr(answer, '\n', len)) {
         int error = wait_ready(exchange, POLLIN);
         if (error)
@@ -197,6 +207,7 @@ static int receive_status(const struct exchange *exchange)
     return post_parse_status((struct text){answer, len});
 }
 
+// Host has the port always, which RFC 9110 allows; an address of version 6 goes into brackets.
 static int write_request(const struct post_url *url, struct text body, struct buffer *request)
 {
     bool is_address = strchr(url->host, ':') != NULL;
@@ -212,8 +223,9 @@ static int write_request(const struct post_url *url, struct text body, struct bu
 int post_send(const struct post_url *url, struct text body, unsigned timeout_ms,
               const atomic_bool *cancelled, int *ret_status)
 {
+    // From here on the clock runs.
     struct exchange exchange = {
-        .deadline_ms = now_ms() + timeout_ms,
+        .deadline_ms = alarm_clock_ms() + timeout_ms,
         .cancelled = cancelled,
     };
     struct buffer request = {0};
@@ -222,6 +234,7 @@ int post_send(const struct post_url *url, struct text body, unsigned timeout_ms,
         error = connect_any(&exchange, url);
     if (!error) {
         error = send_all(&exchange, buffer_text(&request));
+        // Once sent, only the answer tells whether somebody has it.
         int status = error ? error : receive_status(&exchange);
         if (status >= 0)
             *ret_status = status;

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alarm/clock.h"
+
 extern char **environ;
 
 static const struct timespec look_again = {.tv_nsec = 10000000};
@@ -23,6 +25,7 @@ static int input_file(struct text input)
     int fd = memfd_create("ebb-alarm", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
+    // Memory is short where nothing, or not all, is written.
     while (input.len > 0) {
         ssize_t written = write(fd, input.data, input.len);
         if (written <= 0) {
@@ -40,6 +43,7 @@ static int input_file(struct text input)
 // Our environment and the message's; the strings stay where they are. NULL without memory.
 static char **join_environment(struct text added)
 {
+    // Later ones do not replace earlier ones: ours begin with EBB_ALARM_, which nobody else sets.
     size_t count = 0, own = 0;
     while (environ && environ[own])
         own++;
@@ -72,6 +76,7 @@ static int set_attributes(posix_spawnattr_t *attributes)
                                                      POSIX_SPAWN_SETPGROUP);
 }
 
+// posix_spawn() and not fork(): other threads hold locks, which a forked child would find held.
 static int start(char *const *argv, int input_fd, char **environment, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
@@ -91,26 +96,20 @@ static int start(char *const *argv, int input_fd, char **environment, pid_t *ret
     return error;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 // Looks instead of waiting: the child may outlive its time, and a pidfd is not to be had
 // everywhere.
 static void wait_for(pid_t pid, unsigned timeout_ms, const atomic_bool *cancelled,
                      struct spawn_end *ret_end)
 {
-    uint64_t deadline_ms = now_ms() + timeout_ms;
+    // Counted from when it runs.
+    uint64_t deadline_ms = alarm_clock_ms() + timeout_ms;
     *ret_end = (struct spawn_end){0};
     for (;;) {
         pid_t got = waitpid(pid, &ret_end->status, WNOHANG);
         // ECHILD: somebody ignores SIGCHLD, and it is gone without a word.
         if (got == pid || (got < 0 && errno != EINTR))
             return;
-        if (now_ms() >= deadline_ms || atomic_load(cancelled))
+        if (alarm_clock_ms() >= deadline_ms || atomic_load(cancelled))
             break;
         nanosleep(&look_again, NULL);
     }
@@ -124,6 +123,7 @@ static void wait_for(pid_t pid, unsigned timeout_ms, const atomic_bool *cancelle
 int spawn_run(char *const *argv, struct text input, struct text environment, unsigned timeout_ms,
               const atomic_bool *cancelled, struct spawn_end *ret_end)
 {
+    // The file is the child's once it runs; ours is closed either way.
     pid_t pid;
     int fd = input_file(input);
     if (fd < 0)

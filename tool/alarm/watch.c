@@ -10,6 +10,7 @@
 // collection of garbage alone would look like growth and shrinkage by turns.
 enum { GROWTH_WINDOW_MS = 60000 };
 
+// The time over which a slope is taken.
 static uint64_t trail_window_ms(const struct alarm_condition *condition)
 {
     return condition->for_ms > GROWTH_WINDOW_MS ? condition->for_ms : GROWTH_WINDOW_MS;
@@ -26,6 +27,7 @@ static int trail_add(struct watch *watch, const struct alarm_condition *conditio
             return -ENOMEM;
     }
     now_s = (double)sample->boot_ms / 1000;
+    // The list is short: moving it costs less than a ring would in code.
     size_t count = watch->trail_count, old = 0;
     // The newest point moves with the time until its part of the window is over.
     if (count > 1 && now_s - watch->trail[count - 2].time_s < window_s / (WATCH_TRAIL - 2))
@@ -33,6 +35,7 @@ static int trail_add(struct watch *watch, const struct alarm_condition *conditio
     while (old < count &&
            (now_s - watch->trail[old].time_s > window_s || count - old >= WATCH_TRAIL))
         old++;
+    // Oldest first, as the line wants them.
     memmove(watch->trail, watch->trail + old, (count - old) * sizeof *watch->trail);
     count -= old;
     watch->trail[count++] = (struct growth_sample){
@@ -53,6 +56,7 @@ int alarm_watch_take(struct watch *watch, const struct alarm_condition *conditio
     watch->last = *sample;
     // The pointer is its sampler's, and gone with the next reading.
     watch->last.digest = NULL;
+    // Only some samples have one; until the next, the last one holds.
     const struct digest *digest = sample->digest;
     if (!digest)
         return 0;
@@ -65,6 +69,7 @@ int alarm_watch_take(struct watch *watch, const struct alarm_condition *conditio
     return 0;
 }
 
+// What is raised stays raised: the next sample tells whether it still holds.
 void alarm_watch_forget(struct watch *watch)
 {
     watch->is_pending = false;
@@ -75,6 +80,7 @@ void alarm_watch_forget(struct watch *watch)
 static bool growth_value(const struct watch *watch, const struct alarm_condition *condition,
                          double *ret_value)
 {
+    // The same line as in `ebb explain --for`.
     struct growth growth;
     if (watch->trail_count < 3 || growth_fit(watch->trail, watch->trail_count, &growth) != 0)
         return false;
@@ -94,6 +100,7 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
                        double *ret_value)
 {
     const struct sample *sample = &watch->last;
+    // One table instead of a branch for each; a slope alone is no figure of the sample.
     const uint64_t values[ALARM_METRIC_COUNT] = {
         [ALARM_RSS] = sample->rss_bytes,
         // Where lazy is not known this is RSS: an alarm too many is better than none.
@@ -113,6 +120,8 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
     return true;
 }
 
+// Accounts and walks of smaps know what is lazily freed at their own moment; cheap readings repeat
+// what the last of these said.
 bool alarm_watch_is_stale(const struct watch *watch, const struct alarm_condition *condition)
 {
     bool is_lazy = condition->metric == ALARM_EFFECTIVE || condition->metric == ALARM_LAZY ||
@@ -124,6 +133,7 @@ bool alarm_watch_is_stale(const struct watch *watch, const struct alarm_conditio
 bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,
                        const struct host_sample *host, double *ret_level)
 {
+    // What the share is of; 0 is as good as unknown.
     uint64_t base = 0;
     switch (level->base) {
     case ALARM_OF_RSS:

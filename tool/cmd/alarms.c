@@ -15,6 +15,7 @@
 // At the end of a recording the last messages may still be on their way.
 enum { ALARMS_MAX = 16, CLOSE_WAIT_MS = 10000 };
 
+// All expressions share one delivery: a message says which it is of.
 struct alarms {
     struct alarm *items[ALARMS_MAX];
     size_t count;
@@ -43,6 +44,7 @@ static int add_alarm(const char *verb, struct alarms *alarms, struct text expres
     return EXIT_DONE;
 }
 
+// Semicolons separate, since no expression has one; options of a verb hold one value.
 static int add_all(const char *verb, struct alarms *alarms, const char *list)
 {
     struct text rest = text_of(list), expression;
@@ -92,6 +94,8 @@ static const char *given(const struct options *options, const char *name)
     return options_get(options, name)->string;
 }
 
+// Everything that can be wrong is found before the recording begins: nobody wants to learn at night
+// that the web hook's address was none.
 int alarms_open(const char *verb, const struct options *options, struct alarms **ret_alarms)
 {
     const char *list = given(options, "alarm");
@@ -192,6 +196,7 @@ void alarms_step(struct alarms *alarms, struct sampler *sampler, const struct ba
         message_error("%s", problem);
 }
 
+// The last messages are often those of the end itself, so they are waited for, within reason.
 void alarms_close(struct alarms *alarms)
 {
     if (!alarms)

@@ -13,6 +13,7 @@
 
 static const char *const group_choices[] = {"name", "cgroup", "uid", NULL};
 
+// Loopback, all processes, names, ten seconds: what is right for most needs no option.
 const struct option_spec export_options[] = {
     {.name = "listen",
      .letter = 'l',
@@ -69,6 +70,8 @@ enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000 };
 
 static const uint64_t ns_per_ms = 1000000;
 
+// What goes with what, and bounds that protect from slips: a round each millisecond, a million
+// series.
 static int check_usage(const struct options *options)
 {
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
@@ -155,6 +158,7 @@ static bool wait_ms(uint64_t ms)
     return sigtimedwait(&ends, NULL, &limit) < 0;
 }
 
+// Before any thread starts: threads inherit the mask of who makes them.
 static void block_ends(void)
 {
     sigset_t ends;
@@ -166,6 +170,7 @@ static void block_ends(void)
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
 }
 
+// The reason, and the exit status where this is the end.
 static int write_file(struct export_source *source, const char *path)
 {
     int error = export_textfile_write(source, path);
@@ -194,6 +199,7 @@ static int go_on(const struct options *options, struct export_source *source)
     return EXIT_DONE;
 }
 
+// The port first: one that is taken is told at once, and not after the first round.
 static int serve(const struct options *options, struct export_source *source)
 {
     struct export_server *server = NULL;
@@ -208,6 +214,7 @@ static int serve(const struct options *options, struct export_source *source)
     return status;
 }
 
+// A first file that cannot be written ends it: nobody watches a directory that is not there.
 static int write_files(const struct options *options, struct export_source *source)
 {
     bool is_once = options_flag(options, "once");
@@ -218,6 +225,7 @@ static int write_files(const struct options *options, struct export_source *sour
     return is_once || status != EXIT_DONE ? status : go_on(options, source);
 }
 
+// Options, what is meant, the source, and then one of the two ways.
 int export_run(const struct command *command)
 {
     const struct options *options = &command->options;

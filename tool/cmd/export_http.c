@@ -18,6 +18,7 @@
 // A port that the list of exporters' ports has for nobody else.
 enum { EXPORT_PORT = 9876, CONNECTIONS_MAX = 16 };
 
+// Does not change while the server runs, so that its threads need no lock for it.
 struct export_server {
     struct export_source *source;
     struct http *http;
@@ -102,6 +103,7 @@ static int read_address(const struct options *options, struct http_address *ret_
     return EXIT_USAGE;
 }
 
+// What is in the way has a sentence of its own; the rest is the kernel's.
 static int open_socket(struct http_address *address, int *ret_fd)
 {
     char shown[HTTP_ADDRESS_TEXT_MAX];
@@ -168,6 +170,7 @@ int export_server_start(const struct options *options, struct export_source *sou
     return status;
 }
 
+// The server's threads use the source, so they end before it does.
 void export_server_stop(struct export_server *server)
 {
     if (!server)

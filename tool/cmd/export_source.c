@@ -15,6 +15,7 @@
 
 enum { WHOLE_ROUNDS = 1000 };
 
+// Two owners: the thread that makes rounds has the sampler to itself, the metrics are shared.
 struct export_source {
     const char *proc_root;
     struct sampler *sampler;
@@ -26,6 +27,7 @@ struct export_source {
     uint64_t read_errors;
 };
 
+// Seconds are fine enough for an age, and doubles hold them to the microsecond for years.
 static double now_s(clockid_t clock)
 {
     struct timespec time;
@@ -52,6 +54,7 @@ int export_source_open(const struct sampler_options *sampler, const struct metri
     return 0;
 }
 
+// Also what an open that failed has left. No thread renders any more.
 void export_source_close(struct export_source *source)
 {
     if (!source)
@@ -120,6 +123,7 @@ static void read_cgroups(struct export_source *source)
     }
 }
 
+// The sampler tells each process that it may not read once, not at every round.
 static uint64_t count_errors(const struct batch *batch)
 {
     uint64_t count = 0;
@@ -150,6 +154,7 @@ static int take(struct export_source *source, const struct batch *batch, size_t 
     return error;
 }
 
+// A list without anybody is a result too: then the groups vanish, as they should.
 int export_source_round(struct export_source *source)
 {
     const struct batch *batch;
@@ -166,6 +171,7 @@ int export_source_round(struct export_source *source)
     return error;
 }
 
+// Its rounds follow each other at once: a budget saves nothing for who asks but once.
 int export_source_round_whole(struct export_source *source)
 {
     uint64_t accounts = 0;
@@ -181,6 +187,7 @@ int export_source_round_whole(struct export_source *source)
     return error;
 }
 
+// The grid is the sampler's.
 uint64_t export_source_due_ms(const struct export_source *source)
 {
     return sampler_due_ms(source->sampler);

@@ -13,6 +13,7 @@
 // The collector reads as another user.
 enum { TEXTFILE_MODE = 0644 };
 
+// Past interruptions and short writes, as for anything that must be whole.
 static int write_all(int fd, const struct buffer *text)
 {
     size_t done = 0;
@@ -66,6 +67,7 @@ static int write_beside(const struct buffer *text, const char *path, char *tempo
     return error;
 }
 
+// Rendered first: what fails then has not touched the directory.
 int export_textfile_write(struct export_source *source, const char *path)
 {
     char temporary[4096];

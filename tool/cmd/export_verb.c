@@ -19,6 +19,7 @@ static const char *const export_description[] = {
     "processes without one.",
     NULL,
 };
+// From one host to many.
 static const struct verb_example export_examples[] = {
     {"sudo ebb export", "metrics of all processes at http://127.0.0.1:9876/metrics"},
     {"ebb export --group-by cgroup --top 200", "more groups, by where they are"},
@@ -29,6 +30,7 @@ static const struct verb_example export_examples[] = {
     {NULL, NULL},
 };
 
+// Targets are completed like those of other verbs, though it may have several.
 const struct verb export_verb = {
     .name = "export",
     .purpose = "serve metrics that tell used from lazily freed memory",

@@ -18,6 +18,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
 // are locked into memory are on neither list, which only makes this less.
 static uint64_t hidden_bytes(const struct cgroup *cgroup, uint64_t lazy_bytes)
 {
+    // A kernel that moves such a page to the active list does so for anonymous ones as well.
     uint64_t on_lists = cgroup->active_file_bytes + cgroup->inactive_file_bytes;
     uint64_t files = minus(cgroup->file_bytes, cgroup->shmem_bytes);
     uint64_t written = minus(minus(on_lists, files), lazy_bytes);
@@ -40,6 +41,7 @@ struct cgroup_figures cgroup_figures_make(const struct cgroup *cgroup, uint64_t 
         .lazily_taken_pages = cgroup->lazily_taken_pages,
         .has_hidden = cgroup->has_usage && is_complete,
     };
+    // Nothing is guessed where a process is missing.
     if (!figures.has_hidden)
         return figures;
     uint64_t least = figures.working_set_bytes / UNDERREPORT_PART;

@@ -31,6 +31,7 @@ static void add_up(uint64_t *sum, uint64_t value)
         *sum = UINT64_MAX;
 }
 
+// By bytes: labels are equal or they are not, no locale has a say.
 static int compare_members(const void *a, const void *b)
 {
     return strcmp(((const struct member *)a)->label, ((const struct member *)b)->label);
@@ -54,6 +55,7 @@ static struct member *sort_members(const struct metrics_dimension *dimension,
     if (!members)
         return NULL;
     for (size_t i = 0; i < count; i++) {
+        // Copied and not shared: a label is made from the name, it is not the name.
         metrics_label_of(processes[i].subject, dimension->grouping, dimension->pids,
                          members[i].label);
         members[i].process = i;
@@ -71,6 +73,7 @@ static struct group *rank_groups(const struct member *members, size_t count,
     if (!groups)
         return NULL;
     for (size_t i = 0; i < count; i++) {
+        // Equal labels stand together now.
         if (i == 0 || strcmp(members[i].label, members[i - 1].label) != 0)
             groups[group_count++].first = i;
         struct group *group = &groups[group_count - 1];
@@ -82,8 +85,10 @@ static struct group *rank_groups(const struct member *members, size_t count,
     return groups;
 }
 
+// What is known of a process by its last account alone, and may be older than the sample.
 static void add_account(struct metrics_series *series, const struct digest *digest)
 {
+    // Tells how much of the group the rows are of.
     series->accounts++;
     add_up(&series->reclaimable_bytes, digest->row_bytes[ROW_KEPT]);
     for (int row = 0; row < ROW_COUNT; row++)
@@ -100,6 +105,7 @@ static void add_account(struct metrics_series *series, const struct digest *dige
         series->has_verdict[digest->verdict] = true;
 }
 
+// What is not known is left out of a sum and counted beside it; a 0 would pass for a figure.
 static void add_process(struct metrics_series *series, const struct metrics_process *process)
 {
     const struct sample *sample = process->sample;
@@ -146,6 +152,7 @@ static struct metrics_tally *tally_of(struct metrics_dimension *dimension, const
     if (array_reserve_one(&dimension->tallies, &dimension->tally_capacity, dimension->tally_count,
                           sizeof *dimension->tallies))
         return NULL;
+    // Moves a few hundred entries at most, and seldom.
     struct metrics_tally *tally = &dimension->tallies[place];
     memmove(tally + 1, tally, (dimension->tally_count - place) * sizeof *tally);
     *tally = (struct metrics_tally){0};
@@ -161,6 +168,7 @@ static int count_up(struct metrics_dimension *dimension, struct metrics_series *
     struct metrics_tally *tally = tally_of(dimension, series->label);
     if (!tally)
         return -ENOMEM;
+    // What the series gathered in this round goes to its label's total, which it then shows.
     tally->last_ms = time_ms;
     for (int i = 0; i < METRICS_COUNTERS; i++) {
         add_up(&tally->counters[i], series->counters[i]);
@@ -173,11 +181,13 @@ static int count_up(struct metrics_dimension *dimension, struct metrics_series *
 // too many.
 static void drop_tallies(struct metrics_dimension *dimension, int64_t time_ms)
 {
+    // More than twice what is shown, and some: then names come and go quickly here.
     bool many = dimension->tally_count > 2 * dimension->top + TALLY_SPARE;
     size_t kept = 0;
     for (size_t i = 0; i < dimension->tally_count; i++) {
         const struct metrics_tally *tally = &dimension->tallies[i];
         int64_t idle_ms = time_ms - tally->last_ms;
+        // The rest is always there, whoever is in it.
         bool is_rest = strcmp(tally->label, metrics_rest_label) == 0;
         if (is_rest || (idle_ms <= 0) || (!many && idle_ms < TALLY_KEPT_MS))
             dimension->tallies[kept++] = *tally;
@@ -207,12 +217,14 @@ static void add_group(struct metrics_series *series, const struct round *round,
 static int fill_series(struct metrics_dimension *dimension, const struct round *round,
                        const struct group *groups, size_t group_count)
 {
+    // Filled beside the list, since it stands last whatever its size.
     struct metrics_series rest = {0};
     size_t shown = 0;
     text_copy(text_of(metrics_rest_label), rest.label, sizeof rest.label);
     dimension->count = 0;
     for (size_t i = 0; i < group_count; i++) {
         const char *label = round->members[groups[i].first].label;
+        // Of equal rank, the first by name.
         if (shown == dimension->top || strcmp(label, metrics_rest_label) == 0) {
             add_group(&rest, round, &groups[i]);
             continue;
@@ -238,6 +250,7 @@ int metrics_dimension_take(struct metrics_dimension *dimension, int64_t time_ms,
                            const uint64_t (*deltas)[METRICS_COUNTERS], size_t count)
 {
     size_t group_count = 0;
+    // One sort by label, one by size: all else is walks.
     struct member *members = sort_members(dimension, processes, count);
     struct group *groups = members ? rank_groups(members, count, processes, &group_count) : NULL;
     const struct round round = {processes, deltas, members};
@@ -252,6 +265,7 @@ int metrics_dimension_take(struct metrics_dimension *dimension, int64_t time_ms,
     return error;
 }
 
+// The settings go too: it is used no more.
 void metrics_dimension_free(struct metrics_dimension *dimension)
 {
     free(dimension->series);

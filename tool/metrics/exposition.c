@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+// The versions are part of the types: readers choose their parser by them.
 const char *metrics_format_type(enum metrics_format format)
 {
     return format == METRICS_OPENMETRICS
@@ -17,6 +18,7 @@ const char *metrics_format_type(enum metrics_format format)
 // "q=0.5" among the parameters of a media range, in thousandths (RFC 9110, 12.4.2); 1000 without.
 static unsigned take_weight(struct text parameters)
 {
+    // Others, such as the version, do not matter: what we write, every version reads.
     struct text parameter;
     while (text_next_field(&parameters, ';', &parameter)) {
         uint64_t whole;
@@ -35,9 +37,11 @@ static unsigned take_weight(struct text parameters)
     return 1000;
 }
 
+// Prometheus names both, with weights; people and their tools name neither.
 enum metrics_format metrics_format_of(const char *accept)
 {
     struct text rest = text_of(accept ? accept : ""), range, type;
+    // 0: not named, which is as good as not wanted.
     unsigned open = 0, classic = 0;
     while (text_next_field(&rest, ',', &range)) {
         text_skip_blanks(&range);
@@ -53,12 +57,14 @@ enum metrics_format metrics_format_of(const char *accept)
     return open > 0 && open >= classic ? METRICS_OPENMETRICS : METRICS_CLASSIC;
 }
 
+// Nothing is added behind a failure, so that no caller has to look after each piece.
 static void put(struct exposition *exposition, const char *data, size_t len)
 {
     if (!exposition->error)
         exposition->error = buffer_append(exposition->buffer, data, len);
 }
 
+// For names and words of ours.
 static void put_string(struct exposition *exposition, const char *string)
 {
     put(exposition, string, strlen(string));
@@ -68,6 +74,7 @@ static void put_string(struct exposition *exposition, const char *string)
 static void put_escaped(struct exposition *exposition, const char *value, bool quotes)
 {
     for (const char *at = value; *at; at++) {
+        // Byte by byte: no other character of UTF-8 has these bytes in it.
         if (*at == '\\')
             put(exposition, "\\\\", 2);
         else if (*at == '\n')
@@ -122,6 +129,7 @@ static void put_point(struct exposition *exposition, const struct metrics_label 
 {
     put_string(exposition, exposition->name);
     put_string(exposition, suffix_of(exposition->type));
+    // In the order of the caller, which is the same for all points of a family.
     for (size_t i = 0; labels && labels[i].name; i++) {
         put_string(exposition, i == 0 ? "{" : ",");
         put_string(exposition, labels[i].name);
@@ -144,6 +152,7 @@ void exposition_number(struct exposition *exposition, const struct metrics_label
                        double value)
 {
     put_point(exposition, labels);
+    // As both formats spell them; printf() has other words in some libraries.
     if (isnan(value))
         put_string(exposition, "NaN\n");
     else if (isinf(value))
@@ -152,6 +161,7 @@ void exposition_number(struct exposition *exposition, const struct metrics_label
         exposition->error = buffer_printf(exposition->buffer, "%.15g\n", value);
 }
 
+// Who reads OpenMetrics takes a text without it for one that was cut off.
 void exposition_end(struct exposition *exposition)
 {
     if (exposition->format == METRICS_OPENMETRICS)

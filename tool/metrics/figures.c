@@ -7,6 +7,7 @@
 // The names are those of the runtimes' own documentation, as their readers give them
 // (docs/runtimes.md). Figures that only an --ask gives are not here: an exporter does not ask.
 const struct metrics_figure metrics_figures[METRICS_FIGURES] = {
+    // Go: what it has from the system, what of it is heap, in use, idle and given back.
     {"Go", "Sys", false},
     {"Go", "HeapSys", false},
     {"Go", "HeapAlloc", false},
@@ -23,11 +24,13 @@ const struct metrics_figure metrics_figures[METRICS_FIGURES] = {
     {"libebb", "HeapIdle", false},
     {"libebb", "HeapReleased", false},
     {"libebb", "HeapLazy", false},
+    // glibc: as mallinfo2() calls them.
     {"glibc", "arena", false},
     {"glibc", "hblkhd", false},
     {"glibc", "uordblks", false},
     {"glibc", "fordblks", false},
     {"glibc", "keepcost", false},
+    // jemalloc: as its statistics call them.
     {"jemalloc", "active", false},
     {"jemalloc", "dirty", false},
     {"jemalloc", "muzzy", false},
@@ -43,9 +46,11 @@ const struct metrics_figure metrics_figures[METRICS_FIGURES] = {
     {"CPython", "pymalloc objects", false},
 };
 
+// The unit is compared too: a reader that changed it would else change what a series means.
 int metrics_figure_place(const struct digest_figure *figure)
 {
     for (int i = 0; i < METRICS_FIGURES; i++) {
+        // Some thirty comparisons of a few bytes: no index is worth its code.
         enum figure_unit unit = metrics_figures[i].is_collections ? FIGURE_COUNT : FIGURE_BYTES;
         if (figure->figure.unit == unit &&
             strcmp(metrics_figures[i].name, figure->figure.name) == 0 &&
@@ -55,6 +60,7 @@ int metrics_figure_place(const struct digest_figure *figure)
     return -1;
 }
 
+// Young and full ones alike: a rate of them tells that the collector works, not how.
 uint64_t metrics_collections(const struct digest *digest)
 {
     uint64_t sum = 0;

@@ -19,6 +19,7 @@ void metrics_label_clean(const char *name, char *ret_label, size_t size)
     const unsigned char *at = (const unsigned char *)name;
     size_t len = 0;
     while (*at) {
+        // One character, as it is or as its escape.
         char piece[8];
         size_t used = *at >= 0x80 ? utf8_safe_length(at) : *at >= 0x20 && *at != 0x7f;
         if (used > 0)
@@ -33,6 +34,7 @@ void metrics_label_clean(const char *name, char *ret_label, size_t size)
     ret_label[len] = '\0';
 }
 
+// An empty path is that of a group nobody could tell: it counts at the root.
 void metrics_label_of_cgroup(const char *path, char ret_label[METRICS_LABEL_MAX])
 {
     // Below a group only names follow, so what is left is a path again.
@@ -46,6 +48,7 @@ void metrics_label_of_cgroup(const char *path, char ret_label[METRICS_LABEL_MAX]
 static void name_of(const struct subject *subject, char *ret_name, size_t size)
 {
     const char *name = subject->name;
+    // As a whole, unless it is a title.
     size_t len = strlen(name);
     const char *title = strstr(name, ": ");
     const char *blank = strchr(name, ' ');

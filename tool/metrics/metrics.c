@@ -8,12 +8,14 @@
 
 #include "metrics/state.h"
 
+// Memory groups are a dimension of their own, whatever the groups are.
 int metrics_new(const struct metrics_options *options, struct metrics **ret_metrics)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
     if (!metrics)
         return -ENOMEM;
     metrics->options = *options;
+    // The default is here, so that every caller has the same.
     if (metrics->options.top == 0)
         metrics->options.top = METRICS_TOP_DEFAULT;
     metrics->groups = (struct metrics_dimension){
@@ -29,6 +31,7 @@ int metrics_new(const struct metrics_options *options, struct metrics **ret_metr
     return 0;
 }
 
+// NULL is fine, for callers that clean up after a failure.
 void metrics_free(struct metrics *metrics)
 {
     if (!metrics)
@@ -43,6 +46,7 @@ void metrics_free(struct metrics *metrics)
 static void read_counters(const struct metrics_process *process,
                           uint64_t ret_counters[METRICS_COUNTERS])
 {
+    // As they stand since the process began.
     const struct sample *sample = process->sample;
     ret_counters[METRICS_CPU_MS] = sample->cpu_ms;
     ret_counters[METRICS_MINOR_FAULTS] = sample->minor_faults;
@@ -50,6 +54,7 @@ static void read_counters(const struct metrics_process *process,
     ret_counters[METRICS_COLLECTIONS] = metrics_collections(process->digest);
 }
 
+// By subject: a PID may be another process by now.
 static int compare_seen(const void *a, const void *b)
 {
     unsigned left = ((const struct metrics_seen *)a)->subject;
@@ -65,6 +70,7 @@ static void count_delta(const struct metrics_process *process, const struct metr
     read_counters(process, now->counters);
     now->subject = process->subject->id;
     for (int i = 0; i < METRICS_COUNTERS; i++) {
+        // 0 for a new one: all that it did counts.
         uint64_t old = before ? before->counters[i] : 0;
         if (now->counters[i] == SAMPLE_UNKNOWN || now->counters[i] < old)
             now->counters[i] = old;
@@ -86,6 +92,7 @@ static uint64_t (*count_deltas(struct metrics *metrics,
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
+        // The list of the last round ascends, like the processes of this one.
         const struct metrics_seen key = {.subject = round->processes[i].subject->id};
         const struct metrics_seen *before = metrics->seen_count > 0
                                                 ? bsearch(&key, metrics->seen, metrics->seen_count,
@@ -116,6 +123,7 @@ static struct metrics_cgroup sum_cgroup(const struct metrics *metrics,
     struct metrics_cgroup sum = {.is_complete = metrics->options.is_complete};
     for (size_t i = 0; i < round->process_count; i++) {
         const struct sample *sample = round->processes[i].sample;
+        // Some hundred groups times some thousand processes: a millisecond or two.
         if (!is_in_group(round->processes[i].subject->cgroup, path))
             continue;
         if (sample->lazy_bytes == SAMPLE_UNKNOWN)
@@ -126,6 +134,7 @@ static struct metrics_cgroup sum_cgroup(const struct metrics *metrics,
     return sum;
 }
 
+// Anew at each round: which groups are shown changes.
 static int sum_cgroups(struct metrics *metrics, const struct metrics_round *round)
 {
     size_t count = metrics->cgroups.count;
@@ -141,11 +150,13 @@ static int sum_cgroups(struct metrics *metrics, const struct metrics_round *roun
     return 0;
 }
 
+// Both dimensions see the same processes and the same differences, so their sums agree.
 int metrics_take(struct metrics *metrics, const struct metrics_round *round)
 {
     uint64_t(*deltas)[METRICS_COUNTERS] = count_deltas(metrics, round);
     if (!deltas)
         return -ENOMEM;
+    // The same array, read-only: C has no conversion of its own for that.
     const uint64_t(*counted)[METRICS_COUNTERS] = (const uint64_t(*)[METRICS_COUNTERS])deltas;
     int error = metrics_dimension_take(&metrics->groups, round->time_ms, round->processes, counted,
                                        round->process_count);
@@ -158,6 +169,7 @@ int metrics_take(struct metrics *metrics, const struct metrics_round *round)
     // Without their figures the groups would be shown with those of others.
     if (error)
         metrics->cgroups.count = 0;
+    // Also after a failure: what can be told is told.
     metrics->time_ms = round->time_ms;
     metrics->host = *round->host;
     metrics->work = round->work;
@@ -168,6 +180,7 @@ int metrics_take(struct metrics *metrics, const struct metrics_round *round)
     return error;
 }
 
+// In the order of their series, which is that of metrics_take_cgroup()'s index.
 size_t metrics_cgroups(const struct metrics *metrics, const struct metrics_series **ret_series)
 {
     *ret_series = metrics->cgroups.series;
@@ -177,16 +190,20 @@ size_t metrics_cgroups(const struct metrics *metrics, const struct metrics_serie
     return count - has_rest;
 }
 
+// What is lazily freed was summed when the round was taken; the kernel's figures are a little
+// younger.
 void metrics_take_cgroup(struct metrics *metrics, size_t index, const struct cgroup *cgroup)
 {
     struct metrics_cgroup *mine = &metrics->cgroup_figures[index];
     mine->figures = cgroup_figures_make(cgroup, mine->lazy_bytes, mine->is_complete);
+    // Until the next round, in which they may be missing.
     mine->has_figures = true;
 }
 
 int metrics_render(const struct metrics *metrics, const struct metrics_scrape *scrape,
                    struct buffer *buffer)
 {
+    // Groups first: people look at the top of the page.
     struct exposition exposition = {.buffer = buffer, .format = scrape->format};
     metrics_render_dimension(&metrics->groups, "ebb_group", "group", &exposition);
     metrics_render_dimension(&metrics->cgroups, "ebb_cgroup", "cgroup", &exposition);
@@ -195,6 +212,7 @@ int metrics_render(const struct metrics *metrics, const struct metrics_scrape *s
     return exposition.error;
 }
 
+// On its own, since only the caller has a clock.
 int metrics_render_end(enum metrics_format format, double duration_s, struct buffer *buffer)
 {
     struct exposition exposition = {.buffer = buffer, .format = format};

@@ -13,6 +13,7 @@ struct plain_family {
     size_t offset; // of a uint64_t
 };
 
+// In the order in which people ask. Sums over processes are gauges, since processes come and go.
 static const struct plain_family plain_families[] = {
     {"processes", NULL, "Processes.", offsetof(struct metrics_series, processes)},
     {"threads", NULL, "Threads.", offsetof(struct metrics_series, threads)},
@@ -66,10 +67,12 @@ struct drawing {
 static void begin(struct drawing *drawing, const char *name, enum metrics_type type,
                   const char *unit, const char *help)
 {
+    // Kept in the drawing: the family's name is used for all of its points.
     snprintf(drawing->name, sizeof drawing->name, "%s_%s", drawing->prefix, name);
     exposition_family(drawing->exposition, drawing->name, type, unit, help);
 }
 
+// One field of each series; the offset stands for nine functions that would differ in a name.
 static void draw_plain(struct drawing *drawing, const struct plain_family *family)
 {
     begin(drawing, family->name, METRICS_GAUGE, family->unit, family->help);
@@ -99,12 +102,14 @@ static void draw_account(struct drawing *drawing)
     }
 }
 
+// Only those that some process has: a Go figure of a group of shells would be noise.
 static void draw_figures(struct drawing *drawing)
 {
     begin(drawing, "runtime_bytes", METRICS_GAUGE, "bytes",
           "Figures of the runtimes' own ledgers, under their own names.");
     for (size_t i = 0; i < drawing->dimension->count; i++) {
         const struct metrics_series *series = &drawing->dimension->series[i];
+        // The table's order keeps figures of a runtime together.
         for (int figure = 0; figure < METRICS_FIGURES; figure++) {
             const struct metrics_label labels[] = {
                 {drawing->label_name, series->label},
@@ -118,6 +123,7 @@ static void draw_figures(struct drawing *drawing)
     }
 }
 
+// All of the set where there is any account, so that a change is a 0 and a 1, and not a gap.
 static void draw_verdicts(struct drawing *drawing)
 {
     begin(drawing, "verdict", METRICS_GAUGE, NULL,
@@ -135,6 +141,7 @@ static void draw_verdicts(struct drawing *drawing)
     }
 }
 
+// Base units: the kernel counts time in ticks, the samples in milliseconds, metrics in seconds.
 static void draw_counters(struct drawing *drawing)
 {
     for (size_t k = 0; k < sizeof counter_families / sizeof counter_families[0]; k++) {
@@ -144,6 +151,7 @@ static void draw_counters(struct drawing *drawing)
             const struct metrics_series *series = &drawing->dimension->series[i];
             const struct metrics_label labels[] = {{drawing->label_name, series->label},
                                                    {NULL, NULL}};
+            // Already the label's total, see dimension.c.
             uint64_t value = series->counters[counter_families[k].counter];
             exposition_number(drawing->exposition, labels,
                               (double)value / counter_families[k].divisor);

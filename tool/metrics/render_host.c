@@ -12,6 +12,7 @@ struct cgroup_family {
     size_t has_offset, offset; // of a bool and of a uint64_t in struct cgroup_figures
 };
 
+// The kernel's own figure first, then what is made of it.
 static const struct cgroup_family cgroup_families[] = {
     {"ebb_cgroup_usage_bytes", "bytes", "What the kernel charges the group, page cache included.",
      METRICS_GAUGE, offsetof(struct cgroup_figures, has_usage),
@@ -53,6 +54,7 @@ static void draw_cgroup_family(const struct metrics *metrics, const struct cgrou
         const struct metrics_cgroup *cgroup = &metrics->cgroup_figures[i];
         const struct metrics_label labels[] = {{"cgroup", metrics->cgroups.series[i].label},
                                                {NULL, NULL}};
+        // The flag first: a figure that is not known has no point.
         const char *figures = (const char *)&cgroup->figures;
         if (cgroup->has_figures && *(const bool *)(figures + family->has_offset))
             exposition_count(exposition, labels,
@@ -60,6 +62,7 @@ static void draw_cgroup_family(const struct metrics *metrics, const struct cgrou
     }
 }
 
+// The last one is a flag: rules should not have to know how large a difference is news.
 void metrics_render_cgroups(const struct metrics *metrics, struct exposition *exposition)
 {
     for (size_t i = 0; i < sizeof cgroup_families / sizeof cgroup_families[0]; i++)
@@ -84,6 +87,7 @@ static void draw_one(struct exposition *exposition, const char *name, enum metri
     exposition_number(exposition, NULL, value);
 }
 
+// Not before the first round: a host without memory would set off every alarm there is.
 static void draw_host(const struct metrics *metrics, struct exposition *exposition)
 {
     const struct host_sample *host = &metrics->host;
@@ -108,6 +112,7 @@ static void draw_host(const struct metrics *metrics, struct exposition *expositi
              (double)host->lazily_taken_pages);
 }
 
+// How much of the figures is measured, and how much repeated, can be seen by these.
 static void draw_readings(const struct metrics *metrics, struct exposition *exposition)
 {
     const struct {
@@ -145,6 +150,7 @@ void metrics_render_host(const struct metrics *metrics, const struct metrics_scr
     draw_one(exposition, "ebb_read_errors", METRICS_COUNTER, NULL,
              "Accounts that were not possible, and rounds that failed.",
              (double)metrics->read_errors);
+    // Which version tells this is asked for first when something looks odd.
     exposition_family(exposition, "ebb_build", METRICS_INFO, NULL, "The ebb that tells this.");
     exposition_count(exposition, version, 1);
 }

@@ -7,11 +7,13 @@
 
 #ifdef EBB_WITH_JSON
 
+// null is not 0: a program must see the difference.
 static json_t *json_of_size(uint64_t bytes)
 {
     return bytes == SAMPLE_UNKNOWN ? json_null() : json_of_u64(bytes);
 }
 
+// Rows by the same names as everywhere else.
 static json_t *json_of_account(const struct digest *digest)
 {
     json_t *rows = json_object();
@@ -29,6 +31,7 @@ static json_t *json_of_account(const struct digest *digest)
     return object;
 }
 
+// Names of fields as in `ebb explain --json`.
 static json_t *json_of_subject(const struct alarm_message *message)
 {
     json_t *object = json_object();

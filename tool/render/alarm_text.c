@@ -12,6 +12,7 @@ struct page {
     int error;
 };
 
+// For texts of ours and numbers.
 __attribute__((format(printf, 2, 3))) static void put(struct page *page, const char *format, ...)
 {
     va_list args;
@@ -21,6 +22,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct page *page, const c
     va_end(args);
 }
 
+// For everything that comes from the target: mails and chats show control bytes in odd ways.
 static void put_name(struct page *page, const char *name)
 {
     if (!page->error)
@@ -38,12 +40,14 @@ static void put_figure(struct page *page, const char *title, uint64_t bytes)
     put(page, "%-22s%s\n", title, size);
 }
 
+// The name first, which people know; the PID tells which one of several.
 static void put_subject(struct page *page, const struct alarm_message *message)
 {
     put_name(page, message->subject.name[0] ? message->subject.name : "?");
     put(page, " (%d)", message->subject.pid);
 }
 
+// Without an account: a terminal or a journal wants one line.
 int render_alarm_line(const struct alarm_message *message, struct buffer *buffer)
 {
     struct page page = {buffer, 0};
@@ -105,6 +109,7 @@ static void put_variable(struct page *page, const char *name, const char *value)
         page->error = buffer_append(page->buffer, "", 1);
 }
 
+// In digits, for scripts that compare.
 static void put_number(struct page *page, const char *name, uint64_t value)
 {
     char digits[24] = "";
