@@ -61,7 +61,8 @@ const struct option_spec watch_options[] = {
     {.name = NULL},
 };
 
-#if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE)
+// As in the table of verbs.
+#if defined(EBB_WITH_HTTP) && defined(EBB_WITH_SQLITE) && defined(EBB_WITH_JSON)
 
 #include "serve/viewer.h"
 
@@ -312,15 +313,6 @@ int watch_run(const struct command *command)
         return EXIT_FAILED;
     }
     return serve(command, viewer, &listening, !is_recording);
-}
-
-#else
-
-// The verb is in every build's help, with the reason why it does nothing in this one.
-int watch_run(const struct command *command)
-{
-    message_error("%s: this ebb was built without libmicrohttpd or SQLite", command->verb->name);
-    return EXIT_FAILED;
 }
 
 #endif
