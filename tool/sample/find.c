@@ -19,6 +19,7 @@ enum {
     FIND_YOUNG_LOOKS = 8,      // so long a process may be on its way from fork to exec
     FIND_OLD_LOOKS = 16,
     FIND_TRIES = 5,
+    FIND_COMM_BYTES = 15,     // TASK_COMM_LEN without its NUL
     FIND_KNOWN_MAX = 1 << 22, // PID_MAX_LIMIT
     FIND_DEPTH_MAX = 100,     // generations of processes
 };
@@ -53,7 +54,8 @@ int find_open(const char *proc_root, const struct selection *selections, size_t 
     find.scratch.limit = FIND_FILE_BYTES;
     struct host host;
     // Without it processes have no start that could be shown.
-    if (host_read(proc_root, &host) == 0)
+    find.has_host = host_read(proc_root, &host) == 0;
+    if (find.has_host)
         find.boot_time_s = host.boot_time_s;
     *ret_find = find;
     return 0;
@@ -101,8 +103,9 @@ void find_read_names(struct find *find, const char *comm, struct subject *subjec
     proc_cmdline_join(file, subject->cmdline, sizeof subject->cmdline);
     text_next_field(&rest, '\0', &argv0);
     struct text name = text_base_name(argv0);
-    bool is_longer = comm[0] && name.len > strlen(comm) && text_starts_with(name, comm);
-    text_copy(is_longer ? name : text_of(comm), subject->name, sizeof subject->name);
+    // One that is not cut is the better name: titles like "nginx: worker process" are in argv[0].
+    bool is_cut = strlen(comm) >= FIND_COMM_BYTES && text_starts_with(name, comm);
+    text_copy(is_cut ? name : text_of(comm), subject->name, sizeof subject->name);
     find_read_exe(find, subject);
 }
 

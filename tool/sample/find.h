@@ -24,6 +24,7 @@ struct find {
     size_t selection_count;
     int self; // never found; 0: nobody is left out
     uint64_t boot_time_s;
+    bool has_host; // the tree has a meminfo, as every proc has
     struct buffer scratch;
     struct find_known *known; // ascending by PID
     size_t known_count, known_capacity;

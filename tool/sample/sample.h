@@ -65,8 +65,8 @@ struct sample {
 struct subject {
     unsigned id; // 1, 2, ... in the order of their appearance; never given again
     int pid;
-    char name[64]; // comm, or argv[0]'s base name where comm is its beginning; raw bytes, as all
-    char exe[64];  // base name of the executable; "" where that may not be seen
+    char name[64];     // comm, or argv[0]'s base name where the kernel cut comm; raw bytes, as all
+    char exe[64];      // base name of the executable; "" where that may not be seen
     char cmdline[256]; // one line, cut
     char cgroup[256];  // path of its memory group, cut at the front; "" unknown
     uint32_t uid;

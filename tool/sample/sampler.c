@@ -99,7 +99,11 @@ static int sampler_start(struct sampler *sampler)
     if (error)
         return error == -ENOTDIR ? -ENOENT : error;
     error = find_look(&sampler->find, &sampler->matches);
-    if (!error && sampler->matches.count == 0 && !options->follow)
+    bool is_empty = !error && sampler->matches.count == 0;
+    // Any folder can be opened; one of a host or of processes is a proc tree.
+    if (is_empty && !sampler->find.has_host && sampler->find.known_count == 0)
+        error = -ENOENT;
+    else if (is_empty && !options->follow)
         error = -ESRCH;
     uint64_t now_ns = sampler_clock_ns(CLOCK_MONOTONIC);
     sampler->due_ns = now_ns;

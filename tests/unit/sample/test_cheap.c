@@ -182,6 +182,9 @@ static void test_description(void **state)
     struct tree *tree = tree_new("worker-of-a-long-name");
     struct find_match match;
     assert_int_equal(find_describe(&tree->find, 77, &match), 0);
+    assert_string_equal(match.subject.name, "worker");
+    tree_stat(tree, "worker-of-a-lon", 0, 200);
+    assert_int_equal(find_describe(&tree->find, 77, &match), 0);
     assert_string_equal(match.subject.name, "worker-of-a-long-name");
     assert_string_equal(match.subject.cgroup, "/a.slice/b.service");
     assert_string_equal(match.subject.exe, "");

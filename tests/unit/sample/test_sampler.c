@@ -577,6 +577,9 @@ static void test_bad_options(void **state)
     options.selection_count = 1;
     options.proc_root = "/nowhere";
     assert_int_equal(sampler_open(&options, &sampler), -ENOENT);
+    options.proc_root = "/bin";
+    options.follow = true;
+    assert_int_equal(sampler_open(&options, &sampler), -ENOENT);
     options.proc_root = "/proc/version";
     assert_int_equal(sampler_open(&options, &sampler), -ENOENT);
 }
