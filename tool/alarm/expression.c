@@ -103,9 +103,10 @@ static bool take_number(struct text *rest, double *ret_number)
     if (!text_take_u64(rest, &whole))
         return false;
     // A double is exact for every share that somebody would write.
-    double number = (double)whole, place = 0.1;
+    double number = (double)whole, place = 1;
     if (text_take_prefix(rest, ".")) {
-        for (; rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9'; place /= 10) {
+        while (rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9') {
+            place /= 10;
             number += place * (rest->data[0] - '0');
             rest->data++;
             rest->len--;

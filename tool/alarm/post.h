@@ -20,7 +20,7 @@ struct post_url {
 
 // Takes a URL apart. 0; -EINVAL: another scheme, no host, user and password in it, a fragment, a
 // blank, or bytes beyond ASCII; -ENAMETOOLONG. Pure.
-int post_parse_url(struct text url, struct post_url *ret_url);
+int post_parse_url(struct text text, struct post_url *ret_url);
 
 // The number of a status line ("HTTP/1.1 204 No Content"), or -EBADMSG. Pure.
 int post_parse_status(struct text line);

@@ -15,8 +15,6 @@
 
 #include "alarm/clock.h"
 
-extern char **environ;
-
 static const struct timespec look_again = {.tv_nsec = 10000000};
 
 // A file and not a pipe: nobody has to wait until the command reads.
