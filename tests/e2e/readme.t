@@ -26,14 +26,25 @@ def commands():
                 yield command
 
 
-def run_ebb(command, pid):
+def run_ebb(command, pid, folder):
     """The command as it stands, with names that mean something here."""
     names = {"ebb": EBB, "4121": str(pid), "api": NAME, "./server": "true"}
     words = [names.get(word, word) for word in command.split()]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
 
 
-def check(command, pid):
+def says_something(command, run, folder):
+    """Text on stdout, or the file that was asked for; ebb run becomes the command, which has
+    nothing to say."""
+    if "exit" in command or command.startswith("ebb run"):
+        return True
+    named = re.search(r"(?:-o|--textfile) (\S+)", command)
+    if named:
+        return os.path.getsize(os.path.join(folder, named.group(1))) > 0
+    return len(run.stdout) > 0
+
+
+def check(command, pid, folder):
     if command == "make demo":
         run = subprocess.run(["make", "-C", SRC, "demo", f"BUILD={BUILD}"], capture_output=True,
                              text=True, check=False, env={**os.environ, "EBB_NO_INSTALL": "1"})
@@ -44,11 +55,9 @@ def check(command, pid):
                              capture_output=True, text=True, check=False)
         good = run.returncode == 0
     elif command.startswith("ebb "):
-        run = run_ebb(command, pid)
+        run = run_ebb(command, pid, folder)
         expected = range(11, 18) if "--exit-code" in command else [0]
-        # ebb run becomes the command, which has nothing to say.
-        silent = "exit" in command or command.startswith("ebb run")
-        good = run.returncode in expected and (silent or len(run.stdout) > 0)
+        good = run.returncode in expected and says_something(command, run, folder)
     else:
         tap.report(False, f"{command}: no test knows this command")
         return
@@ -65,7 +74,7 @@ def main():
             found = list(commands())
             tap.report(len(found) >= 5, "the README has commands", found)
             for command in found:
-                check(command, child.pid)
+                check(command, child.pid, folder)
         finally:
             child.kill()
             child.wait()
