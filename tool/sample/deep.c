@@ -160,11 +160,16 @@ int deep_probe(const struct cheap_reader *reader, int pid, char *why, size_t siz
         close(fd);
         return 0;
     }
-    int error = -errno;
-    if (error != -EACCES && error != -EPERM)
-        return error;
-    text_copy(text_of("its mappings (smaps) may not be read. What would help: run ebb as root, or "
-                      "as the process's user."),
-              why, size);
-    return -EACCES;
+    int error = errno == EPERM ? -EACCES : -errno;
+    text_format(path, sizeof path, "%d/stat", pid);
+    // A process that has ended has no files at all.
+    if (error == -ENOENT && faccessat(reader->root_fd, path, F_OK, 0) != 0)
+        return -ESRCH;
+    if (error == -EACCES)
+        text_copy(text_of("its mappings (smaps) may not be read. What would help: run ebb as root, "
+                          "or as the process's user."),
+                  why, size);
+    else if (error == -ENOENT)
+        text_copy(text_of("its mappings (smaps) are not in the proc tree"), why, size);
+    return error;
 }

@@ -34,7 +34,8 @@ int deep_read_account(const struct survey_options *options, int pid, uint64_t st
                       struct survey *survey, struct trend *trend, struct sample *sample,
                       struct deep_account *ret_account, struct deep_cost *ret_cost);
 
-// Could an account be taken? 0, -EACCES and `why`, or -errno. Cost: opening a file.
+// Could an account be taken? 0; -EACCES or -ENOENT, and `why`; -ESRCH, -errno. Cost: opening a
+// file.
 int deep_probe(const struct cheap_reader *reader, int pid, char *why, size_t size);
 
 #endif

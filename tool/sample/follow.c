@@ -143,8 +143,6 @@ static int follow_fail(const struct follow_context *context, struct follow *foll
     // Without LazyFree in smaps_rollup an account is the only way to know.
     if (kind == SAMPLE_LAZY && (is_denied || error == -ENOENT || error == -ENOTSUP))
         follow->plan.no_lazy = true;
-    if (kind == SAMPLE_ACCOUNT && error == -EBADMSG)
-        return follow_tell_unreadable(context, follow, "its files in the proc tree are damaged");
     return 0;
 }
 
@@ -204,6 +202,12 @@ static int follow_take_digest(const struct follow_context *context, struct follo
     return 0;
 }
 
+// Rights and trees stay as they are; a process that ended or called exec has its own event.
+static bool follow_is_final(int error)
+{
+    return error == -EACCES || error == -EPERM || error == -ENOENT || error == -EBADMSG;
+}
+
 // Whether it may be read at all is asked first: a survey without rights costs a hundred times as
 // much as the question.
 static int follow_read_account(const struct follow_context *context, struct follow *follow,
@@ -217,8 +221,9 @@ static int follow_read_account(const struct follow_context *context, struct foll
                                   context->survey, &follow->trend, sample, &account, &cost);
     if (error) {
         int failed = follow_fail(context, follow, SAMPLE_ACCOUNT, error, cost);
-        bool is_denied = error == -EACCES || error == -EPERM;
-        return !failed && is_denied ? follow_tell_unreadable(context, follow, account.why) : failed;
+        return !failed && follow_is_final(error)
+                   ? follow_tell_unreadable(context, follow, account.why)
+                   : failed;
     }
     error = follow_take_digest(context, follow, &account.digest);
     if (error)

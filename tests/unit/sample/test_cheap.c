@@ -17,6 +17,7 @@
 
 #include "sample/cheap.h"
 #include "sample/find.h"
+#include "sample/sampler.h"
 
 static const struct cheap_identity program = {
     .start_ticks = 100, .start_code = 0x1000, .start_stack = 0x7000, .comm = "a"};
@@ -231,13 +232,39 @@ static void test_numbers_once(void **state)
     tree_free(tree);
 }
 
+// A tree without smaps: cheap samples go on, and that there is no account is said once.
+static void test_tree_without_smaps(void **state)
+{
+    (void)state;
+    struct tree *tree = tree_new("77");
+    const struct sampler_options options = {.proc_root = tree->root,
+                                            .selections = &tree->selection,
+                                            .selection_count = 1,
+                                            .interval_ms = 10};
+    struct sampler *sampler;
+    const struct batch *batch;
+    assert_int_equal(sampler_open(&options, &sampler), 0);
+    assert_int_equal(sampler_round(sampler, &batch), 0);
+    assert_int_equal(batch->event_count, 2);
+    assert_int_equal(batch->events[1].kind, EVENT_UNREADABLE);
+    assert_string_equal(batch->events[1].text, "its mappings (smaps) are not in the proc tree");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sampler_round(sampler, &batch), 0);
+        assert_int_equal(batch->sample_count, 1);
+        assert_int_equal(batch->samples[0].kind, SAMPLE_CHEAP);
+        assert_int_equal(batch->event_count, 0);
+    }
+    sampler_close(sampler);
+    tree_free(tree);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_it_is),    cmocka_unit_test(test_exec_in_three_looks),
         cmocka_unit_test(test_reading),      cmocka_unit_test(test_what_is_no_process),
         cmocka_unit_test(test_description),  cmocka_unit_test(test_strangers_are_remembered),
-        cmocka_unit_test(test_numbers_once),
+        cmocka_unit_test(test_numbers_once), cmocka_unit_test(test_tree_without_smaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
