@@ -105,8 +105,9 @@ class App {
         if (!Number.isFinite(range.from)) return;
         // Two processes are drawn on one scale, or they could not be compared.
         const top = Math.max(0, ...this.panes.map((pane) => pane.prepare(range)));
+        const figuresTop = Math.max(0, ...this.panes.map((pane) => pane.figures.top));
         for (const pane of this.panes) {
-            pane.draw(range, top);
+            pane.draw(range, top, figuresTop);
             if (pane.drawing?.picked.length) markFirst();
             if (pane.subject) pane.verdict.show(pane.subject, this.newestAccount(pane.id));
         }

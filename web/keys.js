@@ -33,7 +33,7 @@ function makeTable({ view, actions }) {
 const MOUSE = [
     ["drag", "zoom into what is selected"],
     ["double click", "back to the window before"],
-    ["shift + drag, wheel sideways, one finger", "earlier, later"],
+    ["shift + drag, wheel sideways, finger", "earlier, later"],
     ["ctrl + wheel, two fingers", "zoom"],
 ];
 

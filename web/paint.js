@@ -107,12 +107,20 @@ export function fillBelow(context, columns, values, geometry, fill) {
     });
 }
 
-// Draws the edge as a line, `width` CSS pixels wide.
+// Draws the edge as a line, `width` CSS pixels wide. Where a single column goes up and down, as in
+// data that is all noise, whole pixels will do: smooth ends cost more than they show.
 export function drawSteps(context, columns, values, geometry, { stroke, width, dash = [] }) {
-    const half = (width * geometry.ratio) / 2;
+    const { ratio } = geometry;
+    const half = (width * ratio) / 2;
     context.fillStyle = stroke;
     eachRun(columns, values, geometry, dash, (x, run, high, low) => {
-        const y = geometry.y(high) - half;
-        context.fillRect(x, y, run, geometry.y(low) + half - y);
+        const top = geometry.y(high) - half;
+        const bottom = geometry.y(low) + half;
+        if (run > ratio + 1 || bottom - top < 4 * half) {
+            context.fillRect(x, top, run, bottom - top);
+        } else {
+            const y = Math.round(top);
+            context.fillRect(x, y, run, Math.round(bottom) - y);
+        }
     });
 }

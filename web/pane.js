@@ -88,11 +88,11 @@ export class Pane {
         return this.drawing.top;
     }
 
-    // Second half: `top` bytes high, the same for both panes.
-    draw(range, top) {
+    // Second half: so many bytes high, the same for both panes.
+    draw(range, top, figuresTop) {
         if (!this.drawing || !this.accountPlot) return;
         this.accountPlot.show(range, niceTop(top));
-        this.figuresPlot.show(range, niceTop(this.figures.top));
+        this.figuresPlot.show(range, niceTop(figuresTop));
         this.describe(range);
     }
 

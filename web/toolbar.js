@@ -46,8 +46,8 @@ export class Toolbar {
     update(subjects) {
         const { about } = this.store;
         if (about) {
-            // A PID is no title, and a single process has its name below.
-            const title = /^\d+$/.test(about.title || "") ? "" : about.title;
+            // PIDs are no title: processes have their names below.
+            const title = /^[\d ]+$/.test(about.title || "") ? "" : about.title;
             setText(byId("title"), title || "");
             setText(byId("host"), [about.host, about.kernel].filter(Boolean).join(" · "));
             setText(byId("version"), `ebb ${about.version}`);

@@ -3,10 +3,10 @@
 import { element, setHidden, setText } from "./dom.js";
 import { formatBytes } from "./units.js";
 
-// "ebb reclaim 4121: the kernel takes it now" is a command and what it does; so is "Does it grow?
-// ebb explain --for 60s 4121".
+// "ebb reclaim 4121: the kernel takes it now" is a command and what it does; "Does it grow? ebb
+// explain --for 60s 4121" has its reason first.
 export function splitNext(next) {
-    const found = /^(?:([^?]*\?) )?(ebb [^:]+?)(?:: (.*))?$/s.exec(next || "");
+    const found = /^(?:(.*[?:.]) )?(ebb [^:]+?)\.?(?:: (.*))?$/s.exec(next || "");
     if (!found) return { command: "", note: next || "" };
     return { command: found[2], note: found[3] || found[1] || "" };
 }
