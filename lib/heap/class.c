@@ -10,8 +10,8 @@ const uint32_t class_block_bytes[CLASS_COUNT] = {
     144,    160,    176,    192,    208,   224,   240,    256,    // eight per doubling
     288,    320,    352,    384,    416,   448,   480,    512,    //
     576,    640,    704,    768,    832,   896,   960,    1024,   //
-    1280,   1536,   1792,   2048,   2560,  3072,  3584,   4096,   // four
-    4608,   5120,   6144,   7168,   8192,                         // a page and some more
+    1056,   1280,   1536,   1792,   2048,  2560,  3072,   3584,   // four, and 1 KiB with a header
+    4096,   4368,   5120,   6144,   7168,  8192,                  // a page and some more
     12288,  16384,  20480,  24576,  28672, 32768,                 // medium
     40960,  49152,  57344,  65536,  81920, 98304, 114688, 131072, //
     163840, 196608, 229376, 262144,
@@ -37,16 +37,18 @@ unsigned class_of_size(size_t size)
     size_t rest = size - 1;
     if (size <= 1024)
         return 8 + (highest - 7) * 8 + (unsigned)(rest >> (highest - 3) & 7);
+    // What databases and buffers ask for: a power of two and a header.
+    if (size <= 1056)
+        return 32;
     if (size <= PAGE_BYTES)
-        return 32 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
-    // What databases ask for: a page and a header.
+        return 33 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
     if (size <= 5120)
-        return 40 + (size > 4608);
+        return 41 + (size > 4368);
     if (size <= 2 * PAGE_BYTES)
-        return 41 + (unsigned)(rest - 4096) / 1024;
+        return 42 + (unsigned)(rest - 4096) / 1024;
     if (size <= 4 * PAGE_BYTES)
-        return 45 + (size > 3 * PAGE_BYTES);
-    return 47 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+        return 46 + (size > 3 * PAGE_BYTES);
+    return 48 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
 }
 
 unsigned class_of_aligned(size_t size, size_t align)

@@ -58,6 +58,7 @@ struct heap {
     uint32_t last[CLASS_COUNT];    // their ends
     uint32_t spare;                // empty small spans, linked by `next`
     uint32_t spare_count;
+    uint32_t spans; // in all its classes, but for spare ones
     uint64_t random;
     // Allocations from the current spans when last counted, and frees on the slow path since then.
     uint64_t mallocs;
@@ -68,6 +69,7 @@ struct heap {
     uint32_t state;     // enum heap_state
     uint32_t is_held;   // by its owner, and
     uint32_t is_wanted; // by somebody else: see hold.h
+    uint64_t place;     // of the thread that left it, if the next there shall have it: thread.c
     uint32_t is_busy;   // the owner is about to pop or push a medium block without the lock
     struct heap *next;  // all heaps, newest first; constant once linked
 };

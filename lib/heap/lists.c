@@ -5,9 +5,11 @@
 #include "base/atomic.h"
 #include "heap/thread.h"
 
-#define SPARES_MAX  16u // empty spans kept per heap: a lock's cost saved for a MiB at most
-#define STEAL_TRIES 4   // heaps without a thread that are looked at for a partial span,
-#define STEAL_LOOKS 64  // among so many heaps at a time: there may be ten thousand with one
+#define SPARES_MAX   16u // empty spans kept per heap: a lock's cost saved for a MiB at most
+#define STEAL_TRIES  4   // heaps without a thread that are looked at for a partial span,
+#define STEAL_LOOKS  64  // among so many heaps at a time: there may be ten thousand with one
+#define LISTED_LOOKS 8   // partial spans that are looked at for a block before a page is carved
+#define BORROW_TIMES 2   // a block may be lent that is so many times too long
 
 // Spans that a helper takes in at a time: the owner may be waiting.
 #define DRAIN_MOST 128u
@@ -110,6 +112,7 @@ static void drop(struct heap *heap, struct wire_record *span)
     span->freed_bytes = span->block_bytes;
     span->counts = 0;
     atomic_store64(&span->heap, 0);
+    heap->spans--;
     if (span_is_small(span) && heap->spare_count < SPARES_MAX) {
         span->state = WIRE_SPAN_SPARE;
         span->next = heap->spare;
@@ -277,12 +280,15 @@ static struct wire_record *make_span(struct heap *heap, unsigned size_class)
         span->next = 0;
         span->prev = 0;
         atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+        heap->spans++;
         return span;
     }
     if (!span)
         span = take_span(size_class, &pages);
-    if (span)
-        span_start(span, size_class, heap, next_random(heap), pages == SPACE_CLEAN);
+    if (!span)
+        return NULL;
+    span_start(span, size_class, heap, next_random(heap), pages == SPACE_CLEAN);
+    heap->spans++;
     return span;
 }
 
@@ -295,6 +301,8 @@ static struct wire_record *steal_from(struct heap *other, struct heap *heap, uns
         // Before the other heap can get a thread whose plain frees would still come here.
         atomic_poke64(&span->fast_owner, 0);
         atomic_store64(&span->heap, (uint64_t)(uintptr_t)heap);
+        other->spans--;
+        heap->spans++;
     }
     heap_disown(other);
     return span;
@@ -360,24 +368,88 @@ static void note_shrinking(struct heap *heap)
     heap->mallocs = mallocs;
 }
 
-void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero)
+static void switch_current(struct heap *heap, struct wire_record *span)
+{
+    retire_current(heap, span->size_class);
+    make_current(heap, span);
+}
+
+// Of the partial spans that wait longest one with a block on its list. Those in front of it where
+// nothing has come back in all this time are full.
+static struct wire_record *find_listed(struct heap *heap, unsigned size_class)
+{
+    uint32_t slot = heap->partial[size_class];
+    for (int looks = 0; slot && looks < LISTED_LOOKS; looks++) {
+        struct wire_record *span = space_record(slot);
+        slot = span->next;
+        if (span->free)
+            return span;
+        if (!span_has_free(span)) {
+            list_remove(heap, span);
+            mark_full(span);
+        }
+    }
+    return NULL;
+}
+
+// A block of a larger class that lies there free. How many blocks of a size live goes up and down,
+// and classes that share nothing would each keep the pages of its best times. What the block is
+// too long by is resident as it is. Not for small ones, of which each malloc would come here.
+static void *borrow(struct heap *heap, unsigned size_class)
+{
+    const uint32_t limit = class_block_bytes[size_class] * BORROW_TIMES;
+    for (unsigned larger = size_class + 1; larger < CLASS_COUNT; larger++) {
+        if (class_block_bytes[larger] > limit)
+            break;
+        struct wire_record *span = heap->current[larger];
+        if (span->free)
+            return span_pop_listed(span);
+        span = find_listed(heap, larger);
+        // A list that leads into purged pages is healed when the span becomes current.
+        if (span && !span->off)
+            return span_pop_listed(span);
+    }
+    return NULL;
+}
+
+// Before more pages are touched: what others have freed in the current span; a partial span, which
+// becomes current then; or a block of another class, which is returned.
+static void *recycle(struct heap *heap, unsigned size_class, bool may_borrow)
+{
+    struct wire_record *span = heap->current[size_class];
+    if (!span->free && wire_remote_count(atomic_peek64(&span->remote)))
+        span_take_remote(span, true);
+    if (span->free)
+        return NULL;
+    lists_drain_inbox(heap);
+    span = find_listed(heap, size_class);
+    if (!span)
+        return may_borrow && size_class >= CLASS_ABOVE_KIB ? borrow(heap, size_class) : NULL;
+    list_remove(heap, span);
+    switch_current(heap, span);
+    return NULL;
+}
+
+void *lists_allocate(struct heap *heap, unsigned size_class, bool may_borrow, bool *is_zero)
 {
     heap->slow_frees = 0;
     heap->mallocs = 0;
-    struct wire_record *span = heap->current[size_class];
-    for (;;) {
-        void *block = span == no_span() ? NULL : span_pop(span, is_zero);
+    void *block = recycle(heap, size_class, may_borrow);
+    *is_zero = false;
+    while (!block) {
+        struct wire_record *span = heap->current[size_class];
+        block = span == no_span() ? NULL : span_pop(span, is_zero);
         if (block) {
             // Purged pages may all be back on the list.
             span_open(span, heap);
-            return block;
+            break;
         }
         span = next_span(heap, size_class);
         if (!span)
-            return NULL;
-        retire_current(heap, size_class);
-        make_current(heap, span);
+            break;
+        switch_current(heap, span);
     }
+    return block;
 }
 
 void lists_free(struct heap *heap, struct wire_record *span, void *block)
@@ -400,16 +472,20 @@ void lists_drop_spares(struct heap *heap, bool is_old)
     }
 }
 
-void lists_settle(struct heap *heap)
+uint32_t lists_settle(struct heap *heap)
 {
     lists_drain_inbox(heap);
+    uint32_t empty = 0;
     bool stays = atomic_load32(&heaps.abandoned) < SETTLED_HEAPS;
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
         const struct wire_record *span = heap->current[size_class];
         if (!stays || span == no_span() || span_used(span) > 1)
             retire_current(heap, size_class);
+        else
+            empty++;
     }
     lists_drop_spares(heap, false);
+    return heap->spans - empty;
 }
 
 void lists_wait_last(struct heap *heap, struct wire_record *span)

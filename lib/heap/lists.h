@@ -11,8 +11,9 @@
 
 #include "heap/heap.h"
 
-// A block of this class for the heap's owner; NULL without memory.
-void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero);
+// A block of this class for the heap's owner; NULL without memory. `may_borrow`: one of another
+// class does as well, which is longer and aligned differently.
+void *lists_allocate(struct heap *heap, unsigned size_class, bool may_borrow, bool *is_zero);
 
 // The owner frees a checked block on the slow path.
 void lists_free(struct heap *heap, struct wire_record *span, void *block);
@@ -38,6 +39,7 @@ void lists_drop_spares(struct heap *heap, bool is_old);
 void lists_enqueue(struct wire_record *span);
 
 // For a heap whose thread has gone: no current spans but empty ones, no spare ones any more.
-void lists_settle(struct heap *heap);
+// Returns how many spans it has but for the empty ones.
+uint32_t lists_settle(struct heap *heap);
 
 #endif

@@ -31,6 +31,10 @@ const struct wire_record heap_no_span = {.run = 0};
 // So long fork() waits for a helper, which mostly needs 100 µs.
 #define FORK_WAIT_MS 100u
 
+// A thread's successor gets its heap if that has more spans than this; it looks at so many heaps.
+#define PLACE_SPANS 32u
+#define PLACE_LOOKS 64
+
 const struct heap heap_empty = {
     .current = {[0 ... CLASS_COUNT] = NO_SPAN},
 };
@@ -69,12 +73,34 @@ void heap_disown(struct heap *heap)
     atomic_add32(&heaps.abandoned, 1);
 }
 
+// Where the thread's variables are: with its stack, which its successor gets.
+static uint64_t place_of_thread(void)
+{
+    return (uintptr_t)&heap_of_thread;
+}
+
+// What a thread has left behind in its place. libc gives the stack of a thread that was waited for
+// to the one that is made next, mostly by who waited, for the same work and with the same blocks:
+// in another heap these would be in the way, and freed from afar.
+static struct heap *claim_predecessor(void)
+{
+    struct heap *heap = heaps_first();
+    for (int looks = 0; heap && looks < PLACE_LOOKS; looks++, heap = heap->next) {
+        if (atomic_peek64(&heap->place) == place_of_thread() && heap_claim(heap))
+            return heap;
+    }
+    return NULL;
+}
+
 // A new thread goes on where one that has ended left off, with its partial spans.
 static struct heap *claim_any(void)
 {
     if (!atomic_load32(&heaps.abandoned))
         return NULL;
-    for (struct heap *heap = heaps_first(); heap; heap = heap->next) {
+    struct heap *heap = claim_predecessor();
+    if (heap)
+        return heap;
+    for (heap = heaps_first(); heap; heap = heap->next) {
         if (atomic_load32(&heap->state) == HEAP_ABANDONED && heap_claim(heap))
             return heap;
     }
@@ -105,7 +131,9 @@ static struct heap *make_heap(void)
 static void abandon(struct heap *heap)
 {
     lock_take(&heap->lock);
-    lists_settle(heap);
+    uint32_t spans = lists_settle(heap);
+    // One heap for many small threads, one after another, takes less than one for each.
+    atomic_poke64(&heap->place, spans > PLACE_SPANS ? place_of_thread() : 0);
     heap_disown(heap);
 }
 
@@ -318,7 +346,7 @@ void heap_leave(struct heap *heap)
         hold_own_end(heap);
         return;
     }
-    lists_settle(heap);
+    (void)lists_settle(heap);
     heap_disown(heap);
 }
 

@@ -142,6 +142,50 @@ static void test_abandoned_spans_go_back(void **state)
     assert_int_equal(heap_count, 2);
 }
 
+// Where a class has no free block, one of a larger class that is free anyway serves, but none that
+// is more than twice as long, and none where an alignment was asked for.
+static void test_free_blocks_are_lent(void **state)
+{
+    (void)state;
+    void *first = heap_test_allocate(60000);
+    void *second = heap_test_allocate(60000);
+    heap_test_release(first);
+    void *aligned = heap_allocate_aligned(40000, PAGE_BYTES);
+    void *small = heap_test_allocate(20000);
+    assert_ptr_not_equal(aligned, first);
+    assert_ptr_not_equal(small, first);
+    void *lent = heap_test_allocate(45000);
+    assert_ptr_equal(lent, first);
+    assert_int_equal(heap_usable_bytes(lent), 65536);
+    heap_test_release(lent);
+    assert_ptr_equal(heap_test_allocate(60000), first);
+    heap_test_release(first);
+    heap_test_release(second);
+    heap_test_release(small);
+    heap_free(aligned);
+}
+
+// While a block of the class is free, in whatever span, no further page is carved.
+static void test_free_blocks_before_new_pages(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    void *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = heap_test_allocate(1000);
+    struct count full = count_now();
+    for (int round = 0; round < 3; round++) {
+        // In the first span, while a later one is current.
+        for (int i = 0; i < 8; i++)
+            heap_test_release(blocks[i]);
+        for (int i = 0; i < 8; i++)
+            blocks[i] = heap_test_allocate(1000);
+    }
+    assert_int_equal(count_now().free_in_spans, full.free_in_spans);
+    for (int i = 0; i < COUNT; i++)
+        heap_test_release(blocks[i]);
+}
+
 static void test_trim_keeps_what_lives(void **state)
 {
     struct fake_os *fake = *state;
@@ -360,6 +404,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remote_frees_come_home, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_abandoned_spans_go_back, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_free_blocks_are_lent, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_free_blocks_before_new_pages, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_trim_keeps_what_lives, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_guarded_blocks_are_kept, heap_test_begin,
