@@ -190,7 +190,7 @@ static int send_all(const struct exchange *exchange, struct text text)
 // Only the status line matters; what comes behind it is left to the kernel.
 static int receive_status(const struct exchange *exchange)
 {
-    char answer[ANSWER_MAX];
+    char answer[ANSWER_MAX] = "";
     size_t len = 0;
     // A line that has no end within that is no HTTP.
     while (len < sizeof answer && !memchr(answer, '\n', len)) {
