@@ -85,12 +85,14 @@ class Server:
 
 
 def read_all(link):
-    pieces = []
-    while True:
+    """Until the other end closes; of an answer that has no end, what came meanwhile."""
+    pieces, end = [], time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
         piece = link.recv(1 << 20)
         if not piece:
             return b"".join(pieces)
         pieces.append(piece)
+    return b"".join(pieces)
 
 
 def parse(answer):
