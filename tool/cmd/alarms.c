@@ -26,6 +26,7 @@ struct alarms {
 // One expression of the list.
 static int add_alarm(const char *verb, struct alarms *alarms, struct text expression)
 {
+    // What was typed is shown escaped; what is wrong with it is the parser's sentence.
     struct alarm_condition condition;
     char error[ALARM_ERROR_MAX], shown[MESSAGE_NAME_MAX], copy[MESSAGE_NAME_MAX];
     if (alarms->count == ALARMS_MAX)
@@ -64,6 +65,7 @@ static int add_all(const char *verb, struct alarms *alarms, const char *list)
 static int open_delivery(const char *verb, struct alarms *alarms, const char *command,
                          const char *webhook)
 {
+    // stderr has each alarm in any case: without another way there is nothing to open.
     const struct alarm_delivery_options options = {.command = command, .webhook = webhook};
     if (!command && !webhook)
         return EXIT_DONE;
@@ -107,6 +109,7 @@ int alarms_open(const char *verb, const struct options *options, struct alarms *
         *ret_alarms = NULL;
         return EXIT_DONE;
     }
+    // From here on everything is freed in one place.
     struct alarms *alarms = calloc(1, sizeof *alarms);
     if (!alarms) {
         message_error("%s: %s", verb, strerror(ENOMEM));
@@ -129,6 +132,7 @@ int alarms_open(const char *verb, const struct options *options, struct alarms *
 static int deliver(struct alarms *alarms, const struct alarm_message *message,
                    const struct digest *digest)
 {
+    // All forms at once, and copied by the queue: the digest is the sampler's until the next round.
     const struct alarm_context context = {alarms->host, digest};
     struct buffer text = {0}, json = {0}, environment = {0};
     int error = render_alarm_text(message, &context, &text);
@@ -155,6 +159,7 @@ static int deliver(struct alarms *alarms, const struct alarm_message *message,
 static void tell(struct alarms *alarms, const struct sampler *sampler,
                  const struct alarm_message *message)
 {
+    // One write, so that lines of several alarms do not mix.
     struct buffer line = {0};
     if (render_alarm_line(message, &line) == 0)
         message_error("%s: %s", message->state == ALARM_BEGAN ? "alarm" : "alarm over", line.data);
@@ -173,6 +178,7 @@ void alarms_step(struct alarms *alarms, struct sampler *sampler, const struct ba
     char problem[ALARM_PROBLEM_MAX];
     if (!alarms)
         return;
+    // Ended ones too: their end is what an alarm may be waiting for.
     size_t subject_count;
     const struct subject *subjects = sampler_subjects(sampler, &subject_count);
     for (size_t i = 0; i < alarms->count; i++) {

@@ -74,6 +74,7 @@ static const uint64_t ns_per_ms = 1000000;
 // series.
 static int check_usage(const struct options *options)
 {
+    // The table says what each option is by itself; here is what they are together.
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
     uint64_t top = options_get(options, "top")->number;
     bool is_file = options_get(options, "textfile")->given;
@@ -98,6 +99,7 @@ static int check_usage(const struct options *options)
 static int select_targets(const struct options *options, struct selection **ret_selections,
                           size_t *ret_count)
 {
+    // One more than there are: without any, one that means all.
     size_t count = options->operand_count;
     struct selection *selections = calloc(count + 1, sizeof *selections);
     if (!selections) {
@@ -134,6 +136,7 @@ static int open_source(const struct options *options, const struct selection *se
         // The sums of groups are whole with all of their processes only.
         .has_self = true,
     };
+    // Whole sums need every process of the host: any TARGET leaves some out.
     const struct metrics_options metrics = {
         .grouping = (enum metrics_grouping)options_get(options, "group-by")->number,
         .top = options_get(options, "top")->number,
@@ -148,6 +151,7 @@ static int open_source(const struct options *options, const struct selection *se
 // that a file is never left half written.
 static bool wait_ms(uint64_t ms)
 {
+    // What ends a service, a terminal's user, and a terminal itself.
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -186,6 +190,7 @@ static int write_file(struct export_source *source, const char *path)
 // that is full may have room tomorrow. Only what fails from the start ends the exporter.
 static int go_on(const struct options *options, struct export_source *source)
 {
+    // One message for a failure that lasts, not one for each round.
     const char *file = options_get(options, "textfile")->string;
     bool is_told = false;
     while (wait_ms(export_source_due_ms(source))) {
@@ -217,6 +222,7 @@ static int serve(const struct options *options, struct export_source *source)
 // A first file that cannot be written ends it: nobody watches a directory that is not there.
 static int write_files(const struct options *options, struct export_source *source)
 {
+    // Once: whoever calls it from a timer wants accounts, not a budget.
     bool is_once = options_flag(options, "once");
     int error = is_once ? export_source_round_whole(source) : export_source_round(source);
     if (error)

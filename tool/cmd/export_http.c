@@ -28,6 +28,7 @@ struct export_server {
 static int answer_metrics(void *context, const struct http_request *request,
                           struct http_answer *answer)
 {
+    // The frame has checked everything else about the request.
     struct export_server *server = context;
     enum metrics_format format = metrics_format_of(http_request_header(request, "Accept"));
     answer->type = metrics_format_type(format);
@@ -67,6 +68,7 @@ static const struct http_route routes[] = {
 // The file's first line. EXIT_DONE, or a status after a message.
 static int read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
 {
+    // As text editors leave it: a line, and nothing or more behind it.
     char shown[MESSAGE_NAME_MAX];
     struct buffer file = {.limit = 4096};
     struct text rest, line = {"", 0};
@@ -92,6 +94,7 @@ static int read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
 // Where to listen, and whether that is allowed.
 static int read_address(const struct options *options, struct http_address *ret_address)
 {
+    // Addresses alone: what a name means is another host's to say.
     const char *listen = options_get(options, "listen")->string;
     if (http_address_parse(text_of(listen), EXPORT_PORT, ret_address) < 0)
         return message_refuse_usage("export", "--listen needs an address and a port, such as "
@@ -106,6 +109,7 @@ static int read_address(const struct options *options, struct http_address *ret_
 // What is in the way has a sentence of its own; the rest is the kernel's.
 static int open_socket(struct http_address *address, int *ret_fd)
 {
+    // The address is told as it was understood.
     char shown[HTTP_ADDRESS_TEXT_MAX];
     int fd = http_listen(address);
     if (fd >= 0) {
@@ -133,6 +137,7 @@ static int start(const struct options *options, struct export_server *server)
         status = open_socket(&address, &fd);
     if (status != EXIT_DONE)
         return status;
+    // A few connections are plenty: one scraper, perhaps two, and a probe.
     const struct http_options http_options = {
         .routes = routes,
         .context = server,
@@ -161,6 +166,7 @@ int export_server_start(const struct options *options, struct export_source *sou
         message_error("cannot serve: %s", strerror(ENOMEM));
         return EXIT_FAILED;
     }
+    // Handlers get the server as their context, and the source through it.
     server->source = source;
     int status = start(options, server);
     if (status == EXIT_DONE)

@@ -41,6 +41,7 @@ int export_source_open(const struct sampler_options *sampler, const struct metri
     struct export_source *source = calloc(1, sizeof *source);
     if (!source)
         return -ENOMEM;
+    // Options live as long as the verb does.
     source->proc_root = sampler->proc_root;
     pthread_mutex_init(&source->lock, NULL);
     int error = metrics_new(metrics, &source->metrics);
@@ -71,6 +72,7 @@ void export_source_close(struct export_source *source)
 // The samples of a batch with what else is known of their processes.
 static int gather(struct export_source *source, const struct batch *batch, size_t *ret_count)
 {
+    // In the batch's order, which ascends by subject.
     size_t count = 0;
     for (size_t i = 0; i < batch->sample_count; i++) {
         const struct sample *sample = &batch->samples[i];
@@ -107,6 +109,7 @@ static bool has_own_figures(const struct cgroup *cgroup)
 // then this round has no figures for it.
 static void read_cgroups(struct export_source *source)
 {
+    // At most as many as are shown: some hundred microseconds each.
     const struct metrics_series *series;
     size_t count = metrics_cgroups(source->metrics, &series);
     for (size_t i = 0; i < count; i++) {
@@ -135,6 +138,7 @@ static uint64_t count_errors(const struct batch *batch)
 // The groups' files are read under the lock: a scrape sees a round with all of its figures.
 static int take(struct export_source *source, const struct batch *batch, size_t count)
 {
+    // Taken before the lock: the sampler is this thread's alone.
     struct sampler_cost cost = sampler_cost(source->sampler);
     const struct metrics_round round = {
         .time_ms = batch->time_ms,
@@ -157,6 +161,7 @@ static int take(struct export_source *source, const struct batch *batch, size_t 
 // A list without anybody is a result too: then the groups vanish, as they should.
 int export_source_round(struct export_source *source)
 {
+    // The readings take their time without the lock; scrapes get the last round meanwhile.
     const struct batch *batch;
     size_t count;
     int error = sampler_round(source->sampler, &batch);

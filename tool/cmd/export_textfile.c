@@ -33,6 +33,7 @@ static int write_all(int fd, const struct buffer *text)
 // to fail: the file is there.
 static void sync_directory(const char *path)
 {
+    // Its folder, or the present one.
     char directory[4096];
     const char *slash = strrchr(path, '/');
     size_t len = slash ? (size_t)(slash - path) + 1 : 0;

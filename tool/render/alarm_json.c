@@ -16,6 +16,7 @@ static json_t *json_of_size(uint64_t bytes)
 // Rows by the same names as everywhere else.
 static json_t *json_of_account(const struct digest *digest)
 {
+    // Every row, 0 too: programs index without asking.
     json_t *rows = json_object();
     for (int row = 0; row < ROW_COUNT; row++)
         json_put(&rows, account_row_key((enum account_row)row),
@@ -49,6 +50,7 @@ static json_t *json_of_subject(const struct alarm_message *message)
 static json_t *json_of_text(const struct alarm_message *message,
                             const struct alarm_context *context)
 {
+    // No text at all is a failure of memory, which the tree passes on.
     struct buffer text = {0};
     json_t *string = NULL;
     if (render_alarm_text(message, context, &text) == 0)
@@ -60,6 +62,7 @@ static json_t *json_of_text(const struct alarm_message *message,
 int render_alarm_json(const struct alarm_message *message, const struct alarm_context *context,
                       struct buffer *buffer)
 {
+    // As long as an event's text: the two say the same.
     char sentence[EVENT_TEXT_MAX];
     alarm_describe(message, sentence, sizeof sentence);
     json_t *object = json_object();

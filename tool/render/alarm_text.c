@@ -32,6 +32,7 @@ static void put_name(struct page *page, const char *name)
 // "lazily freed      130 MiB"
 static void put_figure(struct page *page, const char *title, uint64_t bytes)
 {
+    // Unknown is a word: no figure may stand for it.
     char size[UNITS_TEXT_MAX];
     if (bytes == SAMPLE_UNKNOWN)
         text_format(size, sizeof size, "unknown");
@@ -61,6 +62,7 @@ int render_alarm_line(const struct alarm_message *message, struct buffer *buffer
 // The rows that hold anything, and what follows from them.
 static void put_account(struct page *page, const struct digest *digest)
 {
+    // How old it is depends on the process; the figures above are of now.
     put(page, "\nWho owns it, at the last full reading:\n");
     for (int row = 0; row < ROW_COUNT; row++) {
         if (digest->row_bytes[row] > 0)
@@ -84,6 +86,7 @@ int render_alarm_text(const struct alarm_message *message, const struct alarm_co
     alarm_describe(message, sentence, sizeof sentence);
     put(&page, "%s: ", message->state == ALARM_BEGAN ? "Alarm" : "Alarm over");
     put_subject(&page, message);
+    // Several hosts may mail to one box.
     if (context->host[0]) {
         put(&page, " on ");
         put_name(&page, context->host);
@@ -94,6 +97,7 @@ int render_alarm_text(const struct alarm_message *message, const struct alarm_co
     put_figure(&page, "effective RSS", message->sample.effective_bytes);
     if (context->digest)
         put_account(&page, context->digest);
+    // Silence must not pass for quiet.
     if (message->held_back > 0)
         put(&page, "\n%" PRIu64 " more of this process came since the last message.\n",
             message->held_back);
@@ -131,6 +135,7 @@ int render_alarm_environment(const struct alarm_message *message,
                              const struct alarm_context *context, struct buffer *buffer)
 {
     struct page page = {buffer, 0};
+    // In the order of docs/alarms.md.
     const struct digest *digest = context->digest;
     char sentence[EVENT_TEXT_MAX];
     alarm_describe(message, sentence, sizeof sentence);
