@@ -46,7 +46,8 @@ mkdir named && cd named || exit 1
 run "$EBB" record --quiet -- sh -c 'echo result; exit 3'
 check "a command's output is its own, and so is its status" eval 'ended_with 3 && is_quiet err &&
     [ "$(cat "$TMPDIR/out")" = result ]'
-check "the file is named after the command and the time" eval 'ls | grep -qxE "sh-[0-9]{8}-[0-9]{6}\.ebb"'
+check "the file is named after the command and the time" \
+    eval 'ls | grep -qxE "sh-[0-9]{8}-[0-9]{6}\.ebb"'
 run "$EBB" record --quiet --for 100ms $$
-check "or after the process" eval 'ls | grep -qxE "record\.t-[0-9]{8}-[0-9]{6}\.ebb|bash-[0-9]{8}-[0-9]{6}\.ebb"'
+check "or after the process" eval 'ls | grep -qxE "(record\.t|bash)-[0-9]{8}-[0-9]{6}\.ebb"'
 done_testing

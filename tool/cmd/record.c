@@ -86,9 +86,10 @@ static bool parse_share(const char *typed, double *ret_share)
         return false;
     share = (double)whole;
     if (text_take_prefix(&text, ".")) {
-        for (; text.len > 0 && text.data[0] >= '0' && text.data[0] <= '9'; place /= 10) {
+        while (text.len > 0 && text.data[0] >= '0' && text.data[0] <= '9') {
             digit = (uint64_t)(text.data[0] - '0');
             share += (double)digit * place;
+            place /= 10;
             text.data++;
             text.len--;
         }
@@ -99,6 +100,7 @@ static bool parse_share(const char *typed, double *ret_share)
     return text.len == 0 && share > 0 && share <= 100;
 }
 
+// Before the numbers: who has no target needs no advice on intervals.
 static int check_targets(const struct options *options)
 {
     bool is_all = options_flag(options, "all");
@@ -121,6 +123,7 @@ static int check_targets(const struct options *options)
     return EXIT_DONE;
 }
 
+// In the order in which somebody who learns the command makes mistakes.
 static int check_usage(const struct options *options)
 {
     double share;
@@ -183,6 +186,7 @@ static int refuse_nobody(const struct record *record)
     return EXIT_NO_PROCESS;
 }
 
+// A command's children come later, so it is followed whatever was asked.
 static int open_sampler(struct record *record)
 {
     const struct options *options = &record->command->options;
@@ -203,6 +207,7 @@ static int open_sampler(struct record *record)
     return error ? target_refuse_list(sampler.proc_root, error) : EXIT_DONE;
 }
 
+// Last of all before the first sample: a refusal before leaves nothing behind.
 static int create_file(struct record *record)
 {
     const struct options *options = &record->command->options;
@@ -220,6 +225,7 @@ static int create_file(struct record *record)
     return error ? record_refuse_file(record, error) : EXIT_DONE;
 }
 
+// As env(1) and shells answer for it.
 static int refuse_command(const struct record *record, int error)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -275,6 +281,7 @@ static int start_targets(struct record *record)
     return EXIT_DONE;
 }
 
+// The command's status goes before ours: scripts ask for that.
 static int run(struct record *record)
 {
     int status = record->child.argv ? start_command(record) : start_targets(record);
@@ -311,6 +318,7 @@ static int take_command(struct record *record)
     return EXIT_DONE;
 }
 
+// Signals are taken before anything is started that they could interrupt.
 int record_run(const struct command *command)
 {
     const struct options *options = &command->options;

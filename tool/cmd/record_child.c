@@ -61,6 +61,7 @@ static int read_outcome(int fd)
     return len == (ssize_t)sizeof error ? error : 0;
 }
 
+// Once exec has succeeded: what is recorded is the command, never a copy of ebb.
 int record_start_child(struct record *record)
 {
     int ends[2];
@@ -92,6 +93,7 @@ void record_signal_child(const struct record *record, const struct signalfd_sigi
         (void)kill(record->child.pid, (int)info->ssi_signo);
 }
 
+// Orphans too, or they would stay as zombies for as long as we live.
 void record_reap(struct record *record)
 {
     int status;
@@ -105,6 +107,7 @@ void record_reap(struct record *record)
     }
 }
 
+// A status of its own has eight bits; that of a signal is beyond 128.
 int record_child_status(const struct record_child *child)
 {
     enum { SIGNALED = 128 };

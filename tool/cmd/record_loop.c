@@ -19,6 +19,7 @@ enum {
     WAIT_MAX_MS = 3600000,
 };
 
+// Goes on while the clock of the day is set.
 uint64_t record_now_ns(void)
 {
     struct timespec now;
@@ -37,6 +38,7 @@ static unsigned find_subject(const struct subject *subjects, size_t count,
     return 0;
 }
 
+// The sampler's own array is its own: a round with levers needs a copy.
 static int reserve_events(struct record *record, size_t count)
 {
     if (count <= record->event_capacity)
@@ -110,6 +112,7 @@ static void step_alarms(struct record *record, struct batch *batch)
     alarms_step(record->alarms, record->sampler, batch, add_alarm, &events);
 }
 
+// For the line that moves; the file has it all anyway.
 static void count_round(struct record *record, const struct batch *batch)
 {
     struct record_totals *totals = &record->totals;
@@ -135,6 +138,7 @@ static void count_round(struct record *record, const struct batch *batch)
     }
 }
 
+// -ESRCH comes with a last batch, which tells the ends.
 int record_take(struct record *record, const struct batch **ret_batch)
 {
     const struct batch *batch = NULL;
@@ -146,6 +150,7 @@ int record_take(struct record *record, const struct batch **ret_batch)
     return error;
 }
 
+// A copy of the batch: the sampler's own is not ours to change.
 void record_write(struct record *record, const struct batch *batch)
 {
     size_t subject_count = 0;
@@ -159,6 +164,7 @@ void record_write(struct record *record, const struct batch *batch)
         sampler_forget(record->sampler, batch->time_ms - FORGET_AFTER_MS);
 }
 
+// One round, from reading to file.
 static int take_and_write(struct record *record)
 {
     const struct batch *batch = NULL;
@@ -168,6 +174,7 @@ static int take_and_write(struct record *record)
     return error;
 }
 
+// All that have come: several may wait.
 static void take_signals(struct record *record)
 {
     struct signalfd_siginfo info;
@@ -189,6 +196,7 @@ static void wait_ms(struct record *record, int ms)
         take_signals(record);
 }
 
+// There may be nothing to record any more; the command is waited for all the same.
 void record_wait_child(struct record *record)
 {
     wait_ms(record, -1);
@@ -207,6 +215,7 @@ static uint64_t time_left_ms(const struct record *record)
     return due_ms < WAIT_MAX_MS ? due_ms : WAIT_MAX_MS;
 }
 
+// Whatever comes first.
 static bool is_over(const struct record *record)
 {
     if (record->is_stopped || record->error)

@@ -51,6 +51,7 @@ static const char *word_of(const struct record *record)
     return slash && slash[1] ? slash + 1 : word;
 }
 
+// Local time, as whoever looks for it later remembers it.
 int record_choose_path(struct record *record)
 {
     const struct option_value *output = options_get(&record->command->options, "output");
@@ -79,6 +80,7 @@ static void join(char *const *words, size_t count, char *ret_text, size_t size)
     }
 }
 
+// The name where there is one: a number means nothing a week later.
 void record_title(const struct record *record, char *ret_title, size_t size)
 {
     const struct options *options = &record->command->options;
@@ -90,6 +92,7 @@ void record_title(const struct record *record, char *ret_title, size_t size)
         join(options->operands, options->operand_count, ret_title, size);
 }
 
+// The one refusal that is ours, and all those of the system.
 int record_refuse_file(const struct record *record, int error)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -120,6 +123,7 @@ void record_tell_error(const struct record *record)
                      "and --keep make recordings smaller.");
 }
 
+// Where it goes, at once: the name may have been made here.
 void record_tell_start(const struct record *record)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -140,6 +144,7 @@ static uint64_t file_bytes(const struct record *record)
     return stat(record->path, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
+// One that called exec counts as two, as in the recording.
 static void count_processes(const struct record *record, char *ret_text, size_t size)
 {
     uint64_t count = record->totals.processes;
@@ -147,25 +152,28 @@ static void count_processes(const struct record *record, char *ret_text, size_t 
                 count == 1 ? "" : "es");
 }
 
+// Where nobody watches, nothing is computed either.
 void record_tell_progress(struct record *record)
 {
     if (record->is_quiet || !record->progress.enabled)
         return;
     char processes[48], elapsed[UNITS_TEXT_MAX], size[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX];
-    uint64_t passed_ns = record_now_ns() - record->started_ns;
+    const uint64_t passed_s = (record_now_ns() - record->started_ns) / 1000000000U;
     count_processes(record, processes, sizeof processes);
-    units_format_seconds((double)(passed_ns / 1000000000U), elapsed, sizeof elapsed);
+    units_format_seconds((double)passed_s, elapsed, sizeof elapsed);
     units_format_bytes(file_bytes(record), size, sizeof size);
     units_format_bytes(record->totals.effective_bytes, effective, sizeof effective);
     progress_show(&record->progress, "%s: %s, %llu samples, file %s, effective RSS %s", elapsed,
                   processes, (unsigned long long)record->totals.samples, size, effective);
 }
 
+// For shares of a core, where microseconds do not matter.
 static double seconds_of(struct timeval time)
 {
     return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
+// Rights are the usual reason, and the text says what would help.
 static void tell_unreadable(const struct record *record)
 {
     char shown[MESSAGE_NAME_MAX];
@@ -177,6 +185,7 @@ static void tell_unreadable(const struct record *record)
                       (unsigned long long)record->totals.unreadable, shown);
 }
 
+// What it was worth, what it cost, what to do with it.
 void record_tell_end(const struct record *record)
 {
     struct rusage usage;

@@ -5,13 +5,15 @@
 
 #include "history/sum.h"
 
+// Some of it above, some below: then only time can tell how much.
 static bool is_mixed(const struct rollup_figure *figure, uint64_t limit_bytes)
 {
     return figure->high_bytes > limit_bytes && figure->low_bytes <= limit_bytes;
 }
 
 // A row that is wholly above or below is told by its extremes; in any other, the smaller parts tell
-// both figures. Stretches of samples come by hold_above().
+// both figures. Stretches of samples come by hold_above(). Strictly above: a process that stays
+// exactly at the limit is not over it.
 static bool take_above(struct sum *sum, const struct rollup *part, int64_t length_ms)
 {
     if (length_ms == 0)
@@ -26,6 +28,7 @@ static bool take_above(struct sum *sum, const struct rollup *part, int64_t lengt
     return true;
 }
 
+// The samples know when each value began and ended: here nothing is guessed.
 static void hold_above(struct sum *sum, const struct rollup_values *values, uint64_t held_ms)
 {
     sum->told_ms += held_ms;
@@ -45,6 +48,7 @@ static void guess_above(struct sum *sum, const struct rollup *part)
     hold_above(sum, &values, part->covered_ms);
 }
 
+// Its first and last moments bound what is walked.
 static int find_subject(struct history *history, unsigned id, struct subject *ret_subject)
 {
     struct subject *subjects = NULL;
@@ -63,6 +67,7 @@ static int find_subject(struct history *history, unsigned id, struct subject *re
     return error;
 }
 
+// RSS and effective RSS in one walk: whoever asks for one wants the other.
 int history_time_above(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                        uint64_t bytes, uint64_t *ret_rss_ms, uint64_t *ret_effective_ms)
 {
@@ -73,11 +78,13 @@ int history_time_above(struct history *history, unsigned subject, int64_t from_m
         error = sum_open(history, &sum);
     if (error)
         return error;
+    // Rows first, samples where a row is mixed, its means where the samples are gone.
     sum.take = take_above;
     sum.hold = hold_above;
     sum.guess = guess_above;
     sum.limit_bytes = bytes;
     struct sum_range range;
+    // A subject that has nothing in the range was above for no time at all: that is no error.
     if (sum_cut(&sum, from_ms, to_ms, &found, &range))
         error = sum_range(&sum, &range);
     sum_close(&sum);

@@ -18,6 +18,7 @@ const char account_insert[] =
 const char ledger_insert[] = "INSERT INTO ledger (id, place, runtime, name, unit) VALUES "
                              "(?,?,?,?,?)";
 
+// Places in account_insert, which SQLite counts from 1: in the order of its columns.
 enum place {
     PLACE_ID = 1,
     PLACE_VERDICT,
@@ -52,6 +53,7 @@ static uint64_t hash_text(const char *text)
     return hash;
 }
 
+// Integers throughout: a REAL column would take eight bytes for every ratio.
 uint64_t account_figure_value(const struct runtime_figure *figure)
 {
     if (figure->unit != FIGURE_RATIO)
@@ -62,6 +64,7 @@ uint64_t account_figure_value(const struct runtime_figure *figure)
     return (uint64_t)(figure->ratio * 1e6 + 0.5);
 }
 
+// The writer owns them; accounts only hold their numbers.
 void ledgers_free(struct ledgers *ledgers)
 {
     for (size_t i = 0; i < ledgers->count; i++)
@@ -70,11 +73,15 @@ void ledgers_free(struct ledgers *ledgers)
     *ledgers = (struct ledgers){0};
 }
 
+// What a list cannot hold is cut; no runtime has a tenth as many. Names and values are cut at the
+// same place.
 static size_t figure_count(const struct digest *digest)
 {
     return digest->figure_count < NUMBERS_MAX ? digest->figure_count : NUMBERS_MAX;
 }
 
+// Name by name, in the order of the digest: a list of values means nothing else. Order counts,
+// since values are stored by place alone.
 static bool is_ledger_of(const struct ledger *ledger, const struct digest *digest)
 {
     if (ledger->count != figure_count(digest))
@@ -89,6 +96,7 @@ static bool is_ledger_of(const struct ledger *ledger, const struct digest *diges
     return true;
 }
 
+// One row for each name: joins of the shell need them apart.
 static int write_ledger(struct history *history, sqlite3_stmt *insert, const struct ledger *ledger)
 {
     int error = 0;
@@ -104,6 +112,9 @@ static int write_ledger(struct history *history, sqlite3_stmt *insert, const str
     return error;
 }
 
+// Kept only after it is written: a ledger in memory alone would name nothing in the file. It is in
+// `ledgers` only after it is in the file, and a writer that failed takes no more rounds: an id is
+// never given twice.
 static int add_ledger(struct history *history, sqlite3_stmt *insert, struct ledgers *ledgers,
                       const struct digest *digest)
 {
@@ -113,7 +124,8 @@ static int add_ledger(struct history *history, sqlite3_stmt *insert, struct ledg
         return error;
     size_t count = figure_count(digest);
     struct ledger ledger = {
-        .id = (int64_t)ledgers->count + 1,
+        .id = (int64_t)ledgers->count + 1, // from 1
+        // Of an account without figures, too: an allocation of no bytes may be NULL.
         .entries = calloc(count ? count : 1, sizeof *ledger.entries),
         .count = count,
     };
@@ -141,6 +153,7 @@ static int find_ledger(struct history *history, const struct account_statements 
 {
     if (memory->has_account && is_ledger_of(&ledgers->items[memory->ledger], digest))
         return 0;
+    // A handful at most: one for each runtime and its version. Searching them is rare, and cheap.
     for (size_t i = 0; i < ledgers->count; i++) {
         if (is_ledger_of(&ledgers->items[i], digest)) {
             memory->ledger = i;
@@ -170,6 +183,7 @@ struct account_lists {
     char errors[NUMBERS_TEXT_MAX], figures[NUMBERS_TEXT_MAX], figure_errors[NUMBERS_TEXT_MAX];
 };
 
+// The lists are the caller's, since SQLite borrows them until the row is in.
 static void bind_figures(sqlite3_stmt *insert, const struct digest *digest, int64_t ledger,
                          struct account_lists *lists)
 {
@@ -180,6 +194,7 @@ static void bind_figures(sqlite3_stmt *insert, const struct digest *digest, int6
         errors[i] = digest->figures[i].figure.error;
     }
     sqlite3_bind_int64(insert, PLACE_LEDGER, ledger);
+    // Unlike the errors, a list of zeros is written out: 0 is a figure, NULL is no ledger at all.
     if (count > 0)
         numbers_print(values, count, lists->figures, sizeof lists->figures);
     store_bind_text(insert, PLACE_FIGURES, count > 0 ? lists->figures : NULL);
@@ -190,6 +205,8 @@ static void bind_figures(sqlite3_stmt *insert, const struct digest *digest, int6
 static void bind_text_once(sqlite3_stmt *insert, int place, const char *text, uint64_t *memory,
                            bool is_due)
 {
+    // Two texts of one hash would be taken for the same. With 64 bits that is not worth 1 KiB per
+    // process.
     uint64_t hash = hash_text(text);
     bool is_new = is_due || hash != *memory;
     // An empty text is said, or the one before it would stand for it.
@@ -200,12 +217,15 @@ static void bind_text_once(sqlite3_stmt *insert, int place, const char *text, ui
     *memory = hash;
 }
 
+// Of a headline, only its numbers change: it is stored when the verdict does, and now and then.
+// Which of the three texts this account says: see HEADLINE_EVERY_MS.
 static void bind_texts(sqlite3_stmt *insert, const struct digest *digest,
                        struct account_memory *memory, int64_t at_ms)
 {
     bool is_first = !memory->has_account || at_ms - memory->texts_ms >= TEXTS_EVERY_MS;
     if (is_first)
         memory->texts_ms = at_ms;
+    // A new verdict is told at once, whatever the time: its headline is what people look for.
     if (is_first || digest->verdict != memory->verdict ||
         at_ms - memory->headline_ms >= HEADLINE_EVERY_MS) {
         bind_text_once(insert, PLACE_HEADLINE, digest->headline, &memory->headline, is_first);
@@ -217,6 +237,8 @@ static void bind_texts(sqlite3_stmt *insert, const struct digest *digest,
     bind_text_once(insert, PLACE_RUNTIMES, digest->runtimes, &memory->runtimes, is_first);
 }
 
+// One insert for an account with all its figures: dozens of rows would cost more than the reading.
+// `memory` is brought up to date before the insert has run: it is not used again if that fails.
 int account_write(struct history *history, const struct account_statements *statements,
                   struct ledgers *ledgers, struct account_memory *memory, int64_t key,
                   const struct digest *digest)
@@ -239,6 +261,7 @@ int account_write(struct history *history, const struct account_statements *stat
     store_bind_u64(insert, PLACE_GROUP_WORKING_SET, digest->group_working_set_bytes);
     store_bind_u64(insert, PLACE_GROUP_INACTIVE_FILE, digest->group_inactive_file_bytes);
     store_bind_u64(insert, PLACE_GROUP_LIMIT, digest->group_limit_bytes);
+    // The ledger's row is in the same transaction: no account ever refers to one that is not there.
     bind_figures(insert, digest, ledgers->items[memory->ledger].id, &lists);
     bind_texts(insert, digest, memory, key_time(key));
     memory->has_account = true;
@@ -246,6 +269,8 @@ int account_write(struct history *history, const struct account_statements *stat
     return store_run(history, insert);
 }
 
+// A ledger that skips a place would give every later figure a wrong name: it is refused. An id that
+// is not there gives an empty list; callers compare its length with that of the values.
 int ledger_read(struct history *history, int64_t id, struct ledger_entry **ret_entries,
                 size_t *ret_count)
 {

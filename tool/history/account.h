@@ -15,6 +15,8 @@ struct ledger {
     } * entries;
     size_t count;
 };
+// All that a recording has so far. Each owns its entries; indices stay as they are, since none is
+// ever taken away.
 struct ledgers {
     struct ledger *items;
     size_t count, capacity;

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 
+// Unchecked: both callers have made sure that it ascends.
 static int push(struct history_clock *clock, int64_t at_ms, int64_t offset_ms)
 {
     if (clock->count >= CLOCK_SEGMENTS_MAX)
@@ -23,16 +24,20 @@ static int push(struct history_clock *clock, int64_t at_ms, int64_t offset_ms)
 int clock_note(struct history_clock *clock, int64_t at_ms, int64_t time_ms,
                size_t *ret_first_changed)
 {
+    // The clock of a host may show anything, and the difference of two such times need not fit.
     int64_t offset_ms;
     if (__builtin_sub_overflow(time_ms, at_ms, &offset_ms))
         return -EOVERFLOW;
     size_t count = clock->count;
     *ret_first_changed = count;
+    // From the very beginning, so that every moment has a segment.
     if (count == 0)
         return push(clock, 0, offset_ms);
     int64_t change_ms;
     if (__builtin_sub_overflow(offset_ms, clock->segments[count - 1].offset_ms, &change_ms))
         return -EOVERFLOW;
+    // Compared with the segment's own offset, not with the last reading: slow slewing adds up, and
+    // gets its segment once it has.
     if (change_ms >= -CLOCK_TOLERANCE_MS && change_ms <= CLOCK_TOLERANCE_MS)
         return 0;
     if (change_ms > 0) {
@@ -48,7 +53,8 @@ int clock_note(struct history_clock *clock, int64_t at_ms, int64_t time_ms,
     return 0;
 }
 
-// Days of the year 30000 are nobody's: sums of such numbers cannot overflow.
+// Days of the year 30000 are nobody's: sums of such numbers cannot overflow. What is accepted
+// ascends in both, which both searches below rely on.
 int clock_append(struct history_clock *clock, int64_t at_ms, int64_t offset_ms)
 {
     const int64_t sane_ms = INT64_C(1) << 50;
@@ -65,12 +71,14 @@ int clock_append(struct history_clock *clock, int64_t at_ms, int64_t offset_ms)
     return error == -EOVERFLOW ? -EBADMSG : error;
 }
 
+// Empty again, as before the first note.
 void clock_free(struct history_clock *clock)
 {
     free(clock->segments);
     *clock = (struct history_clock){0};
 }
 
+// By halves: a clock that is set each minute has thousands of segments in a week.
 int64_t clock_time(const struct history_clock *clock, int64_t at_ms)
 {
     // The last segment that begins at or before it.
@@ -85,6 +93,7 @@ int64_t clock_time(const struct history_clock *clock, int64_t at_ms)
     return low == 0 ? at_ms : at_ms + clock->segments[low - 1].offset_ms;
 }
 
+// The other way round; where two moments had one time of day, there is only one left.
 int64_t clock_at(const struct history_clock *clock, int64_t time_ms, int64_t max_ms)
 {
     int64_t found = 0;
@@ -93,6 +102,7 @@ int64_t clock_at(const struct history_clock *clock, int64_t time_ms, int64_t max
     for (size_t i = clock->count; i-- > 0;) {
         const struct clock_segment *segment = &clock->segments[i];
         int64_t at_ms;
+        // A range without an end is asked for as INT64_MAX: it stays one.
         if (__builtin_sub_overflow(time_ms, segment->offset_ms, &at_ms))
             at_ms = time_ms < 0 ? INT64_MIN : INT64_MAX;
         if (at_ms >= segment->at_ms || i == 0) {
@@ -101,6 +111,7 @@ int64_t clock_at(const struct history_clock *clock, int64_t time_ms, int64_t max
             break;
         }
     }
+    // Nothing has been noted: times are moments.
     if (clock->count == 0)
         found = time_ms;
     if (found < 0)

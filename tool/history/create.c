@@ -22,7 +22,8 @@ static const char settings_of_file[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000; "
     "PRAGMA journal_size_limit=8388608";
 
-// Nothing is overwritten, and nobody else reads what command lines it holds.
+// Nothing is overwritten, and nobody else reads what command lines it holds. O_EXCL is the test and
+// the making in one step: SQLite alone would open what is already there.
 static int make_file(struct history *history, const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -31,11 +32,13 @@ static int make_file(struct history *history, const char *path)
     struct stat status;
     int error = fstat(fd, &status) < 0 ? -errno : 0;
     close(fd);
+    // To notice later that the name leads to another file, see check_file().
     history->device = status.st_dev;
     history->inode = status.st_ino;
     return error;
 }
 
+// What a recording says of itself, for who finds it years later.
 static int describe(struct history *history, const struct history_options *options)
 {
     struct utsname host;
@@ -45,6 +48,7 @@ static int describe(struct history *history, const struct history_options *optio
         text_copy(text_of(host.nodename), name, sizeof name);
     }
     int error = store_set(history, "title", options->title ? options->title : "");
+    // Where it was made matters: lazily freed memory behaves by the kernel.
     if (!error)
         error = store_set(history, "host", name);
     if (!error)
@@ -55,6 +59,7 @@ static int describe(struct history *history, const struct history_options *optio
         error =
             store_set_number(history, "interval_ms", (int64_t)(options->interval_ms & INT64_MAX));
     if (!error)
+        // A reader that finds 0 takes the recording to be still written, or cut off.
         error = store_set_number(history, "ended", 0);
     if (!error)
         error = store_set_number(history, "last_at_ms", 0);
@@ -68,6 +73,8 @@ static int fill(struct history *history, const struct history_options *options)
     int error = store_exec(history, settings_before);
     if (!error && history->path)
         error = store_exec(history, settings_of_file);
+    // A page of another size can only be chosen before the first table; WAL only outside of a
+    // transaction.
     if (!error)
         error = store_exec(history, "BEGIN");
     if (!error)
@@ -77,10 +84,12 @@ static int fill(struct history *history, const struct history_options *options)
     if (!error)
         error = store_exec(history, "COMMIT");
     if (!error && history->path)
+        // Fails only for want of space, which is better known now than after an hour.
         error = store_exec(history, "PRAGMA wal_checkpoint(TRUNCATE)");
     return error ? error : writer_open(history, options);
 }
 
+// Of a file, the empty one that make_file() made: never another that has come there since.
 static int create_database(struct history *history, const char *path,
                            const struct history_options *options)
 {
@@ -111,6 +120,7 @@ int history_create(const char *path, const struct history_options *options,
     }
     if (!error)
         error = create_database(history, path, options);
+    // So that a second try with the same name is not refused.
     if (error) {
         if (history->writer)
             history->writer->error = error;
@@ -135,6 +145,7 @@ int history_close(struct history *history)
         if (!error && history->path)
             (void)store_exec(history, "PRAGMA journal_mode=DELETE");
     }
+    // A handle that failed to open has to be closed as well; NULL is fine.
     sqlite3_close_v2(history->db);
     clock_free(&history->clock);
     free(history->path);

@@ -8,6 +8,8 @@
 #include "history/open.h"
 #include "sample/digest.h"
 
+// Places in select_account, from 0. The account's rows lie side by side, in the order of enum
+// account_row.
 enum column {
     COLUMN_ID,
     COLUMN_VERDICT,
@@ -26,20 +28,24 @@ enum column {
     COLUMN_FIGURE_ERRORS,
 };
 
+// The newest at or before a moment, by the key alone: one step down the tree, however long the
+// recording is.
 static const char select_account[] =
     "SELECT id, verdict, complete, in_use, slack, kept, lazy, metadata, stacks, code_files, "
     "shared, held, unexplained, errors, swap, huge, locked, group_usage, group_working_set, "
     "group_inactive_file, group_limit, ledger, figures, figure_errors FROM account "
     "WHERE id <= ? AND id >= ? ORDER BY id DESC LIMIT 1";
 
-// Missing where it must be a size: nothing.
+// Missing where it must be a size: nothing. Such figures are sums of what smaps said, and a page
+// without a line said none.
 static uint64_t read_size(sqlite3_stmt *select, int column)
 {
     uint64_t value = store_u64(select, column);
     return value == SAMPLE_UNKNOWN ? 0 : value;
 }
 
-// A list of exactly `count` numbers; NULL stands for zeros.
+// A list of exactly `count` numbers; NULL stands for zeros. Another length means that list and
+// names are not of one account: damage, not a short list.
 static int read_list(sqlite3_stmt *select, int column, uint64_t *ret_values, size_t count)
 {
     char list[NUMBERS_TEXT_MAX];
@@ -54,6 +60,7 @@ static int read_list(sqlite3_stmt *select, int column, uint64_t *ret_values, siz
     return found == count ? 0 : -EBADMSG;
 }
 
+// A verdict of a later version is not one of ours, so it is unknown, not an error.
 static void read_row(sqlite3_stmt *select, struct digest *digest)
 {
     uint64_t verdict = store_u64(select, COLUMN_VERDICT);
@@ -65,12 +72,14 @@ static void read_row(sqlite3_stmt *select, struct digest *digest)
     digest->swap_bytes = read_size(select, COLUMN_SWAP);
     digest->huge_bytes = read_size(select, COLUMN_HUGE);
     digest->locked_bytes = read_size(select, COLUMN_LOCKED);
+    // Of groups, unknown and 0 differ: a limit of 0 would be one.
     digest->group_usage_bytes = store_u64(select, COLUMN_GROUP_USAGE);
     digest->group_working_set_bytes = store_u64(select, COLUMN_GROUP_WORKING_SET);
     digest->group_inactive_file_bytes = store_u64(select, COLUMN_GROUP_INACTIVE_FILE);
     digest->group_limit_bytes = store_u64(select, COLUMN_GROUP_LIMIT);
 }
 
+// The other way round from account_figure_value(). The inverse of account_figure_value().
 static void make_figure(const struct ledger_entry *entry, uint64_t value, uint64_t error,
                         struct digest_figure *ret_figure)
 {
@@ -85,6 +94,8 @@ static void make_figure(const struct ledger_entry *entry, uint64_t value, uint64
         ret_figure->figure.ratio = value == SAMPLE_UNKNOWN ? -1 : (double)value / 1e6;
 }
 
+// Values without their ledger would be numbers without names. On failure `digest` may own figures
+// already: the caller frees it.
 static int read_figures(struct history *history, sqlite3_stmt *select, struct digest *digest)
 {
     uint64_t values[NUMBERS_MAX], errors[NUMBERS_MAX];
@@ -130,6 +141,8 @@ static int read_text(struct history *history, const char *column, int64_t first_
     return stepped < 0 ? stepped : 0;
 }
 
+// Each may come from another account before: they change at different times. They were stored as
+// each changed, so each is searched for on its own.
 static int read_texts(struct history *history, int64_t first_key, int64_t key,
                       struct digest *digest)
 {
@@ -143,6 +156,7 @@ static int read_texts(struct history *history, int64_t first_key, int64_t key,
     return error;
 }
 
+// -ENOENT before the first: what came later is no answer.
 static int read_account(struct history *history, sqlite3_stmt *select, int64_t first_key,
                         int64_t *ret_key, struct digest *digest)
 {
@@ -150,6 +164,7 @@ static int read_account(struct history *history, sqlite3_stmt *select, int64_t f
     if (stepped <= 0)
         return stepped < 0 ? stepped : -ENOENT;
     *ret_key = sqlite3_column_int64(select, COLUMN_ID);
+    // All that the statement's row holds is taken before texts are looked for by other statements.
     read_row(select, digest);
     int error = read_list(select, COLUMN_ERRORS, digest->row_error_bytes, ROW_COUNT);
     if (!error)
@@ -157,10 +172,13 @@ static int read_account(struct history *history, sqlite3_stmt *select, int64_t f
     return error ? error : read_texts(history, first_key, *ret_key, digest);
 }
 
+// For the table at the cursor: one row by its key, not a scan. The lower bound keeps the search
+// from ending in the subject before.
 int history_digest(struct history *history, unsigned subject, int64_t time_ms, int64_t *ret_time_ms,
                    struct digest *ret_digest)
 {
     int error = subject > KEY_SUBJECT_MAX ? -ENOENT : open_clock(history);
+    // clock_at() would clamp it to the first moment, and tell an account that was not there yet.
     if (!error && time_ms < clock_time(&history->clock, 0))
         error = -ENOENT;
     sqlite3_stmt *select = NULL;

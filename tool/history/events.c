@@ -10,11 +10,14 @@
 // more, and nobody looks at them one by one.
 enum { EVENTS_MAX = 200000 };
 
+// Grown as they are read: how many there are is not known before.
 struct events {
     struct event *items;
     size_t count, capacity;
 };
 
+// Kinds that come later than this version are passed over: the rest is still true. -EOVERFLOW is
+// for read_events(), and ends the reading without a failure.
 static int add_event(struct history *history, sqlite3_stmt *select, struct events *events)
 {
     int64_t key = sqlite3_column_int64(select, 0);
@@ -33,12 +36,15 @@ static int add_event(struct history *history, sqlite3_stmt *select, struct event
         .subject = (unsigned)(key >> KEY_TIME_BITS),
         .time_ms = clock_time(&history->clock, key_time(key)),
         .kind = (enum event_kind)kind,
+        // As it was stored, with its sign: how far a clock was set back.
         .value = (uint64_t)sqlite3_column_int64(select, 2),
     };
     store_text(select, 3, event->text, sizeof event->text);
     return 0;
 }
 
+// One subject's, which lie together. The statement is bound anew for each subject: preparing it
+// costs more than running it.
 static int read_events(struct history *history, sqlite3_stmt *select, unsigned subject,
                        int64_t first_ms, int64_t last_ms, struct events *events)
 {
@@ -55,10 +61,12 @@ static int read_events(struct history *history, sqlite3_stmt *select, unsigned s
     }
     // A statement that was left in the middle would hold its pages.
     sqlite3_reset(select);
+    // The earliest are told, and the rest is left out.
     return stepped == -EOVERFLOW ? 0 : stepped;
 }
 
-// Those that were there at some time of the range.
+// Those that were there at some time of the range. Asking all that were ever there would cost a
+// search for each of a host's short-lived processes.
 static int read_subjects(struct history *history, sqlite3_stmt *select, int64_t first_ms,
                          int64_t last_ms, struct events *events)
 {
@@ -90,6 +98,7 @@ static int read_subjects(struct history *history, sqlite3_stmt *select, int64_t 
     return stepped < 0 ? stepped : 0;
 }
 
+// Of one moment, the host's come first: they explain the others.
 static int compare_events(const void *left, const void *right)
 {
     const struct event *a = left, *b = right;
@@ -98,6 +107,7 @@ static int compare_events(const void *left, const void *right)
     return (a->subject > b->subject) - (a->subject < b->subject);
 }
 
+// Subject by subject and then sorted: keys ascend by subject first.
 int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    struct event **ret_events, size_t *ret_count)
 {
@@ -113,6 +123,7 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
     struct events events = {0};
     int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
     int64_t last_ms = clock_at(&history->clock, to_ms, key_time_max);
+    // clock_at() clamps: a range that ends before the recording would else give its first events.
     if (to_ms >= from_ms && to_ms >= clock_time(&history->clock, 0)) {
         error = read_events(history, select, subject, first_ms, last_ms, &events);
         if (!error && subject == 0)
@@ -131,23 +142,18 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
     return 0;
 }
 
+// The host's rows have the moment alone for a key: there is one host.
 struct host_samples {
     struct host_sample *items;
     size_t count, capacity;
 };
 
+// A later one of the same step takes the place of the one before.
 static int add_host(struct history *history, sqlite3_stmt *select, struct host_samples *samples,
                     bool is_new)
 {
-    if (is_new) {
-        int error = array_reserve_one(&samples->items, &samples->capacity, samples->count,
-                                      sizeof *samples->items);
-        if (error)
-            return error;
-        samples->count++;
-    }
     uint64_t pressure = store_u64(select, 7);
-    samples->items[samples->count - 1] = (struct host_sample){
+    const struct host_sample sample = {
         .time_ms = clock_time(&history->clock, sqlite3_column_int64(select, 0)),
         .total_bytes = store_u64(select, 1),
         .available_bytes = store_u64(select, 2),
@@ -157,7 +163,15 @@ static int add_host(struct history *history, sqlite3_stmt *select, struct host_s
         .lazily_taken_pages = store_u64(select, 6),
         .pressure_some_avg10 = pressure <= 10000 ? (double)pressure / 100 : -1,
     };
-    return 0;
+    if (!is_new && samples->count > 0) {
+        samples->items[samples->count - 1] = sample;
+        return 0;
+    }
+    int error = array_reserve_one(&samples->items, &samples->capacity, samples->count,
+                                  sizeof *samples->items);
+    if (!error)
+        samples->items[samples->count++] = sample;
+    return error;
 }
 
 // Of each step of time the last one stays, which is as true as any.
@@ -168,6 +182,7 @@ static int read_host(struct history *history, sqlite3_stmt *select, int64_t firs
     int64_t last_ms = -1, last_step = -1;
     while ((stepped = store_step(history, select)) == 1) {
         int64_t at_ms = sqlite3_column_int64(select, 0);
+        // Rows of a whole tree ascend. Damaged ones would make points that go back in time.
         if (at_ms <= last_ms || at_ms > key_time_max)
             return -EBADMSG;
         int64_t step = (at_ms - first_ms) / step_ms;
@@ -180,6 +195,8 @@ static int read_host(struct history *history, sqlite3_stmt *select, int64_t firs
     return stepped;
 }
 
+// The step is that of the asked range, so that two pages of one range agree. Thinned while reading:
+// memory is for the points that are wanted, not for those that there are.
 int history_host(struct history *history, int64_t from_ms, int64_t to_ms, size_t max_points,
                  struct host_sample **ret_samples, size_t *ret_count)
 {
@@ -200,6 +217,7 @@ int history_host(struct history *history, int64_t from_ms, int64_t to_ms, size_t
     int64_t first_ms = clock_at(&history->clock, from_ms, recorded_ms);
     int64_t last_ms = clock_at(&history->clock, to_ms, recorded_ms);
     int64_t step_ms = 1;
+    // Rounded up, so that there are never more steps than points.
     if (max_points > 0 && max_points < (size_t)key_time_max)
         step_ms = (last_ms - first_ms) / (int64_t)max_points + 1;
     sqlite3_bind_int64(select, 1, first_ms);

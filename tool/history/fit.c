@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+// Two groups become one as if they had been it from the start.
 void fit_join(struct fit *fit, const struct fit *other)
 {
     double count = fit->count + other->count;
@@ -11,6 +12,7 @@ void fit_join(struct fit *fit, const struct fit *other)
         return;
     // What the two groups' means differ by counts as well.
     double x = other->x - fit->x, y = other->y - fit->y;
+    // Chan, Golub, LeVeque, equation 2.1b: what the distance of two means adds to the sums.
     double share = fit->count * other->count / count;
     fit->xx += other->xx + x * x * share;
     fit->xy += other->xy + x * y * share;
@@ -20,13 +22,16 @@ void fit_join(struct fit *fit, const struct fit *other)
     fit->count = count;
 }
 
+// A point is a group of its own.
 void fit_add(struct fit *fit, double x, double y)
 {
     fit_join(fit, &(struct fit){.count = 1, .x = x, .y = y});
 }
 
+// The usual two formulas; with two points there is no spread to judge by.
 bool fit_slope(const struct fit *fit, double *ret_slope, double *ret_error)
 {
+    // Written so that NaN is refused as well: fits are read from files.
     if (!(fit->count >= 3) || !(fit->xx > 0))
         return false;
     double slope = fit->xy / fit->xx;

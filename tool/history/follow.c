@@ -12,11 +12,12 @@ enum {
     STORE_EVERY_MS = 60000,    // whatever happens
     STORE_COUNTERS_MS = 10000, // where nothing but counters go on
     IDENTITY_EVERY_MS = 60000,
-    PATIENCE_INTERVALS = 5,
-    PATIENCE_MIN_MS = 15000
+    PATIENCE_INTERVALS = 5, // a sample stands so long without a next one,
+    PATIENCE_MIN_MS = 15000 // but at least so long
 };
 
-// The first whose id is not below `id`.
+// The first whose id is not below `id`. A binary search over what lives: it is asked for each
+// sample of a round.
 static size_t follow_place(const struct writer *writer, unsigned id)
 {
     size_t low = 0, high = writer->follow_count;
@@ -30,6 +31,7 @@ static size_t follow_place(const struct writer *writer, unsigned id)
     return low;
 }
 
+// By halves, each sample of each round.
 struct follow *follow_find(struct writer *writer, unsigned id)
 {
     size_t place = follow_place(writer, id);
@@ -47,7 +49,8 @@ int64_t follow_patience_ms(uint64_t interval_ms)
     return patience_ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : (int64_t)patience_ms;
 }
 
-// FNV-1a over what may change in a subject's row.
+// FNV-1a over what may change in a subject's row. The end of a text counts too, or "ab" and "c"
+// would be "a" and "bc".
 static uint64_t hash_identity(const struct subject *subject)
 {
     const char *const texts[] = {subject->name, subject->exe, subject->cmdline, subject->cgroup};
@@ -60,7 +63,8 @@ static uint64_t hash_identity(const struct subject *subject)
     return hash;
 }
 
-// First seen stays as it was written first.
+// First seen stays as it was written first. An insert that meets its row updates the rest: names
+// and command lines change by exec.
 static int write_subject(struct history *history, const struct subject *subject)
 {
     sqlite3_stmt *insert = history->writer->statements[WRITE_SUBJECT];
@@ -77,6 +81,7 @@ static int write_subject(struct history *history, const struct subject *subject)
     return store_run(history, insert);
 }
 
+// The row is written first: a subject without one could not be read back.
 static int follow_add(struct history *history, const struct subject *subject)
 {
     struct writer *writer = history->writer;
@@ -86,6 +91,7 @@ static int follow_add(struct history *history, const struct subject *subject)
         error = write_subject(history, subject);
     if (error)
         return error;
+    // Usually the end, as ids ascend: then nothing moves.
     size_t place = follow_place(writer, subject->id);
     struct follow *follow = &writer->follows[place];
     memmove(follow + 1, follow, (writer->follow_count - place) * sizeof *follow);
@@ -110,7 +116,11 @@ int follow_begin(struct history *history, const struct subject *subjects, size_t
             writer->known_max = subject->id;
             continue;
         }
+        // One that ended may be listed for some more rounds; it is followed until follow_end() lets
+        // it go.
         struct follow *follow = subject->has_ended ? NULL : follow_find(writer, subject->id);
+        // Hashing four texts of thousands of processes in every round would be most of a round's
+        // work.
         if (!follow || writer->last_ms - follow->identity_ms < IDENTITY_EVERY_MS)
             continue;
         follow->identity_ms = writer->last_ms;
@@ -127,6 +137,8 @@ static int close_minute(struct history *history, struct follow *follow, bool is_
 {
     sqlite3_stmt *const *statements = history->writer->statements;
     int error = rollup_write(history, statements[WRITE_MINUTE], follow->id, &follow->minute, false);
+    // The hour is kept up in memory and written once. After a kill the last one is missing: readers
+    // go to its minutes then.
     rollup_join(&follow->hour, &follow->minute);
     rollup_fit_minute(&follow->hour, &follow->minute);
     if (!error && is_hour_over)
@@ -134,12 +146,14 @@ static int close_minute(struct history *history, struct follow *follow, bool is_
     return error;
 }
 
+// Moments are never negative, so a remainder is enough.
 static int64_t floor_to(int64_t at_ms, int64_t unit_ms)
 {
     return at_ms - at_ms % unit_ms;
 }
 
-// Goes over to the minute that `at_ms` is in.
+// Goes over to the minute that `at_ms` is in. Minutes in which nothing stood have no figures, and
+// so write no row.
 static int turn_to(struct history *history, struct follow *follow, int64_t at_ms)
 {
     int64_t minute_ms = floor_to(at_ms, ROLLUP_MINUTE_MS);
@@ -154,6 +168,8 @@ static int turn_to(struct history *history, struct follow *follow, int64_t at_ms
     return error;
 }
 
+// Unknown lazy memory counts as none, as it does in effective RSS. Where the kernel does not tell
+// what is lazily freed, effective RSS is RSS, as the sampler has it.
 static struct rollup_values values_of(const struct follow *follow)
 {
     uint64_t lazy_bytes = follow->last.lazy_bytes;
@@ -166,13 +182,15 @@ static struct rollup_values values_of(const struct follow *follow)
 }
 
 // The last sample stands until `at_ms`, through as many minutes as that takes, unless too much time
-// has passed for that to be likely.
+// has passed for that to be likely. The gap itself is covered by nothing: means are over the time
+// that is known.
 static int stand_until(struct history *history, struct follow *follow, int64_t at_ms)
 {
     const struct rollup_values values = values_of(follow);
     if (at_ms - follow->last_ms > follow_patience_ms(history->writer->interval_ms))
         at_ms = follow->last_ms + (int64_t)history->writer->interval_ms;
     int error = 0;
+    // At most patience_ms / 1 min turns: time that the gap has cut off is not walked.
     for (int64_t from_ms = follow->last_ms; from_ms < at_ms && !error;) {
         int64_t next_ms = follow->minute.start_ms + ROLLUP_MINUTE_MS;
         int64_t to_ms = at_ms < next_ms ? at_ms : next_ms;
@@ -184,6 +202,7 @@ static int stand_until(struct history *history, struct follow *follow, int64_t a
     return error;
 }
 
+// Its last sample is the last that is known of it; the end itself lies a little later.
 static int write_end(struct history *history, const struct follow *follow)
 {
     sqlite3_stmt *update = history->writer->statements[WRITE_ENDED];
@@ -193,6 +212,7 @@ static int write_end(struct history *history, const struct follow *follow)
     return store_run(history, update);
 }
 
+// A minute that is not over is written as far as it came.
 int follow_finish(struct history *history, struct follow *follow)
 {
     int error = follow->has_ended ? write_end(history, follow) : 0;
@@ -203,16 +223,22 @@ int follow_finish(struct history *history, struct follow *follow)
     return error ? error : close_minute(history, follow, true);
 }
 
+// Its place goes even where the writing failed: the recording is over then. It is let go even when
+// that fails: the writer takes no more rounds then.
 static int follow_remove(struct history *history, struct follow *follow)
 {
     struct writer *writer = history->writer;
     int error = follow_finish(history, follow);
+    // By index and memmove: the array stays sorted, and nothing points into it between two calls.
     size_t place = (size_t)(follow - writer->follows);
     memmove(follow, follow + 1, (writer->follow_count - place - 1) * sizeof *follow);
     writer->follow_count--;
     return error;
 }
 
+// One that still has samples is being imported, or died just after it was read. A subject that
+// ended in this round still had its last sample in it: that one counts, and it goes with the next
+// round.
 int follow_end(struct history *history, const struct subject *subjects, size_t count)
 {
     struct writer *writer = history->writer;
@@ -230,12 +256,15 @@ int follow_end(struct history *history, const struct subject *subjects, size_t c
     return error;
 }
 
-// Is there anything in it that the stored one does not say?
+// Is there anything in it that the stored one does not say? A quiet process costs one row a minute;
+// one that only uses CPU, six.
 static bool is_worth_storing(const struct follow *follow, const struct sample *sample,
                              int64_t at_ms)
 {
     const struct sample *stored = &follow->stored;
     int64_t age_ms = at_ms - follow->stored_ms;
+    // An account needs its sample beside it. And each minute has one, so that nobody who reads
+    // samples has to look further back than a minute.
     if (!follow->has_sample || sample->digest || age_ms >= STORE_EVERY_MS ||
         floor_to(at_ms, ROLLUP_MINUTE_MS) != floor_to(follow->stored_ms, ROLLUP_MINUTE_MS))
         return true;
@@ -243,12 +272,14 @@ static bool is_worth_storing(const struct follow *follow, const struct sample *s
         sample->anon_bytes != stored->anon_bytes || sample->swap_bytes != stored->swap_bytes ||
         sample->virtual_bytes != stored->virtual_bytes || sample->threads != stored->threads)
         return true;
+    // Counters always go on; they are drawn as rates, for which ten seconds are fine enough.
     bool is_counting = sample->minor_faults != stored->minor_faults ||
                        sample->major_faults != stored->major_faults ||
                        sample->cpu_ms != stored->cpu_ms;
     return is_counting && age_ms >= STORE_COUNTERS_MS;
 }
 
+// In the order of the table's columns. Effective RSS is not among the columns: it is RSS - lazy.
 static int write_sample(struct history *history, const struct sample *sample, int64_t key)
 {
     sqlite3_stmt *insert = history->writer->statements[WRITE_SAMPLE];
@@ -263,6 +294,7 @@ static int write_sample(struct history *history, const struct sample *sample, in
     return store_run(history, insert);
 }
 
+// The verdict stands from now on, for the time under each.
 static int write_account(struct history *history, struct follow *follow,
                          const struct digest *digest, int64_t key)
 {
@@ -283,6 +315,7 @@ static int mark_gap(struct history *history, const struct follow *follow, int64_
     return write_sample(history, &follow->last, key_make(follow->id, follow->last_ms));
 }
 
+// First what stood until now, then what is new: minutes close in between.
 int follow_sample(struct history *history, struct follow *follow, const struct sample *sample,
                   int64_t at_ms)
 {
@@ -291,6 +324,7 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         at_ms = follow->last_ms + 1;
     bool is_stored = is_worth_storing(follow, sample, at_ms);
     int64_t key = key_make(follow->id, at_ms);
+    // First what was before this moment, then the moment itself: rows of a minute are written once.
     int error = follow->has_sample ? mark_gap(history, follow, at_ms) : 0;
     if (!error && follow->has_sample)
         error = stand_until(history, follow, at_ms);
@@ -306,14 +340,17 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         error = write_account(history, follow, sample->digest, key);
     if (error)
         return error;
+    // Only now, when all is written: a failure leaves the last state as it was.
     follow->has_sample = true;
     follow->last = *sample;
+    // It belongs to the round, which is gone when the next one comes.
     follow->last.digest = NULL;
     follow->last_ms = at_ms;
     if (is_stored) {
         follow->stored = follow->last;
         follow->stored_ms = at_ms;
     }
+    // Seen for a moment: how long it stands only the next one tells.
     const struct rollup_values values = values_of(follow);
     rollup_stand(&follow->minute, at_ms, at_ms, &values);
     follow->minute.samples++;

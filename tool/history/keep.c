@@ -23,6 +23,7 @@ static int drop_rows(struct history *history, const char *table, unsigned subjec
                      bool is_all)
 {
     char sql[256];
+    // The text is made of our own names and numbers alone, never of what a file says.
     const int64_t first = key_make(subject, 0), end = key_make(subject, until_ms);
     // A step begins at the oldest row, however old that is.
     sqlite3_snprintf((int)sizeof sql, sql,
@@ -32,6 +33,8 @@ static int drop_rows(struct history *history, const char *table, unsigned subjec
     return store_exec(history, sql);
 }
 
+// Of one that lives: what is fine goes first, what is coarse later. Four deletes, each bounded by
+// step_ms of rows, so that a flush takes about as long with retention as without.
 static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
                     int64_t minutes_until_ms)
 {
@@ -40,11 +43,14 @@ static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
         error = drop_rows(history, "account", subject, until_ms, false);
     if (!error)
         error = drop_rows(history, "event", subject, until_ms, false);
+    // Not above 0 until the recording is 62 days old.
     if (!error && minutes_until_ms > 0)
         error = drop_rows(history, "minute", subject, minutes_until_ms, false);
     return error;
 }
 
+// Of one that has ended all goes at once, and its row last: else its rows would be nobody's. Its
+// own row goes last: after a failure in between it is found, and dropped, again.
 static int drop_subject(struct history *history, unsigned subject)
 {
     static const char *const tables[] = {"sample", "account", "event", "minute", "hour"};
@@ -71,12 +77,15 @@ static int next_subject(struct history *history, unsigned cursor, unsigned *ret_
     if (stepped == 1) {
         uint64_t ended_ms = store_u64(statement, 1);
         *ret_id = (unsigned)sqlite3_column_int64(statement, 0);
+        // One that lives ends later than any moment.
         *ret_ended_ms = ended_ms == SAMPLE_UNKNOWN ? key_time_max : (int64_t)ended_ms;
     }
     sqlite3_finalize(statement);
     return stepped < 0 ? stepped : 0;
 }
 
+// The host's events are those of subject 0. The host's events have subject 0, which next_subject()
+// never gives.
 static int drop_host(struct history *history, int64_t until_ms)
 {
     char sql[160];
@@ -88,12 +97,15 @@ static int drop_host(struct history *history, int64_t until_ms)
     return error ? error : drop_rows(history, "event", 0, until_ms, false);
 }
 
+// Round and round: with each flush a few subjects, so that no flush takes long.
 int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count)
 {
+    // Moments count from the start: nothing can be older than the recording is.
     if (keep->keep_ms == 0 || keep->keep_ms >= (uint64_t)now_ms)
         return 0;
     int64_t until_ms = now_ms - (int64_t)keep->keep_ms;
     int64_t minutes_until_ms = now_ms - minutes_kept_ms;
+    // Whoever keeps samples for longer than 62 days keeps their minutes as long.
     if (minutes_until_ms > until_ms)
         minutes_until_ms = until_ms;
     int error = drop_host(history, until_ms);
@@ -102,6 +114,7 @@ int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t
         unsigned id = 0;
         int64_t ended_ms = 0;
         error = next_subject(history, keep->cursor, &id, &ended_ms);
+        // At the end of the table this is 0: the next step begins at the front.
         keep->cursor = id;
         if (error || id == 0)
             break;

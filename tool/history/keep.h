@@ -15,7 +15,8 @@ struct keep {
 };
 
 // Looks at the next few subjects, and at the host's rows. 0 or -errno. Cost: some deletes for each
-// of them, bounded.
+// of them, bounded. It runs inside of the flush's transaction, so that what goes and what comes are
+// one commit.
 int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count);
 
 #endif

@@ -13,6 +13,7 @@ static size_t print_one(uint64_t value, char *at)
         memcpy(at, "null", 4);
         return 4;
     }
+    // INT64_MAX has 19 digits.
     char digits[20];
     size_t len = 0;
     do {
@@ -24,6 +25,8 @@ static size_t print_one(uint64_t value, char *at)
     return len;
 }
 
+// Room for the longest number and the end is made sure of before each. A list that is cut is still
+// one that numbers_parse() takes; its length tells that it was cut.
 void numbers_print(const uint64_t *values, size_t count, char *ret_text, size_t size)
 {
     enum { LONGEST = 20, CLOSING = 3 };
@@ -38,6 +41,8 @@ void numbers_print(const uint64_t *values, size_t count, char *ret_text, size_t 
     ret_text[len] = '\0';
 }
 
+// A number that no column of ours can hold was not printed by us. A number that numbers_print()
+// would have written as null is not ours.
 static bool parse_one(struct text *rest, uint64_t *ret_value)
 {
     if (text_take_prefix(rest, "null")) {
@@ -47,10 +52,13 @@ static bool parse_one(struct text *rest, uint64_t *ret_value)
     return text_take_u64(rest, ret_value) && *ret_value <= INT64_MAX;
 }
 
+// The whole text must be the list: something behind it is somebody else's. It reads a column of a
+// file that may be anybody's: every character is accounted for.
 int numbers_parse(struct text text, uint64_t *ret_values, size_t max, size_t *ret_count)
 {
     if (!text_take_prefix(&text, "["))
         return -EBADMSG;
+    // Values before a mistake may have been stored already: callers drop them all.
     size_t count = 0;
     if (text_equals(text, "]")) {
         *ret_count = 0;

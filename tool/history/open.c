@@ -28,6 +28,7 @@ static const char magic[16] = "SQLite format 3";
 
 enum { STEPS_PER_CALL = 1000, TEXT_LIMIT_BYTES = 1 << 20, BUSY_MS = 2000 };
 
+// "file:..." is a URI to SQLite where that was compiled in, and ":memory:" no file.
 char *open_plain_path(const char *path)
 {
     // As it is where nothing at its front can mean anything else.
@@ -39,6 +40,7 @@ char *open_plain_path(const char *path)
     return plain;
 }
 
+// The format's own order, whatever the machine's. SQLite's header has its numbers that way round.
 static uint32_t big_endian(const unsigned char *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -65,6 +67,7 @@ static int read_header(const char *path, unsigned char ret_header[HEADER_BYTES])
     return len == HEADER_BYTES ? 0 : -EBADMSG;
 }
 
+// Without SQLite: what it would say of other files is too late and too vague.
 int history_schema_of(const char *path)
 {
     unsigned char header[HEADER_BYTES];
@@ -74,6 +77,7 @@ int history_schema_of(const char *path)
     if (memcmp(header, magic, sizeof magic) != 0 ||
         big_endian(header + HEADER_APPLICATION_ID) != HISTORY_APPLICATION_ID)
         return -EBADMSG;
+    // SQLite holds it as signed; 0 is what every other database has.
     uint32_t version = big_endian(header + HEADER_USER_VERSION);
     return version > 0 && version < INT32_MAX ? (int)version : -EBADMSG;
 }
@@ -98,6 +102,8 @@ static uint64_t memory_bytes(struct history *history)
     return pages > empty && page_bytes > 0 ? (uint64_t)((pages - empty) * page_bytes) : 0;
 }
 
+// With its log, which holds what the file does not have yet. What the recording takes on the disk:
+// its log belongs to it.
 static uint64_t file_bytes(struct history *history)
 {
     struct stat status;
@@ -117,6 +123,7 @@ static uint64_t file_bytes(struct history *history)
 // that is made to loop ends within a second.
 static void allow_steps(struct history *history)
 {
+    // At 1,000 steps a call, the handler itself costs nothing that can be measured.
     const uint64_t least = 10000000, per_byte = 8;
     history->steps_max = least + per_byte * file_bytes(history);
 }
@@ -133,7 +140,10 @@ static void distrust(struct history *history)
     // Texts of ours have a few hundred bytes.
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, TEXT_LIMIT_BYTES);
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    // Set before the first statement: reading a schema can be made to loop as well.
     sqlite3_progress_handler(db, STEPS_PER_CALL, count_steps, history);
+    // Readers never block the writer in WAL mode; only a checkpoint at the wrong moment makes one
+    // wait.
     sqlite3_busy_timeout(db, BUSY_MS);
 }
 
@@ -144,17 +154,20 @@ static int open_database(struct history *history, bool is_alone)
     const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(history->path, &history->db, flags, is_alone ? "unix-none" : NULL);
     int error = store_error(history, code);
+    // Even after a failed open the limit is set: it does not need the database.
     allow_steps(history);
     if (!error && is_alone)
         // Before anything is read: the log's index is then kept in memory.
         error = store_exec(history, "PRAGMA locking_mode=EXCLUSIVE");
     if (!error) {
         distrust(history);
+        // No mmap: a file that is cut while it is read would else end the program with SIGBUS.
         error = store_exec(history, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; "
                                     "PRAGMA mmap_size=0; PRAGMA query_only=ON; "
                                     "PRAGMA temp_store=MEMORY");
     }
     if (!error)
+        // The first statement that reads a page, so that "not a database" comes from here.
         error = schema_check(history);
     if (error) {
         sqlite3_close_v2(history->db);
@@ -172,17 +185,20 @@ static bool is_index_missing(int error)
 
 // A log beside the file has an index that is shared. Where it is not there and nothing may be
 // written, as on a read-only disk, nobody writes to the recording either: then it is read alone.
+// The error that SQLite gives for it differs with the file system: each of them is tried again.
 static int open_file(struct history *history)
 {
     int version = history_schema_of(history->path);
     if (version < 0)
         return version;
+    // Said before its tables are compared, or a newer recording would pass for a damaged one.
     if (version > HISTORY_SCHEMA)
         return -EPROTONOSUPPORT;
     int error = open_database(history, false);
     return is_index_missing(error) ? open_database(history, true) : error;
 }
 
+// What can be opened has been checked as far as it can be without reading it all.
 int history_open(const char *path, struct history **ret_history)
 {
     struct history *history = calloc(1, sizeof *history);
@@ -191,6 +207,7 @@ int history_open(const char *path, struct history **ret_history)
     history->path = open_plain_path(path);
     int error = history->path ? open_file(history) : -ENOMEM;
     if (!error)
+        // Moments mean nothing without it, so a clock that breaks the rules is a damaged file.
         error = open_clock(history);
     if (error) {
         (void)history_close(history);
@@ -200,8 +217,10 @@ int history_open(const char *path, struct history **ret_history)
     return 0;
 }
 
+// All of it each time: it has a row or two.
 int open_clock(struct history *history)
 {
+    // The writer's own clock is the newest there is.
     if (history->writer)
         return 0;
     allow_steps(history);
@@ -210,6 +229,7 @@ int open_clock(struct history *history)
         store_prepare(history, "SELECT at_ms, offset_ms FROM clock ORDER BY at_ms", &statement);
     if (error)
         return error;
+    // Beside the old one, which stays as it was on failure.
     struct history_clock clock = {0};
     int stepped;
     while ((stepped = store_step(history, statement)) == 1) {
@@ -228,7 +248,8 @@ int open_clock(struct history *history)
     return 0;
 }
 
-// The earliest sample, or minute where samples have been dropped, of any subject.
+// The earliest sample, or minute where samples have been dropped, of any subject. Of an empty
+// recording, its end.
 static int read_first(struct history *history, int64_t last_ms, int64_t *ret_first_ms)
 {
     int64_t first_ms = 0;
@@ -238,6 +259,8 @@ static int read_first(struct history *history, int64_t last_ms, int64_t *ret_fir
     return error;
 }
 
+// Counted by the writer: counting here would read the whole file. Two of these every recording has
+// from its making; without them the file was cut.
 static int read_counts(struct history *history, struct history_about *about)
 {
     int64_t samples = 0, accounts = 0, interval_ms = 0, ended = 0;
@@ -256,6 +279,8 @@ static int read_counts(struct history *history, struct history_about *about)
     return 0;
 }
 
+// Texts may be missing; the times and the interval may not. Texts that are missing are "": they
+// decide nothing.
 int history_about(struct history *history, struct history_about *ret_about)
 {
     struct history_about about = {.file_bytes = file_bytes(history)};

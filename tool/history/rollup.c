@@ -16,6 +16,7 @@
     "effective_high_at, effective_mean, lazy_high, verdict, verdict_ms"
 #define FIT_COLUMNS ", fit_count, fit_x, fit_y, fit_xx, fit_xy, fit_yy"
 
+// A minute that comes twice replaces itself: after a kill the recording goes on in the same minute.
 const char rollup_insert_minute[] = "INSERT OR REPLACE INTO minute (" COLUMNS ") VALUES "
                                     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 const char rollup_insert_hour[] = "INSERT OR REPLACE INTO hour (" COLUMNS FIT_COLUMNS ") VALUES "
@@ -51,6 +52,7 @@ enum column {
 
 enum { VERDICT_SLOTS = VERDICT_UNKNOWN + 1 };
 
+// The first moment of an extreme stays, however often it comes again.
 static void see(struct rollup_figure *figure, int64_t at_ms, uint64_t bytes, bool is_first)
 {
     if (is_first)
@@ -66,6 +68,7 @@ static void see(struct rollup_figure *figure, int64_t at_ms, uint64_t bytes, boo
     figure->last_bytes = bytes;
 }
 
+// What stands from before the minute counts in it from its start.
 void rollup_stand(struct rollup *rollup, int64_t from_ms, int64_t to_ms,
                   const struct rollup_values *values)
 {
@@ -83,6 +86,7 @@ void rollup_stand(struct rollup *rollup, int64_t from_ms, int64_t to_ms,
     rollup->verdict_ms[values->verdict < VERDICT_SLOTS ? values->verdict : 0] += length_ms;
 }
 
+// The part is later: its last is the last.
 static void join_figure(struct rollup_figure *figure, const struct rollup_figure *part)
 {
     if (part->high_bytes > figure->high_bytes) {
@@ -97,6 +101,7 @@ static void join_figure(struct rollup_figure *figure, const struct rollup_figure
     figure->area += part->area;
 }
 
+// Minutes into hours, and either into a summary.
 void rollup_join(struct rollup *rollup, const struct rollup *part)
 {
     if (!part->has_figures)
@@ -117,6 +122,7 @@ void rollup_join(struct rollup *rollup, const struct rollup *part)
         rollup->verdict_ms[i] += part->verdict_ms[i];
 }
 
+// Over the time that is known, not over the whole minute.
 double rollup_mean(const struct rollup *rollup, const struct rollup_figure *figure)
 {
     // Seen but for no time: what was seen.
@@ -127,9 +133,9 @@ double rollup_mean(const struct rollup *rollup, const struct rollup_figure *figu
 // In the middle of the minute, whatever of it is known.
 void rollup_fit_minute(struct rollup *rollup, const struct rollup *minute)
 {
+    const int64_t middle_ms = minute->start_ms + ROLLUP_MINUTE_MS / 2;
     if (minute->has_figures && minute->covered_ms > 0)
-        fit_add(&rollup->fit, (double)(minute->start_ms + ROLLUP_MINUTE_MS / 2) / 1e3,
-                rollup_mean(minute, &minute->effective));
+        fit_add(&rollup->fit, (double)middle_ms / 1e3, rollup_mean(minute, &minute->effective));
 }
 
 // NULL stands for the first figure, or the row's start.
@@ -138,6 +144,7 @@ static void bind_unless(sqlite3_stmt *insert, enum column column, uint64_t value
     store_bind_u64(insert, (int)column + 1, value == first ? SAMPLE_UNKNOWN : value);
 }
 
+// Mostly the start itself, which is NULL.
 static void bind_moment(sqlite3_stmt *insert, enum column column, int64_t at_ms, int64_t start_ms)
 {
     bind_unless(insert, column, (uint64_t)(at_ms - start_ms), 0);
@@ -159,6 +166,7 @@ static void bind_verdicts(sqlite3_stmt *insert, const struct rollup *rollup,
     store_bind_text(insert, COLUMN_VERDICT_MS + 1, list);
 }
 
+// REAL: sums of squares are beyond what an integer holds.
 static void bind_fit(sqlite3_stmt *insert, const struct fit *fit)
 {
     const double values[] = {fit->count, fit->x, fit->y, fit->xx, fit->xy, fit->yy};
@@ -166,6 +174,7 @@ static void bind_fit(sqlite3_stmt *insert, const struct fit *fit)
         sqlite3_bind_double(insert, COLUMN_FIT + 1 + i, values[i]);
 }
 
+// Nothing for a minute in which nothing stood: gaps have no rows.
 int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject,
                  const struct rollup *rollup, bool is_hour)
 {
@@ -198,6 +207,7 @@ int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject
     return store_run(history, insert);
 }
 
+// NULL, and what is no size, stand for the first figure.
 static uint64_t read_unless(sqlite3_stmt *select, enum column column, uint64_t first)
 {
     uint64_t value = store_u64(select, (int)column);
@@ -212,6 +222,7 @@ static int64_t read_moment(sqlite3_stmt *select, enum column column, int64_t sta
     return start_ms + (int64_t)(offset_ms < length_ms ? offset_ms : 0);
 }
 
+// The list must sum up to the time that is covered, or the row is not ours.
 static int read_verdicts(sqlite3_stmt *select, struct rollup *rollup)
 {
     uint64_t verdict = store_u64(select, COLUMN_VERDICT);
@@ -234,6 +245,7 @@ static int read_verdicts(sqlite3_stmt *select, struct rollup *rollup)
     return count == VERDICT_SLOTS && sum_ms == rollup->covered_ms ? 0 : -EBADMSG;
 }
 
+// Not a number in one hour would make a summary of a year none.
 static int read_fit(sqlite3_stmt *select, struct fit *fit)
 {
     double values[6];
@@ -246,6 +258,7 @@ static int read_fit(sqlite3_stmt *select, struct fit *fit)
     return fit->count >= 0 && fit->xx >= 0 && fit->yy >= 0 ? 0 : -EBADMSG;
 }
 
+// Means become areas again: only these can be added up.
 static void read_figures(sqlite3_stmt *select, struct rollup *rollup, uint64_t length_ms)
 {
     struct rollup_figure *rss = &rollup->rss, *effective = &rollup->effective;
@@ -269,6 +282,7 @@ static void read_figures(sqlite3_stmt *select, struct rollup *rollup, uint64_t l
         (double)read_unless(select, COLUMN_EFFECTIVE_MEAN, effective->first_bytes) * covered_ms;
 }
 
+// A row that covers more than its length, or begins beside the grid, is refused.
 int rollup_read(sqlite3_stmt *select, bool is_hour, struct rollup *ret_rollup)
 {
     const uint64_t length_ms = is_hour ? ROLLUP_HOUR_MS : ROLLUP_MINUTE_MS;

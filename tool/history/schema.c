@@ -97,6 +97,7 @@ enum {
     VIEW_COUNT = sizeof views / sizeof views[0]
 };
 
+// In one transaction of the caller's: there is no half a recording.
 int schema_make(struct history *history)
 {
     int error = 0;
@@ -124,6 +125,7 @@ static int check_table(struct history *history, sqlite3_stmt *statement, const s
     return strcmp(sql, table->sql) == 0 ? 0 : -EBADMSG;
 }
 
+// Once for each file: the schema cannot change under an open reader.
 int schema_check(struct history *history)
 {
     sqlite3_stmt *statement = NULL;

@@ -39,11 +39,13 @@ static const char *const column_names[SERIES_COLUMN_COUNT] = {
     [SERIES_GROUP_LIMIT] = "group_limit_bytes",
 };
 
+// Names are those of exports: scripts depend on them.
 const char *series_column_name(enum series_column column)
 {
     return column_names[column];
 }
 
+// Empty again; also after a failure in the middle.
 void series_free(struct series *series)
 {
     for (size_t i = 0; i < SERIES_COLUMN_COUNT; i++)
@@ -65,6 +67,7 @@ static int grow_column(uint64_t **column, size_t capacity)
     return 0;
 }
 
+// By doubling, all columns alike; where one fails, the others are merely larger.
 static int grow(struct series_builder *builder)
 {
     enum { FIRST = 256 };
@@ -84,6 +87,7 @@ static int grow(struct series_builder *builder)
     return error;
 }
 
+// Unknown first: cheap samples leave most columns so.
 int series_add_point(struct series_builder *builder, int64_t at_ms, size_t *ret_index)
 {
     struct series *series = &builder->series;
@@ -163,6 +167,7 @@ enum {
     ACCOUNT_FIGURES
 };
 
+// A list that is longer or shorter than its names is damage.
 static int read_figures(struct series_builder *builder, sqlite3_stmt *account, size_t index)
 {
     char list[NUMBERS_TEXT_MAX];
@@ -183,6 +188,7 @@ static int read_figures(struct series_builder *builder, sqlite3_stmt *account, s
     return 0;
 }
 
+// Beside the sample of the same key.
 int series_read_account(struct series_builder *builder, sqlite3_stmt *account, size_t index)
 {
     uint64_t **columns = builder->series.columns;
@@ -197,6 +203,7 @@ int series_read_account(struct series_builder *builder, sqlite3_stmt *account, s
     return read_figures(builder, account, index);
 }
 
+// Effective RSS is not stored: it follows from the other two.
 int series_read_sample(struct series_builder *builder, sqlite3_stmt *sample)
 {
     int64_t key = sqlite3_column_int64(sample, 0);
@@ -242,6 +249,7 @@ static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite
     return samples < 0 ? samples : accounts < 0 ? accounts : 0;
 }
 
+// Two statements side by side: a join would look up each of 600,000 keys.
 static int read_range(struct series_builder *builder, int64_t first_key, int64_t last_key)
 {
     sqlite3_stmt *sample = NULL, *account = NULL;
@@ -266,6 +274,7 @@ static int read_range(struct series_builder *builder, int64_t first_key, int64_t
     return error;
 }
 
+// An unknown subject is an error, one without samples in the range is not.
 static int find_subject(struct history *history, unsigned subject)
 {
     sqlite3_stmt *statement = NULL;
@@ -280,6 +289,7 @@ static int find_subject(struct history *history, unsigned subject)
     return stepped == 1 ? 0 : -ENOENT;
 }
 
+// Few points where they are too many, else all.
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    size_t max_points, struct series *ret_series)
 {

@@ -69,12 +69,14 @@ int store_error(struct history *history, int code)
     }
 }
 
+// For what has no result and is not done often.
 int store_exec(struct history *history, const char *sql)
 {
     history->steps_left = history->steps_max;
     return store_error(history, sqlite3_exec(history->db, sql, NULL, NULL, NULL));
 }
 
+// Each gets a budget of its own, since no reading has more than a handful.
 int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement)
 {
     history->steps_left = history->steps_max;
@@ -86,6 +88,7 @@ int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_s
     return 0;
 }
 
+// A statement at its end or in error is reset, so that it holds no lock and no page.
 int store_step(struct history *history, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
@@ -97,6 +100,7 @@ int store_step(struct history *history, sqlite3_stmt *statement)
     return error;
 }
 
+// Reset in any case: bound values stay, and are bound anew each time.
 int store_run(struct history *history, sqlite3_stmt *statement)
 {
     int error = store_error(history, sqlite3_step(statement));
@@ -104,6 +108,7 @@ int store_run(struct history *history, sqlite3_stmt *statement)
     return error;
 }
 
+// For pragmas and extremes of a table.
 int store_scalar(struct history *history, const char *sql, int64_t missing, int64_t *ret_value)
 {
     sqlite3_stmt *statement = NULL;
@@ -119,6 +124,7 @@ int store_scalar(struct history *history, const char *sql, int64_t missing, int6
     return stepped < 0 ? stepped : 0;
 }
 
+// SQLite has no unsigned numbers; what is beyond is none of our sizes.
 void store_bind_u64(sqlite3_stmt *statement, int place, uint64_t value)
 {
     if (value > INT64_MAX)
@@ -127,6 +133,7 @@ void store_bind_u64(sqlite3_stmt *statement, int place, uint64_t value)
         sqlite3_bind_int64(statement, place, (int64_t)value);
 }
 
+// Whoever wrote the file may have put anything anywhere: SQLite's types are only a hint.
 uint64_t store_u64(sqlite3_stmt *statement, int column)
 {
     if (sqlite3_column_type(statement, column) != SQLITE_INTEGER)
@@ -144,6 +151,7 @@ void store_bind_text(sqlite3_stmt *statement, int place, const char *text)
         sqlite3_bind_null(statement, place);
 }
 
+// Only what is text: a blob or a number would be converted, and look true.
 void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
@@ -156,6 +164,7 @@ void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size
     text_copy((struct text){text, strnlen(text, (size_t)len)}, ret_text, size);
 }
 
+// As text whatever it is, so that one function reads numbers and names.
 int store_get(struct history *history, const char *key, char *ret_text, size_t size)
 {
     sqlite3_stmt *statement = NULL;
@@ -173,6 +182,7 @@ int store_get(struct history *history, const char *key, char *ret_text, size_t s
     return stepped ? 0 : -ENOENT;
 }
 
+// The whole text must be the number.
 int store_get_number(struct history *history, const char *key, int64_t *ret_number)
 {
     char text[32];
@@ -188,6 +198,7 @@ int store_get_number(struct history *history, const char *key, int64_t *ret_numb
     return 0;
 }
 
+// Seldom: at the beginning and the end.
 int store_set(struct history *history, const char *key, const char *text)
 {
     sqlite3_stmt *statement = NULL;
@@ -201,6 +212,7 @@ int store_set(struct history *history, const char *key, const char *text)
     return error;
 }
 
+// With each flush: the row is on a page that is in memory anyway.
 int store_set_number(struct history *history, const char *key, int64_t number)
 {
     sqlite3_stmt *statement = NULL;

@@ -36,6 +36,7 @@ static void read_subject(struct history *history, sqlite3_stmt *statement, int64
     store_text(statement, 10, ret_subject->cgroup, sizeof ret_subject->cgroup);
 }
 
+// None may come twice: ids are what everything else refers to.
 static int read_subjects(struct history *history, sqlite3_stmt *statement,
                          struct subject **ret_subjects, size_t *ret_count)
 {
@@ -65,6 +66,7 @@ static int read_subjects(struct history *history, sqlite3_stmt *statement,
     return 0;
 }
 
+// All of them: even a host of a month has some thousands that matter.
 int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count)
 {
     sqlite3_stmt *statement = NULL;

@@ -8,16 +8,19 @@
 #include "history/open.h"
 #include "history/write.h"
 
+// Of moments, which are signed.
 static int64_t least_of(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
+// To the beginning of a whole minute or hour.
 static int64_t round_up(int64_t at_ms, int64_t unit_ms)
 {
     return (at_ms + unit_ms - 1) / unit_ms * unit_ms;
 }
 
+// A range of time is a range of keys.
 static void bind_range(sqlite3_stmt *statement, const struct sum_range *range)
 {
     sqlite3_bind_int64(statement, 1, key_make(range->subject, range->first_ms));
@@ -75,6 +78,7 @@ struct walk {
     struct rollup minute;
 };
 
+// What the samples told of a minute goes on as if it had been a row.
 static void end_minute(struct walk *walk)
 {
     if (walk->minute.has_figures)
@@ -105,6 +109,7 @@ static void stand(struct walk *walk, int64_t to_ms)
     walk->at_ms = to_ms;
 }
 
+// The last one stands until this one, if it can have.
 static void see(struct walk *walk, int64_t at_ms, const struct rollup_values *values)
 {
     // Samples that stand are stored often enough; behind a longer time, there was a gap.
@@ -135,6 +140,7 @@ static int pass_verdicts(struct walk *walk, int *accounts, int64_t until_key)
     return *accounts < 0 ? *accounts : 0;
 }
 
+// Samples and accounts side by side, each in its order.
 static int walk_rows(struct walk *walk)
 {
     struct sum *sum = walk->sum;
@@ -175,6 +181,7 @@ static int look_behind(struct walk *walk)
     return 0;
 }
 
+// What stood before the range stands at its beginning too.
 static int sum_samples(struct sum *sum, const struct sum_range *range)
 {
     if (range->first_ms >= range->end_ms)
@@ -248,16 +255,19 @@ static int sum_rows(struct sum *sum, const struct sum_range *range, bool is_hour
     return stepped < 0 ? stepped : smaller(sum, &rest);
 }
 
+// The middle step: hours that are not whole fall into minutes.
 static int sum_minutes(struct sum *sum, const struct sum_range *range)
 {
     return range->first_ms < range->end_ms ? sum_rows(sum, range, false, sum_samples) : 0;
 }
 
+// From coarse to fine: most of a week is 168 rows.
 int sum_range(struct sum *sum, const struct sum_range *range)
 {
     return range->first_ms < range->end_ms ? sum_rows(sum, range, true, sum_minutes) : 0;
 }
 
+// Also of one that was only half opened: NULL is fine.
 void sum_close(struct sum *sum)
 {
     sqlite3_stmt *const all[] = {sum->hours, sum->minutes,  sum->samples,       sum->before,
@@ -266,6 +276,7 @@ void sum_close(struct sum *sum)
         sqlite3_finalize(all[i]);
 }
 
+// Statements once for all subjects: preparing takes longer than most of them run.
 int sum_open(struct history *history, struct sum *ret_sum)
 {
     *ret_sum = (struct sum){.history = history};

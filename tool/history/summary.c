@@ -8,6 +8,7 @@
 // Hours and minutes of years, and the samples of two minutes.
 enum { STEPS_PER_SUBJECT = 200000 };
 
+// An hour brings its own fit, whose points are its minutes; a minute is a point.
 static bool take_total(struct sum *sum, const struct rollup *part, int64_t length_ms)
 {
     rollup_join(&sum->total, part);
@@ -21,6 +22,7 @@ static bool take_total(struct sum *sum, const struct rollup *part, int64_t lengt
     return true;
 }
 
+// A subject with nothing in the range has zeros, and no slope.
 static void fill_summary(const struct sum *sum, unsigned subject, struct history_summary *summary)
 {
     const struct rollup *total = &sum->total;
@@ -47,6 +49,7 @@ static void fill_summary(const struct sum *sum, unsigned subject, struct history
         fit_slope(&sum->fit, &summary->slope_bytes_per_s, &summary->slope_error_bytes_per_s);
 }
 
+// Each subject from nothing: one that is damaged spoils no other, it ends all.
 static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
                      const struct subject *subjects, size_t count,
                      struct history_summary *summaries)
@@ -67,6 +70,7 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
     return error;
 }
 
+// One row for each subject of the file, so that callers need not match them.
 int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,
                       struct history_summary **ret_summaries, size_t *ret_count)
 {

@@ -76,6 +76,7 @@ static int is_long(const struct thin *thin, size_t max_points, bool *ret_is_long
     return stepped < 0 ? stepped : 0;
 }
 
+// NULL for what lies outside: a minute may begin in the range and end behind it.
 static struct bucket *bucket_of(const struct thin *thin, int64_t at_ms)
 {
     if (at_ms < thin->first_ms || at_ms > thin->last_ms)
@@ -83,6 +84,7 @@ static struct bucket *bucket_of(const struct thin *thin, int64_t at_ms)
     return &thin->buckets[(at_ms - thin->first_ms) / thin->step_ms];
 }
 
+// Each extreme in the bucket of its own moment: they may be of different ones.
 static void offer(const struct thin *thin, const struct pick *high, const struct pick *low)
 {
     struct bucket *bucket = bucket_of(thin, high->at_ms);
@@ -116,6 +118,7 @@ struct span {
     int64_t first_ms, end_ms;
 };
 
+// Half a minute at either end is left for its samples.
 static int offer_minutes(const struct thin *thin, struct span *span)
 {
     struct history *history = thin->builder->history;
@@ -257,12 +260,14 @@ static int last_account(const struct thin *thin, const struct fetch *fetch, size
     return stepped < 0 ? stepped : 0;
 }
 
+// By time, as a series must be.
 static int compare_picks(const void *left, const void *right)
 {
     const struct pick *a = left, *b = right;
     return (a->at_ms > b->at_ms) - (a->at_ms < b->at_ms);
 }
 
+// In the order of time; those that are one sample become one point.
 static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t index)
 {
     const struct bucket *bucket = &thin->buckets[index];
@@ -282,6 +287,7 @@ static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t
     return error;
 }
 
+// Three statements for all buckets, by key each.
 static int add_buckets(const struct thin *thin)
 {
     struct history *history = thin->builder->history;
@@ -332,6 +338,7 @@ static int fit_range(struct thin *thin, bool *ret_has_minutes_only)
     return 0;
 }
 
+// Room for three points in each bucket: that many buckets and no more.
 int thin_read(struct series_builder *builder, int64_t first_ms, int64_t last_ms, size_t max_points,
               bool *ret_is_thin)
 {

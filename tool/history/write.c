@@ -7,6 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+// A process that is known already may have another name or group by now; its first sample stays.
+static const char insert_subject[] =
+    "INSERT INTO subject (id, pid, uid, start_ticks, start_ms, first_at_ms, name, exe, cmdline, "
+    "cgroup) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
+    "exe = excluded.exe, cmdline = excluded.cmdline, cgroup = excluded.cgroup, "
+    "start_ms = excluded.start_ms, last_at_ms = NULL";
+
 static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
     [WRITE_SAMPLE] = "INSERT INTO sample VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [WRITE_ACCOUNT] = account_insert,
@@ -14,11 +21,7 @@ static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
     [WRITE_HOST] = "INSERT OR REPLACE INTO host VALUES (?,?,?,?,?,?,?,?)",
     [WRITE_MINUTE] = rollup_insert_minute,
     [WRITE_HOUR] = rollup_insert_hour,
-    [WRITE_SUBJECT] =
-        "INSERT INTO subject (id, pid, uid, start_ticks, start_ms, first_at_ms, name, exe, "
-        "cmdline, cgroup) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-        "name = excluded.name, exe = excluded.exe, cmdline = excluded.cmdline, "
-        "cgroup = excluded.cgroup, start_ms = excluded.start_ms, last_at_ms = NULL",
+    [WRITE_SUBJECT] = insert_subject,
     [WRITE_ENDED] = "UPDATE subject SET last_at_ms = ? WHERE id = ?",
     [WRITE_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (?,?)",
     [WRITE_LEDGER] = ledger_insert,
@@ -31,6 +34,7 @@ enum {
     CLOCK_BACK_MS = 1000, // readings of a round may come in any order; what is more is a setting
 };
 
+// Half opened it is freed by writer_close() all the same.
 int writer_open(struct history *history, const struct history_options *options)
 {
     struct writer *writer = calloc(1, sizeof *writer);
@@ -46,11 +50,13 @@ int writer_open(struct history *history, const struct history_options *options)
     return error;
 }
 
+// Readers on the same handle see what is not flushed yet.
 int64_t writer_last_ms(const struct writer *writer)
 {
     return writer->last_ms;
 }
 
+// Late, with the first round: an idle recorder holds no lock.
 int writer_begin(struct history *history)
 {
     if (history->writer->is_in_transaction)
@@ -139,6 +145,7 @@ static int place_round(struct history *history, const struct batch *batch)
     return 0;
 }
 
+// check_samples() has seen to it that each has its subject.
 static int add_samples(struct history *history, const struct batch *batch)
 {
     struct writer *writer = history->writer;
@@ -174,6 +181,7 @@ static int add_event(struct history *history, const struct event *event)
     return 0;
 }
 
+// In steps of its own: at ten rounds a second nobody needs as many.
 static int add_host(struct history *history, const struct host_sample *host)
 {
     struct writer *writer = history->writer;
@@ -194,6 +202,7 @@ static int add_host(struct history *history, const struct host_sample *host)
     return store_run(history, insert);
 }
 
+// Subjects before samples, ends after events: each finds what it refers to.
 static int add_round(struct history *history, const struct batch *batch,
                      const struct subject *subjects, size_t subject_count)
 {
@@ -212,6 +221,7 @@ static int add_round(struct history *history, const struct batch *batch,
     return error ? error : follow_end(history, subjects, subject_count);
 }
 
+// What a reader would otherwise have to count.
 static int write_totals(struct history *history)
 {
     const struct writer *writer = history->writer;
@@ -234,6 +244,7 @@ static int check_file(const struct history *history)
     return status.st_dev == history->device && status.st_ino == history->inode ? 0 : -ENOENT;
 }
 
+// Retention first: what it frees is used by what comes next.
 int history_flush(struct history *history)
 {
     struct writer *writer = history->writer;
@@ -290,6 +301,7 @@ static int check_samples(struct writer *writer, const struct batch *batch,
     return 0;
 }
 
+// Checked before anything is written: a caller's mistake costs no recording.
 int history_add(struct history *history, const struct batch *batch, const struct subject *subjects,
                 size_t subject_count)
 {
@@ -325,6 +337,7 @@ static int end_recording(struct history *history)
     return error ? writer_fail(history, error) : 0;
 }
 
+// What failed has failed: then the file stays as the last flush left it.
 int writer_close(struct history *history)
 {
     struct writer *writer = history->writer;

@@ -18,6 +18,7 @@
 // It is started anew when it is larger: whoever reads has read it by then.
 enum { JOURNAL_MAX_BYTES = 256 << 10 };
 
+// A name could pretend to be a line of its own: control bytes go.
 void journal_print(const struct journal_entry *entry, char ret_line[JOURNAL_LINE_MAX])
 {
     char text[JOURNAL_TEXT_MAX];
@@ -57,6 +58,7 @@ static int open_folder(void)
     return fd;
 }
 
+// Appending: several levers may be pulled at one time.
 static int open_file(int folder)
 {
     int fd = openat(folder, "levers",
@@ -88,6 +90,7 @@ static void describe(const struct lever_report *report, char *ret_text, size_t s
     }
 }
 
+// After the lever, whatever comes of it here: nothing waits for a journal.
 void journal_append(const struct lever_report *report, uint64_t start_ticks)
 {
     struct timespec now;

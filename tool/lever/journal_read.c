@@ -35,6 +35,7 @@ struct journal {
     struct buffer file;
 };
 
+// /run is root's: for others it is a place where nothing can be made, and nothing is.
 bool journal_own_place(char ret_path[PATH_MAX])
 {
     const char *set = getenv("XDG_RUNTIME_DIR");
@@ -45,6 +46,7 @@ bool journal_own_place(char ret_path[PATH_MAX])
     return text_copy(text_of(is_own ? set : "/run"), ret_path, PATH_MAX);
 }
 
+// Strict: whoever may write there may write anything.
 bool journal_parse(struct text line, struct journal_entry *ret_entry)
 {
     struct journal_entry entry = {0};
@@ -65,6 +67,7 @@ bool journal_parse(struct text line, struct journal_entry *ret_entry)
     return true;
 }
 
+// Known ones keep how far they were read.
 static int add_place(struct journal *journal, const char *base)
 {
     char path[PATH_MAX];
@@ -122,6 +125,7 @@ static int find_places(struct journal *journal)
     return error;
 }
 
+// From a file's new end to its last whole line.
 static int take_lines(struct journal *journal, struct place *place)
 {
     struct text rest = buffer_text(&journal->file), line;
@@ -169,6 +173,7 @@ static int read_place(struct journal *journal, struct place *place)
     return error;
 }
 
+// What happened before is not part of this recording.
 struct journal *journal_open(void)
 {
     struct journal *journal = calloc(1, sizeof *journal);
@@ -183,6 +188,7 @@ struct journal *journal_open(void)
     return journal;
 }
 
+// NULL is fine: there is none where memory was short.
 void journal_close(struct journal *journal)
 {
     if (!journal)
@@ -193,6 +199,7 @@ void journal_close(struct journal *journal)
     free(journal);
 }
 
+// Places are looked for each time: users log in and out.
 int journal_read(struct journal *journal, const struct journal_entry **ret_entries,
                  size_t *ret_count)
 {
