@@ -241,6 +241,28 @@ static void test_limit_and_loss(void **state)
     assert_int_equal(access(file("gone.ebb"), F_OK), -1);
 }
 
+// With retention, the room of what was dropped is used again.
+static void test_keep_is_bounded(void **state)
+{
+    (void)state;
+    struct round round;
+    struct history *history = NULL;
+    struct history_about about;
+    const struct history_options options = {.interval_ms = 1000, .keep_ms = 600000};
+    uint64_t bytes[3];
+    assert_int_equal(history_create(file("keep.ebb"), &options, &history), 0);
+    round_init(&round, 1);
+    for (int part = 0; part < 3; part++) {
+        assert_int_equal(add_rounds(history, &round, part * 3000, part * 3000 + 3000), 0);
+        assert_int_equal(history_about(history, &about), 0);
+        bytes[part] = about.file_bytes;
+    }
+    assert_int_equal(history_close(history), 0);
+    assert_true(bytes[2] < bytes[1] + bytes[1] / 10);
+    assert_in_range(count_samples(file("keep.ebb")), 590, 700);
+    assert_true(is_intact(file("keep.ebb")));
+}
+
 static int open_answer(const char *path)
 {
     struct history *history = NULL;
@@ -337,7 +359,8 @@ static void test_views(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_create),          cmocka_unit_test(test_closed_is_one_file),
     cmocka_unit_test(test_growing_and_cut), cmocka_unit_test(test_limit_and_loss),
-    cmocka_unit_test(test_refused),         cmocka_unit_test(test_views),
+    cmocka_unit_test(test_keep_is_bounded), cmocka_unit_test(test_refused),
+    cmocka_unit_test(test_views),
 };
 
 int main(void)
