@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+// A line of theirs has some 200 bytes; one that is longer is some other file's.
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
 // Their names of Go's figures beside Go's own.
@@ -28,6 +29,7 @@ static const struct {
 };
 enum { FIGURE_COUNT_ALL = sizeof figures / sizeof figures[0] };
 
+// A line of the dump. Kept until all are read: 600 bytes each.
 struct point {
     int64_t time_ms;
     uint64_t rss_bytes, virtual_bytes;
@@ -35,7 +37,8 @@ struct point {
     size_t figure_count;
 };
 
-// Of whatever precision: each has its own range of digits for all dates of our time.
+// Of whatever precision: each has its own range of digits for all dates of our time. Up to the end
+// of the year 9999, which is as far as a date can be written.
 static int64_t ms_of_number(double number)
 {
     double ms = number < 1e11   ? number * 1e3
@@ -58,7 +61,8 @@ static int64_t time_of(const json_t *value)
     return -1;
 }
 
-// Integers of other languages may come as 1.2e9; NaN and negative ones are no sizes.
+// Integers of other languages may come as 1.2e9; NaN and negative ones are no sizes. Below 9e18 all
+// of them fit into what SQLite stores.
 static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
 {
     const json_t *value = json_object_get(object, key);
@@ -87,11 +91,13 @@ static void take_figures(const json_t *object, struct point *point)
 static bool read_point(struct text line, struct point *ret_point)
 {
     struct point point = {0};
+    // NULL for a line that is no JSON: the calls below take it.
     json_t *object = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
     bool is_good = json_is_object(object);
     if (is_good) {
         point.time_ms = time_of(json_object_get(object, "timestamp"));
         is_good = point.time_ms > 0 && bytes_of(object, "rss", &point.rss_bytes);
+        // 0 where it is missing, like a process without an address space.
         bytes_of(object, "vms", &point.virtual_bytes);
         take_figures(object, &point);
     }
@@ -118,7 +124,10 @@ static int add_point(struct history *history, struct subject *subject, struct po
     subject->last_ms = point->time_ms;
     struct sample sample = {.subject = subject->id,
                             .time_ms = point->time_ms,
+                            // Counted from the first: theirs has no boot clock, and is sorted.
                             .boot_ms = (uint64_t)(point->time_ms - subject->first_ms),
+                            // An account, since figures are stored with accounts only; of no
+                            // verdict.
                             .kind = SAMPLE_ACCOUNT,
                             .rss_bytes = point->rss_bytes,
                             .lazy_bytes = SAMPLE_UNKNOWN,
@@ -150,6 +159,7 @@ static int add_points(struct history *history, struct point *points, size_t coun
     for (size_t i = 0; i < count && !error; i++)
         if (i == 0 || points[i].time_ms != points[i - 1].time_ms)
             error = add_point(history, &subject, &points[i]);
+    // What is left over of the last seconds: the caller may read it from now on.
     return error ? error : history_flush(history);
 }
 

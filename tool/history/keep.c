@@ -46,6 +46,9 @@ static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
     // Not above 0 until the recording is 62 days old.
     if (!error && minutes_until_ms > 0)
         error = drop_rows(history, "minute", subject, minutes_until_ms, false);
+    // A recording in memory must not grow with the days, however slowly.
+    if (!error && !history->path)
+        error = drop_rows(history, "hour", subject, until_ms, false);
     return error;
 }
 
@@ -106,7 +109,7 @@ int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t
     int64_t until_ms = now_ms - (int64_t)keep->keep_ms;
     int64_t minutes_until_ms = now_ms - minutes_kept_ms;
     // Whoever keeps samples for longer than 62 days keeps their minutes as long.
-    if (minutes_until_ms > until_ms)
+    if (minutes_until_ms > until_ms || !history->path)
         minutes_until_ms = until_ms;
     int error = drop_host(history, until_ms);
     size_t turns = SUBJECTS_PER_STEP + living_count / LIVING_PER_SUBJECT;

@@ -123,7 +123,6 @@ static uint64_t file_bytes(struct history *history)
 // that is made to loop ends within a second.
 static void allow_steps(struct history *history)
 {
-    // At 1,000 steps a call, the handler itself costs nothing that can be measured.
     const uint64_t least = 10000000, per_byte = 8;
     history->steps_max = least + per_byte * file_bytes(history);
 }
@@ -142,8 +141,7 @@ static void distrust(struct history *history)
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
     // Set before the first statement: reading a schema can be made to loop as well.
     sqlite3_progress_handler(db, STEPS_PER_CALL, count_steps, history);
-    // Readers never block the writer in WAL mode; only a checkpoint at the wrong moment makes one
-    // wait.
+    // In WAL mode a reader waits only while the log is being recovered or taken away.
     sqlite3_busy_timeout(db, BUSY_MS);
 }
 

@@ -11,11 +11,14 @@
 
 // Growth that nobody would act upon is none: a MiB, or a twentieth of what there is.
 static const uint64_t least_growth_bytes = 1 << 20;
+// ROUNDS_OF_START: what appears within the first two rounds was there before.
 enum { LEAST_GROWTH_SHARE = 20, LISTED_SUBJECTS = 12, ROUNDS_OF_START = 2 };
 
 // A slope alone is none: noise has one too. It must be beyond its error, and worth a look.
 static bool grows(const struct history_summary *summary, uint64_t observed_ms)
 {
+    // Twice the standard error: by chance alone one steady process in forty would be called
+    // growing.
     if (!summary->has_slope || summary->slope_bytes_per_s <= 2 * summary->slope_error_bytes_per_s)
         return false;
     double rise_bytes = summary->slope_bytes_per_s * (double)observed_ms / 1000;
@@ -55,6 +58,7 @@ static int fill_subject(struct history *history, const struct report *report,
                         struct report_subject *entry)
 {
     *entry = (struct report_subject){.subject = *subject, .summary = *summary};
+    // Needed before growth: a slope matters by how long it lasted.
     entry->observed_ms = observed_ms_of(subject, report->from_ms, report->to_ms);
     entry->is_growing = grows(summary, entry->observed_ms);
     int error = take_digest(history, report->to_ms, entry);
@@ -89,6 +93,7 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
                          const struct subject *subjects, size_t count,
                          const struct history_summary *summaries, size_t summary_count)
 {
+    // One more than there are, since calloc() of none may give NULL.
     report->subjects = calloc(summary_count + 1, sizeof *report->subjects);
     if (!report->subjects)
         return -ENOMEM;
@@ -102,6 +107,7 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
             return error;
         report->subject_count++;
     }
+    // A subject that exists but has no sample in the range counts as none here.
     if (report->subject_count == 0)
         return only != 0 ? -ENOENT : -ENODATA;
     qsort(report->subjects, report->subject_count, sizeof *report->subjects, subject_order);
@@ -167,6 +173,7 @@ static int read_events(struct history *history, unsigned only, struct report *re
         if (!is_listed(report, event))
             continue;
         report->listed_events++;
+        // The first ones are kept: what came first is more often the cause.
         if (kept < REPORT_EVENTS_MAX)
             report->events[kept++] = *event;
     }
@@ -182,6 +189,7 @@ int report_build(struct history *history, const struct report_options *options,
     int error = history_about(history, &report.about);
     if (error)
         return error;
+    // 0 cannot be meant as a time: recordings are later than 1970.
     report.from_ms = options->from_ms ? options->from_ms : report.about.first_ms;
     report.to_ms = options->to_ms ? options->to_ms : report.about.last_ms;
     error = read_subjects(history, options->subject, &report);

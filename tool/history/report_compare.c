@@ -19,6 +19,7 @@ static void group_add(struct report_group *group, const struct report_subject *e
     group->mean_effective_bytes =
         (group->mean_effective_bytes * before + summary->mean_effective_bytes * weight) /
         (before + weight);
+    // The largest of any one, not their sum: peaks of several were not at one time.
     if (summary->peak_rss_bytes > group->peak_rss_bytes)
         group->peak_rss_bytes = summary->peak_rss_bytes;
     if (summary->peak_effective_bytes > group->peak_effective_bytes)

@@ -16,7 +16,6 @@
     "effective_high_at, effective_mean, lazy_high, verdict, verdict_ms"
 #define FIT_COLUMNS ", fit_count, fit_x, fit_y, fit_xx, fit_xy, fit_yy"
 
-// A minute that comes twice replaces itself: after a kill the recording goes on in the same minute.
 const char rollup_insert_minute[] = "INSERT OR REPLACE INTO minute (" COLUMNS ") VALUES "
                                     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 const char rollup_insert_hour[] = "INSERT OR REPLACE INTO hour (" COLUMNS FIT_COLUMNS ") VALUES "
@@ -50,13 +49,16 @@ enum column {
     COLUMN_FIT,
 };
 
+// [0] is the time before the first account.
 enum { VERDICT_SLOTS = VERDICT_UNKNOWN + 1 };
 
-// The first moment of an extreme stays, however often it comes again.
+// The first moment of an extreme stays, however often it comes again. The figure at the very start
+// is the first, the low and the high at once.
 static void see(struct rollup_figure *figure, int64_t at_ms, uint64_t bytes, bool is_first)
 {
     if (is_first)
         *figure = (struct rollup_figure){bytes, bytes, bytes, bytes, at_ms, at_ms, 0};
+    // Strictly, here and below: of equal extremes the earlier moment is told.
     if (bytes > figure->high_bytes) {
         figure->high_bytes = bytes;
         figure->high_at_ms = at_ms;
@@ -68,7 +70,9 @@ static void see(struct rollup_figure *figure, int64_t at_ms, uint64_t bytes, boo
     figure->last_bytes = bytes;
 }
 
-// What stands from before the minute counts in it from its start.
+// What stands from before the minute counts in it from its start. Called with an empty stretch when
+// a sample comes, so that a peak of one sample is never lost; and again with how long it stood,
+// once the next one tells.
 void rollup_stand(struct rollup *rollup, int64_t from_ms, int64_t to_ms,
                   const struct rollup_values *values)
 {
@@ -79,6 +83,7 @@ void rollup_stand(struct rollup *rollup, int64_t from_ms, int64_t to_ms,
         rollup->lazy_high_bytes = values->lazy_bytes;
     if (to_ms <= from_ms)
         return;
+    // At most a minute: sums of these cannot overflow within 34 years.
     uint64_t length_ms = (uint64_t)(to_ms - from_ms);
     rollup->covered_ms += length_ms;
     rollup->rss.area += (double)values->rss_bytes * (double)length_ms;
@@ -104,9 +109,11 @@ static void join_figure(struct rollup_figure *figure, const struct rollup_figure
 // Minutes into hours, and either into a summary.
 void rollup_join(struct rollup *rollup, const struct rollup *part)
 {
+    // Zeros of an empty part would else be taken for a low.
     if (!part->has_figures)
         return;
     if (!rollup->has_figures) {
+        // As a whole, so that `first` and the moments come over too.
         rollup->rss = part->rss;
         rollup->effective = part->effective;
         rollup->has_figures = true;
@@ -138,7 +145,8 @@ void rollup_fit_minute(struct rollup *rollup, const struct rollup *minute)
         fit_add(&rollup->fit, (double)middle_ms / 1e3, rollup_mean(minute, &minute->effective));
 }
 
-// NULL stands for the first figure, or the row's start.
+// NULL stands for the first figure, or the row's start. For a quiet process twelve of nineteen
+// columns are NULL, which take one byte each. Source: "Database File Format", record format.
 static void bind_unless(sqlite3_stmt *insert, enum column column, uint64_t value, uint64_t first)
 {
     store_bind_u64(insert, (int)column + 1, value == first ? SAMPLE_UNKNOWN : value);
@@ -150,7 +158,8 @@ static void bind_moment(sqlite3_stmt *insert, enum column column, int64_t at_ms,
     bind_unless(insert, column, (uint64_t)(at_ms - start_ms), 0);
 }
 
-// One verdict for the whole time is a number; several are a list.
+// One verdict for the whole time is a number; several are a list. `list` must stay until the insert
+// has run.
 static void bind_verdicts(sqlite3_stmt *insert, const struct rollup *rollup,
                           char list[NUMBERS_TEXT_MAX])
 {
@@ -166,7 +175,8 @@ static void bind_verdicts(sqlite3_stmt *insert, const struct rollup *rollup,
     store_bind_text(insert, COLUMN_VERDICT_MS + 1, list);
 }
 
-// REAL: sums of squares are beyond what an integer holds.
+// REAL: sums of squares are beyond what an integer holds. In the order of struct fit, which
+// read_fit() takes them back in.
 static void bind_fit(sqlite3_stmt *insert, const struct fit *fit)
 {
     const double values[] = {fit->count, fit->x, fit->y, fit->xx, fit->xy, fit->yy};
@@ -190,6 +200,7 @@ int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject
     bind_unless(insert, COLUMN_RSS_LOW, rss->low_bytes, rss->first_bytes);
     bind_unless(insert, COLUMN_RSS_HIGH, rss->high_bytes, rss->first_bytes);
     bind_moment(insert, COLUMN_RSS_HIGH_AT, rss->high_at_ms, rollup->start_ms);
+    // Whole bytes: a mean is not better known than that.
     bind_unless(insert, COLUMN_RSS_MEAN, (uint64_t)(rollup_mean(rollup, rss) + 0.5),
                 rss->first_bytes);
     store_bind_u64(insert, COLUMN_EFFECTIVE_FIRST + 1, effective->first_bytes);
@@ -207,7 +218,7 @@ int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject
     return store_run(history, insert);
 }
 
-// NULL, and what is no size, stand for the first figure.
+// NULL, and what is no size, stand for the first figure. The inverse of bind_unless().
 static uint64_t read_unless(sqlite3_stmt *select, enum column column, uint64_t first)
 {
     uint64_t value = store_u64(select, (int)column);
@@ -238,6 +249,7 @@ static int read_verdicts(sqlite3_stmt *select, struct rollup *rollup)
         return error;
     uint64_t sum_ms = 0;
     for (size_t i = 0; i < VERDICT_SLOTS; i++) {
+        // Each of them first, so that the sum cannot overflow.
         if (rollup->verdict_ms[i] > rollup->covered_ms)
             return -EBADMSG;
         sum_ms += rollup->verdict_ms[i];
@@ -255,10 +267,12 @@ static int read_fit(sqlite3_stmt *select, struct fit *fit)
             return -EBADMSG;
     }
     *fit = (struct fit){values[0], values[1], values[2], values[3], values[4], values[5]};
+    // Sums of squares are never below 0; fit_slope() takes their root.
     return fit->count >= 0 && fit->xx >= 0 && fit->yy >= 0 ? 0 : -EBADMSG;
 }
 
-// Means become areas again: only these can be added up.
+// Means become areas again: only these can be added up. The row keeps means to the byte, so that an
+// area may differ by half a byte times its time.
 static void read_figures(sqlite3_stmt *select, struct rollup *rollup, uint64_t length_ms)
 {
     struct rollup_figure *rss = &rollup->rss, *effective = &rollup->effective;
@@ -266,6 +280,7 @@ static void read_figures(sqlite3_stmt *select, struct rollup *rollup, uint64_t l
     rss->first_bytes = read_unless(select, COLUMN_RSS_FIRST, 0);
     rss->last_bytes = read_unless(select, COLUMN_RSS_LAST, rss->first_bytes);
     rss->low_bytes = read_unless(select, COLUMN_RSS_LOW, rss->first_bytes);
+    // Not stored, see rollup.h: nobody asks when RSS was low.
     rss->low_at_ms = rollup->start_ms;
     rss->high_bytes = read_unless(select, COLUMN_RSS_HIGH, rss->first_bytes);
     rss->high_at_ms = read_moment(select, COLUMN_RSS_HIGH_AT, rollup->start_ms, length_ms);
@@ -288,11 +303,13 @@ int rollup_read(sqlite3_stmt *select, bool is_hour, struct rollup *ret_rollup)
     const uint64_t length_ms = is_hour ? ROLLUP_HOUR_MS : ROLLUP_MINUTE_MS;
     struct rollup rollup = {
         .start_ms = key_time(sqlite3_column_int64(select, COLUMN_ID)),
+        // Rows without are never written.
         .has_figures = true,
         .samples = read_unless(select, COLUMN_SAMPLES, 0),
         .covered_ms = read_unless(select, COLUMN_COVERED, 0),
         .lazy_high_bytes = read_unless(select, COLUMN_LAZY_HIGH, 0),
     };
+    // Callers step from row to row by their length, and rely on it that none overlap.
     if (rollup.covered_ms > length_ms || rollup.start_ms % (int64_t)length_ms != 0)
         return -EBADMSG;
     read_figures(select, &rollup, length_ms);

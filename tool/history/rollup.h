@@ -45,6 +45,7 @@ double rollup_mean(const struct rollup *rollup, const struct rollup_figure *figu
 // Inserting statements for store_prepare(), and what binds and runs them. A rollup without figures
 // writes nothing. 0 or -errno.
 extern const char rollup_insert_minute[], rollup_insert_hour[];
+// Cost: one insert.
 int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject,
                  const struct rollup *rollup, bool is_hour);
 

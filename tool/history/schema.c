@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 
+// The names are what a reader asks for; the texts are what it must get.
 struct table {
     const char *name;
     const char *sql; // as sqlite_schema gives it back: readers compare it
@@ -106,6 +107,7 @@ int schema_make(struct history *history)
     for (size_t i = 0; i < VIEW_COUNT && !error; i++)
         error = store_exec(history, views[i]);
     char numbers[96];
+    // Both are in the file's header: a reader tells a recording, and its version, without SQLite.
     text_format(numbers, sizeof numbers, "PRAGMA application_id=%d; PRAGMA user_version=%d",
                 HISTORY_APPLICATION_ID, HISTORY_SCHEMA);
     return error ? error : store_exec(history, numbers);
@@ -118,9 +120,11 @@ static int check_table(struct history *history, sqlite3_stmt *statement, const s
     int stepped = store_step(history, statement);
     if (stepped < 0)
         return stepped;
+    // Larger than the longest of ours; what is cut differs from all of them.
     char sql[2048] = "";
     if (stepped == 1)
         store_text(statement, 0, sql, sizeof sql);
+    // The same statement is used for each table.
     sqlite3_reset(statement);
     return strcmp(sql, table->sql) == 0 ? 0 : -EBADMSG;
 }

@@ -11,6 +11,7 @@
 #include "history/account.h"
 #include "history/open.h"
 
+// What CSV, JSON and the page call them: changing one breaks whoever reads these.
 static const char *const column_names[SERIES_COLUMN_COUNT] = {
     [SERIES_KIND] = "kind",
     [SERIES_RSS] = "rss_bytes",
@@ -67,9 +68,12 @@ static int grow_column(uint64_t **column, size_t capacity)
     return 0;
 }
 
-// By doubling, all columns alike; where one fails, the others are merely larger.
+// By doubling, all columns alike; where one fails, the others are merely larger. All columns have
+// the same capacity. After a failure some are larger already, which does no harm: `capacity` is
+// what the smallest has.
 static int grow(struct series_builder *builder)
 {
+    // A chart's worth of points.
     enum { FIRST = 256 };
     struct series *series = &builder->series;
     size_t capacity = builder->capacity ? builder->capacity * 2 : FIRST;
@@ -98,6 +102,7 @@ int series_add_point(struct series_builder *builder, int64_t at_ms, size_t *ret_
     }
     size_t index = series->count++;
     series->time_ms[index] = clock_time(&builder->history->clock, at_ms);
+    // Whatever the reader of the row does not fill in stays unknown.
     for (size_t i = 0; i < SERIES_COLUMN_COUNT; i++)
         series->columns[i][index] = SAMPLE_UNKNOWN;
     for (size_t i = 0; i < series->figure_count; i++)
@@ -131,6 +136,7 @@ static int find_figure(struct series_builder *builder, const struct ledger_entry
         return error;
     memcpy(figure.runtime, entry->runtime, sizeof figure.runtime);
     memcpy(figure.name, entry->name, sizeof figure.name);
+    // The point that is being read as well: its value comes right after.
     for (size_t i = 0; i < series->count; i++)
         figure.values[i] = SAMPLE_UNKNOWN;
     *ret_figure = series->figure_count;
@@ -146,6 +152,7 @@ static int use_ledger(struct series_builder *builder, int64_t id)
     struct ledger_entry *entries = NULL;
     size_t count = 0;
     int error = ledger_read(builder->history, id, &entries, &count);
+    // After a failure in the middle, `places` are a mixture of two.
     builder->has_ledger = false;
     for (size_t i = 0; i < count && !error; i++)
         error = find_figure(builder, &entries[i], &builder->places[i]);
@@ -158,7 +165,7 @@ static int use_ledger(struct series_builder *builder, int64_t id)
     return 0;
 }
 
-// Columns of the statement that series_account_columns makes.
+// Places of SERIES_ACCOUNT_COLUMNS, from 0.
 enum { ACCOUNT_ID, ACCOUNT_VERDICT, ACCOUNT_ROWS };
 enum {
     ACCOUNT_GROUP_USAGE = ACCOUNT_ROWS + ROW_COUNT,
@@ -167,7 +174,8 @@ enum {
     ACCOUNT_FIGURES
 };
 
-// A list that is longer or shorter than its names is damage.
+// A list that is longer or shorter than its names is damage. The list of an account and the names
+// of its ledger, side by side.
 static int read_figures(struct series_builder *builder, sqlite3_stmt *account, size_t index)
 {
     char list[NUMBERS_TEXT_MAX];
@@ -181,6 +189,7 @@ static int read_figures(struct series_builder *builder, sqlite3_stmt *account, s
         error = use_ledger(builder, sqlite3_column_int64(account, ACCOUNT_LEDGER));
     if (error)
         return error;
+    // A list that is not as long as its ledger belongs to another one.
     if (count != builder->place_count)
         return -EBADMSG;
     for (size_t i = 0; i < count; i++)
@@ -196,6 +205,7 @@ int series_read_account(struct series_builder *builder, sqlite3_stmt *account, s
     // A verdict that this version does not know is unknown as well.
     columns[SERIES_VERDICT][index] =
         verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN ? verdict : SAMPLE_UNKNOWN;
+    // They sum up to the RSS of that account, which is the sample's own.
     for (int row = 0; row < ROW_COUNT; row++)
         columns[SERIES_ROWS + row][index] = store_u64(account, ACCOUNT_ROWS + row);
     columns[SERIES_GROUP_USAGE][index] = store_u64(account, ACCOUNT_GROUP_USAGE);
@@ -215,7 +225,7 @@ int series_read_sample(struct series_builder *builder, sqlite3_stmt *sample)
     if (error)
         return error;
     builder->last_key = key;
-    // In the order of series_sample_columns.
+    // In the order of SERIES_SAMPLE_COLUMNS, behind the id.
     static const enum series_column order[] = {
         SERIES_KIND, SERIES_RSS,          SERIES_LAZY,         SERIES_ANON,   SERIES_VIRTUAL,
         SERIES_SWAP, SERIES_MINOR_FAULTS, SERIES_MAJOR_FAULTS, SERIES_CPU_MS, SERIES_THREADS};
@@ -224,19 +234,22 @@ int series_read_sample(struct series_builder *builder, sqlite3_stmt *sample)
         columns[order[i]][index] = store_u64(sample, i + 1);
     uint64_t rss_bytes = columns[SERIES_RSS][index], lazy_bytes = columns[SERIES_LAZY][index];
     bool has_lazy = lazy_bytes != SAMPLE_UNKNOWN;
+    // Not stored, since it is the difference. A file may claim more lazy bytes than resident ones.
     columns[SERIES_EFFECTIVE][index] = rss_bytes == SAMPLE_UNKNOWN || !has_lazy
                                            ? rss_bytes
                                            : rss_bytes - number_least(rss_bytes, lazy_bytes);
     return 0;
 }
 
-// The accounts that belong to the samples, side by side with them.
+// The accounts that belong to the samples, side by side with them. Both ascend by the same key: one
+// pass over each, as in a merge.
 static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite3_stmt *account)
 {
     struct history *history = builder->history;
     int samples, accounts = store_step(history, account);
     while ((samples = store_step(history, sample)) == 1) {
         int error = series_read_sample(builder, sample);
+        // Accounts without a sample are not ours: a writer stores both.
         while (!error && accounts == 1 &&
                sqlite3_column_int64(account, ACCOUNT_ID) < builder->last_key)
             accounts = store_step(history, account);
@@ -249,7 +262,8 @@ static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite
     return samples < 0 ? samples : accounts < 0 ? accounts : 0;
 }
 
-// Two statements side by side: a join would look up each of 600,000 keys.
+// Two statements side by side: a join would look up each of 600,000 keys. Every stored sample of
+// the range: for exports, and for ranges that are short.
 static int read_range(struct series_builder *builder, int64_t first_key, int64_t last_key)
 {
     sqlite3_stmt *sample = NULL, *account = NULL;
@@ -274,7 +288,8 @@ static int read_range(struct series_builder *builder, int64_t first_key, int64_t
     return error;
 }
 
-// An unknown subject is an error, one without samples in the range is not.
+// An unknown subject is an error, one without samples in the range is not. So that "no such
+// process" differs from "nothing in this range".
 static int find_subject(struct history *history, unsigned subject)
 {
     sqlite3_stmt *statement = NULL;
@@ -298,6 +313,7 @@ int history_series(struct history *history, unsigned subject, int64_t from_ms, i
         error = open_clock(history);
     if (error)
         return error;
+    // `last_key` below any key: the first row always ascends.
     struct series_builder builder = {.history = history, .subject = subject, .last_key = -1};
     int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
     int64_t last_ms = clock_at(&history->clock, to_ms, key_time_max);
@@ -306,6 +322,7 @@ int history_series(struct history *history, unsigned subject, int64_t from_ms, i
     bool is_empty = to_ms < from_ms || to_ms < clock_time(&history->clock, 0);
     if (!is_empty && max_points > 0)
         error = thin_read(&builder, first_ms, last_ms, max_points, &is_thin);
+    // Few enough to show them all, which costs less than choosing.
     if (!is_empty && !error && !is_thin)
         error = read_range(&builder, key_make(subject, first_ms), key_make(subject, last_ms));
     if (error) {

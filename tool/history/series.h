@@ -6,7 +6,8 @@
 #include "history/numbers.h"
 #include "history/store.h"
 
-// What series_read_sample() and series_read_account() expect of a statement.
+// What series_read_sample() and series_read_account() expect of a statement. Texts rather than
+// constants, since statements are put together from them when they are compiled.
 #define SERIES_SAMPLE_COLUMNS                                                                      \
     "id, kind, rss, lazy, anon, virtual, swap, minor_faults, major_faults, cpu_ms, threads"
 #define SERIES_ACCOUNT_COLUMNS                                                                     \

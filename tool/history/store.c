@@ -12,7 +12,8 @@
 #include "history/write.h"
 
 // A commit that fails does not tell the system's reason. Of those that a write can have, a limit of
-// the file's size (setrlimit) can be told by how near the log or the file has come to it.
+// the file's size (setrlimit) can be told by how near the log or the file has come to it. Near
+// means within what one commit may add. A guess: it only chooses between -EFBIG and -EIO.
 static bool is_at_size_limit(const struct history *history)
 {
     enum { NEAR_BYTES = 64 << 10 };
@@ -30,6 +31,7 @@ static bool is_at_size_limit(const struct history *history)
 // SQLite tells the kind of trouble, the system its reason where there is one.
 int store_error(struct history *history, int code)
 {
+    // Of the last system call that failed: it belongs to `code` only where SQLite says it asked.
     int reason = history->db ? sqlite3_system_errno(history->db) : 0;
     switch (code & 0xff) {
     case SQLITE_OK:
@@ -49,7 +51,7 @@ int store_error(struct history *history, int code)
     // A table that is not there, or not as it should be.
     case SQLITE_ERROR:
     case SQLITE_SCHEMA:
-    // Too many steps: see store_limit().
+    // Too many steps: see count_steps() in open.c.
     case SQLITE_INTERRUPT:
         return -EBADMSG;
     case SQLITE_BUSY:
@@ -58,6 +60,7 @@ int store_error(struct history *history, int code)
     case SQLITE_PERM:
     case SQLITE_AUTH:
         return -EACCES;
+    // The file has another name now, or none.
     case SQLITE_READONLY:
         return code == SQLITE_READONLY_DBMOVED ? -ENOENT : -EROFS;
     case SQLITE_CANTOPEN:
@@ -69,7 +72,8 @@ int store_error(struct history *history, int code)
     }
 }
 
-// For what has no result and is not done often.
+// For what has no result and is not done often. Several statements in one text are fine; each
+// commit and rollback goes this way.
 int store_exec(struct history *history, const char *sql)
 {
     history->steps_left = history->steps_max;
@@ -79,11 +83,13 @@ int store_exec(struct history *history, const char *sql)
 // Each gets a budget of its own, since no reading has more than a handful.
 int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement)
 {
+    // A budget for each statement: a page that asks many questions is not punished for it.
     history->steps_left = history->steps_max;
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(history->db, sql, -1, &statement, NULL);
     if (code != SQLITE_OK)
         return store_error(history, code);
+    // NULL for an empty text only, which none of ours is.
     *ret_statement = statement;
     return 0;
 }
@@ -100,7 +106,8 @@ int store_step(struct history *history, sqlite3_stmt *statement)
     return error;
 }
 
-// Reset in any case: bound values stay, and are bound anew each time.
+// Reset in any case: bound values stay, and are bound anew each time. Bindings stay: whoever runs
+// it again binds all of its places.
 int store_run(struct history *history, sqlite3_stmt *statement)
 {
     int error = store_error(history, sqlite3_step(statement));
@@ -108,7 +115,8 @@ int store_run(struct history *history, sqlite3_stmt *statement)
     return error;
 }
 
-// For pragmas and extremes of a table.
+// For pragmas and extremes of a table. For PRAGMAs and aggregates, which answer with one row. NULL
+// is missing, too.
 int store_scalar(struct history *history, const char *sql, int64_t missing, int64_t *ret_value)
 {
     sqlite3_stmt *statement = NULL;
@@ -124,7 +132,8 @@ int store_scalar(struct history *history, const char *sql, int64_t missing, int6
     return stepped < 0 ? stepped : 0;
 }
 
-// SQLite has no unsigned numbers; what is beyond is none of our sizes.
+// SQLite has no unsigned numbers; what is beyond is none of our sizes. SQLite's integers are
+// signed. SAMPLE_UNKNOWN lies above them, as does every impossible size.
 void store_bind_u64(sqlite3_stmt *statement, int place, uint64_t value)
 {
     if (value > INT64_MAX)
@@ -133,7 +142,8 @@ void store_bind_u64(sqlite3_stmt *statement, int place, uint64_t value)
         sqlite3_bind_int64(statement, place, (int64_t)value);
 }
 
-// Whoever wrote the file may have put anything anywhere: SQLite's types are only a hint.
+// Whoever wrote the file may have put anything anywhere: SQLite's types are only a hint. A column
+// may hold any type, whatever its table declares: SQLite only prefers one.
 uint64_t store_u64(sqlite3_stmt *statement, int column)
 {
     if (sqlite3_column_type(statement, column) != SQLITE_INTEGER)
@@ -151,12 +161,14 @@ void store_bind_text(sqlite3_stmt *statement, int place, const char *text)
         sqlite3_bind_null(statement, place);
 }
 
-// Only what is text: a blob or a number would be converted, and look true.
+// Only what is text: a blob or a number would be converted, and look true. Cut at the first NUL:
+// names go into fixed fields that end there.
 void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
     if (sqlite3_column_type(statement, column) != SQLITE_TEXT)
         return;
+    // The order of these two calls is SQLite's: text first, then its length.
     const char *text = (const char *)sqlite3_column_text(statement, column);
     int len = sqlite3_column_bytes(statement, column);
     if (!text || len <= 0)
@@ -164,7 +176,8 @@ void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size
     text_copy((struct text){text, strnlen(text, (size_t)len)}, ret_text, size);
 }
 
-// As text whatever it is, so that one function reads numbers and names.
+// As text whatever it is, so that one function reads numbers and names. For the few rows of
+// `about`, at opening and closing; nothing here is fast.
 int store_get(struct history *history, const char *key, char *ret_text, size_t size)
 {
     sqlite3_stmt *statement = NULL;
@@ -206,6 +219,7 @@ int store_set(struct history *history, const char *key, const char *text)
     if (error)
         return error;
     store_bind_text(statement, 1, key);
+    // An empty text is stored as one: NULL would read as missing.
     sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
     error = store_run(history, statement);
     sqlite3_finalize(statement);
@@ -226,7 +240,8 @@ int store_set_number(struct history *history, const char *key, int64_t number)
     return error;
 }
 
-// The writer knows it before the file does.
+// The writer knows it before the file does. Both are the last round, whether or not any process had
+// a sample in it.
 int store_last_ms(struct history *history, int64_t *ret_at_ms)
 {
     if (history->writer) {

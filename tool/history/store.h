@@ -19,7 +19,8 @@ struct history {
     ino_t inode;
     struct history_clock clock; // the writer's own; a reader's as of its last query
     // Of SQLite's machine: what a statement may take, so that no file can keep us for ever, and
-    // what the present one has left. Only readers count.
+    // what the present one has left. Only readers count. A budget in steps, not in time: a slow
+    // disk does not make a good file bad.
     uint64_t steps_max, steps_left;
 };
 
@@ -47,13 +48,15 @@ int store_exec(struct history *history, const char *sql);
 // 0 and a statement for sqlite3_finalize(), or -errno; its steps are counted from here.
 int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement);
 
-// 1 with a row, 0 at the end (then the statement is reset), -errno (reset, too).
+// 1 with a row, 0 at the end (then the statement is reset), -errno (reset, too). A row's texts and
+// values are valid until the next step or reset.
 int store_step(struct history *history, sqlite3_stmt *statement);
 
 // Steps a statement that gives no rows and makes it ready for the next time. 0 or -errno.
 int store_run(struct history *history, sqlite3_stmt *statement);
 
-// The first column of the first row, `missing` where there is none. 0 or -errno.
+// The first column of the first row, `missing` where there is none. 0 or -errno. For values that
+// are no integer, too, `missing` is given.
 int store_scalar(struct history *history, const char *sql, int64_t missing, int64_t *ret_value);
 
 // SAMPLE_UNKNOWN and NULL stand for each other. What a file holds instead of a size that is

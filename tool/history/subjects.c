@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "history/open.h"
 
-// A number that fits, or 0.
+// A number that fits, or 0. A PID that a file makes larger than int would else become another one.
 static int64_t read_number(sqlite3_stmt *statement, int column, int64_t max)
 {
     uint64_t value = store_u64(statement, column);
@@ -27,6 +27,8 @@ static void read_subject(struct history *history, sqlite3_stmt *statement, int64
         .start_ticks = (uint64_t)read_number(statement, 3, INT64_MAX),
         .start_ms = read_number(statement, 4, INT64_MAX),
         .first_ms = clock_time(&history->clock, read_number(statement, 5, key_time_max)),
+        // Where its end is not stored, a recording that was killed tells no later time than its
+        // last flush.
         .last_ms = clock_time(&history->clock, has_ended ? (int64_t)ended_ms : last_ms),
         .has_ended = has_ended,
     };
@@ -36,7 +38,8 @@ static void read_subject(struct history *history, sqlite3_stmt *statement, int64
     store_text(statement, 10, ret_subject->cgroup, sizeof ret_subject->cgroup);
 }
 
-// None may come twice: ids are what everything else refers to.
+// None may come twice: ids are what everything else refers to. Grown as they are read. On failure
+// nothing is left over and the out-parameters are untouched.
 static int read_subjects(struct history *history, sqlite3_stmt *statement,
                          struct subject **ret_subjects, size_t *ret_count)
 {
@@ -54,6 +57,7 @@ static int read_subjects(struct history *history, sqlite3_stmt *statement,
         if (stepped < 0)
             break;
         last_id = id;
+        // It fills in every byte: the array is not zeroed.
         read_subject(history, statement, last_ms, &subjects[count++]);
         stepped = 0;
     }
@@ -66,7 +70,8 @@ static int read_subjects(struct history *history, sqlite3_stmt *statement,
     return 0;
 }
 
-// All of them: even a host of a month has some thousands that matter.
+// All of them: even a host of a month has some thousands that matter. The clock is read anew, since
+// a recording that is being written may have been set meanwhile.
 int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count)
 {
     sqlite3_stmt *statement = NULL;

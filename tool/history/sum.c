@@ -14,7 +14,7 @@ static int64_t least_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-// To the beginning of a whole minute or hour.
+// To the beginning of a whole minute or hour. Moments are below 2^40: nothing overflows.
 static int64_t round_up(int64_t at_ms, int64_t unit_ms)
 {
     return (at_ms + unit_ms - 1) / unit_ms * unit_ms;
@@ -27,7 +27,8 @@ static void bind_range(sqlite3_stmt *statement, const struct sum_range *range)
     sqlite3_bind_int64(statement, 2, key_make(range->subject, range->end_ms));
 }
 
-// What stands at the beginning of a range: the sample and the verdict before it.
+// What stands at the beginning of a range: the sample and the verdict before it. The sample may be
+// no older than one can stand; a verdict holds until the next account, however old.
 static int read_before(struct sum *sum, const struct sum_range *range, struct rollup_values *values,
                        int64_t *ret_at_ms)
 {
@@ -36,6 +37,7 @@ static int read_before(struct sum *sum, const struct sum_range *range, struct ro
     sqlite3_bind_int64(sum->before, 1, key);
     sqlite3_bind_int64(sum->before, 2, key_make(range->subject, oldest_ms > 0 ? oldest_ms : 0));
     int stepped = store_step(sum->history, sum->before);
+    // -1: nothing stands when the range begins.
     *ret_at_ms = -1;
     if (stepped == 1) {
         *ret_at_ms = key_time(sqlite3_column_int64(sum->before, 0));
@@ -67,18 +69,20 @@ static void settle(struct rollup_values *values)
         values->rss_bytes - number_least(values->rss_bytes, values->lazy_bytes);
 }
 
-// The samples of a stretch, walked one by one into rollups of a minute at most.
+// The samples of a stretch, walked one by one into rollups of a minute at most. Many short
+// stretches rather than one: a fit needs the mean of each minute.
 struct walk {
     struct sum *sum;
     const struct sum_range *range;
     struct rollup_values values;
-    int64_t at_ms; // since when they stand; -1 nothing does
-    int64_t seen_ms;
+    int64_t at_ms;     // since when they stand; -1 nothing does
+    int64_t seen_ms;   // of the last sample: the verdict may have changed since
     int64_t stands_ms; // for so long at most, from then on
     struct rollup minute;
 };
 
-// What the samples told of a minute goes on as if it had been a row.
+// What the samples told of a minute goes on as if it had been a row. Length 0 tells the taker that
+// this is a piece of a minute, which it may not refuse.
 static void end_minute(struct walk *walk)
 {
     if (walk->minute.has_figures)
@@ -89,8 +93,10 @@ static void end_minute(struct walk *walk)
 // Lets the values stand until `to_ms`, or as long as is likely.
 static void stand(struct walk *walk, int64_t to_ms)
 {
+    // Before the first sample there is nothing to stand.
     if (walk->at_ms < 0)
         return;
+    // A sample from before the range counts from where the range begins.
     int64_t from_ms = walk->at_ms > walk->range->first_ms ? walk->at_ms : walk->range->first_ms;
     int64_t until_ms = walk->seen_ms + walk->stands_ms;
     to_ms = least_of(to_ms, least_of(until_ms, walk->sum->until_ms));
@@ -106,10 +112,13 @@ static void stand(struct walk *walk, int64_t to_ms)
             walk->sum->hold(walk->sum, &walk->values, (uint64_t)(step_ms - from_ms));
         from_ms = step_ms;
     }
+    // Behind it nothing stands: where the values ended early, there is a gap.
     walk->at_ms = to_ms;
 }
 
-// The last one stands until this one, if it can have.
+// The last one stands until this one, if it can have. The writer does the same as samples come, see
+// stand_until() in follow.c: both must agree on what a gap is, or a range would sum up differently
+// by its hours and by its samples.
 static void see(struct walk *walk, int64_t at_ms, const struct rollup_values *values)
 {
     // Samples that stand are stored often enough; behind a longer time, there was a gap.
@@ -127,7 +136,8 @@ static void see(struct walk *walk, int64_t at_ms, const struct rollup_values *va
     walk->minute.samples++;
 }
 
-// Accounts that come before the next sample change the verdict that stands.
+// Accounts that come before the next sample change the verdict that stands. What stood before
+// counts under the verdict before.
 static int pass_verdicts(struct walk *walk, int *accounts, int64_t until_key)
 {
     sqlite3_stmt *verdicts = walk->sum->verdicts;
@@ -140,7 +150,8 @@ static int pass_verdicts(struct walk *walk, int *accounts, int64_t until_key)
     return *accounts < 0 ? *accounts : 0;
 }
 
-// Samples and accounts side by side, each in its order.
+// Samples and accounts side by side, each in its order. Two statements over the same range, in step
+// by their keys.
 static int walk_rows(struct walk *walk)
 {
     struct sum *sum = walk->sum;
@@ -163,10 +174,12 @@ static int walk_rows(struct walk *walk)
     return samples;
 }
 
-// Does the range end in a gap? What comes behind it tells; at the recording's end nothing does.
+// Does the range end in a gap? What comes behind it tells; at the recording's end nothing does. A
+// range is often cut at a full minute, with the next sample just behind it.
 static int look_behind(struct walk *walk)
 {
     struct sum *sum = walk->sum;
+    // Where the last sample reaches the end in any case, the question is spared.
     if (walk->at_ms < 0 || walk->seen_ms + sum->interval_ms >= walk->range->end_ms)
         return 0;
     const unsigned subject = walk->range->subject;
@@ -181,7 +194,8 @@ static int look_behind(struct walk *walk)
     return 0;
 }
 
-// What stood before the range stands at its beginning too.
+// What stood before the range stands at its beginning too. The smallest unit: it has nothing to
+// hand a row down to.
 static int sum_samples(struct sum *sum, const struct sum_range *range)
 {
     if (range->first_ms >= range->end_ms)
@@ -207,13 +221,15 @@ static int sum_samples(struct sum *sum, const struct sum_range *range)
     return 0;
 }
 
-// A row that cannot tell enough is looked into; where nothing smaller is kept, it must do.
+// A row that cannot tell enough is looked into; where nothing smaller is kept, it must do. Where
+// smaller parts are kept for some of its time alone, these speak for it.
 static int take_row(struct sum *sum, unsigned subject, const struct rollup *part, int64_t unit_ms,
                     int (*smaller)(struct sum *sum, const struct sum_range *range))
 {
     if (sum->take(sum, part, unit_ms))
         return 0;
     const struct sum_range inside = {subject, part->start_ms, part->start_ms + unit_ms};
+    // Whether anything came is seen by whether anything was counted.
     uint64_t told_ms = sum->told_ms;
     int error = smaller(sum, &inside);
     if (!error && sum->told_ms == told_ms)
@@ -222,6 +238,8 @@ static int take_row(struct sum *sum, unsigned subject, const struct rollup *part
 }
 
 // Whole units of one table; what lies before, between (nothing) and behind them is for `smaller`.
+// One function for hours and minutes, as they differ in table and length alone. Nested calls use
+// other statements, so that stepping through hours goes on behind them.
 static int sum_rows(struct sum *sum, const struct sum_range *range, bool is_hour,
                     int (*smaller)(struct sum *sum, const struct sum_range *range))
 {
@@ -236,6 +254,7 @@ static int sum_rows(struct sum *sum, const struct sum_range *range, bool is_hour
         while ((stepped = store_step(sum->history, select)) == 1) {
             struct rollup part;
             stepped = rollup_read(select, is_hour, &part);
+            // Rows that overlap or go back would count time twice.
             if (!stepped && part.start_ms < done_ms)
                 stepped = -EBADMSG;
             // Before the first: there may be samples whose row is not whole in the range.
@@ -251,6 +270,7 @@ static int sum_rows(struct sum *sum, const struct sum_range *range, bool is_hour
         }
         sqlite3_reset(select);
     }
+    // Behind the last row: the hour or minute that is not over yet, or that the range cuts.
     const struct sum_range rest = {range->subject, done_ms, range->end_ms};
     return stepped < 0 ? stepped : smaller(sum, &rest);
 }
@@ -267,7 +287,8 @@ int sum_range(struct sum *sum, const struct sum_range *range)
     return range->first_ms < range->end_ms ? sum_rows(sum, range, true, sum_minutes) : 0;
 }
 
-// Also of one that was only half opened: NULL is fine.
+// Also of one that was only half opened: NULL is fine. Fine after a failed sum_open() too: what was
+// not prepared is NULL.
 void sum_close(struct sum *sum)
 {
     sqlite3_stmt *const all[] = {sum->hours, sum->minutes,  sum->samples,       sum->before,
@@ -320,6 +341,7 @@ bool sum_cut(struct sum *sum, int64_t from_ms, int64_t to_ms, const struct subje
              struct sum_range *ret_range)
 {
     const struct history_clock *clock = &sum->history->clock;
+    // To where it was there: else its last figures would stand until the end of the range.
     if (to_ms > subject->last_ms)
         to_ms = subject->last_ms;
     if (from_ms < subject->first_ms)

@@ -40,7 +40,8 @@ void sum_close(struct sum *sum);
 bool sum_cut(struct sum *sum, int64_t from_ms, int64_t to_ms, const struct subject *subject,
              struct sum_range *ret_range);
 
-// Walks it. 0; -EBADMSG; -errno.
+// Walks it. 0; -EBADMSG; -errno. Cost: by the hours in the range and the ends that are cut, not by
+// its samples, where every row tells enough.
 int sum_range(struct sum *sum, const struct sum_range *range);
 
 #endif

@@ -8,7 +8,8 @@
 // Hours and minutes of years, and the samples of two minutes.
 enum { STEPS_PER_SUBJECT = 200000 };
 
-// An hour brings its own fit, whose points are its minutes; a minute is a point.
+// An hour brings its own fit, whose points are its minutes; a minute is a point. Every row tells
+// enough for a total: it refuses none.
 static bool take_total(struct sum *sum, const struct rollup *part, int64_t length_ms)
 {
     rollup_join(&sum->total, part);
@@ -16,13 +17,15 @@ static bool take_total(struct sum *sum, const struct rollup *part, int64_t lengt
         fit_join(&sum->fit, &part->fit);
         return true;
     }
+    // A minute, or the stretch of one, is one point of the fit; hours bring those of their minutes.
     struct rollup points = {0};
     rollup_fit_minute(&points, part);
     fit_join(&sum->fit, &points.fit);
     return true;
 }
 
-// A subject with nothing in the range has zeros, and no slope.
+// A subject with nothing in the range has zeros, and no slope. Of a subject that has nothing in the
+// range all is 0, `samples` above all.
 static void fill_summary(const struct sum *sum, unsigned subject, struct history_summary *summary)
 {
     const struct rollup *total = &sum->total;
@@ -63,6 +66,7 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
         sum->total = (struct rollup){0};
         sum->fit = (struct fit){0};
         if (sum_cut(sum, from_ms, to_ms, &subjects[i], &range))
+            // Statements are prepared once for all subjects: sum_open() was before.
             error = sum_range(sum, &range);
         if (!error)
             fill_summary(sum, subjects[i].id, &summaries[i]);
@@ -70,7 +74,8 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
     return error;
 }
 
-// One row for each subject of the file, so that callers need not match them.
+// One row for each subject of the file, so that callers need not match them. The rows of all
+// subjects are read whether or not they are in the range: a report asks for it once.
 int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,
                       struct history_summary **ret_summaries, size_t *ret_count)
 {

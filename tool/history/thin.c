@@ -19,11 +19,13 @@ struct pick {
     uint64_t rss_bytes, effective_bytes;
 };
 
+// A stretch of time that becomes up to three points.
 struct bucket {
     bool has_high, has_low;
     struct pick high, low; // the highest RSS, the lowest effective RSS
 };
 
+// What is being thinned; the buckets are freed by thin_read().
 struct thin {
     struct series_builder *builder;
     int64_t first_ms, last_ms, step_ms;
@@ -31,9 +33,11 @@ struct thin {
     size_t bucket_count;
 };
 
+// BUCKETS_MAX bounds what a large `max_points` may take of memory: 72 bytes each.
 enum { POINTS_PER_BUCKET = 3, BUCKETS_MAX = 200000 };
 
-// The first or last key of a table in the subject's range: -1 there is none.
+// The first or last key of a table in the subject's range: -1 there is none. min() and max() of a
+// key are one step down the tree.
 static int range_end(const struct thin *thin, const char *table, bool is_last, int64_t *ret_at_ms)
 {
     char sql[128];
@@ -76,7 +80,8 @@ static int is_long(const struct thin *thin, size_t max_points, bool *ret_is_long
     return stepped < 0 ? stepped : 0;
 }
 
-// NULL for what lies outside: a minute may begin in the range and end behind it.
+// NULL for what lies outside: a minute may begin in the range and end behind it. A minute at the
+// edge of the range may have its extreme outside of it: NULL.
 static struct bucket *bucket_of(const struct thin *thin, int64_t at_ms)
 {
     if (at_ms < thin->first_ms || at_ms > thin->last_ms)
@@ -84,7 +89,8 @@ static struct bucket *bucket_of(const struct thin *thin, int64_t at_ms)
     return &thin->buckets[(at_ms - thin->first_ms) / thin->step_ms];
 }
 
-// Each extreme in the bucket of its own moment: they may be of different ones.
+// Each extreme in the bucket of its own moment: they may be of different ones. Strictly: of equal
+// extremes the earlier stays, and a flat stretch keeps its first point.
 static void offer(const struct thin *thin, const struct pick *high, const struct pick *low)
 {
     struct bucket *bucket = bucket_of(thin, high->at_ms);
@@ -118,7 +124,8 @@ struct span {
     int64_t first_ms, end_ms;
 };
 
-// Half a minute at either end is left for its samples.
+// Half a minute at either end is left for its samples. Only minutes that begin in the range: the
+// one that it cuts is told by its samples.
 static int offer_minutes(const struct thin *thin, struct span *span)
 {
     struct history *history = thin->builder->history;
@@ -134,6 +141,7 @@ static int offer_minutes(const struct thin *thin, struct span *span)
     while ((stepped = store_step(history, select)) == 1) {
         struct rollup minute;
         stepped = rollup_read(select, false, &minute);
+        // Rows of a whole tree ascend.
         if (!stepped && minute.start_ms <= last_ms)
             stepped = -EBADMSG;
         if (stepped)
@@ -165,6 +173,7 @@ static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms
     while ((stepped = store_step(history, select)) == 1) {
         int64_t key = sqlite3_column_int64(select, 0);
         uint64_t rss_bytes = store_u64(select, 1), lazy_bytes = store_u64(select, 2);
+        // A sample always has its RSS: without one the row is not ours.
         if (key <= last_key || rss_bytes == SAMPLE_UNKNOWN) {
             stepped = -EBADMSG;
             break;
@@ -178,7 +187,8 @@ static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms
     return stepped < 0 ? stepped : 0;
 }
 
-// What of the range no minute tells, counts by its samples: its two ends.
+// What of the range no minute tells, counts by its samples: its two ends. Buckets of less than two
+// minutes are told by samples altogether: a minute's two extremes would be too few.
 static int fill_buckets(const struct thin *thin, bool has_minutes_only)
 {
     struct span span = {thin->first_ms, thin->first_ms};
@@ -190,6 +200,7 @@ static int fill_buckets(const struct thin *thin, bool has_minutes_only)
     return error ? error : offer_samples(thin, span.end_ms, thin->last_ms + 1);
 }
 
+// Prepared once, and run for each point.
 struct fetch {
     sqlite3_stmt *sample, *account, *last_account;
 };
@@ -199,6 +210,7 @@ static int add_minute(struct series_builder *builder, const struct pick *pick)
 {
     int64_t key = key_make(builder->subject, pick->at_ms);
     size_t index = 0;
+    // The high and the low of a minute may be one moment.
     if (key <= builder->last_key)
         return 0;
     int error = series_add_point(builder, pick->at_ms, &index);
@@ -207,12 +219,15 @@ static int add_minute(struct series_builder *builder, const struct pick *pick)
     builder->last_key = key;
     builder->series.columns[SERIES_RSS][index] = pick->rss_bytes;
     builder->series.columns[SERIES_EFFECTIVE][index] = pick->effective_bytes;
+    // Made of a peak of one and the mean of the other: where they do not fit, lazy is unknown.
     if (pick->rss_bytes >= pick->effective_bytes)
         builder->series.columns[SERIES_LAZY][index] = pick->rss_bytes - pick->effective_bytes;
     return 0;
 }
 
-// The sample that stood at that moment, with its account; none twice.
+// The sample that stood at that moment, with its account; none twice. A pick from a minute's row
+// may lie where nothing was stored, as its figures had stood since an earlier sample. That one is
+// at most two minutes old, since each minute has one.
 static int add_pick(struct series_builder *builder, const struct fetch *fetch,
                     const struct pick *pick)
 {
@@ -226,6 +241,7 @@ static int add_pick(struct series_builder *builder, const struct fetch *fetch,
     if (stepped <= 0)
         return stepped < 0 || !pick->has_minute ? stepped : add_minute(builder, pick);
     int64_t key = sqlite3_column_int64(fetch->sample, 0);
+    // Picks are sorted by their moments, but two of them may lead to one sample.
     int error = key > builder->last_key ? series_read_sample(builder, fetch->sample) : -EALREADY;
     sqlite3_reset(fetch->sample);
     if (error)
@@ -239,7 +255,8 @@ static int add_pick(struct series_builder *builder, const struct fetch *fetch,
     return stepped < 0 ? stepped : 0;
 }
 
-// The moment of the last account of a bucket; -1 none.
+// The moment of the last account of a bucket; -1 none. It is shown so that the chart of the rows
+// has a point in each bucket, whatever the extremes are.
 static int last_account(const struct thin *thin, const struct fetch *fetch, size_t bucket,
                         int64_t *ret_at_ms)
 {
@@ -267,7 +284,8 @@ static int compare_picks(const void *left, const void *right)
     return (a->at_ms > b->at_ms) - (a->at_ms < b->at_ms);
 }
 
-// In the order of time; those that are one sample become one point.
+// In the order of time; those that are one sample become one point. At most three points, in the
+// order of time.
 static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t index)
 {
     const struct bucket *bucket = &thin->buckets[index];
@@ -287,7 +305,8 @@ static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t
     return error;
 }
 
-// Three statements for all buckets, by key each.
+// Three statements for all buckets, by key each. The second pass: which samples are shown is known,
+// and only these are read in full.
 static int add_buckets(const struct thin *thin)
 {
     struct history *history = thin->builder->history;
@@ -329,6 +348,7 @@ static int fit_range(struct thin *thin, bool *ret_has_minutes_only)
     int64_t first_ms = first_sample, last_ms = last_sample;
     if (*ret_has_minutes_only)
         first_ms = first_minute;
+    // The last minute's samples may be dropped, too: it counts to its end.
     if (last_minute >= 0 && last_ms < last_minute)
         last_ms = last_minute + ROLLUP_MINUTE_MS - 1;
     if (first_ms > thin->first_ms)
@@ -351,6 +371,7 @@ int thin_read(struct series_builder *builder, int64_t first_ms, int64_t last_ms,
     if (error || !*ret_is_thin || thin.last_ms < thin.first_ms)
         return error;
     uint64_t length_ms = (uint64_t)(thin.last_ms - thin.first_ms) + 1;
+    // One bucket at least, and none shorter than a millisecond.
     uint64_t wanted = max_points / POINTS_PER_BUCKET ? max_points / POINTS_PER_BUCKET : 1;
     wanted = number_least(number_least(wanted, BUCKETS_MAX), length_ms);
     thin.step_ms = (int64_t)((length_ms + wanted - 1) / wanted);
@@ -358,6 +379,7 @@ int thin_read(struct series_builder *builder, int64_t first_ms, int64_t last_ms,
     thin.buckets = calloc(thin.bucket_count, sizeof *thin.buckets);
     if (!thin.buckets)
         return -ENOMEM;
+    // On failure the caller frees the series: a half of it is nothing to show.
     error = fill_buckets(&thin, has_minutes_only);
     if (!error)
         error = add_buckets(&thin);

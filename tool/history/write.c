@@ -14,6 +14,8 @@ static const char insert_subject[] =
     "exe = excluded.exe, cmdline = excluded.cmdline, cgroup = excluded.cgroup, "
     "start_ms = excluded.start_ms, last_at_ms = NULL";
 
+// Prepared once when the recording is made. OR IGNORE and OR REPLACE where two rows may be of one
+// moment: an event looks for the next free one, see add_event(); the host's last one wins.
 static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
     [WRITE_SAMPLE] = "INSERT INTO sample VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [WRITE_ACCOUNT] = account_insert,
@@ -34,7 +36,8 @@ enum {
     CLOCK_BACK_MS = 1000, // readings of a round may come in any order; what is more is a setting
 };
 
-// Half opened it is freed by writer_close() all the same.
+// Half opened it is freed by writer_close() all the same. It is the handle's even after a failure:
+// history_close() frees it.
 int writer_open(struct history *history, const struct history_options *options)
 {
     struct writer *writer = calloc(1, sizeof *writer);
@@ -50,13 +53,15 @@ int writer_open(struct history *history, const struct history_options *options)
     return error;
 }
 
-// Readers on the same handle see what is not flushed yet.
+// Readers on the same handle see what is not flushed yet. Newer than what the file says until the
+// next flush.
 int64_t writer_last_ms(const struct writer *writer)
 {
     return writer->last_ms;
 }
 
-// Late, with the first round: an idle recorder holds no lock.
+// Late, with the first round: an idle recorder holds no lock. One transaction for many rounds: a
+// commit of each would be most of the work, and a sync of the log each time.
 int writer_begin(struct history *history)
 {
     if (history->writer->is_in_transaction)
@@ -66,7 +71,8 @@ int writer_begin(struct history *history)
     return error;
 }
 
-// SQLite has rolled back already after some errors; then there is nothing to roll back.
+// SQLite has rolled back already after some errors; then there is nothing to roll back. The first
+// error is what is told from then on: later ones only follow from it.
 int writer_fail(struct history *history, int error)
 {
     struct writer *writer = history->writer;
@@ -84,12 +90,14 @@ static int64_t moment_of(struct writer *writer, int64_t time_ms, uint64_t boot_m
 {
     bool has_boot_clock = writer->has_boot_clock;
     int64_t clock_ms = has_boot_clock ? (int64_t)boot_ms : time_ms, at_ms;
+    // A clock that cannot be right: time stands still rather than jump.
     if (__builtin_sub_overflow(clock_ms, writer->origin_ms, &at_ms))
         at_ms = writer->last_ms;
     if (!has_boot_clock && at_ms < writer->last_ms - CLOCK_BACK_MS)
         writer->origin_ms = clock_ms - writer->last_ms;
     if (at_ms < writer->last_ms)
         at_ms = writer->last_ms;
+    // After 34 years, which is as far as a key goes.
     return at_ms > key_time_max ? key_time_max : at_ms;
 }
 
@@ -99,18 +107,22 @@ static void start_clock(struct writer *writer, const struct batch *batch)
 {
     const struct sample *first = batch->sample_count ? &batch->samples[0] : NULL;
     int64_t time_ms = first ? first->time_ms : batch->time_ms;
+    // Of times before 1970 the remainder is negative; a host without a battery may start there.
     int64_t into_hour_ms = time_ms % ROLLUP_HOUR_MS;
     if (into_hour_ms < 0)
         into_hour_ms += ROLLUP_HOUR_MS;
     writer->has_boot_clock = first && first->boot_ms > 0 && first->boot_ms < INT64_MAX / 2;
     writer->origin_ms = (writer->has_boot_clock ? (int64_t)first->boot_ms : time_ms) - into_hour_ms;
     writer->last_ms = writer->flushed_ms = into_hour_ms;
+    // The first round is flushed at once: whoever opens the file right after finds something in it.
     writer->flushed_ms -= (int64_t)writer->flush_ms;
+    // So that the first round stores the host as well.
     writer->host_ms = -HOST_EVERY_MS;
     writer->has_rounds = true;
 }
 
-// Stores what is new of the day's clock.
+// Stores what is new of the day's clock. Where the clock was set back, several rows change; usually
+// none does.
 static int note_time(struct history *history, int64_t at_ms, int64_t time_ms)
 {
     struct history_clock *clock = &history->clock;
@@ -139,6 +151,8 @@ static int place_round(struct history *history, const struct batch *batch)
     // Nothing tells whether the clock was set since: it is taken to go right.
     if (history->clock.count == 0)
         return note_time(history, writer->last_ms, batch->time_ms);
+    // A round without samples, when all targets are gone: its moment is only known from the day's
+    // clock.
     int64_t at_ms = clock_at(&history->clock, batch->time_ms, key_time_max);
     if (at_ms > writer->last_ms)
         writer->last_ms = at_ms;
@@ -152,6 +166,7 @@ static int add_samples(struct history *history, const struct batch *batch)
     int error = 0;
     for (size_t i = 0; i < batch->sample_count && !error; i++) {
         const struct sample *sample = &batch->samples[i];
+        // check_samples() has seen to it that each is followed.
         struct follow *follow = follow_find(writer, sample->subject);
         follow->round = writer->round;
         int64_t at_ms = moment_of(writer, sample->time_ms, sample->boot_ms);
@@ -163,7 +178,8 @@ static int add_samples(struct history *history, const struct batch *batch)
     return error;
 }
 
-// Events of one moment get neighbouring keys.
+// Events of one moment get neighbouring keys. Their own times place them, not the round's. One that
+// finds no free key within ten seconds is left out: nobody reads thousands of one moment.
 static int add_event(struct history *history, const struct event *event)
 {
     sqlite3_stmt *insert = history->writer->statements[WRITE_EVENT];
@@ -175,13 +191,15 @@ static int add_event(struct history *history, const struct event *event)
         sqlite3_bind_int64(insert, 3, (int64_t)event->value);
         store_bind_text(insert, 4, event->text);
         int error = store_run(history, insert);
+        // No change: the key is taken, and the insert was ignored.
         if (error || sqlite3_changes(history->db) > 0)
             return error;
     }
     return 0;
 }
 
-// In steps of its own: at ten rounds a second nobody needs as many.
+// In steps of its own: at ten rounds a second nobody needs as many. Every few seconds: its figures
+// move slowly, and there is a row for each.
 static int add_host(struct history *history, const struct host_sample *host)
 {
     struct writer *writer = history->writer;
@@ -198,11 +216,13 @@ static int add_host(struct history *history, const struct host_sample *host)
         store_bind_u64(insert, 2 + i, values[i]);
     // Hundredths of a percent, as the kernel prints it.
     bool has_pressure = pressure >= 0 && pressure <= 100;
+    // Negative where the kernel has no pressure figures.
     store_bind_u64(insert, 8, has_pressure ? (uint64_t)(pressure * 100 + 0.5) : SAMPLE_UNKNOWN);
     return store_run(history, insert);
 }
 
-// Subjects before samples, ends after events: each finds what it refers to.
+// Subjects before samples, ends after events: each finds what it refers to. Subjects first, since
+// samples need them; what ended goes last, after its last sample.
 static int add_round(struct history *history, const struct batch *batch,
                      const struct subject *subjects, size_t subject_count)
 {
@@ -221,7 +241,8 @@ static int add_round(struct history *history, const struct batch *batch,
     return error ? error : follow_end(history, subjects, subject_count);
 }
 
-// What a reader would otherwise have to count.
+// What a reader would otherwise have to count. With each flush, so that a file that was cut off
+// still tells how far it goes.
 static int write_totals(struct history *history)
 {
     const struct writer *writer = history->writer;
@@ -233,7 +254,8 @@ static int write_totals(struct history *history)
     return error;
 }
 
-// SQLite would go on writing into a file that has no name any more.
+// SQLite would go on writing into a file that has no name any more. Then minutes of a recording
+// would be lost without a word; -ENOENT tells it at the next flush.
 static int check_file(const struct history *history)
 {
     struct stat status;
@@ -244,12 +266,14 @@ static int check_file(const struct history *history)
     return status.st_dev == history->device && status.st_ino == history->inode ? 0 : -ENOENT;
 }
 
-// Retention first: what it frees is used by what comes next.
+// Retention first: what it frees is used by what comes next. After the commit the file is whole up
+// to here, whatever comes.
 int history_flush(struct history *history)
 {
     struct writer *writer = history->writer;
     if (!writer)
         return -EBADF;
+    // Nothing came since the last one.
     if (writer->error || !writer->is_in_transaction)
         return writer->error;
     int error = keep_step(history, &writer->keep, writer->last_ms, writer->follow_count);
@@ -271,7 +295,7 @@ void history_keep(struct history *history, uint64_t keep_ms)
         history->writer->keep.keep_ms = keep_ms;
 }
 
-// Ids that no key can hold, or that nobody knows.
+// Ids that no key can hold, or that nobody knows. Ascending, as follow_begin() relies on it.
 static int check_round(const struct batch *batch, const struct subject *subjects,
                        size_t subject_count)
 {
@@ -287,7 +311,8 @@ static int check_round(const struct batch *batch, const struct subject *subjects
     return 0;
 }
 
-// Samples of subjects that are in neither list, or that have ended long ago.
+// Samples of subjects that are in neither list, or that have ended long ago. Looked at before
+// anything is written: a round is taken whole or not at all.
 static int check_samples(struct writer *writer, const struct batch *batch,
                          const struct subject *subjects, size_t subject_count)
 {
@@ -315,6 +340,8 @@ int history_add(struct history *history, const struct batch *batch, const struct
         error = check_samples(writer, batch, subjects, subject_count);
     if (error)
         return error;
+    // A round that a program got wrong costs that round; one that the database fails ends the
+    // recording.
     error = add_round(history, batch, subjects, subject_count);
     if (error)
         return writer_fail(history, error);
@@ -337,7 +364,8 @@ static int end_recording(struct history *history)
     return error ? writer_fail(history, error) : 0;
 }
 
-// What failed has failed: then the file stays as the last flush left it.
+// What failed has failed: then the file stays as the last flush left it. After an error nothing is
+// written: the file keeps what was flushed before.
 int writer_close(struct history *history)
 {
     struct writer *writer = history->writer;

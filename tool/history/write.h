@@ -8,7 +8,8 @@
 #include "history/keep.h"
 #include "history/rollup.h"
 
-// A living subject.
+// A living subject. Under a KiB each: with 2,000 processes it is what a writer takes of
+// memory, beside SQLite's cache.
 struct follow {
     unsigned id;
     bool has_sample, has_ended;
