@@ -2,9 +2,9 @@
 // Retention: what is older than wanted goes, a little with each flush. Tool world; one thread.
 //
 // Of subjects that live, samples, accounts and events go after keep_ms, minutes after that too but
-// not before 62 days, hours never; in memory these two go after keep_ms as well. Subjects that ended
-// before keep_ms go with all that is theirs.
-// The pages that this empties are used again: the file stays as large as it was at its largest.
+// not before 62 days, hours never; in memory these two go after keep_ms as well. Subjects that
+// ended before keep_ms go with all that is theirs. The pages that this empties are used again: the
+// file stays as large as it was at its largest.
 #ifndef EBB_HISTORY_KEEP_H
 #define EBB_HISTORY_KEEP_H
 

@@ -76,13 +76,14 @@ static bool is_passing(int error)
 // less than an hour. The recording's pages are used again, so it stays as large as it got.
 static void bound_memory(struct viewer *viewer, uint64_t *keep_ms)
 {
-    struct history_about about;
+    struct history_about about = {0};
     pthread_mutex_lock(&viewer->lock);
     int error = history_about(viewer->options.history, &about);
     int64_t held_ms = about.last_ms - about.first_ms;
     if (!error && about.file_bytes > MEMORY_MAX && held_ms > KEEP_LEAST_MS) {
         uint64_t less_ms = (uint64_t)held_ms / 10 * 9;
-        *keep_ms = less_ms < *keep_ms ? less_ms : *keep_ms / 10 * 9;
+        less_ms = less_ms < *keep_ms ? less_ms : *keep_ms / 10 * 9;
+        *keep_ms = less_ms > KEEP_LEAST_MS ? less_ms : KEEP_LEAST_MS;
         history_keep(viewer->options.history, *keep_ms);
     }
     pthread_mutex_unlock(&viewer->lock);
