@@ -16,7 +16,7 @@
 // Before there is a schema. Deleted rows need not be overwritten, and the cache is what the writer
 // takes of memory: it holds the pages that the living subjects write to.
 static const char settings_before[] = "PRAGMA page_size=4096; PRAGMA secure_delete=OFF; "
-                                      "PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY";
+                                      "PRAGMA cache_size=-6144; PRAGMA temp_store=MEMORY";
 // A commit is in the file when the program dies, and on the disk after the next checkpoint.
 static const char settings_of_file[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000; "
