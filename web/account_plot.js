@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account over time: rows stacked up to RSS, and effective RSS as the line that matters.
-import { drawSteps, fillBelow, layColumns, startsOf } from "./paint.js";
+import { drawSteps, fillBands, layColumns, startsOf } from "./paint.js";
 import { paintMarks } from "./event_marks.js";
-import { rowFill } from "./patterns.js";
+import { rowInk } from "./patterns.js";
+import { Raster } from "./raster.js";
 import { LAZY, ROWS } from "./rows.js";
-import { color } from "./theme.js";
+import { color, ink } from "./theme.js";
 
 const LABEL_HEIGHT = 17; // CSS pixels that a band needs for its name
 const LABEL_FONT = 11.5;
@@ -14,6 +15,7 @@ export class AccountPainter {
     constructor() {
         this.drawing = null;
         this.events = [];
+        this.raster = new Raster();
         this.labelTimes = ROWS.map(() => NaN); // where names were drawn
     }
 
@@ -22,24 +24,28 @@ export class AccountPainter {
         if (!drawing || !drawing.picked.length) return;
         this.xs = startsOf(drawing.series, drawing.picked, geometry);
         this.columns = layColumns(this.xs, drawing.pieces, geometry);
-        // From the top down, each over the one above: half the edges of bands drawn singly.
+        const bands = [];
         for (let row = LAZY; row >= 0; row--) {
             if (!drawing.hasBand[row]) continue;
-            fillBelow(context, this.columns, drawing.borders[row], geometry,
-                rowFill(context, row, geometry.ratio));
+            bands.push({ values: drawing.borders[row], ink: rowInk(row, geometry.ratio) });
         }
+        this.raster.begin(geometry);
+        fillBands(this.raster, this.columns, bands, geometry);
+        this.raster.end(context);
     }
 
     paintOver(context, geometry) {
         const { drawing } = this;
         paintMarks(context, this.events, geometry);
         if (!drawing || !drawing.picked.length) return;
-        const edge = (row, stroke, width) => drawSteps(context, this.columns, drawing.borders[row],
-            geometry, { stroke: color(stroke), width });
+        this.raster.begin(geometry);
+        const edge = (row, name, width) => drawSteps(this.raster, this.columns,
+            drawing.borders[row], geometry, { ink: ink(name), width });
         edge(LAZY, "rss", 1.25);
         // A halo keeps the line readable on every colour below it.
         edge(LAZY - 1, "surface", 4);
         edge(LAZY - 1, "effective", 2);
+        this.raster.end(context);
         this.paintLabels(context, geometry);
     }
 

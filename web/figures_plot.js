@@ -4,7 +4,8 @@
 import { element, setHidden, setPressed, setText } from "./dom.js";
 import { drawSteps, layColumns, startsOf } from "./paint.js";
 import { formatBytes } from "./units.js";
-import { color, listenTheme } from "./theme.js";
+import { Raster } from "./raster.js";
+import { color, ink, listenTheme } from "./theme.js";
 
 const COLORS = 8; // --line-0 ... in style.css
 const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
@@ -17,6 +18,7 @@ export class FiguresPainter {
         this.root = root;
         this.onChange = onChange;
         this.drawing = null;
+        this.raster = new Raster();
         this.lines = [];
         this.choices = new Map(); // what the user switched: it outlives new figures
         this.hasAll = false; // shows those that are off at first, too
@@ -103,18 +105,21 @@ export class FiguresPainter {
     paintOver(context, geometry) {
         if (!this.drawing || !this.drawing.picked.length) return;
         const { series, picked, pieces } = this.drawing;
+        this.raster.begin(geometry);
         const columns = layColumns(startsOf(series, picked, geometry), pieces, geometry);
         for (const line of this.lines) {
             if (!line.isShown) continue;
-            drawSteps(context, columns, line.values, geometry, styleOf(line));
+            const { name, width, dash } = styleOf(line);
+            drawSteps(this.raster, columns, line.values, geometry, { ink: ink(name), width, dash });
         }
+        this.raster.end(context);
     }
 }
 
 function styleOf({ at, entry }) {
-    if (entry.column === "rss") return { stroke: color("rss"), width: 2 };
+    if (entry.column === "rss") return { name: "rss", width: 2 };
     return {
-        stroke: color(`line-${at % COLORS}`), width: 1.75,
+        name: `line-${at % COLORS}`, width: 1.75,
         dash: DASHES[Math.floor(at / COLORS) % DASHES.length],
     };
 }
@@ -166,8 +171,8 @@ function drawSample(line) {
     canvas.width = 20 * ratio;
     canvas.height = 8 * ratio;
     const context = canvas.getContext("2d");
-    const { stroke, width, dash } = styleOf(line);
-    context.strokeStyle = stroke;
+    const { name, width, dash } = styleOf(line);
+    context.strokeStyle = color(name);
     context.lineWidth = width * ratio;
     context.setLineDash((dash || []).map((length) => length * ratio));
     context.beginPath();

@@ -41,7 +41,7 @@ export function startsOf(series, picked, geometry) {
 }
 
 // The plot as columns one CSS pixel wide: for each the picked samples that stand in it, from
-// `first` to `last`; -1 where none does. Steps have no slopes, so rectangles are all that painting
+// `first` to `last`; -1 where none does. Steps have no slopes, so columns are all that painting
 // takes, and a hundred thousand samples cost no more than there are columns.
 export function layColumns(starts, pieces, geometry) {
     const count = Math.ceil(geometry.width / geometry.ratio);
@@ -97,30 +97,29 @@ function isDash(dash, at) {
     return part % 2 === 0;
 }
 
-// Fills from the edge down to the bottom.
-export function fillBelow(context, columns, values, geometry, fill) {
-    const bottom = geometry.y(0);
-    context.fillStyle = fill;
-    eachRun(columns, values, geometry, [], (x, width, high) => {
-        const y = geometry.y(high);
-        context.fillRect(x, y, width, bottom - y);
-    });
+// Fills the bands between borders: `bands` are {values, ink} from the top down, each reaching to
+// the next. Every pixel is written once.
+export function fillBands(raster, { first, last, count }, bands, geometry) {
+    const { left, ratio } = geometry;
+    const tops = new Float64Array(bands.length + 1);
+    tops[bands.length] = geometry.y(0);
+    for (let column = 0; column < count; column++) {
+        if (first[column] < 0) continue;
+        const x = Math.round(left + column * ratio);
+        const width = Math.round(left + (column + 1) * ratio) - x;
+        bands.forEach(({ values }, at) => {
+            let high = 0;
+            for (let i = first[column]; i <= last[column]; i++) high = Math.max(high, values[i]);
+            tops[at] = geometry.y(high);
+        });
+        bands.forEach(({ ink }, at) => raster.fill(x, width, tops[at], tops[at + 1], ink));
+    }
 }
 
-// Draws the edge as a line, `width` CSS pixels wide. Where a single column goes up and down, as in
-// data that is all noise, whole pixels will do: smooth ends cost more than they show.
-export function drawSteps(context, columns, values, geometry, { stroke, width, dash = [] }) {
-    const { ratio } = geometry;
-    const half = (width * ratio) / 2;
-    context.fillStyle = stroke;
+// Draws the edge as a line, `width` CSS pixels wide.
+export function drawSteps(raster, columns, values, geometry, { ink, width, dash = [] }) {
+    const half = (width * geometry.ratio) / 2;
     eachRun(columns, values, geometry, dash, (x, run, high, low) => {
-        const top = geometry.y(high) - half;
-        const bottom = geometry.y(low) + half;
-        if (run > ratio + 1 || bottom - top < 4 * half) {
-            context.fillRect(x, top, run, bottom - top);
-        } else {
-            const y = Math.round(top);
-            context.fillRect(x, y, run, Math.round(bottom) - y);
-        }
+        raster.stroke(x, run, geometry.y(high) - half, geometry.y(low) + half, ink);
     });
 }

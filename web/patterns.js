@@ -2,7 +2,8 @@
 // Fills of the account's rows: a colour, and for most a pattern on it, so that rows can be told
 // apart without seeing colours.
 import { ROWS } from "./rows.js";
-import { color, listenTheme } from "./theme.js";
+import { tileInk } from "./raster.js";
+import { color, ink, listenTheme } from "./theme.js";
 
 const TILE = 8; // CSS pixels; each pattern meets itself at the tile's borders
 const fills = new Map();
@@ -71,6 +72,15 @@ export function rowFill(context, index, ratio) {
     const key = `${row.key} ${ratio}`;
     if (!fills.has(key)) fills.set(key, makeTile(row, ratio));
     return context.createPattern(fills.get(key), "repeat");
+}
+
+// The same as what a raster writes.
+export function rowInk(index, ratio) {
+    const row = ROWS[index];
+    if (row.pattern === "solid") return ink(`row-${row.key}`);
+    const key = `${row.key} ${ratio} as ink`;
+    if (!fills.has(key)) fills.set(key, tileInk(makeTile(row, ratio)));
+    return fills.get(key);
 }
 
 // A small sample of a row's fill, redrawn when the colours change.

@@ -4,7 +4,7 @@
 import { Series } from "./series.js";
 import { isKnown } from "./units.js";
 
-const OVERVIEW_POINTS = 4000; // "#points=100000" behind the address: more of it at once
+const OVERVIEW_POINTS = 2000; // "#points=100000" behind the address: more of it at once
 const DETAIL_POINTS_MAX = 100000;
 const POINTS_KEPT_MAX = 200000;
 const EVENTS_KEPT_MAX = 20000;
@@ -141,8 +141,14 @@ export class Store {
         return this.load(id);
     }
 
-    async load(id) {
+    // Two that want it at the same time wait for the same answer.
+    load(id) {
         const track = this.tracks.get(id);
+        track.loading ||= this.loadNow(id, track).finally(() => (track.loading = null));
+        return track.loading;
+    }
+
+    async loadNow(id, track) {
         const fresh = await this.source.series(id, -Infinity, Infinity, overviewPoints());
         track.overview = track.overview.joinedWith(fresh);
         track.detail = null;

@@ -2,6 +2,7 @@
 // Light or dark: as the system says, or as the user chose. Colours stand in style.css alone; what
 // is drawn on a canvas reads them from there.
 import { recall, remember } from "./dom.js";
+import { solidInk } from "./raster.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = [];
@@ -10,6 +11,13 @@ const cache = new Map();
 // Called after every change of the colours.
 export function listenTheme(listener) {
     listeners.push(listener);
+}
+
+// The same as what a raster writes.
+export function ink(name) {
+    const key = `${name} as ink`;
+    if (!cache.has(key)) cache.set(key, solidInk(color(name)));
+    return cache.get(key);
 }
 
 // The value of the custom property --NAME.
