@@ -204,10 +204,14 @@ static int step_quiet(const struct step *step, struct watch *watch, double value
     }
     if (!watch->is_pending) {
         watch->is_pending = true;
-        watch->since_ms = watch->last.boot_ms;
+        // A slope has lasted for as long as it was taken over.
+        watch->since_ms = step->alarm->condition.metric == ALARM_GROWTH
+                              ? alarm_watch_since_ms(watch)
+                              : watch->last.boot_ms;
     }
-    if (watch->last.boot_ms - watch->since_ms < step->alarm->condition.for_ms ||
-        must_wait(step->alarm, watch))
+    bool has_lasted = step->alarm->condition.metric == ALARM_GROWTH ||
+                      watch->last.boot_ms - watch->since_ms >= step->alarm->condition.for_ms;
+    if (!has_lasted || must_wait(step->alarm, watch))
         return 0;
     return begin(step, watch, value, level);
 }

@@ -44,7 +44,7 @@ struct alarm_condition {
     struct alarm_level threshold; // crossed: the alarm begins, once it held for `for_ms`
     struct alarm_level clear; // crossed back: it ends. Without the clause 90 % of the threshold,
                               // below a lower bound 110 % of it
-    uint64_t for_ms;          // 0: at once
+    uint64_t for_ms;          // 0: at once. Growth: what the slope is taken over
     uint64_t every_ms;        // one beginning is told in that time; 5 minutes unless said
 };
 

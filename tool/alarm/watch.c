@@ -30,10 +30,12 @@ static int trail_add(struct watch *watch, const struct alarm_condition *conditio
     // The list is short: moving it costs less than a ring would in code.
     size_t count = watch->trail_count, old = 0;
     // The newest point moves with the time until its part of the window is over.
-    if (count > 1 && now_s - watch->trail[count - 2].time_s < window_s / (WATCH_TRAIL - 2))
+    if (count > 1 && now_s - watch->trail[count - 2].time_s < window_s / WATCH_PARTS)
         count--;
-    while (old < count &&
-           (now_s - watch->trail[old].time_s > window_s || count - old >= WATCH_TRAIL))
+    // The last one beyond the window stays, so that the line covers all of it, however seldom there
+    // are samples; and with the new one there are three at least.
+    while (count - old > 2 &&
+           (now_s - watch->trail[old + 1].time_s >= window_s || count - old >= WATCH_TRAIL))
         old++;
     // Oldest first, as the line wants them.
     memmove(watch->trail, watch->trail + old, (count - old) * sizeof *watch->trail);
@@ -76,7 +78,7 @@ void alarm_watch_forget(struct watch *watch)
     watch->trail_count = 0;
 }
 
-// Half of the window must have been seen before a slope is called growth.
+// Nearly all of the window must have been seen: a slope over less of it would be told too early.
 static bool growth_value(const struct watch *watch, const struct alarm_condition *condition,
                          double *ret_value)
 {
@@ -84,7 +86,7 @@ static bool growth_value(const struct watch *watch, const struct alarm_condition
     struct growth growth;
     if (watch->trail_count < 3 || growth_fit(watch->trail, watch->trail_count, &growth) != 0)
         return false;
-    if (growth.seconds * 2000 < (double)trail_window_ms(condition))
+    if (growth.seconds * 1000 < 0.9 * (double)trail_window_ms(condition))
         return false;
     *ret_value = growth.effective.slope_bytes_per_s;
     return true;
@@ -118,6 +120,12 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
         return false;
     *ret_value = (double)values[condition->metric];
     return true;
+}
+
+// Where the line begins that the slope is of.
+uint64_t alarm_watch_since_ms(const struct watch *watch)
+{
+    return watch->trail_count > 0 ? (uint64_t)(watch->trail[0].time_s * 1000) : watch->last.boot_ms;
 }
 
 // Accounts and walks of smaps know what is lazily freed at their own moment; cheap readings repeat

@@ -8,8 +8,9 @@
 #include "alarm/expression.h"
 #include "sample/sample.h"
 
-// Enough points for a line whose spread is known, few enough to fit it at each sample.
-enum { WATCH_TRAIL = 24 };
+// The window of a slope has so many parts, and up to two points in each: enough for a line whose
+// spread is known, few enough to fit it at each sample.
+enum { WATCH_PARTS = 16, WATCH_TRAIL = 2 * WATCH_PARTS + 4 };
 
 struct watch {
     unsigned subject;
@@ -42,6 +43,10 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
 // Does the metric rest on what is lazily freed, of which the last sample has an old figure alone?
 // Cheap samples have: memory that was freed or written again since then is counted wrongly.
 bool alarm_watch_is_stale(const struct watch *watch, const struct alarm_condition *condition);
+
+// Boot time since when a slope that is known now has been observed: for growth, whose value is of a
+// length of time already.
+uint64_t alarm_watch_since_ms(const struct watch *watch);
 
 // A level in the metric's unit. False where its base is not known.
 bool alarm_watch_level(const struct watch *watch, const struct alarm_level *level,

@@ -201,26 +201,46 @@ static void test_processes_are_apart(void **state)
     alarm_free(scene.alarm);
 }
 
-static void test_growth(void **state)
+// Steady, then half of the rate, then twice: only the last one counts, and only once it has lasted.
+static void watch_growth(const char *expression, uint64_t every_ms, uint64_t window_ms)
 {
-    (void)state;
     struct scene scene;
-    scene_open(&scene, "growth>1MiB/s for 30s");
-    // Steady, then half of the rate, then twice: only the last one counts.
-    for (int i = 0; i < 200; i++)
-        assert_int_equal(look(&scene, 1000, 100, 0), 0);
-    for (int i = 0; i < 200; i++)
-        assert_int_equal(look(&scene, 1000, 100 + (uint64_t)i / 2, 0), 0);
-    size_t told = 0;
-    for (int i = 0; i < 200; i++)
-        told += look(&scene, 1000, 200 + 2 * (uint64_t)i, 0);
+    scene_open(&scene, expression);
+    size_t told = 0, rounds = (size_t)(3 * window_ms / every_ms);
+    uint64_t mib_each = every_ms / 1000 * 2;
+    for (size_t i = 0; i < rounds; i++)
+        assert_int_equal(look(&scene, every_ms, 100, 0), 0);
+    for (size_t i = 0; i < rounds; i++)
+        assert_int_equal(look(&scene, every_ms, 100 + i * mib_each / 4, 0), 0);
+    uint64_t before = 100 + rounds * mib_each / 4;
+    for (size_t i = 0; i < rounds; i++) {
+        if (look(&scene, every_ms, before + i * mib_each, 0) == 0)
+            continue;
+        told++;
+        assert_true(i * every_ms > window_ms / 4 && i * every_ms <= window_ms);
+        assert_true(scene.messages[0].lasted_ms >= window_ms * 9 / 10);
+        assert_true(scene.messages[0].lasted_ms <= window_ms + 2 * every_ms + window_ms / 8);
+    }
     assert_int_equal(told, 1);
     // Lazily freed memory that piles up is no growth.
-    for (int i = 0; i < 200; i++)
-        told += look(&scene, 1000, 600 + 5 * (uint64_t)i, 5 * (uint64_t)i);
+    before += rounds * mib_each;
+    for (size_t i = 0; i < rounds; i++)
+        told += look(&scene, every_ms, before + 3 * i * mib_each, 3 * i * mib_each);
     assert_int_equal(told, 2);
     assert_int_equal(scene.messages == NULL, 0);
     alarm_free(scene.alarm);
+}
+
+// Whatever the rounds are in the window.
+static void test_growth(void **state)
+{
+    (void)state;
+    watch_growth("growth>1MiB/s for 30s", 1000, 60000);
+    watch_growth("growth>1MiB/s for 30s", 2000, 60000);
+    watch_growth("growth>1MiB/s", 4000, 60000);
+    watch_growth("growth>1MiB/s for 2m", 1000, 120000);
+    watch_growth("growth>60MiB/min for 30m", 10000, 1800000);
+    watch_growth("growth>60MiB/min for 5m", 50000, 300000);
 }
 
 static void test_what_is_not_known(void **state)
