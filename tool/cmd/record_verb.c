@@ -2,8 +2,10 @@
 // ebb record in the table of verbs: what its help and man page say. Tool world; constant.
 #include "cmd/verbs.h"
 
+// One line for each kind of target; more than one kind in a line is refused.
 static const char *const record_usage[] = {"[OPTION]... TARGET...", "[OPTION]... --all",
                                            "[OPTION]... -- COMMAND [ARGUMENT]...", NULL};
+// What it does, what a target is, what a crash costs, how it ends: a paragraph each.
 static const char *const record_description[] = {
     "Records processes into one file: RSS, lazily freed memory and effective RSS at every sample, "
     "accounts with the verdict and the runtime's own figures as often as they are cheap, the "
@@ -19,11 +21,12 @@ static const char *const record_description[] = {
     "accounts take at most a hundredth of a core and of the process's own time (--share).",
     NULL,
 };
+// From the shortest to the one that runs for good.
 static const struct verb_example record_examples[] = {
     {"ebb record 4121", "one process, until Ctrl-C or its end"},
     {"ebb record --for 1h -o before.ebb api", "an hour of it, by name"},
     {"ebb record --follow 'cgroup:/system.slice/api.service'", "a service, across restarts"},
-    {"ebb record -- ./load-test --users 500", "a command and its children"},
+    {"ebb record -- ./load-test 500", "a command and its children"},
     {"ebb record --all --interval 10s --keep 7d -o /var/lib/ebb/host.ebb", "a host, for good"},
     {NULL, NULL},
 };
@@ -35,6 +38,7 @@ const struct verb record_verb = {
     .description = record_description,
     .examples = record_examples,
     .options = record_options,
+    // No completion by PIDs: a pattern or a command is as likely.
     .operand = OPERAND_OTHER,
     .run = record_run,
 };
