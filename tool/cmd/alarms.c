@@ -31,6 +31,7 @@ static int add_alarm(const char *verb, struct alarms *alarms, struct text expres
     char error[ALARM_ERROR_MAX], shown[MESSAGE_NAME_MAX], copy[MESSAGE_NAME_MAX];
     if (alarms->count == ALARMS_MAX)
         return message_refuse_usage(verb, "--alarm takes at most 16 expressions");
+    // The text itself is not kept: the condition holds a copy of what messages repeat.
     if (alarm_condition_parse(expression, &condition, error) < 0) {
         text_copy(expression, copy, sizeof copy);
         message_escape(copy, shown, sizeof shown);
@@ -78,6 +79,7 @@ static int open_delivery(const char *verb, struct alarms *alarms, const char *co
     int error = alarm_delivery_open(&options, &alarms->delivery);
     if (error == 0)
         return EXIT_DONE;
+    // The password of a URL would stand in `ps`, and so is not taken at all.
     if (error == -EINVAL)
         return message_refuse_usage(verb, "--webhook needs a URL such as http://HOST:PORT/PATH, "
                                           "without user and password");
@@ -90,7 +92,7 @@ static int open_delivery(const char *verb, struct alarms *alarms, const char *co
     return EXIT_FAILED;
 }
 
-// A string option, or NULL.
+// A string option, or NULL. No fallback in these tables: what was not given is NULL.
 static const char *given(const struct options *options, const char *name)
 {
     return options_get(options, name)->string;
@@ -136,6 +138,7 @@ static int deliver(struct alarms *alarms, const struct alarm_message *message,
     const struct alarm_context context = {alarms->host, digest};
     struct buffer text = {0}, json = {0}, environment = {0};
     int error = render_alarm_text(message, &context, &text);
+    // The webhook's form; a delivery without one does not look at it.
     if (!error)
         error = render_alarm_json(message, &context, &json);
     // A build without JSON has no web hook that would miss it.
@@ -166,6 +169,7 @@ static void tell(struct alarms *alarms, const struct sampler *sampler,
     buffer_free(&line);
     if (!alarms->delivery)
         return;
+    // Never waits: the queue is sent by a thread of its own.
     int error = deliver(alarms, message, sampler_digest(sampler, message->subject.id));
     if (error)
         message_error("an alarm could not be passed on: %s",
@@ -186,6 +190,7 @@ void alarms_step(struct alarms *alarms, struct sampler *sampler, const struct ba
         size_t count;
         // Without memory some processes are looked at in the next round.
         (void)alarm_step(alarms->items[i], batch, subjects, subject_count, &messages, &count);
+        // Nothing begins or ends by a figure that is only guessed: these are read more deeply next.
         const unsigned *wants;
         size_t want_count = alarm_wants(alarms->items[i], &wants);
         for (size_t k = 0; k < want_count; k++)

@@ -174,6 +174,7 @@ static int find_place(const struct options *options, struct process *named,
         return EXIT_DONE;
     }
     const char *path = options_get(options, "cgroup")->string;
+    // check_usage() has seen to it that there is one of the three.
     int error = path ? balloon_place_find(proc_root, path, ret_place)
                      : balloon_place_of(proc_root, named, ret_place);
     if (error == 0)
@@ -209,6 +210,7 @@ static int inflate(const struct command *command, const struct balloon_options *
     if (status != EXIT_DONE)
         return status;
     int error = balloon_open(&balloon, &place, wanted, *process ? process_pid(*process) : 0);
+    // Of the host there is no name to show but its root.
     if (error)
         return refuse_group(place.version ? place.directory : "/", error);
     // The one with the most lazily freed memory may have ended since.
@@ -244,6 +246,7 @@ int balloon_run(const struct command *command)
     wanted.watches_one = process != NULL;
     if (status == EXIT_DONE)
         status = inflate(command, &wanted, &process);
+    // NULL is fine: nobody was named, and nobody found.
     process_close(process);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "cmd/target.h"
 #include "cmd/verbs.h"
 
+// In the order of enum metrics_grouping: the option's number is used as one.
 static const char *const group_choices[] = {"name", "cgroup", "uid", NULL};
 
 // Loopback, all processes, names, ten seconds: what is right for most needs no option.
@@ -66,6 +67,7 @@ const struct option_spec export_options[] = {
     {.name = NULL},
 };
 
+// A scrape more often than ten times a second reads nothing new.
 enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -116,6 +118,7 @@ static int select_targets(const struct options *options, struct selection **ret_
         }
     }
     if (count == 0)
+        // The place behind the last operand: calloc() has made one more.
         selections[count++].kind = SELECT_ALL;
     *ret_selections = selections;
     *ret_count = count;
@@ -131,7 +134,9 @@ static int open_source(const struct options *options, const struct selection *se
         .selections = selections,
         .selection_count = count,
         .interval_ms = options_get(options, "interval")->number / ns_per_ms,
+        // A service that restarts must not vanish from its graphs.
         .follow = true,
+        // 0 is the sampler's own default.
         .share = options_flag(options, "once") ? 1 : 0,
         // The sums of groups are whole with all of their processes only.
         .has_self = true,
@@ -193,6 +198,7 @@ static int go_on(const struct options *options, struct export_source *source)
     // One message for a failure that lasts, not one for each round.
     const char *file = options_get(options, "textfile")->string;
     bool is_told = false;
+    // Wall-clock drift does not add up: the next round is due on the sampler's grid.
     while (wait_ms(export_source_due_ms(source))) {
         int error = export_source_round(source);
         if (error && !is_told)
@@ -215,6 +221,7 @@ static int serve(const struct options *options, struct export_source *source)
     int error = export_source_round(source);
     status = error ? target_refuse_list(options_get(options, "proc-root")->string, error)
                    : go_on(options, source);
+    // After this no thread renders: the caller may close the source.
     export_server_stop(server);
     return status;
 }

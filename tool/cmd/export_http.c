@@ -15,7 +15,8 @@
 
 #include "serve/http.h"
 
-// A port that the list of exporters' ports has for nobody else.
+// A port that the list of exporters' ports has for nobody else. Beyond CONNECTIONS_MAX, connections
+// wait in the kernel's queue.
 enum { EXPORT_PORT = 9876, CONNECTIONS_MAX = 16 };
 
 // Does not change while the server runs, so that its threads need no lock for it.
@@ -30,6 +31,8 @@ static int answer_metrics(void *context, const struct http_request *request,
 {
     // The frame has checked everything else about the request.
     struct export_server *server = context;
+    // A scraper that does not ask for OpenMetrics gets the classic format, as all of them read
+    // that.
     enum metrics_format format = metrics_format_of(http_request_header(request, "Accept"));
     answer->type = metrics_format_type(format);
     return export_source_render(server->source, format, &answer->body);
@@ -76,6 +79,8 @@ static int read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
     int error = buffer_read_at(&file, AT_FDCWD, path);
     rest = buffer_text(&file);
     (void)text_next_line(&rest, &line);
+    // The token is copied before the buffer goes; an empty file gives an empty line, which is no
+    // token.
     bool fits = text_copy(line, ret_token, HTTP_TOKEN_MAX) && http_token_is_valid(ret_token);
     buffer_free(&file);
     if (error) {
@@ -99,6 +104,7 @@ static int read_address(const struct options *options, struct http_address *ret_
     if (http_address_parse(text_of(listen), EXPORT_PORT, ret_address) < 0)
         return message_refuse_usage("export", "--listen needs an address and a port, such as "
                                               "127.0.0.1:9876, [::1]:9876 or 9876");
+    // Metrics tell names of processes and how much memory they have: nothing for strangers.
     if (ret_address->is_loopback || options_flag(options, "allow-remote"))
         return EXIT_DONE;
     message_error("export: other hosts could read the metrics there, which name processes");
@@ -145,6 +151,7 @@ static int start(const struct options *options, struct export_server *server)
         .any_host = !address.is_loopback,
         .connections_max = CONNECTIONS_MAX,
     };
+    // The socket is the server's from here on, also when it fails.
     int error = http_start(&http_options, fd, &address, &server->http);
     if (error) {
         message_error("cannot serve: %s", strerror(-error));
@@ -152,6 +159,7 @@ static int start(const struct options *options, struct export_server *server)
     }
     char shown[HTTP_ADDRESS_TEXT_MAX];
     http_address_format(&address, shown);
+    // On stderr, where messages go; port 0 is told as what it became.
     message_error("metrics at http://%s/metrics", shown);
     if (!address.is_loopback && !server->token[0])
         message_hint("No token is needed there: whoever reaches the port may read them.");

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "proc/process.h"
 
+// Far more than any host needs: the loop must only end.
 enum { WHOLE_ROUNDS = 1000 };
 
 // Two owners: the thread that makes rounds has the sampler to itself, the metrics are shared.
@@ -44,6 +45,7 @@ int export_source_open(const struct sampler_options *sampler, const struct metri
     // Options live as long as the verb does.
     source->proc_root = sampler->proc_root;
     pthread_mutex_init(&source->lock, NULL);
+    // First what is cheap, and refuses wrong options.
     int error = metrics_new(metrics, &source->metrics);
     if (!error)
         error = sampler_open(sampler, &source->sampler);
@@ -100,6 +102,7 @@ static int gather(struct export_source *source, const struct batch *batch, size_
 static bool has_own_figures(const struct cgroup *cgroup)
 {
     const char *file = cgroup->version == 2 ? "memory.current" : "memory.usage_in_bytes";
+    // A directory has at most 512 bytes; a path that was cut is not there.
     char path[600];
     snprintf(path, sizeof path, "%s/%s", cgroup->directory, file);
     return cgroup->directory[0] && access(path, F_OK) == 0;
@@ -118,6 +121,8 @@ static void read_cgroups(struct export_source *source)
         if (process_open(source->proc_root, series[i].pid, &process) != 0)
             continue;
         int error = cgroup_read(process, &cgroup);
+        // A copy of a tree has no cgroup files beside it: there the copied figures are all there
+        // is.
         if (!error && process_is_procfs(process) && !has_own_figures(&cgroup))
             cgroup.has_usage = false;
         process_close(process);
@@ -153,6 +158,7 @@ static int take(struct export_source *source, const struct batch *batch, size_t 
     int error = metrics_take(source->metrics, &round);
     if (!error)
         read_cgroups(source);
+    // Also when it failed: what could be taken in is as new as this.
     source->taken_s = now_s(CLOCK_BOOTTIME);
     pthread_mutex_unlock(&source->lock);
     return error;

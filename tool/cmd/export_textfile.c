@@ -55,6 +55,7 @@ static int write_beside(const struct buffer *text, const char *path, char *tempo
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return -errno;
+    // mkostemp() makes it 0600.
     int error = fchmod(fd, TEXTFILE_MODE) < 0 ? -errno : write_all(fd, text);
     if (!error && fsync(fd) < 0)
         error = -errno;
@@ -73,6 +74,7 @@ int export_textfile_write(struct export_source *source, const char *path)
 {
     char temporary[4096];
     struct buffer text = {0};
+    // In the same folder, as rename(2) does not reach across file systems.
     int len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     if (len < 0 || (size_t)len >= sizeof temporary)
         return -ENAMETOOLONG;

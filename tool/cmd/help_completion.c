@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// What help calls DIR is completed as one.
+// What help calls DIR is completed as one. FILE is not: names of new files are typed.
 static bool is_directory(const struct option_spec *spec)
 {
     return spec->kind == OPTION_STRING && strcmp(spec->argument, "DIR") == 0;
@@ -42,6 +42,7 @@ static void put_quoted(struct output *output, const char *text, const char *esca
 static void put_bash_words(struct output *output, const struct option_spec *table)
 {
     for (; table && table->name; table++) {
+        // The letter first, as help has it.
         if (table->letter)
             output_printf(output, " -%c", table->letter);
         output_printf(output, " --%s", table->name);
@@ -68,6 +69,7 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
                                   "        mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")\n"
                                   "        return ;;\n");
         } else {
+            // A number or a free text: nothing is offered.
             output_printf(output, ") return ;;\n");
         }
     }
@@ -161,6 +163,7 @@ static void render_bash(struct output *output)
     for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
+        // The verb's own before those of all: the first case that fits counts.
         put_bash_arguments(output, verb->options, verb->name);
         put_bash_arguments(output, verb_global_options(), verb->name);
     }
@@ -199,6 +202,7 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
         else
             output_printf(output, "'--%s%s'", table->name, equals);
         output_printf(output, "'[");
+        // What _arguments itself would take for syntax.
         put_quoted(output, table->help, "[]:\\");
         output_printf(output, "]");
         if (table->kind == OPTION_CHOICE) {
@@ -242,6 +246,7 @@ static void render_zsh(struct output *output)
                           "_ebb() {\n"
                           "    local -a verbs\n"
                           "    verbs=(\n");
+    // Colons part name and text in _describe.
     for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (verb->is_hidden)
             continue;
@@ -299,6 +304,7 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
     // The verb stands anywhere before the word: fish has no notion of a first one.
     char condition[96];
     snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", verb->name);
+    // Only as long as no verb was typed.
     output_printf(output, "complete -c ebb -n __fish_use_subcommand -a %s -d '", verb->name);
     put_quoted(output, verb->purpose, "\\");
     output_printf(output, "'\n");

@@ -28,8 +28,10 @@ static int status_of(const struct lever_report *report)
     switch (report->outcome) {
     case LEVER_DONE:
     case LEVER_PLANNED:
+    // Nothing to gain is an answer: whoever runs it from a timer wants no failure of it.
     case LEVER_NOTHING:
         return EXIT_DONE;
+    // Done in part is not done: a script that goes on must know.
     case LEVER_PARTLY:
         return EXIT_FAILED;
     case LEVER_FAILED:
@@ -108,6 +110,7 @@ static int print(const struct command *command, bool is_group, const struct leve
     int status = output_finish(&output);
     if (status != EXIT_DONE)
         return status;
+    // Text has the refusal in it already.
     for (size_t i = 0; i < count && has_flag(command, "json"); i++)
         say_refusal(command, &reports[i]);
     return status_of_all(is_group, reports, count);

@@ -14,9 +14,11 @@
 
 #include "proc/listener.h"
 
+// So many ports are tried from the verb's own on: as many pages as one user has open at a time.
 enum { PORT_LARGEST = 65535, PORT_TRIES = 20 };
 
-// The option's value where the verb has such an option; else NULL.
+// The option's value where the verb has such an option; else NULL. options_get() knows the verb's
+// own options alone.
 static const struct option_value *find_option(const struct command *command, const char *name)
 {
     for (const struct option_spec *spec = command->verb->options; spec && spec->name; spec++) {
@@ -33,7 +35,7 @@ static bool has_flag(const struct command *command, const char *name)
     return value && value->number;
 }
 
-// Is there a port in the text itself? Then it is meant.
+// Is there a port in the text itself? Then it is meant. Digits alone are a port.
 static bool names_port(const char *listen)
 {
     // Colons within brackets are the address's.
@@ -74,6 +76,7 @@ static int read_token(const struct command *command, bool needs_token,
     // On loopback one is not needed: Host and Origin keep foreign pages out.
     if (!value || (!value->given && !needs_token))
         return EXIT_DONE;
+    // A token that is typed is seen by others in ps; but scripts need one that they know.
     if (value->given && strcmp(value->string, "auto") != 0) {
         if (!http_token_is_valid(value->string))
             return message_refuse_usage(command->verb->name,
@@ -137,6 +140,7 @@ int listen_open(const struct command *command, unsigned port, bool needs_token,
     int status = read_address(command, port, &listening.address, &is_exact);
     if (status != EXIT_DONE)
         return status;
+    // 0.0.0.0 is among them: it is reached from outside as well.
     bool is_remote = !listening.address.is_loopback;
     if (is_remote && find_option(command, "allow-remote") && !has_flag(command, "allow-remote")) {
         message_error("%s: other hosts reach that address: it needs --allow-remote",
@@ -208,9 +212,11 @@ void listen_wait(struct http *http, uint64_t for_ns, void (*look)(void *context)
     fill_signals(&signals);
     // Without an end it lasts longer than any host runs.
     uint64_t end_ns = for_ns ? now_ns() + for_ns : UINT64_MAX;
+    // Without a descriptor poll() takes -1 for none: then only the time ends it.
     int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     struct pollfd descriptor = {.fd = fd, .events = POLLIN};
     for (;;) {
+        // At least once a second, as http_tick() looks after connections that hang.
         uint64_t now = now_ns(), left_ms = now < end_ns ? (end_ns - now) / 1000000 + 1 : 0;
         if (left_ms == 0 || poll(&descriptor, 1, left_ms < 1000 ? (int)left_ms : 1000) > 0)
             break;

@@ -16,7 +16,7 @@
 
 #include "cmd/messages.h"
 
-// The walk over argv.
+// The walk over argv. Operands are moved to the front of argv as they come.
 struct parser {
     // What was found so far; given to the caller only when all of it is right.
     struct options *options;
@@ -135,6 +135,7 @@ static int set_fallbacks(struct parser *parser)
     for (size_t t = 0; t < 2; t++) {
         const struct option_spec *table = options->tables[t];
         size_t count = options_count(table);
+        // Values lie in arrays of that size.
         if (count > OPTIONS_MAX)
             abort();
         for (size_t i = 0; i < count; i++) {
@@ -157,6 +158,7 @@ static const struct option_spec *find(const struct options *options, const char 
             bool same = len ? strlen(table[i].name) == len && !memcmp(table[i].name, name, len)
                             : table[i].letter == *name;
             if (same) {
+                // The cast takes off a const that only readers of parsed options need.
                 *ret_value = (struct option_value *)&options->values[t][i];
                 return &table[i];
             }
@@ -236,6 +238,7 @@ static int take_long(struct parser *parser, const char *word)
     const struct option_spec *spec = len ? find(parser->options, name, len, &value) : NULL;
     if (!spec)
         return unknown_long(parser, name, len);
+    // As the table has it: what was typed may be of any length.
     char spelled[64];
     snprintf(spelled, sizeof(spelled), "--%s", spec->name);
     const char *string = name[len] == '=' ? name + len + 1 : NULL;
@@ -343,6 +346,7 @@ int options_parse_command(const struct option_spec *verb_table,
                             .argc = argc,
                             .argv = argv,
                             .error = ret_error,
+                            // The one difference: `ebb run ls -l` gives -l to ls.
                             .stops_at_operand = true};
     int error = parse(&parser);
     if (error == 0)

@@ -4,6 +4,7 @@
 
 #include "base/quantity.h"
 
+// Under the names of this layer, so that a verb needs no other header than that of its options.
 int options_parse_size(struct text text, uint64_t *ret_bytes)
 {
     return quantity_parse_size(text, ret_bytes);

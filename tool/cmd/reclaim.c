@@ -57,7 +57,7 @@ const struct option_spec reclaim_options[] = {
     {.name = NULL},
 };
 
-// What the run needs at hand.
+// What the run needs at hand. It is every callback's context.
 struct reclaiming {
     const struct command *command;
     struct progress progress;
@@ -80,6 +80,7 @@ static int check_usage(const struct options *options)
     if (options_flag(options, "kernel") && options_flag(options, "runtime"))
         return message_refuse_usage("reclaim",
                                     "--kernel asks no process: it does not go with --runtime");
+    // Below 256 KiB the calls themselves would be most of the work.
     uint64_t bite = options_get(options, "bite")->number;
     // One call takes 2 GiB - 4 KiB at most; far less keeps the target waiting long enough.
     if (bite < (256 << 10) || bite > (256 << 20))
@@ -113,6 +114,7 @@ static void catch_signals(struct reclaiming *reclaiming)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     reclaiming->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    // Only then: without a descriptor a blocked signal would be lost.
     if (reclaiming->signal_fd >= 0)
         sigprocmask(SIG_BLOCK, &signals, NULL);
 }
@@ -137,6 +139,7 @@ static int pull(struct reclaiming *reclaiming, struct process *process, struct l
     };
     if (options_flag(options, "runtime") && purge_new(&reclaim.options.purge) < 0)
         return -ENOMEM;
+    // The purge is used within it, and freed in any case.
     int error = lever_pull(&reclaim_lever, &reclaim, process, reclaim.options.is_dry_run, report);
     purge_free(reclaim.options.purge);
     return error;
@@ -179,9 +182,11 @@ static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever
         error = pull(reclaiming, process, report);
         process_close(process);
     }
+    // The only failure that ends it for the whole group.
     if (error == -ENOMEM)
         return error;
     if (error == -ESRCH || error == -ESTALE || (!error && has_no_memory(report))) {
+        // One without memory is no row, but has not ended either.
         *ended += error != 0;
         lever_report_free(report);
         return 0;
@@ -199,6 +204,7 @@ static int reclaim_member(struct reclaiming *reclaiming, pid_t pid, struct lever
 // One after the other: two at a time would only wait for each other's page tables and lists.
 static int reclaim_members(struct reclaiming *reclaiming, const pid_t *pids, size_t count)
 {
+    // Zeroed: a report that was never filled in can be freed.
     struct lever_report *reports = calloc(count + 1, sizeof *reports);
     if (!reports) {
         message_error("out of memory");
@@ -257,7 +263,8 @@ static int refuse_group(const char *path, int error)
     return EXIT_FAILED;
 }
 
-// No process is looked at: the group's own figures are before and after.
+// No process is looked at: the group's own figures are before and after. Signals do nothing there:
+// one write is all there is.
 static int reclaim_by_kernel(struct reclaiming *reclaiming, const struct group *group)
 {
     const struct options *options = &reclaiming->command->options;
@@ -281,6 +288,7 @@ static int reclaim_group(struct reclaiming *reclaiming)
     struct group group;
     pid_t *pids;
     size_t count;
+    // Before any process is touched: a slip in the path changes nothing.
     int error = group_find(path, &group);
     if (!error && options_flag(options, "kernel"))
         return reclaim_by_kernel(reclaiming, &group);

@@ -14,8 +14,11 @@
 
 // What shells and env(1) answer: no such command, or it cannot be executed.
 enum { EXIT_NO_COMMAND = 127, EXIT_NOT_EXECUTABLE = 126 };
+// A round reads files of every target: more than a hundred a second are a slip, and after an hour
+// most of what happened is missed.
 enum { LEAST_INTERVAL_MS = 10, MOST_INTERVAL_MS = 3600 * 1000 };
 
+// What has no short letter is seldom typed by hand.
 const struct option_spec record_options[] = {
     {.name = "output",
      .letter = 'o',
@@ -29,6 +32,7 @@ const struct option_spec record_options[] = {
      .argument = "DURATION",
      .fallback = "1s",
      .help = "Between two rounds of readings."},
+    // By CLOCK_MONOTONIC: the time that the host is suspended does not count.
     {.name = "for",
      .kind = OPTION_DURATION,
      .argument = "DURATION",
@@ -40,17 +44,22 @@ const struct option_spec record_options[] = {
      .fallback = "30d",
      .help = "Drop samples that are older, and processes that ended before; minutes and hours are "
              "kept longer. 0 keeps everything."},
+    // Off by default: a PID that comes back is another process, and a file for one service should
+    // end with it.
     {.name = "follow",
      .letter = 'f',
      .kind = OPTION_FLAG,
      .help = "Record processes too that match later, such as a service that is restarted, and wait "
              "for them where there are none."},
     {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .help = "All processes, and new ones."},
+    // A percentage with a sign, so that 1 cannot be taken for all of it.
     {.name = "share",
      .kind = OPTION_STRING,
      .argument = "PERCENT",
      .fallback = "1%",
      .help = "What accounts may take of one core, and of each process's own time."},
+    // The three of alarms are read by alarms_open(), which watch over the same options in other
+    // verbs.
     {.name = "alarm",
      .kind = OPTION_STRING,
      .argument = "EXPRESSION",
@@ -74,6 +83,7 @@ const struct option_spec record_options[] = {
     {.name = NULL},
 };
 
+// Options count durations in nanoseconds, the sampler and the file in milliseconds.
 static const uint64_t ns_per_ms = 1000000;
 
 // "1%", "0.5 %", "2": 0 to 100, as a part of one. Digits by hand: a locale may have other points.
@@ -82,6 +92,7 @@ static bool parse_share(const char *typed, double *ret_share)
     struct text text = text_of(typed);
     uint64_t whole, digit;
     double share, place = 0.1;
+    // What is too large as a whole number needs no look at its digits.
     if (!text_take_u64(&text, &whole) || whole > 100)
         return false;
     share = (double)whole;
@@ -105,6 +116,7 @@ static int check_targets(const struct options *options)
 {
     bool is_all = options_flag(options, "all");
     bool has_command = options->separated_count > 0;
+    // Operands behind -- are among all operands.
     bool has_targets = options->operand_count > options->separated_count;
     if (options->has_separator && !has_command)
         return message_refuse_usage("record", "which command? There is none behind --");
@@ -145,6 +157,7 @@ static int check_usage(const struct options *options)
 static int select_targets(struct record *record)
 {
     const struct options *options = &record->command->options;
+    // One at least: for a command, or for all, that one is ours.
     size_t count = options->operand_count > 0 ? options->operand_count : 1;
     record->selections = calloc(count, sizeof *record->selections);
     if (!record->selections) {
@@ -152,12 +165,15 @@ static int select_targets(struct record *record)
         return EXIT_FAILED;
     }
     record->selection_count = 1;
+    // Everything below ebb itself: the command, and whatever it starts.
     if (record->child.argv)
         record->selections[0] = (struct selection){.kind = SELECT_BELOW, .pid = proc_self("/proc")};
     if (options_flag(options, "all"))
         record->selections[0].kind = SELECT_ALL;
     if (record->child.argv || options_flag(options, "all"))
         return EXIT_DONE;
+    // Patterns stay texts: what they match is looked up by the sampler, at every round with
+    // --follow.
     record->selection_count = count;
     for (size_t i = 0; i < count; i++) {
         if (selection_parse(text_of(options->operands[i]), &record->selections[i]) == 0)
@@ -199,6 +215,7 @@ static int open_sampler(struct record *record)
         .interval_ms = options_get(options, "interval")->number / ns_per_ms,
         .follow =
             record->child.argv || options_flag(options, "follow") || options_flag(options, "all"),
+        // check_usage() has parsed it before: it cannot fail here.
         .share = share,
     };
     int error = sampler_open(&sampler, &record->sampler);
@@ -215,6 +232,7 @@ static int create_file(struct record *record)
     int status = record_choose_path(record);
     if (status != EXIT_DONE)
         return status;
+    // The title is the file's for good: it is made once the first round has told the name.
     record_title(record, title, sizeof title);
     const struct history_options history = {
         .interval_ms = options_get(options, "interval")->number / ns_per_ms,
@@ -247,6 +265,7 @@ static int start_command(struct record *record)
     if (status != EXIT_DONE)
         return status;
     record_tell_start(record);
+    // The file is there by now; where the command does not start, it goes again.
     error = record_start_child(record);
     if (error) {
         (void)history_close(record->history);
@@ -267,6 +286,7 @@ static int start_targets(struct record *record)
     if (status != EXIT_DONE)
         return status;
     int error = record_take(record, &batch);
+    // A process may end between its opening and the first round.
     if (error == -ESRCH && record->totals.samples == 0)
         return refuse_nobody(record);
     if (!batch)
@@ -277,6 +297,7 @@ static int start_targets(struct record *record)
         return status;
     record_tell_start(record);
     record->started_ns = record_now_ns();
+    // The batch is valid until the next round, which has not begun.
     record_write(record, batch);
     return EXIT_DONE;
 }
@@ -286,9 +307,11 @@ static int run(struct record *record)
 {
     int status = record->child.argv ? start_command(record) : start_targets(record);
     if (status == EXIT_DONE) {
+        // From now on: what levers did before the recording is none of its story.
         record->journal = journal_open();
         record_go_on(record);
     }
+    // Before the command is waited for: it may go on for hours after --for.
     int error = history_close(record->history);
     record->history = NULL;
     if (status == EXIT_DONE && !record->error && error) {
@@ -299,6 +322,7 @@ static int run(struct record *record)
         record_tell_end(record);
     while (record->child.is_running)
         record_wait_child(record);
+    // A recording that failed has said so on stderr; the caller of a command wants its status.
     if (record->child.pid > 0)
         return record_child_status(&record->child);
     return status == EXIT_DONE && record->error ? EXIT_FAILED : status;
@@ -314,6 +338,7 @@ static int take_command(struct record *record)
         return EXIT_FAILED;
     }
     for (size_t i = 0; i < options->operand_count; i++)
+        // The words themselves are the command line's, and live as long.
         record->child.argv[i] = options->operands[i];
     return EXIT_DONE;
 }
@@ -325,6 +350,7 @@ int record_run(const struct command *command)
     int status = check_usage(options);
     if (status != EXIT_DONE)
         return status;
+    // Several KiB, on the stack: there is one of it.
     struct record record = {
         .command = command,
         .for_ns = options_get(options, "for")->number,
@@ -343,6 +369,7 @@ int record_run(const struct command *command)
             message_error("record: %s", strerror(-error));
         status = error ? EXIT_FAILED : run(&record);
     }
+    // Alarms first: their last messages may still be on their way, and are waited for.
     alarms_close(record.alarms);
     sampler_close(record.sampler);
     journal_close(record.journal);

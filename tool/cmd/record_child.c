@@ -15,7 +15,10 @@
 
 #include "cmd/record_parts.h"
 
+// What others send to a command to end it or to tell it something. Those of job control act on the
+// whole group already.
 static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+// SIGQUIT is not among them: with ebb alone it ends it on the spot, with a core, as it should.
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 
 // Without a command, those that are its own keep what they do.
@@ -27,8 +30,10 @@ int record_take_signals(struct record *record)
         sigaddset(&signals, ending[i]);
     for (size_t i = 0; record->child.argv && i < sizeof handed_on / sizeof handed_on[0]; i++)
         sigaddset(&signals, handed_on[i]);
+    // Without a command no child of ours matters.
     if (record->child.argv)
         sigaddset(&signals, SIGCHLD);
+    // Threads that start later inherit it; that of the alarms has blocked all signals by itself.
     sigprocmask(SIG_BLOCK, &signals, &record->old_signals);
     // A limit of the file's size is told as an error instead.
     signal(SIGXFSZ, SIG_IGN);
@@ -40,6 +45,7 @@ int record_take_signals(struct record *record)
 // Between fork() and exec: as it would have been without us. The reason of a failure goes back.
 static void become(const struct record *record, int fd)
 {
+    // A blocked signal stays blocked through exec, and an ignored one ignored: both are undone.
     sigprocmask(SIG_SETMASK, &record->old_signals, NULL);
     signal(SIGXFSZ, SIG_DFL);
     if (!record->command->ignored_sigpipe)
@@ -47,6 +53,7 @@ static void become(const struct record *record, int fd)
     execvp(record->child.argv[0], record->child.argv);
     int error = -errno;
     (void)!write(fd, &error, sizeof error);
+    // Not exit(): what the parent has buffered is the parent's to write.
     _exit(EXIT_FAILED);
 }
 
@@ -73,6 +80,7 @@ int record_start_child(struct record *record)
     int error = pid < 0 ? -errno : 0;
     if (pid == 0)
         become(record, ends[1]);
+    // Ours must be gone, or the pipe would never end.
     close(ends[1]);
     if (!error)
         error = read_outcome(ends[0]);
@@ -89,6 +97,7 @@ int record_start_child(struct record *record)
 // The terminal sends its signals to all of the group: the command has them already.
 void record_signal_child(const struct record *record, const struct signalfd_siginfo *info)
 {
+    // Once it has been waited for, its PID may be another process's.
     if (record->child.is_running && info->ssi_code != SI_KERNEL)
         (void)kill(record->child.pid, (int)info->ssi_signo);
 }

@@ -16,6 +16,7 @@ enum {
     // Subjects that ended are known to the file: here they are forgotten after a while.
     FORGET_AFTER_MS = 600000,
     FORGET_EVERY_ROUNDS = 100,
+    // poll() takes an int of milliseconds, and rounds are an hour apart at most.
     WAIT_MAX_MS = 3600000,
 };
 
@@ -31,6 +32,7 @@ uint64_t record_now_ns(void)
 static unsigned find_subject(const struct subject *subjects, size_t count,
                              const struct journal_entry *entry)
 {
+    // From the newest: a PID with an exec has several subjects, of which the last is living.
     for (size_t i = count; i-- > 0;) {
         if (subjects[i].pid == entry->pid && subjects[i].start_ticks == entry->start_ticks)
             return subjects[i].id;
@@ -51,7 +53,8 @@ static int reserve_events(struct record *record, size_t count)
     return 0;
 }
 
-// The round's events, and what levers did since the last one.
+// The round's events, and what levers did since the last one. A lever that is pulled on what is
+// recorded explains the step that follows it.
 static int add_levers(struct record *record, struct batch *batch)
 {
     const struct journal_entry *entries = NULL;
@@ -59,6 +62,7 @@ static int add_levers(struct record *record, struct batch *batch)
     int error = record->journal ? journal_read(record->journal, &entries, &count) : 0;
     if (error || count == 0)
         return error;
+    // As if all of them were about our subjects: one allocation, seldom a larger one.
     error = reserve_events(record, batch->event_count + count);
     if (error)
         return error;
@@ -102,6 +106,7 @@ static void add_alarm(void *context, const struct event *event)
     batch->events = record->events;
 }
 
+// Before the round is written, so that an alarm is in the file in the same round as its reason.
 static void step_alarms(struct record *record, struct batch *batch)
 {
     struct alarm_events events = {record, batch};
@@ -118,6 +123,7 @@ static void count_round(struct record *record, const struct batch *batch)
     struct record_totals *totals = &record->totals;
     size_t subject_count = 0;
     const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
+    // Of this round alone, unlike the counters.
     totals->effective_bytes = 0;
     for (size_t i = 0; i < batch->sample_count; i++) {
         totals->samples++;
@@ -127,11 +133,13 @@ static void count_round(struct record *record, const struct batch *batch)
     // Ids are given in order and never again.
     if (subject_count > 0)
         totals->processes = subjects[subject_count - 1].id;
+    // With the second process there is no name that would be true of all.
     totals->name[0] = '\0';
     if (totals->processes == 1)
         text_copy(text_of(subjects[subject_count - 1].name), totals->name, sizeof totals->name);
     for (size_t i = 0; i < batch->event_count; i++) {
         const struct event *event = &batch->events[i];
+        // The first reason stands for all: it is nearly always the same.
         if (event->kind == EVENT_UNREADABLE && totals->unreadable++ == 0)
             text_copy(text_of(event->text), totals->unreadable_text,
                       sizeof totals->unreadable_text);
@@ -160,11 +168,13 @@ void record_write(struct record *record, const struct batch *batch)
     step_alarms(record, &whole);
     if (!record->error)
         record->error = history_add(record->history, &whole, subjects, subject_count);
+    // Not in each round: forgetting walks all subjects.
     if (sampler_cost(record->sampler).rounds % FORGET_EVERY_ROUNDS == 0)
         sampler_forget(record->sampler, batch->time_ms - FORGET_AFTER_MS);
 }
 
-// One round, from reading to file.
+// One round, from reading to file. What the writing met is in record->error; what is returned is
+// the reading's.
 static int take_and_write(struct record *record)
 {
     const struct batch *batch = NULL;
@@ -179,6 +189,7 @@ static void take_signals(struct record *record)
 {
     struct signalfd_siginfo info;
     while (read(record->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        // With a command, signals are its own affair: it ends or does not, and ebb ends after it.
         if (info.ssi_signo == SIGCHLD)
             record_reap(record);
         else if (record->child.argv)
@@ -192,6 +203,7 @@ static void take_signals(struct record *record)
 static void wait_ms(struct record *record, int ms)
 {
     struct pollfd signals = {.fd = record->signal_fd, .events = POLLIN};
+    // A poll() that fails or is interrupted is as good as one that ran out.
     if (poll(&signals, 1, ms) > 0)
         take_signals(record);
 }
@@ -208,6 +220,7 @@ static uint64_t time_left_ms(const struct record *record)
     uint64_t due_ms = sampler_due_ms(record->sampler);
     if (record->for_ns > 0) {
         uint64_t passed_ns = record_now_ns() - record->started_ns;
+        // Rounded up, or the last millisecond would be spent in a loop without a wait.
         uint64_t left_ms =
             passed_ns < record->for_ns ? (record->for_ns - passed_ns) / ns_per_ms + 1 : 0;
         due_ms = due_ms < left_ms ? due_ms : left_ms;
@@ -233,6 +246,8 @@ void record_go_on(struct record *record)
         wait_ms(record, (int)time_left_ms(record));
         if (!is_over(record) && sampler_due_ms(record->sampler) == 0)
             error = take_and_write(record);
+        // After signals too, which end waits early: the line is drawn as often as something
+        // happened.
         record_tell_progress(record);
     }
     // The command's end is part of its story.

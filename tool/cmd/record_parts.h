@@ -24,7 +24,8 @@ struct record_child {
     int wait_status; // of waitpid(), once it is not
 };
 
-// What has come so far; for the line that moves and for the last one.
+// What has come so far; for the line that moves and for the last one. Counted here and not asked of
+// the file, which knows of a round only after its flush.
 struct record_totals {
     uint64_t samples, accounts, processes, unreadable;
     uint64_t effective_bytes; // of all in the last round
@@ -42,7 +43,7 @@ struct record {
     struct history *history;
     struct journal *journal;
     struct alarms *alarms;         // NULL: none
-    sigset_t signals, old_signals; // taken by record_wait() alone; what they were
+    sigset_t signals, old_signals; // come by signal_fd alone; what they were
     int signal_fd;
     uint64_t started_ns, for_ns; // 0: no end
     bool is_quiet, is_stopped;

@@ -12,7 +12,8 @@
 
 enum { STEM_MAX = 64 };
 
-// Of any word, what may stand in a file's name: no folder, no blank, nothing hidden.
+// Of any word, what may stand in a file's name: no folder, no blank, nothing hidden. Names of
+// processes come from others: what a shell would take for something is left out.
 static void make_stem(const char *word, char ret_stem[STEM_MAX])
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -20,6 +21,7 @@ static void make_stem(const char *word, char ret_stem[STEM_MAX])
     size_t len = 0;
     for (const char *at = word; *at && len + 1 < STEM_MAX; at++) {
         bool is_allowed = strchr(allowed, *at) != NULL;
+        // Several of them in a row become one hyphen.
         bool is_first = len == 0 || ret_stem[len - 1] == '-';
         if (is_allowed && !(len == 0 && (*at == '.' || *at == '-')))
             ret_stem[len++] = *at;
@@ -42,6 +44,7 @@ static const char *word_of(const struct record *record)
         word = "all";
     if (!word && record->totals.name[0])
         word = record->totals.name;
+    // A kind before a colon is how it was meant, not what it is called.
     if (!word) {
         word = options->operands[0];
         const char *colon = strchr(word, ':');
@@ -66,6 +69,7 @@ int record_choose_path(struct record *record)
     make_stem(word_of(record), stem);
     if (localtime_r(&now, &local))
         (void)strftime(when, sizeof when, "%Y%m%d-%H%M%S", &local);
+    // To the second: two recordings that begin in one second meet at -EEXIST, and neither is lost.
     text_format(record->path, sizeof record->path, "%s-%s.ebb", stem, when);
     return EXIT_DONE;
 }
@@ -103,6 +107,7 @@ int record_refuse_file(const struct record *record, int error)
         return EXIT_FAILED;
     }
     message_error("record: cannot write %s: %s", shown, strerror(-error));
+    // Other rights would help: that has an exit status of its own.
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
@@ -112,12 +117,14 @@ void record_tell_error(const struct record *record)
     char shown[MESSAGE_NAME_MAX];
     message_escape(record->path, shown, sizeof shown);
     const char *why = strerror(-record->error);
+    // The system's own words would be about a folder.
     if (record->error == -ENOENT)
         why = "the file was moved or removed";
     message_error("record: the recording has stopped: %s", why);
     if (record->error == -ENOENT)
         return;
     message_hint("What was recorded before is intact: ebb report %s", shown);
+    // EDQUOT too: to a user it is a full disk all the same.
     if (record->error == -ENOSPC || record->error == -EFBIG || record->error == -EDQUOT)
         message_hint("What would help: room on that disk, or -o with a file elsewhere; --interval "
                      "and --keep make recordings smaller.");
@@ -134,7 +141,8 @@ void record_tell_start(const struct record *record)
         message_error("recording into %s", shown);
 }
 
-// What is not in the file itself yet is in its log.
+// What is not in the file itself yet is in its log. Once it is closed the log is gone, and the file
+// is all of it.
 static uint64_t file_bytes(const struct record *record)
 {
     struct history_about about;
@@ -158,6 +166,7 @@ void record_tell_progress(struct record *record)
     if (record->is_quiet || !record->progress.enabled)
         return;
     char processes[48], elapsed[UNITS_TEXT_MAX], size[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX];
+    // Whole seconds: tenths would flicker.
     const uint64_t passed_s = (record_now_ns() - record->started_ns) / 1000000000U;
     count_processes(record, processes, sizeof processes);
     units_format_seconds((double)passed_s, elapsed, sizeof elapsed);
@@ -178,6 +187,7 @@ static void tell_unreadable(const struct record *record)
 {
     char shown[MESSAGE_NAME_MAX];
     message_escape(record->totals.unreadable_text, shown, sizeof shown);
+    // One message for all of them, at the end: a host has hundreds of such processes.
     if (record->totals.unreadable == 1)
         message_error("record: there is a process without accounts: %s", shown);
     else if (record->totals.unreadable > 1)
@@ -204,6 +214,7 @@ void record_tell_end(const struct record *record)
                   (unsigned long long)record->totals.accounts, size, shown);
     if (getrusage(RUSAGE_SELF, &usage) == 0 && passed_s > 0) {
         double used_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+        // The kernel counts it in KiB. Source: getrusage(2).
         units_format_bytes((uint64_t)usage.ru_maxrss << 10, peak, sizeof peak);
         message_hint("It took %.2g %% of a core and %s of memory. Next: ebb report %s",
                      used_s / passed_s * 100, peak, shown);

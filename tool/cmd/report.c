@@ -14,7 +14,8 @@
 #include "cmd/report_sink.h"
 #include "render/report.h"
 
-// The first ones are reports, the others samples.
+// The first ones are reports, the others samples. From FORMAT_SAMPLES on the numbers are those of
+// the choices below, in their order.
 enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_HTML, FORMAT_SAMPLES };
 static const char *const format_choices[] = {"text",  "json",        "html",   "csv",
                                              "jsonl", "openmetrics", "chrome", NULL};
@@ -24,17 +25,20 @@ const struct option_spec report_options[] = {
      .kind = OPTION_STRING,
      .argument = "TIME",
      .help = "The accounts as they were at TIME."},
+    // Times are read by the recording's own frame: "+5m" is from its start, "-2h" from its end.
     {.name = "from",
      .kind = OPTION_STRING,
      .argument = "TIME",
      .help = "Begin there: '14:05', '10m ago', '-2h', '+5m', 'yesterday 9:00', '2026-11-21 "
              "14:05', '@1795500000'."},
     {.name = "to", .kind = OPTION_STRING, .argument = "TIME", .help = "End there."},
+    // A name that several have is refused: which of them was meant nobody can know.
     {.name = "process",
      .letter = 'p',
      .kind = OPTION_STRING,
      .argument = "PROCESS",
      .help = "Only this one: its PID, or the name that one process has."},
+    // Off by default: it cannot be answered by minutes and hours alone, and so costs most.
     {.name = "above",
      .kind = OPTION_SIZE,
      .argument = "SIZE",
@@ -46,6 +50,7 @@ const struct option_spec report_options[] = {
      .fallback = "text",
      .help = "text and json are reports; html is a page with the charts that stands alone; csv, "
              "jsonl, openmetrics and chrome (a trace) are all samples."},
+    // As in all other verbs, beside the format of that name.
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "As --format=json."},
     {.name = "output",
      .letter = 'o',
@@ -56,6 +61,7 @@ const struct option_spec report_options[] = {
     {.name = NULL},
 };
 
+// What every step of a run needs.
 struct report_run {
     const struct command *command;
     struct render_style style;
@@ -76,6 +82,7 @@ static int check_usage(const struct report_run *run)
         return message_refuse_usage("report", "either --json or --format, not both");
     if (options->operand_count == 2 && run->format > FORMAT_JSON)
         return message_refuse_usage("report", "two recordings are compared as text or json");
+    // A moment has no series of samples.
     if (has_at && run->format > FORMAT_JSON)
         return message_refuse_usage("report", "--at goes with text and json");
     if (has_at && (options->operand_count == 2 || options_get(options, "from")->given ||
@@ -91,6 +98,7 @@ static int read_time(const struct options *options, const char *name,
                      const struct when_frame *frame, int64_t *ret_ms)
 {
     const struct option_value *value = options_get(options, name);
+    // 0 is "not given" for report_build() as well.
     *ret_ms = 0;
     if (!value->given || when_parse(text_of(value->string), frame, ret_ms) == 0)
         return EXIT_DONE;
@@ -116,6 +124,7 @@ static int read_process(const struct options *options, struct history *history,
         return report_file_refuse(NULL, error);
     char pid[16];
     for (size_t i = 0; i < count; i++) {
+        // PIDs as text: "041" is no PID, but may be a name.
         snprintf(pid, sizeof pid, "%d", subjects[i].pid);
         if (strcmp(value->string, pid) == 0 || strcmp(value->string, subjects[i].name) == 0) {
             *ret_subject = subjects[i].id;
@@ -147,6 +156,7 @@ static int build(const struct report_run *run, const char *path, struct history 
     int error = history_about(history, &about);
     if (error)
         return report_file_refuse(path, error);
+    // Seen from a recording, "now" is its end: it may be of last week.
     struct when_frame frame = {about.first_ms, about.last_ms};
     struct report_options wanted = {.above_bytes = options_get(options, "above")->number};
     int status = read_time(options, "from", &frame, &wanted.from_ms);
@@ -156,6 +166,7 @@ static int build(const struct report_run *run, const char *path, struct history 
         status = read_process(options, history, &wanted.subject);
     if (status != EXIT_DONE)
         return status;
+    // An empty range would else be told as "no sample", which sounds like a damaged file.
     if (wanted.to_ms != 0 && wanted.to_ms < (wanted.from_ms ? wanted.from_ms : about.first_ms))
         return message_refuse_usage("report", "--to lies before --from, or before the recording");
     error = report_build(history, &wanted, ret_report);
@@ -204,6 +215,7 @@ static int print_samples(const struct report_run *run, struct history *history,
     return export_samples(history, report, formats[run->format - FORMAT_SAMPLES], &export_sink);
 }
 
+// What fails after the output was opened takes it away again: no half report stays under that name.
 static int print(const struct report_run *run, struct history *history, const struct report *report,
                  const char *path)
 {
@@ -218,6 +230,7 @@ static int print(const struct report_run *run, struct history *history, const st
         error = print_samples(run, history, report, &sink);
     else
         error = print_report(run, history, report, &sink);
+    // Reading failed. Where writing did, report_sink_close() has the words for it.
     if (error && !sink.has_failed) {
         report_sink_drop(&sink);
         return report_file_refuse(path, error);
@@ -287,6 +300,7 @@ static int run_two(const struct report_run *run)
         if (status != EXIT_DONE)
             break;
         status = build(run, path, history, &reports[side]);
+        // One open at a time: a report holds copies of all that it needs.
         history_close(history);
     }
     const struct report *const both[2] = {&reports[0], &reports[1]};
@@ -307,6 +321,7 @@ int report_run(const struct command *command)
                   .exact_bytes = options_flag(options, "bytes"),
                   .unicode = command->unicode,
                   .width = command->width},
+        // --json with another --format comes to check_usage() as that format, and is refused there.
         .format = options_flag(options, "json") && !options_get(options, "format")->given
                       ? FORMAT_JSON
                       : (size_t)options_get(options, "format")->number,

@@ -33,6 +33,7 @@ int report_file_refuse(const char *path, int error)
     case ENODATA:
         message_error("report: %s has no sample in that time", shown);
         break;
+    // HTML without HTTP or JSON, dumps without JSON.
     case ENOTSUP:
         message_error("report: this ebb was built without what that needs");
         break;
@@ -61,6 +62,7 @@ static void tell_counts(const char *path, const struct import_counts *counts)
 // Whether it is a dump at all its lines tell.
 static int import(const char *path, const struct buffer *dump, struct history **ret_history)
 {
+    // Pprofplus samples once a second; a longer pause than some intervals is then a gap.
     struct history_options options = {.interval_ms = 1000, .title = path};
     struct history *history;
     struct import_counts counts;
@@ -81,6 +83,7 @@ static int import(const char *path, const struct buffer *dump, struct history **
 static bool is_dump(const char *path)
 {
     char first = 0;
+    // A pipe that nobody writes to must not be waited for.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
@@ -96,6 +99,7 @@ int report_file_open(const char *path, struct history **ret_history)
     int error = history_open(path, ret_history);
     if (error != -EBADMSG || !is_dump(path))
         return error ? report_file_refuse(path, error) : EXIT_DONE;
+    // Read whole: its lines must be sorted before the first of them is stored.
     struct buffer dump = {.limit = dump_limit_bytes};
     error = buffer_read_at(&dump, AT_FDCWD, path);
     int status = error ? report_file_refuse(path, error) : import(path, &dump, ret_history);

@@ -17,6 +17,7 @@ int report_sink_open(const struct options *options, struct report_sink *ret_sink
         *ret_sink = (struct report_sink){.fd = STDOUT_FILENO};
         return EXIT_DONE;
     }
+    // 0666 and the umask, as for any file that one makes; a recording itself is 0600.
     int fd = open(output->string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0) {
         *ret_sink = (struct report_sink){.fd = fd, .path = output->string};
@@ -38,6 +39,7 @@ int report_sink_write(void *context, const char *data, size_t len)
     struct report_sink *sink = context;
     while (len > 0) {
         ssize_t written = write(sink->fd, data, len);
+        // A short write is only part of it: the rest is tried again.
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0) {
@@ -69,6 +71,7 @@ int report_sink_close(struct report_sink *sink)
     }
     if (!sink->has_failed)
         return EXIT_DONE;
+    // A file that was cut would look like a whole one.
     if (sink->path)
         unlink(sink->path);
     // A reader that closed the pipe (| head) has what it wanted.

@@ -2,6 +2,7 @@
 // ebb report in the table of verbs: what its help and man page say. Tool world; constant.
 #include "cmd/verbs.h"
 
+// One recording, or two to be compared; more are refused.
 static const char *const report_usage[] = {"[OPTION]... FILE", "[OPTION]... BEFORE AFTER", NULL};
 static const char *const report_description[] = {
     "Says what a recording of ebb record holds: a chart of the largest process, peaks and means of "

@@ -14,7 +14,8 @@
 // What shells and env(1) answer: no such command, or it cannot be executed.
 enum { EXIT_NO_COMMAND = 127, EXIT_NOT_EXECUTABLE = 126 };
 
-// A reader of stderr that has stopped must not keep the watcher.
+// A reader of stderr that has stopped must not keep the watcher: that is a process of its own
+// beside the command, and has to end.
 enum { TELL_PATIENCE_MS = 1000 };
 
 // Their numbers are places in this list.
@@ -82,6 +83,7 @@ static int check_options(const struct options *options)
     if (options_flag(options, "json") && !options_flag(options, "dry-run"))
         return message_refuse_usage("run",
                                     "--json is for --dry-run: later, stdout is the command's");
+    // Less than any program needs to start: exec itself would be killed.
     if (limit->given && limit->number < RUN_LIMIT_MIN_BYTES)
         return message_refuse_usage("run", "--limit needs at least 1MiB");
     return EXIT_DONE;
@@ -130,6 +132,7 @@ static void tell_check(const struct watch_result *result)
         message_error("run: --check: this kernel does not count lazily freed memory (4.12 does)");
     else if (result->error == -EACCES || result->error == -EPERM)
         message_error("run: --check: %s may not be read: that needs CAP_SYS_PTRACE", watched);
+    // A command of a few milliseconds, such as `true`.
     else if (result->readings == 0)
         message_error("run: --check: the command ended before it could be looked at");
     else
@@ -149,6 +152,7 @@ static void say(const struct lever_report *report, bool is_verbose)
     }
     // As one line, so that it can be found in a log by its beginning.
     struct buffer line = {0};
+    // Without memory the line is shorter; it is no part of the run.
     for (size_t i = 0; i < report->step_count && is_verbose; i++) {
         char text[MESSAGE_NAME_MAX];
         message_escape(report->steps[i].what, text, sizeof text);
@@ -206,6 +210,7 @@ static int plan_and_start(const struct command *command, const struct run_reques
     struct run *run = NULL;
     bool is_command = false;
     int status;
+    // A refusal comes with a report, too: the plan as far as it went.
     int error = run_plan(request, &run, &report, &is_command);
     if (options_flag(&command->options, "dry-run") && error != -ENOMEM) {
         status = dry_run(command, &report, error, is_command);
@@ -231,6 +236,7 @@ int run_run(const struct command *command)
     // All from the table; what was not given is 0 or NULL.
     const struct option_value *madv_free = options_get(options, "madv-free");
     struct run_request request = {
+        // Copied by the plan where it changes anything: ours stays as it is.
         .environment = environ,
         .allocator = options_get(options, "malloc")->string,
         .limit_bytes = options_get(options, "limit")->number,

@@ -20,6 +20,7 @@ static const char *const order_choices[] = {"back",    "rss", "lazy", "kept", "e
 
 const struct option_spec top_options[] = {
     {.name = "once", .kind = OPTION_FLAG, .help = "Read every process once, print, and end."},
+    // JSON is of one moment: a stream of them would be a recording, which is another verb.
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "As --once, in JSON."},
     {.name = "sort",
      .letter = 's',
@@ -33,6 +34,7 @@ const struct option_spec top_options[] = {
      .kind = OPTION_STRING,
      .argument = "TEXT",
      .help = "Only processes with TEXT in name, command line, runtime or verdict."},
+    // Slower than other tools: a reading of smaps costs the target, see sample/sampler.h.
     {.name = "interval",
      .letter = 'i',
      .kind = OPTION_DURATION,
@@ -48,10 +50,12 @@ const struct option_spec top_options[] = {
     {.name = NULL},
 };
 
+// ONCE_ROUNDS is far more than any host needs: the loop must only end.
 enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000, ONCE_ROUNDS = 1000 };
 
 static const uint64_t ns_per_ms = 1000000;
 
+// What the run needs at hand; top_run() frees it.
 struct top_run {
     const struct command *command;
     struct selection *selections;
@@ -71,6 +75,7 @@ static int check_usage(const struct options *options, bool is_once)
     if (options_get(options, "filter")->given &&
         strlen(options_get(options, "filter")->string) >= sizeof((struct top_view *)0)->filter)
         return message_refuse_usage("top", "--filter is too long: 63 bytes are enough");
+    // Both ends: keys come from stdin, and neither stands in for the other.
     if (!is_once && (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)))
         return message_refuse_usage("top",
                                     "the live screen needs a terminal: use --once or --json");
@@ -82,6 +87,7 @@ static int select_targets(struct top_run *run)
 {
     const struct options *options = &run->command->options;
     size_t count = options->operand_count;
+    // One more than there are: without any, one that means all.
     run->selections = calloc(count + 1, sizeof *run->selections);
     if (!run->selections)
         return -ENOMEM;
@@ -90,6 +96,7 @@ static int select_targets(struct top_run *run)
             char shown[MESSAGE_NAME_MAX];
             message_escape(options->operands[i], shown, sizeof shown);
             message_error("%s is no PID, name or pattern", shown);
+            // Told already: refuse() says nothing more to it.
             return -EINVAL;
         }
     }
@@ -109,6 +116,7 @@ static int open_sampler(struct top_run *run, bool is_once)
         .selection_count = run->selection_count,
         .interval_ms = run->interval_ms,
         .follow = true,
+        // 0 is the sampler's own default.
         .share = is_once ? 1 : 0,
     };
     return sampler_open(&sampler_options, &run->sampler);
@@ -124,6 +132,7 @@ static int take_round(struct top_run *run)
         return error;
     size_t count;
     const struct subject *subjects = sampler_subjects(run->sampler, &count);
+    // It takes over what it shows: the batch is valid until the next round only.
     error = top_update(&run->top, batch, subjects, count);
     // Names of the dead are of no use here.
     sampler_forget(run->sampler, batch->time_ms);
@@ -153,6 +162,7 @@ static int read_all(struct top_run *run)
     uint64_t accounts = 0;
     for (int round = 0; round < ONCE_ROUNDS; round++) {
         int error = take_round(run);
+        // Rounds are made at once, without waiting for one to be due.
         uint64_t now = sampler_cost(run->sampler).accounts;
         if (error || count_unread(&run->top) == 0 || (round > 0 && now == accounts))
             return error;
@@ -174,6 +184,7 @@ static int run_once(struct top_run *run)
                                  .width = command->width};
     struct table table;
     struct output output = {.error = top_table(&run->top, &run->view, &table)};
+    // Rows that are filtered out are in no table, but have been read all the same.
     if (output.error == 0) {
         output.error = options_flag(&command->options, "json")
                            ? render_table_json(&table, &output.buffer)
@@ -190,6 +201,7 @@ static void change_interval(struct top_run *run, uint64_t interval_ms)
 {
     if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
         return;
+    // A new grid begins now: a round follows at once.
     run->interval_ms = interval_ms;
     sampler_set_interval(run->sampler, interval_ms);
 }
@@ -197,6 +209,7 @@ static void change_interval(struct top_run *run, uint64_t interval_ms)
 // Keys are answered at once, also between two rounds.
 static int answer_keys(struct top_run *run, struct top_screen *screen, bool *ret_quits)
 {
+    // A screen that stands still only waits for keys, and for signals.
     uint64_t wait_ms = run->view.is_paused ? 1000 : sampler_due_ms(run->sampler);
     uint32_t key;
     bool has_key = top_screen_key(screen, wait_ms, &key);
@@ -204,11 +217,13 @@ static int answer_keys(struct top_run *run, struct top_screen *screen, bool *ret
         *ret_quits = top_screen_ends(screen);
         return 0;
     }
+    // By the size as it is now: it may have changed since the last key.
     unsigned page = top_page(&run->view, top_screen_lines(screen));
     switch (top_press(&run->view, &run->top, page, key)) {
     case TOP_WISH_QUIT:
         *ret_quits = true;
         return 0;
+    // At once: who presses a key does not wait for the next round, whatever the budget says.
     case TOP_WISH_ACCOUNT:
         sampler_want_account(run->sampler, run->view.selected);
         return take_round(run);
@@ -279,6 +294,7 @@ int top_run(const struct command *command)
     if (options_get(options, "filter")->given)
         text_copy(text_of(options_get(options, "filter")->string), run.view.filter,
                   sizeof run.view.filter);
+    // All three of what is freed below take NULL, or zeros.
     int error = select_targets(&run);
     if (!error)
         error = open_sampler(&run, is_once);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+// Curses has one screen for each process in globals of its own; this is what belongs to ours.
 struct top_screen {
     SCREEN *screen;
     bool color, unicode;
@@ -21,9 +22,11 @@ struct top_screen {
     struct sigaction old_actions[3];
 };
 
+// Not SIGWINCH, which curses takes itself and tells as a key; nor SIGTSTP, likewise.
 static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-// Set by a signal, read between keys: a handler can reach nothing else.
+// Set by a signal, read between keys: a handler can reach nothing else. The one variable of ebb
+// that is no function's: a signal has nowhere else to write to.
 static volatile sig_atomic_t ends;
 
 // The loop sees it at its next key or round.
@@ -50,6 +53,7 @@ static void start_colors(struct top_screen *screen)
     if (!screen->color)
         return;
     start_color();
+    // -1 is the terminal's own background, light or dark.
     use_default_colors();
     init_pair(COLOR_GOOD, COLOR_GREEN, -1);
     init_pair(COLOR_WARN, COLOR_YELLOW, -1);
@@ -74,6 +78,7 @@ int top_screen_open(bool color, bool unicode, struct top_screen **ret_screen)
     screen->color = color;
     screen->unicode = unicode;
     start_colors(screen);
+    // Keys at once and unseen, Enter as it is sent, no cursor.
     cbreak();
     noecho();
     nonl();
@@ -81,6 +86,7 @@ int top_screen_open(bool color, bool unicode, struct top_screen **ret_screen)
     keypad(stdscr, TRUE);
     // An escape is told from a key's sequence after a moment that nobody notices.
     set_escdelay(25);
+    // poll() waits, not curses: that one knows of no signals.
     nodelay(stdscr, TRUE);
     catch_signals(screen);
     *ret_screen = screen;
@@ -191,6 +197,7 @@ static int wait_for_key(struct top_screen *screen, uint64_t wait_ms, wint_t *ret
     if (kind != ERR)
         return kind;
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    // Milliseconds beyond an int are 24 days: then it wakes up once more.
     int ready = poll(&input, 1, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms);
     kind = get_wch(ret_key);
     // Ready, and yet nothing to read: the terminal is gone.

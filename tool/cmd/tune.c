@@ -107,6 +107,7 @@ static int change_target(const struct command *command, struct process *process,
 {
     struct tune *tune = NULL;
     struct lever_report report = {0};
+    // `tune` holds what the plan has found until it is done.
     int error = tune_new(request, &tune);
     if (!error)
         error = lever_pull(&tune_lever, tune, process, options_flag(&command->options, "dry-run"),

@@ -10,6 +10,7 @@
 #include "runtime/libebb/ledger.h"
 
 enum { RETURN_WITHIN_MIN_MS = 10, RETURN_WITHIN_MAX_MS = 3600000 };
+// A million times the live heap: more is off, which has a word of its own.
 enum { PERCENT_MAX = 100000000 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -33,6 +34,7 @@ int tune_parse_percent(struct text text, int64_t *ret_percent)
 int tune_parse_limit(struct text text, int64_t *ret_bytes)
 {
     uint64_t bytes;
+    // Go's own value for no limit. Source: runtime/debug.SetMemoryLimit.
     if (text_equals(text, "off")) {
         *ret_bytes = INT64_MAX;
         return 0;
@@ -48,6 +50,7 @@ int tune_parse_decay(struct text text, int64_t *ret_ms)
 {
     uint64_t ns;
     if (text_equals(text, "off") || text_equals(text, "now")) {
+        // jemalloc's own: -1 never, 0 at once. Source: jemalloc(3), opt.dirty_decay_ms.
         *ret_ms = text_equals(text, "off") ? -1 : 0;
         return 0;
     }

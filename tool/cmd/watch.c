@@ -19,12 +19,14 @@ const struct option_spec watch_options[] = {
      .argument = "ADDRESS",
      .fallback = "127.0.0.1",
      .help = "Where to listen: ADDRESS or ADDRESS:PORT."},
+    // Beside --listen, since the port is what one changes when a second page is opened.
     {.name = "port",
      .letter = 'p',
      .kind = OPTION_COUNT,
      .argument = "PORT",
      .help = "This port and no other; 0: any that is free. Without it the first free one from 7878 "
              "on."},
+    // On loopback it is not the default: an address that can be typed is worth more there.
     {.name = "token",
      .kind = OPTION_STRING,
      .argument = "TOKEN",
@@ -33,6 +35,7 @@ const struct option_spec watch_options[] = {
     {.name = "allow-remote",
      .kind = OPTION_FLAG,
      .help = "Listen on an address that other hosts reach, with a token. Nothing is encrypted."},
+    // All the rest of the page only reads.
     {.name = "allow-levers",
      .kind = OPTION_FLAG,
      .help = "Let the page reclaim memory; with a token."},
@@ -42,6 +45,7 @@ const struct option_spec watch_options[] = {
      .argument = "DURATION",
      .fallback = "1s",
      .help = "Between two samples."},
+    // Memory of ebb itself: its samples are in it, see open_live().
     {.name = "keep",
      .letter = 'k',
      .kind = OPTION_DURATION,
@@ -66,6 +70,7 @@ const struct option_spec watch_options[] = {
 
 #include "serve/viewer.h"
 
+// An interval below 100 ms is more than a browser draws.
 enum { PORT = 7878, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -82,6 +87,7 @@ static int check_usage(const struct options *options)
             "watch", "what? Give PIDs, names or a recording, or --all for every process");
     if (interval_ms < INTERVAL_LEAST_MS || interval_ms > INTERVAL_MOST_MS)
         return message_refuse_usage("watch", "--interval is from 100ms to 1h");
+    // A chart of less than one sample.
     if (options_get(options, "keep")->number / ns_per_ms < interval_ms)
         return message_refuse_usage("watch", "--keep is shorter than --interval");
     return EXIT_DONE;
@@ -97,6 +103,7 @@ static bool is_file(const struct options *options)
     // A path, even of a file that is not there: no process has such a name.
     if (strchr(name, '/'))
         return true;
+    // Names of processes with such a file in the folder are rare; --all and patterns are none.
     return strspn(name, "0123456789") < strlen(name) && stat(name, &status) == 0 &&
            S_ISREG(status.st_mode);
 }
@@ -121,6 +128,7 @@ static void make_title(const struct options *options, char *ret_title, size_t si
 {
     struct buffer title = {0};
     for (size_t i = 0; i < options->operand_count; i++)
+        // Without memory the title is shorter, and nothing else is wrong.
         (void)buffer_printf(&title, "%s%s", i > 0 ? " " : "", options->operands[i]);
     // Cut where it is too long: it is a heading.
     text_copy(title.len > 0 ? buffer_text(&title) : text_of("all processes"), ret_title, size);
@@ -131,6 +139,7 @@ static void make_title(const struct options *options, char *ret_title, size_t si
 static struct selection *read_selections(const struct options *options, size_t *ret_count)
 {
     size_t count = options->operand_count;
+    // One more than there are: without any, one that means all.
     struct selection *selections = calloc(count + 1, sizeof *selections);
     for (size_t i = 0; selections && i < count; i++) {
         if (selection_parse(text_of(options->operands[i]), &selections[i]) == 0)
@@ -155,6 +164,7 @@ static int refuse_targets(const struct options *options, int error)
 {
     if (error != -ESRCH)
         return target_refuse_list("/proc", error);
+    // It says which of the several reasons it is, with names that are alike.
     if (options->operand_count == 1) {
         pid_t pid;
         int status = target_resolve("/proc", options->operands[0], &pid);
@@ -184,6 +194,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
         .follow = options_flag(options, "follow") || options_flag(options, "all"),
     };
     int error = sampler_open(&sampling, &viewing->sampler);
+    // The sampler has copies of what it needs.
     free(selections);
     if (error)
         return refuse_targets(options, error);
@@ -205,6 +216,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
 // Options that would change how samples are taken are refused: they were taken long ago.
 static int open_file(const struct command *command, struct viewer_options *viewing)
 {
+    // By name, since they are looked up by it; each is in the table above.
     static const char *const live[] = {"interval", "keep", "follow", "allow-levers"};
     for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
         if (options_get(&command->options, live[i])->given) {
@@ -265,6 +277,7 @@ static int serve(const struct command *command, struct viewer *viewer, struct li
         return EXIT_FAILED;
     }
     char url[LISTEN_URL_MAX];
+    // The address alone on stdout, so that a script can read it from there.
     struct output output = {0};
     listen_url(listening, url);
     output_printf(&output, "%s\n", url);
@@ -299,6 +312,7 @@ int watch_run(const struct command *command)
     status = is_recording ? open_file(command, &watching) : open_live(command, &watching);
     if (status != EXIT_DONE)
         return status;
+    // The socket before the sampler's thread: a port in use is told at once.
     status = listen_open(command, PORT, watching.has_levers, &listening);
     if (status != EXIT_DONE) {
         sampler_close(watching.sampler);
@@ -306,6 +320,7 @@ int watch_run(const struct command *command)
         return status;
     }
     struct viewer *viewer;
+    // Sampler and history are the viewer's from here on, also when it fails.
     int error = viewer_start(&watching, &viewer);
     if (error) {
         close(listening.fd);

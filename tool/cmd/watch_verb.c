@@ -2,6 +2,7 @@
 // ebb watch in the table of verbs: what its help and man page say. Tool world; constant.
 #include "cmd/verbs.h"
 
+// Targets, a recording, or everything: three things that exclude each other.
 static const char *const watch_usage[] = {
     "[OPTION]... TARGET...",
     "[OPTION]... --all",
