@@ -159,6 +159,17 @@ def check_commands():
     tap.report(ready and child.wait(10) == 5, "SIGTERM is handed on")
 
 
+def check_ignored():
+    """Under nohup, and with children that nobody waits for."""
+    file = path("nohup.ebb")
+    child = subprocess.Popen(["sh", "-c", 'trap "" HUP CHLD; exec "$@"', "sh", EBB, "record", "-q",
+                              "-o", file, "--interval", "50ms", "--", "sh", "-c",
+                              "sleep 0.5; exit 6"], env=ENVIRONMENT)
+    wait_for(lambda: rows(file, "SELECT count(*) FROM sample")[0][0] > 0)
+    child.send_signal(signal.SIGHUP)
+    tap.report(child.wait(10) == 6, "what is ignored stays ignored")
+
+
 def check_children():
     """The shell's child is found by its parent, and so is one whose parent has ended."""
     file = path("children.ebb")
@@ -319,6 +330,7 @@ def main():
             check_figures()
             check_overwriting()
             check_commands()
+            check_ignored()
             check_children()
             check_kills(worker)
             check_read_only(check_loss(recorder, file, started))

@@ -21,18 +21,29 @@ static const int handed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 // SIGQUIT is not among them: with ebb alone it ends it on the spot, with a core, as it should.
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
 
+// Those that are ignored, as nohup(1) and shells leave them to what runs in the background, stay
+// so: a blocked one would come all the same.
+static void add_signals(const int *numbers, size_t count, sigset_t *signals)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(signals, numbers[i]);
+    }
+}
+
 // Without a command, those that are its own keep what they do.
 int record_take_signals(struct record *record)
 {
     sigset_t signals;
     sigemptyset(&signals);
-    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
-        sigaddset(&signals, ending[i]);
-    for (size_t i = 0; record->child.argv && i < sizeof handed_on / sizeof handed_on[0]; i++)
-        sigaddset(&signals, handed_on[i]);
-    // Without a command no child of ours matters.
-    if (record->child.argv)
+    add_signals(ending, sizeof ending / sizeof ending[0], &signals);
+    if (record->child.argv) {
+        add_signals(handed_on, sizeof handed_on / sizeof handed_on[0], &signals);
+        // Where it is ignored, children leave no status behind.
+        signal(SIGCHLD, SIG_DFL);
         sigaddset(&signals, SIGCHLD);
+    }
     // Threads that start later inherit it; that of the alarms has blocked all signals by itself.
     sigprocmask(SIG_BLOCK, &signals, &record->old_signals);
     // A limit of the file's size is told as an error instead.
