@@ -48,6 +48,7 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
 // What only an account knows is left out elsewhere: most samples are cheap ones.
 static void write_sample(struct page_out *out, const struct sample *sample)
 {
+    // An object and not a row: a batch is short, and names make it readable in a log.
     page_put(out, "{");
     page_u64(out, "subject", sample->subject);
     page_i64(out, "time_ms", sample->time_ms);
@@ -64,6 +65,7 @@ static void write_sample(struct page_out *out, const struct sample *sample)
 // By id: the list is ascending.
 static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
 {
+    // Up to thousands of subjects, and a handful of events: a search for each is cheap.
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -78,6 +80,7 @@ static const struct subject *find_subject(const struct subject *subjects, size_t
 // The subject's sample of this round, or NULL.
 static const struct sample *find_sample(const struct batch *batch, unsigned id)
 {
+    // In no order that could be relied on, and asked for by events alone.
     for (size_t i = 0; i < batch->sample_count; i++) {
         if (batch->samples[i].subject == id)
             return &batch->samples[i];
@@ -88,6 +91,7 @@ static const struct sample *find_sample(const struct batch *batch, unsigned id)
 // Does the page have to hear of its subject anew?
 static bool is_change(const struct event *event)
 {
+    // Its name, its end or its verdict: what else a subject has, samples tell.
     return event->kind == EVENT_APPEARED || event->kind == EVENT_ENDED ||
            event->kind == EVENT_EXEC || event->kind == EVENT_VERDICT;
 }
@@ -119,6 +123,7 @@ static void write_subjects(struct page_out *out, const struct batch *batch,
 int page_write_batch(const struct batch *batch, const struct subject *subjects,
                      size_t subject_count, struct buffer *buffer)
 {
+    // The round's own moment, so that the page sees time go on where nothing changed.
     struct page_out out = {.buffer = buffer};
     page_put(&out, "{");
     page_i64(&out, "now_ms", batch->time_ms);
@@ -129,6 +134,7 @@ int page_write_batch(const struct batch *batch, const struct subject *subjects,
             page_put(&out, ",");
         write_sample(&out, &batch->samples[i]);
     }
+    // Behind the samples, as they were found: the page marks them on what it has just drawn.
     page_put(&out, "],\"events\":[");
     for (size_t i = 0; i < batch->event_count && !out.error; i++) {
         if (i > 0)

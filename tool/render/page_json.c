@@ -12,6 +12,7 @@
 // Words for the page; figures of time are nanoseconds.
 const char *page_unit_name(enum figure_unit unit)
 {
+    // By value: a unit that is new must have a name here.
     static const char *const names[] = {
         [FIGURE_BYTES] = "bytes",
         [FIGURE_COUNT] = "count",
@@ -42,6 +43,7 @@ void page_key(struct page_out *out, const char *key)
 void page_u64(struct page_out *out, const char *key, uint64_t value)
 {
     page_key(out, key);
+    // Digits by hand: these are most of what a page reads.
     if (!out->error)
         out->error = json_write_u64(out->buffer, value);
 }
@@ -120,6 +122,7 @@ void page_figures(struct page_out *out, const struct digest *digest, unsigned su
 {
     for (size_t i = 0; i < digest->figure_count; i++) {
         const struct digest_figure *figure = &digest->figures[i];
+        // A list that was just opened: no comma in front.
         bool is_first = out->buffer->len > 0 && out->buffer->data[out->buffer->len - 1] == '[';
         page_put(out, is_first ? "{" : ",{");
         if (subject)
@@ -138,6 +141,7 @@ int page_write_subject(const struct subject *subject, const struct sample *sampl
     struct page_out out = {.buffer = buffer};
     page_put(&out, "{");
     page_u64(&out, "id", subject->id);
+    // For people and for `ebb explain`; the page itself goes by the id.
     page_i64(&out, "pid", subject->pid);
     page_name(&out, "name", subject->name);
     page_name(&out, "cmdline", subject->cmdline);
@@ -148,11 +152,13 @@ int page_write_subject(const struct subject *subject, const struct sample *sampl
     page_i64(&out, "first_ms", subject->first_ms);
     page_i64(&out, "last_ms", subject->last_ms);
     // A recording in memory never ends by itself: its processes do.
+    // Or has become another program: then a new subject goes on from it.
     page_bool(&out, "ended", subject->has_ended);
     page_u64(&out, "rss_bytes", sample ? sample->rss_bytes : SAMPLE_UNKNOWN);
     page_u64(&out, "lazy_bytes", sample ? sample->lazy_bytes : SAMPLE_UNKNOWN);
     page_u64(&out, "effective_bytes", sample ? sample->effective_bytes : SAMPLE_UNKNOWN);
     page_verdict(&out, "verdict", digest ? digest->verdict : 0);
+    // The sentence that the page shows largest.
     page_key(&out, "headline");
     if (digest && !out.error)
         out.error = json_write_name(buffer, digest->headline);
@@ -166,6 +172,8 @@ int page_write_subject(const struct subject *subject, const struct sample *sampl
 static bool last_sample(struct history *history, const struct subject *subject,
                         struct sample *ret_sample)
 {
+    // Not a count of samples: of a busy process there are sixty in a minute, of a quiet one there
+    // is one.
     // A sample stands for a minute at most until the next one.
     enum { STANDS_MS = 61000 };
     struct series series;
@@ -191,6 +199,7 @@ static bool last_sample(struct history *history, const struct subject *subject,
 static int write_known_subject(struct history *history, const struct subject *subject,
                                struct buffer *buffer)
 {
+    // Either may be missing: a process that was never read deep, or one that has just come.
     struct sample sample;
     struct digest digest;
     int64_t time_ms;
@@ -207,6 +216,7 @@ static int write_known_subject(struct history *history, const struct subject *su
 // All subjects, as an array.
 static void write_subjects(struct history *history, struct page_out *out)
 {
+    // One copy of them all, so that what is added meanwhile is not seen by half.
     struct subject *subjects = NULL;
     size_t count = 0;
     if (!out->error)
@@ -233,10 +243,13 @@ int page_write_about(struct history *history, const struct page_view *view, stru
         return out.error;
     page_put(&out, "{");
     page_name(&out, "version", EBB_VERSION);
+    // What was asked for on the command line: hostile, when a file says it.
     page_name(&out, "title", about.title);
     page_bool(&out, "live", view->is_live);
     page_bool(&out, "ended", about.is_ended || !view->is_live);
+    // The page tells a gap from quiet by it.
     page_u64(&out, "interval_ms", about.interval_ms);
+    // The server's clock: the browser's may be another host's.
     page_i64(&out, "now_ms", view->now_ms);
     page_i64(&out, "first_ms", about.first_ms);
     page_i64(&out, "last_ms", about.last_ms);
@@ -276,6 +289,7 @@ int page_write_events(struct history *history, unsigned subject, int64_t from_ms
         return error;
     struct page_out out = {.buffer = buffer};
     page_put(&out, "[");
+    // Ascending in time, as the recording gives them.
     for (size_t i = 0; i < count && !out.error; i++) {
         if (i > 0)
             page_put(&out, ",");
@@ -289,6 +303,7 @@ int page_write_events(struct history *history, unsigned subject, int64_t from_ms
 // Every row, those of no bytes too: the page's table keeps its form.
 static uint64_t write_rows(struct page_out *out, const struct digest *digest)
 {
+    // Of whole bytes: no sum of them can overflow that the kernel could count.
     uint64_t rss_bytes = 0;
     page_key(out, "rows");
     page_put(out, "[");
@@ -330,6 +345,7 @@ int page_write_account(struct history *history, unsigned subject, int64_t at_ms,
     page_put(&out, "[");
     page_figures(&out, &digest, 0);
     page_put(&out, "]");
+    // Beside the rows, never among them: see struct account.
     page_u64(&out, "swap_bytes", digest.swap_bytes);
     page_u64(&out, "huge_bytes", digest.huge_bytes);
     page_u64(&out, "locked_bytes", digest.locked_bytes);

@@ -19,6 +19,7 @@ enum { PART_POINTS = 2048 };
 // What of the asked range there is. 0, -ENOENT, -errno.
 static int cut_range(struct history *history, struct page_series *series)
 {
+    // There is no question for one subject alone; a list is read in a millisecond.
     struct subject *subjects;
     size_t count, i = 0;
     int error = history_subjects(history, &subjects, &count);
@@ -43,6 +44,7 @@ static void plan_parts(struct page_series *series, uint64_t interval_ms)
 {
     // Both ends are within it.
     int64_t span_ms = series->to_ms >= series->from_ms ? series->to_ms - series->from_ms + 1 : 1;
+    // An interval of 0 is what a damaged file says.
     int64_t fitting_ms = (int64_t)(interval_ms > 0 ? interval_ms : 1) * PART_POINTS;
     series->part_ms = fitting_ms;
     series->part_points = 0;
@@ -61,6 +63,7 @@ static void plan_parts(struct page_series *series, uint64_t interval_ms)
 // An empty range is a series without parts, and no error.
 int page_series_begin(struct history *history, struct page_series *series)
 {
+    // The interval is the recording's: it bounds a part.
     struct history_about about;
     int error = history_about(history, &about);
     if (!error)
@@ -88,12 +91,14 @@ void page_series_end(struct page_series *series)
 // The first line of a CSV: columns, then figures with their runtimes.
 static void write_csv_head(struct page_out *out, const struct page_series *series)
 {
+    // Plain milliseconds: spreadsheets and programs both take them.
     page_put(out, "time_ms");
     for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
         page_put(out, ",");
         page_put(out, series_column_name((enum series_column)column));
     }
     for (size_t i = 0; i < series->digest.figure_count; i++) {
+        // Names are cut where structs cut them: this holds two, and a blank.
         char title[80];
         const struct digest_figure *figure = &series->digest.figures[i];
         text_format(title, sizeof title, "%s %s", figure->runtime, figure->figure.name);
@@ -131,6 +136,7 @@ static void write_column(struct page_out *out, const uint64_t *values, size_t co
         page_put(out, "null");
         return;
     }
+    // The hot loop: some three million values of a large series.
     for (size_t i = 0; i < count && !out->error; i++) {
         page_put(out, i > 0 ? "," : "[");
         if (!out->error)
@@ -185,6 +191,7 @@ static const struct series_figure *find_figure(const struct series *part,
 {
     // A few dozen, for each line again: cheap beside the writing of the line.
     for (size_t i = 0; i < part->figure_count; i++) {
+        // Two runtimes may have figures of one name.
         if (strcmp(part->figures[i].runtime, wanted->runtime) == 0 &&
             strcmp(part->figures[i].name, wanted->figure.name) == 0)
             return &part->figures[i];
@@ -236,6 +243,7 @@ static void write_csv_part(struct page_out *out, const struct page_series *serie
 static int next_slice(struct history *history, struct page_series *series, struct series *ret_part)
 {
     while (series->next_ms <= series->to_ms) {
+        // Parts do not overlap: a sample is in one of them.
         int64_t last_ms = series->next_ms + series->part_ms - 1;
         if (last_ms > series->to_ms)
             last_ms = series->to_ms;

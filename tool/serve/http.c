@@ -121,6 +121,7 @@ void http_tick(struct http *http)
 // What it returns goes with the request.
 static void *begin_request(void *context, const char *uri, struct MHD_Connection *connection)
 {
+    // 5 KiB with its body: for the time of the request.
     struct http_request *request = calloc(1, sizeof *request);
     if (!request)
         return NULL;
@@ -223,6 +224,7 @@ static void call_handler(struct http_request *request, const struct http_route *
 // The announced length of a body, too long or no number: true.
 static bool announces_too_much(const struct http_request *request)
 {
+    // libmicrohttpd has refused what is no number; a bound is ours.
     const char *header = http_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     struct text rest = text_of(header ? header : "0");
     uint64_t length;
@@ -238,6 +240,7 @@ static enum MHD_Result begin(struct http_request *request, const char *method)
     const struct http_route *route = find_route(request, &has_path);
     if (!is_known)
         route = NULL;
+    // Later calls for this request bring its body, and its end.
     request->is_started = true;
     // Who may not ask is not told what there is.
     unsigned status = http_check(request, route, &answer);

@@ -53,6 +53,7 @@ static int find_subject(struct viewer *viewer, unsigned id, struct subject *ret_
 {
     struct subject *subjects;
     size_t count;
+    // The lock is not held while the lever is pulled: rounds and streams go on.
     pthread_mutex_lock(&viewer->lock);
     int error = history_subjects(viewer->options.history, &subjects, &count);
     pthread_mutex_unlock(&viewer->lock);
@@ -60,6 +61,7 @@ static int find_subject(struct viewer *viewer, unsigned id, struct subject *ret_
         return error;
     error = -ENOENT;
     for (size_t i = 0; i < count && error; i++) {
+        // Ids are never given again; ended ones stay in the list.
         if (subjects[i].id == id && !subjects[i].has_ended) {
             *ret_subject = subjects[i];
             error = 0;
@@ -107,6 +109,7 @@ static int pull(struct viewer *viewer, struct process *process, bool is_dry_run,
         .options = {.is_dry_run = is_dry_run, .is_stopped = is_stopped, .user = viewer},
     };
     int error = lever_pull(&reclaim_lever, &reclaim, process, is_dry_run, &report);
+    // As the command prints it: one form to read, wherever it comes from.
     if (!error)
         error = render_lever_json(&report, &answer->body);
     lever_report_free(&report);

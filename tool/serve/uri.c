@@ -49,6 +49,7 @@ static int decode(struct text raw, bool has_plus, char *ret_decoded, size_t size
 // for what begins none.
 static int utf8_follow(unsigned char first, uint32_t *ret_least)
 {
+    // Below it the same character has a shorter form, which is the only one allowed.
     static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
     int count = first < 0x80                    ? 0
                 : first >= 0xc2 && first < 0xe0 ? 1
@@ -88,6 +89,7 @@ bool uri_is_utf8(struct text text)
 // otherwise than we do.
 static bool is_plain_path(const char *path)
 {
+    // By segments, as a file system would read it.
     struct text rest = text_of(path), segment;
     // "//host" would be another server to a browser.
     if (path[0] != '/' || strstr(path, "//"))
@@ -113,6 +115,7 @@ static int add_parameter(struct uri *uri, struct text pair)
         return -E2BIG;
     if (!text_next_field(&pair, '=', &name) || name.len == 0)
         return -EINVAL;
+    // Names are decoded too: "%73ubject" is "subject".
     int error = decode(name, true, parameter->name, sizeof parameter->name);
     if (!error)
         error = decode(pair, true, parameter->value, sizeof parameter->value);
@@ -162,6 +165,7 @@ bool uri_take_u64(const struct uri *uri, const char *name, uint64_t max, uint64_
         return true;
     struct text rest = text_of(value);
     uint64_t taken;
+    // "1x", " 1" and "" are no numbers.
     if (!text_take_u64(&rest, &taken) || rest.len > 0 || taken > max)
         return false;
     *number = taken;
@@ -192,6 +196,7 @@ bool uri_take_moment(const struct uri *uri, const char *name, int64_t *number_ms
 // The scheme's name is case-insensitive (RFC 9110, 11.1).
 bool uri_take_bearer(struct text header, struct text *ret_token)
 {
+    // RFC 6750, 2.1.
     static const char scheme[] = "Bearer ";
     size_t len = sizeof scheme - 1;
     if (header.len <= len || strncasecmp(header.data, scheme, len) != 0)

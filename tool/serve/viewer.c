@@ -22,6 +22,7 @@ bool viewer_wait(struct viewer *viewer, uint64_t ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
+    // Whole seconds apart, so that nothing overflows for long waits.
     until.tv_sec += (time_t)(ms / 1000);
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
@@ -45,6 +46,7 @@ static void wait_for_begin(struct viewer *viewer)
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
+    // After a second the address is printed in any case.
     int error = 0;
     pthread_mutex_lock(&viewer->lock);
     while (!viewer->has_begun && !error)
@@ -55,6 +57,7 @@ static void wait_for_begin(struct viewer *viewer)
 // Each subject once: a client that asks again and again costs the target nothing.
 void viewer_want(struct viewer *viewer, unsigned subject)
 {
+    // A few dozen at most.
     for (size_t i = 0; i < viewer->asked_count; i++) {
         if (viewer->asked[i] == subject)
             return;
@@ -75,6 +78,7 @@ bool viewer_has_page(void)
 // The API's routes, and one for each file.
 static struct http_route *make_routes(bool has_levers)
 {
+    // Both tables are constant, and end with NULL.
     size_t count = 0, files = 0;
     while (viewer_api_routes[count].path)
         count++;
@@ -89,6 +93,7 @@ static struct http_route *make_routes(bool has_levers)
         // Files hold no figures: they need no token, which the browser does not have yet.
         routes[count++] = (struct http_route){
             .path = assets_list()[i].path, .is_public = true, .handler = viewer_file};
+    // Where there is no page, its address still says why.
     if (files == 0)
         routes[count++] =
             (struct http_route){.path = "/", .is_public = true, .handler = viewer_no_page};
@@ -163,6 +168,7 @@ void viewer_stop(struct viewer *viewer)
     pthread_mutex_unlock(&viewer->lock);
     if (viewer->stream)
         stream_end(viewer->stream);
+    // It is in a round at most: the sampler's readings are bounded.
     if (viewer->has_thread)
         pthread_join(viewer->thread, NULL);
     viewer->has_thread = false;
@@ -176,6 +182,7 @@ void viewer_free(struct viewer *viewer)
     viewer_stop(viewer);
     stream_free(viewer->stream);
     free(viewer->routes);
+    // NULL is fine for both: a file has no sampler.
     sampler_close(viewer->options.sampler);
     (void)history_close(viewer->options.history);
     pthread_cond_destroy(&viewer->wake);
