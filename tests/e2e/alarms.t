@@ -88,12 +88,14 @@ def stop(process):
 
 
 def notes(prefix):
-    return sorted(name for name in os.listdir(TMP) if name.startswith(prefix))
+    return sorted(name for name in os.listdir(TMP)
+                  if name.startswith(prefix) and not name.endswith(".json"))
 
 
 def test_once_and_over(hook_port):
     target = Target()
     command = (f"cat >{TMP}/note.$$.tmp; env | grep ^EBB_ALARM_ >>{TMP}/note.$$.tmp; "
+               f"printf %s \"$EBB_ALARM_JSON\" >{TMP}/note-$EBB_ALARM_STATE-$$.json; "
                f"mv {TMP}/note.$$.tmp {TMP}/note-$EBB_ALARM_STATE-$$")
     process, said = record(target, "--alarm", "effective>60MiB for 300ms clear 40MiB; rss>900GiB",
                            "--exec", command, "--webhook", f"http://127.0.0.1:{hook_port}/hook?a=b")
@@ -139,6 +141,8 @@ def check_note(target, names):
                note)
     rss = re.search(r"EBB_ALARM_RSS_BYTES=(\d+)", note)
     tap.report(rss and int(rss[1]) > 100 * MIB, "in bytes", note)
+    with open(f"{TMP}/{names[0]}.json", encoding="utf-8") as file:
+        tap.report(json.load(file)["process"]["pid"] == pid, "and as JSON")
 
 
 def check_posts(target):

@@ -146,6 +146,9 @@ static int deliver(struct alarms *alarms, const struct alarm_message *message,
         error = 0;
     if (!error)
         error = render_alarm_environment(message, &context, &environment);
+    // For commands that pass it on; with its NUL, as all of them.
+    if (!error && json.len > 0)
+        error = buffer_printf(&environment, "EBB_ALARM_JSON=%s%c", json.data, '\0');
     const struct alarm_note note = {
         .text = buffer_text(&text),
         .json = buffer_text(&json),
