@@ -38,6 +38,7 @@ static void put_figure(struct page *page, const char *title, uint64_t bytes)
         text_format(size, sizeof size, "unknown");
     else
         units_format_bytes(bytes, size, sizeof size);
+    // One column for all figures, of our own titles: none is longer than 21 bytes.
     put(page, "%-22s%s\n", title, size);
 }
 
@@ -127,6 +128,7 @@ static void put_number(struct page *page, const char *name, uint64_t value)
 static void put_rate(struct page *page, const char *name, double value)
 {
     char digits[64];
+    // Whole bytes: shells have no other numbers.
     text_format(digits, sizeof digits, "%.0f", value);
     put_variable(page, name, digits);
 }

@@ -12,6 +12,7 @@ enum { COLUMNS_MAX = 200, LABEL_COLUMNS = 10, INDENT = 2 };
 
 static const char *const eighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 
+// Of a whole terminal, on the stack: some KiB.
 struct chart {
     unsigned columns, lines;
     uint64_t rss[COLUMNS_MAX], effective[COLUMNS_MAX];
@@ -47,6 +48,7 @@ static void take_sample(struct chart *chart, const struct series *series, size_t
             continue;
         chart->is_known[column] = true;
         chart->rss[column] = rss;
+        // Of the same sample, so that the lazy part of a column is one that was.
         chart->effective[column] = series->columns[SERIES_EFFECTIVE][index];
     }
     if (rss > chart->highest)

@@ -15,6 +15,7 @@ int csv_write_name(struct buffer *buffer, const char *name)
     if (!error)
         error = buffer_append(buffer, "\"", 1);
     const char *text = escaped.data ? escaped.data : "";
+    // A spreadsheet would run it as a formula, and names come from anybody.
     if (!error && text[0] && strchr("=+-@", text[0]))
         error = buffer_append(buffer, "'", 1);
     for (; *text && !error; text++)

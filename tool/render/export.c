@@ -15,6 +15,7 @@ int export_flush(struct export *export, bool is_last)
     if (export->text.len == 0 || (!is_last && export->text.len < FLUSH_BYTES))
         return 0;
     int error = export->sink->write(export->sink->context, export->text.data, export->text.len);
+    // Also after a failure, which ends the export.
     buffer_clear(&export->text);
     return error;
 }
@@ -25,6 +26,7 @@ int export_each_slice(struct export *export, const struct report_subject *entry,
                                   const struct series *series))
 {
     const struct report *report = export->report;
+    // A subject's own time: a process of a minute in a month's recording is one slice.
     int64_t from_ms = entry->subject.first_ms, to_ms = report->to_ms;
     if (from_ms < report->from_ms)
         from_ms = report->from_ms;

@@ -11,6 +11,7 @@
 // Something stands before each of them.
 static int begin(struct export *export, const char *phase, int pid, int64_t time_ms)
 {
+    // Viewers keep it as a double: microseconds since 1970 are exact there until the year 2255.
     return buffer_printf(&export->text, ",\n{\"ph\":\"%s\",\"pid\":%d,\"ts\":%" PRId64 ",", phase,
                          pid, time_ms * 1000);
 }
@@ -20,6 +21,7 @@ static int write_counter(struct export *export, const struct report_subject *ent
                          const struct series *series, size_t index)
 {
     uint64_t rss = series->columns[SERIES_RSS][index];
+    // A sample always has its RSS: both are known.
     uint64_t effective = series->columns[SERIES_EFFECTIVE][index];
     int error = begin(export, "C", entry->subject.pid, series->time_ms[index]);
     return error ? error
@@ -40,6 +42,7 @@ static int write_rows(struct export *export, const struct report_subject *entry,
         error = buffer_printf(&export->text, "\"name\":\"account\",\"args\":{");
     for (int row = 0; row < ROW_COUNT && !error; row++) {
         uint64_t bytes = series->columns[SERIES_ROWS + row][index];
+        // Every row in every counter: a viewer stacks what it knows from the first one.
         error = buffer_printf(&export->text, "%s\"%s\":%" PRIu64, row ? "," : "",
                               account_row_title((enum account_row)row),
                               bytes == SAMPLE_UNKNOWN ? 0 : bytes);
@@ -110,6 +113,7 @@ int export_chrome(struct export *export)
             error = export_each_slice(export, &report->subjects[i], chrome_slice);
     }
     for (size_t i = 0; i < report->event_count && !error; i++)
+        // Only those that the report lists: a viewer with a million marks shows none.
         error = write_event(export, &report->events[i]);
     return error ? error : buffer_printf(&export->text, "\n]}\n");
 }

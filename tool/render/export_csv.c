@@ -19,8 +19,10 @@ static int csv_record(struct buffer *buffer, const struct report_subject *entry,
 {
     char when[WHEN_TEXT_MAX];
     when_format_utc(series->time_ms[index], when, sizeof when);
+    // Two times: one to read, one to compute with.
     int error = buffer_printf(buffer, "%s,%" PRId64 ",%u,%d,", when, series->time_ms[index],
                               entry->subject.id, entry->subject.pid);
+    // A PID does not tell two processes of one night apart, the subject's id does.
     if (!error)
         error = csv_write_name(buffer, entry->subject.name);
     if (!error)
@@ -44,12 +46,14 @@ static int csv_slice(struct export *export, const struct report_subject *entry,
     for (size_t i = 0; i < series->count && !error; i++) {
         error = csv_record(&export->text, entry, series, i);
         if (!error)
+            // It does nothing until there are 64 KiB.
             error = export_flush(export, false);
     }
     return error;
 }
 
 // One heading for all processes; the columns are those of every series, whichever are known.
+// Figures of ledgers are not among them: each runtime has others.
 int export_csv(struct export *export)
 {
     int error = buffer_printf(&export->text, "time,time_ms,subject,pid,name,kind,verdict");
@@ -72,6 +76,7 @@ static int json_figures(struct buffer *buffer, const struct series *series, size
         const struct series_figure *figure = &series->figures[i];
         if (figure->values[index] == SAMPLE_UNKNOWN)
             continue;
+        // With the runtime in front: two runtimes may call their figures alike.
         char name[sizeof figure->runtime + sizeof figure->name + 1];
         text_format(name, sizeof name, "%s.%s", figure->runtime, figure->name);
         error = buffer_append(buffer, ",", 1);
@@ -99,6 +104,7 @@ static int json_record(struct buffer *buffer, const struct report_subject *entry
         error = buffer_printf(buffer, ",\"kind\":\"%s\"",
                               csv_kind_name(series->columns[SERIES_KIND][index]));
     const char *verdict = export_verdict(series, index);
+    // Only accounts have one.
     if (!error && verdict[0])
         error = buffer_printf(buffer, ",\"verdict\":\"%s\"", verdict);
     for (int column = 0; column < SERIES_COLUMN_COUNT && !error; column++)

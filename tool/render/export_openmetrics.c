@@ -12,6 +12,7 @@
 static const struct family {
     const char *name, *help;
     enum series_column column;
+    // Gauges only: counters of faults and time would need a suffix and a restart rule of their own.
 } families[] = {
     {"ebb_process_resident_bytes", "Resident memory (RSS).", SERIES_RSS},
     {"ebb_process_lazy_bytes", "Lazily freed memory, in RSS and yet free.", SERIES_LAZY},
@@ -31,6 +32,7 @@ struct family_export {
 static int write_label(struct buffer *buffer, const char *name)
 {
     char clean[METRICS_LABEL_MAX];
+    // As `ebb export` cleans its labels: a name is the same in both.
     metrics_label_clean(name, clean, sizeof clean);
     int error = 0;
     for (const char *c = clean; *c && !error; c++)
@@ -78,6 +80,7 @@ static int family_slice(struct export *export, const struct report_subject *entr
 static int write_family(struct export *export, const char *name, const char *label,
                         enum series_column column)
 {
+    // With the text that is waiting to be written, which is given back below.
     struct family_export family = {
         .export = *export, .name = name, .label = label, .column = column};
     int error = 0;

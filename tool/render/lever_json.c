@@ -42,6 +42,7 @@ static json_t *json_of_steps(const struct lever_report *report)
         json_t *object = json_object();
         json_put(&object, "what", json_of_name(step->what));
         json_put(&object, "state", json_string(lever_step_state_name(step->state)));
+        // null until it was done.
         json_put(&object, "result", json_of_text(step->result));
         json_put(&object, "took_seconds", json_of_double((double)step->took_ns / 1e9));
         json_push(&array, object);
@@ -105,8 +106,10 @@ static json_t *json_of_wait(const struct lever_report *report)
 static json_t *json_of_report(const struct lever_report *report)
 {
     json_t *object = json_object();
+    // Goes up when a key changes its meaning or goes; new keys leave it.
     json_put(&object, "schema", json_integer(1));
     json_put(&object, "lever", json_string(report->lever));
+    // null for a command that did not start, and for a host.
     json_put(&object, "pid", report->pid != 0 ? json_integer(report->pid) : json_null());
     json_put(&object, "name", json_of_text(report->name));
     json_put(&object, "outcome", json_string(lever_outcome_name(report->outcome)));

@@ -51,6 +51,7 @@ static enum render_color state_color(enum lever_step_state state)
 // Waits are milliseconds; other times are people's.
 static void format_time(uint64_t ns, char *ret_text, size_t size)
 {
+    // A tenth of a millisecond is what readings from outside can tell.
     if (ns < 1000000000ULL)
         snprintf(ret_text, size, "%.1f ms", (double)ns / 1e6);
     else
@@ -64,6 +65,7 @@ static void write_head(struct writer *writer, const struct lever_report *report)
     // A command that is not started yet, a host: neither has a number.
     if (report->name[0]) {
         write_text(writer, ": ");
+        // Escaped: a process may call itself anything.
         write_name(writer, report->name, 60);
     }
     if (report->pid != 0)
@@ -89,6 +91,7 @@ static void write_refusal(struct writer *writer, const struct lever_report *repo
 {
     if (!report->refusal[0])
         return;
+    // Both sentences and the words between them fit.
     char text[3 * LEVER_WHAT_MAX];
     text_format(text, sizeof text, report->needs[0] ? "%s. What would help: %s." : "%s.",
                 report->refusal, report->needs);
@@ -159,6 +162,7 @@ static void write_readings(struct writer *writer, const struct lever_report *rep
         return;
     // Without the right to smaps lazily freed bytes are unknown, which is not 0: the rows go.
     const struct lever_reading *before = &report->before, *after = &report->after;
+    // On both sides, or a change would be one of knowledge and not of memory.
     bool has_details = before->has_details && (after->has_details || !report->has_after);
     const struct figure figures[] = {
         {"RSS", before->rss_bytes, after->rss_bytes, true},
@@ -217,6 +221,7 @@ static void write_untouched(struct writer *writer, const struct lever_report *re
     for (size_t i = 0; i < report->untouched_count; i++) {
         const struct lever_untouched *untouched = &report->untouched[i];
         char size[UNITS_TEXT_MAX] = "", text[2 * LEVER_WHAT_MAX + UNITS_TEXT_MAX + 8];
+        // Not everything can be counted; then the words stand alone.
         if (untouched->bytes > 0)
             format_bytes(writer->style, untouched->bytes, size, sizeof size);
         text_format(text, sizeof text, "%s%s%s%s%s", size, size[0] ? " " : "", untouched->what,

@@ -68,6 +68,7 @@ static void add_reading(struct lever_reading *sum, const struct lever_reading *r
 // Below all, where it stays in sight when a long table has scrolled by.
 static void write_sum(struct writer *writer, const struct lever_report *reports, size_t count)
 {
+    // Only its readings are used.
     struct lever_report sum = {.has_after = true};
     for (size_t i = 0; i < count; i++) {
         add_reading(&sum.before, &reports[i].before);

@@ -45,7 +45,8 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
     }
 }
 
-// What only an account knows is left out elsewhere: most samples are cheap ones.
+// What only an account knows is left out elsewhere: most samples are cheap ones. The columns of a
+// series stand in the same order in front of SERIES_ROWS as here.
 static void write_sample(struct page_out *out, const struct sample *sample)
 {
     // An object and not a row: a batch is short, and names make it readable in a log.
@@ -77,7 +78,8 @@ static const struct subject *find_subject(const struct subject *subjects, size_t
     return low < count && subjects[low].id == id ? &subjects[low] : NULL;
 }
 
-// The subject's sample of this round, or NULL.
+// The subject's sample of this round, or NULL. One after the other: few subjects change in one
+// round.
 static const struct sample *find_sample(const struct batch *batch, unsigned id)
 {
     // In no order that could be relied on, and asked for by events alone.
@@ -126,6 +128,7 @@ int page_write_batch(const struct batch *batch, const struct subject *subjects,
     // The round's own moment, so that the page sees time go on where nothing changed.
     struct page_out out = {.buffer = buffer};
     page_put(&out, "{");
+    // The server's time, so that the page need not trust the browser's clock.
     page_i64(&out, "now_ms", batch->time_ms);
     page_key(&out, "samples");
     page_put(&out, "[");
@@ -150,5 +153,6 @@ int page_write_batch(const struct batch *batch, const struct subject *subjects,
             page_figures(&out, batch->samples[i].digest, batch->samples[i].subject);
     }
     page_put(&out, "]}");
+    // On failure the buffer holds half a message: the caller drops it.
     return out.error;
 }

@@ -56,7 +56,8 @@ void page_i64(struct page_out *out, const char *key, int64_t value)
         out->error = json_write_i64(out->buffer, value);
 }
 
-// The only way for a text from a target into the page's JSON.
+// The only way for a text from a target into the page's JSON. It escapes what would end a string,
+// or a script that the JSON is put into.
 void page_name(struct page_out *out, const char *key, const char *value)
 {
     page_key(out, key);
@@ -138,6 +139,7 @@ void page_figures(struct page_out *out, const struct digest *digest, unsigned su
 int page_write_subject(const struct subject *subject, const struct sample *sample,
                        const struct digest *digest, struct buffer *buffer)
 {
+    // Several of these go into one buffer: what stands in front is none of its business.
     struct page_out out = {.buffer = buffer};
     page_put(&out, "{");
     page_u64(&out, "id", subject->id);
@@ -203,6 +205,7 @@ static int write_known_subject(struct history *history, const struct subject *su
     struct sample sample;
     struct digest digest;
     int64_t time_ms;
+    // Either may be missing: most processes of a host have no account.
     bool has_sample = last_sample(history, subject, &sample);
     // The newest, whenever it was.
     bool has_digest = history_digest(history, subject->id, INT64_MAX / 4, &time_ms, &digest) == 0;
@@ -213,7 +216,7 @@ static int write_known_subject(struct history *history, const struct subject *su
     return error;
 }
 
-// All subjects, as an array.
+// All subjects, as an array. Cost: two reads of the recording for each.
 static void write_subjects(struct history *history, struct page_out *out)
 {
     // One copy of them all, so that what is added meanwhile is not seen by half.
@@ -246,6 +249,7 @@ int page_write_about(struct history *history, const struct page_view *view, stru
     // What was asked for on the command line: hostile, when a file says it.
     page_name(&out, "title", about.title);
     page_bool(&out, "live", view->is_live);
+    // A file that nobody writes to any more has ended, however it did.
     page_bool(&out, "ended", about.is_ended || !view->is_live);
     // The page tells a gap from quiet by it.
     page_u64(&out, "interval_ms", about.interval_ms);
@@ -282,6 +286,7 @@ void page_event(struct page_out *out, const struct event *event)
 int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                       struct buffer *buffer)
 {
+    // The list is bounded by history_events().
     struct event *events;
     size_t count;
     int error = history_events(history, subject, from_ms, to_ms, &events, &count);
@@ -310,6 +315,7 @@ static uint64_t write_rows(struct page_out *out, const struct digest *digest)
     for (int row = 0; row < ROW_COUNT; row++) {
         page_put(out, row > 0 ? ",{" : "{");
         page_name(out, "key", account_row_key((enum account_row)row));
+        // The page has no names of its own for rows: a new one needs no new page.
         page_name(out, "title", account_row_title((enum account_row)row));
         page_u64(out, "bytes", digest->row_bytes[row]);
         page_u64(out, "error_bytes", digest->row_error_bytes[row]);
@@ -334,6 +340,7 @@ int page_write_account(struct history *history, unsigned subject, int64_t at_ms,
     page_put(&out, "{");
     page_u64(&out, "subject", subject);
     page_i64(&out, "time_ms", time_ms);
+    // Not the RSS of a sample near it, which would not fit the rows.
     uint64_t rss_bytes = write_rows(&out, &digest);
     page_u64(&out, "rss_bytes", rss_bytes);
     page_u64(&out, "lazy_bytes", digest.row_bytes[ROW_LAZY]);

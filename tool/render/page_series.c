@@ -14,9 +14,11 @@
 #include "render/page_internal.h"
 #include "sample/digest.h"
 
+// Some 500 KiB of JSON with all columns known: what a connection holds in memory at a time.
 enum { PART_POINTS = 2048 };
 
-// What of the asked range there is. 0, -ENOENT, -errno.
+// What of the asked range there is. 0, -ENOENT, -errno. A page that shows "the last hour" of a
+// process that lived ten minutes asks for the hour.
 static int cut_range(struct history *history, struct page_series *series)
 {
     // There is no question for one subject alone; a list is read in a millisecond.
@@ -72,6 +74,7 @@ int page_series_begin(struct history *history, struct page_series *series)
         return error;
     plan_parts(series, about.interval_ms);
     int64_t time_ms;
+    // So that page_series_end() may be called without a CSV, too.
     memset(&series->digest, 0, sizeof series->digest);
     // The last account's figures are the columns of a CSV; without one it has none.
     // Figures that only earlier accounts had are left out: a CSV's columns are fixed by its first
@@ -106,6 +109,7 @@ static void write_csv_head(struct page_out *out, const struct page_series *serie
         if (!out->error)
             out->error = csv_write_name(out->buffer, title);
     }
+    // Source: RFC 4180, which wants both.
     page_put(out, "\r\n");
 }
 
@@ -116,6 +120,7 @@ static void write_json_head(struct page_out *out, const struct page_series *seri
     page_u64(out, "subject", series->subject);
     page_i64(out, "from_ms", series->from_ms);
     page_i64(out, "to_ms", series->to_ms);
+    // Told with each answer: the page goes by names and not by places.
     page_put(out, ",\"columns\":[\"time_ms\"");
     for (int column = 0; column < SERIES_COLUMN_COUNT; column++) {
         page_put(out, ",\"");
@@ -162,6 +167,7 @@ static void write_figure(struct page_out *out, const struct series_figure *figur
 static void write_json_part(struct page_out *out, const struct series *part)
 {
     page_put(out, "{");
+    // 0: every stored sample; a chart then may draw steps rather than lines.
     page_u64(out, "step_ms", part->step_ms);
     page_key(out, "data");
     for (size_t i = 0; i < part->count && !out->error; i++) {
@@ -231,6 +237,7 @@ static void write_csv_part(struct page_out *out, const struct page_series *serie
         for (int column = 0; column < SERIES_COLUMN_COUNT; column++)
             write_column_cell(out, (enum series_column)column, part->columns[column][i]);
         for (size_t k = 0; k < series->digest.figure_count; k++) {
+            // A figure that an earlier runtime had is not in the head, and left out.
             const struct series_figure *figure = find_figure(part, &series->digest.figures[k]);
             write_cell(out, series->digest.figures[k].figure.unit,
                        figure ? figure->values[i] : SAMPLE_UNKNOWN);
@@ -249,6 +256,7 @@ static int next_slice(struct history *history, struct page_series *series, struc
             last_ms = series->to_ms;
         int error = history_series(history, series->subject, series->next_ms, last_ms,
                                    series->part_points, ret_part);
+        // Also after a failure: the caller ends there.
         series->next_ms = last_ms + 1;
         if (error)
             return error;
@@ -265,6 +273,7 @@ static int next_slice(struct history *history, struct page_series *series, struc
 int page_series_next(struct history *history, struct page_series *series, struct buffer *buffer)
 {
     struct page_out out = {.buffer = buffer};
+    // The head comes with the first part, so that a refusal before it can still have a status.
     if (!series->has_begun)
         series->is_csv ? write_csv_head(&out, series) : write_json_head(&out, series);
     series->has_begun = true;

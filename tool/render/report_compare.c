@@ -15,11 +15,13 @@ static void write_change(struct writer *writer, double before, double after)
     char change[UNITS_TEXT_MAX];
     units_format_change((int64_t)(after - before), change, sizeof change);
     write_right(writer, change, CHANGE_COLUMNS);
+    // No percentage of nothing.
     if (before <= 0)
         return;
     char share[32];
     double percent = (after - before) / before * 100;
     snprintf(share, sizeof share, "  %+.1f %%", percent);
+    // Within 5 % two runs of the same program differ by themselves.
     enum render_color color = percent > 5 ? COLOR_BAD : percent < -5 ? COLOR_GOOD : COLOR_NONE;
     write_colored(writer, color, share);
 }
@@ -65,6 +67,7 @@ static void write_pair(struct writer *writer, const struct report_pair *pair)
         write_format(writer, "  only %s, peak RSS %s\n", pair->has[0] ? "before" : "after", text);
         return;
     }
+    // With several, peaks are those of the largest, means those of all.
     if (before->processes != 1 || after->processes != 1)
         write_format(writer, "  %zu and %zu processes", before->processes, after->processes);
     write_text(writer, "\n");

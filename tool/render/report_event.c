@@ -20,11 +20,13 @@ static const struct report_subject *entry_of(const struct report *report, unsign
 static void write_what(struct writer *writer, const struct event *event)
 {
     char took[UNITS_TEXT_MAX];
+    // Of a gap only: other kinds have another meaning of the value.
     units_format_seconds((double)event->value / 1000, took, sizeof took);
     switch (event->kind) {
     case EVENT_GAP:
         write_format(writer, "no readings for %s", took);
         return;
+    // With a sign: forth or back is what matters.
     case EVENT_CLOCK:
         write_format(writer, "the clock was set by %+.1f s", (double)(int64_t)event->value / 1000);
         return;

@@ -17,7 +17,8 @@ static json_t *json_of_time(int64_t time_ms)
     return json_string(text);
 }
 
-// All verdicts, those of 0 seconds too: a program need not ask whether a key is there.
+// All verdicts, those of 0 seconds too: a program need not ask whether a key is there. Slot 0, the
+// time before the first account, is what they lack to the observed time.
 static json_t *json_of_verdicts(const struct history_summary *summary)
 {
     json_t *object = json_object();
@@ -64,6 +65,7 @@ static void put_summary(json_t **object, const struct history_summary *summary)
 static json_t *json_of_entry(const struct report *report, const struct report_subject *entry)
 {
     json_t *object = json_object();
+    // What tells processes apart that had the same PID.
     json_put(&object, "id", json_of_u64(entry->subject.id));
     json_put(&object, "pid", json_integer(entry->subject.pid));
     json_put(&object, "name", json_of_name(entry->subject.name));
@@ -80,6 +82,7 @@ static json_t *json_of_entry(const struct report *report, const struct report_su
              entry->has_account ? json_string(verdict_name(entry->verdict)) : json_null());
     json_put(&object, "headline", entry->has_account ? json_of_name(entry->headline) : json_null());
     json_put(&object, "next", entry->next[0] ? json_of_name(entry->next) : json_null());
+    // Missing where it was not asked for; 0 would be an answer.
     if (report->above_bytes) {
         json_put(&object, "rss_above_seconds", json_of_double((double)entry->rss_above_ms / 1000));
         json_put(&object, "effective_rss_above_seconds",
@@ -112,6 +115,7 @@ static json_t *json_of_about(const struct report *report)
     json_put(&object, "first_time", json_of_time(about->first_ms));
     json_put(&object, "last_time", json_of_time(about->last_ms));
     json_put(&object, "interval_seconds", json_of_double((double)about->interval_ms / 1000));
+    // False: still being written, or its writer was killed.
     json_put(&object, "ended", json_boolean(about->is_ended));
     json_put(&object, "file_bytes", json_of_u64(about->file_bytes));
     json_put(&object, "samples", json_of_u64(about->sample_count));

@@ -14,7 +14,8 @@
 
 enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20, NAME_COLUMNS = 24 };
 
-// A process that had ended by then, or came later, has no place in the picture.
+// A process that had ended by then, or came later, has no place in the picture. Where a recording
+// was cut off nothing has ended: what lived then counts to the end of time.
 static bool was_there(const struct subject *subject, int64_t at_ms)
 {
     return subject->first_ms <= at_ms && (subject->last_ms >= at_ms || !subject->has_ended);
@@ -34,6 +35,7 @@ int report_each_moment(struct history *history, const struct report *report, int
         if (!was_there(&entry->subject, at_ms))
             continue;
         int found = history_digest(history, entry->subject.id, at_ms, &time_ms, &digest);
+        // There by then, but without an account so early.
         if (found == -ENOENT)
             continue;
         error = found ? found : take(context, entry, time_ms, &digest);
@@ -43,6 +45,7 @@ int report_each_moment(struct history *history, const struct report *report, int
     return error;
 }
 
+// What the text needs beside each account: whether it is the first.
 struct moment_text {
     struct writer *writer;
     size_t count;
@@ -72,6 +75,7 @@ static void write_rows(struct writer *writer, const struct digest *digest)
     uint64_t whole = 0;
     for (int row = 0; row < ROW_COUNT; row++)
         whole += digest->row_bytes[row] == SAMPLE_UNKNOWN ? 0 : digest->row_bytes[row];
+    // Rows of nothing are left out, as in explain's text.
     for (int row = 0; row < ROW_COUNT; row++)
         if (digest->row_bytes[row] != SAMPLE_UNKNOWN && digest->row_bytes[row] > 0)
             write_row(writer, digest, (enum account_row)row, whole);
@@ -87,6 +91,7 @@ static void write_figure(struct writer *writer, const struct digest_figure *entr
     write_text(writer, " ");
     write_name(writer, figure->name, NAME_COLUMNS);
     write_text(writer, "  ");
+    // Nanoseconds as they are: totals of a runtime's time are compared, not read.
     switch (figure->unit) {
     case FIGURE_BYTES:
         format_bytes(writer->style, figure->value, value, sizeof value);
@@ -137,5 +142,6 @@ int render_moment_text(struct history *history, const struct report *report, int
     int error = report_each_moment(history, report, at_ms, write_moment, &moment);
     if (!error && moment.count == 0)
         write_text(&writer, "no account was taken by then\n");
+    // Text that is complete up to a failure is not shown: the caller drops the buffer.
     return error ? error : writer.error;
 }

@@ -14,6 +14,7 @@
 #include "render/report_parts.h"
 #include "render/text.h"
 
+// Ten lines of eighths are eighty steps, more than a page's chart needs to show a shape.
 enum { CHART_LINES = 10, PID_COLUMNS = 7, NAME_COLUMNS = 16, SIZE_COLUMNS = 10, ROWS_MAX = 40 };
 
 // Flush right in its column, so that the eye finds the longest.
@@ -31,6 +32,7 @@ void write_report_head(struct writer *writer, const struct report *report, size_
     const struct history_about *about = &report->about;
     char from[WHEN_TEXT_MAX], to[WHEN_TEXT_MAX], took[UNITS_TEXT_MAX], every[UNITS_TEXT_MAX];
     when_format(report->from_ms, 0, from, sizeof from);
+    // Without the date where it is the same day.
     when_format(report->to_ms, report->from_ms, to, sizeof to);
     units_format_seconds((double)(report->to_ms - report->from_ms) / 1000, took, sizeof took);
     units_format_seconds((double)about->interval_ms / 1000, every, sizeof every);
@@ -67,6 +69,7 @@ static void write_verdicts(struct writer *writer, const struct report_subject *e
     uint64_t left[VERDICT_UNKNOWN + 1], whole = 0;
     memcpy(left, entry->summary.verdict_ms, sizeof left);
     for (int code = 0; code <= VERDICT_UNKNOWN; code++)
+        // With the time before the first account, which has no name and is not shown.
         whole += left[code];
     for (int shown = 0; shown < 3 && whole > 0; shown++) {
         int most = VERDICT_LAZY;
@@ -79,6 +82,7 @@ static void write_verdicts(struct writer *writer, const struct report_subject *e
         units_format_percent(left[most], whole, share, sizeof share);
         write_format(writer, "%s%s %s", shown ? ", " : "", verdict_name((enum verdict_code)most),
                      share);
+        // So that the next turn finds the next one.
         left[most] = 0;
     }
 }
@@ -141,6 +145,7 @@ static void write_findings(struct writer *writer, const struct report *report)
     char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX], text[600], took[UNITS_TEXT_MAX];
     format_bytes(writer->style, entry->summary.peak_rss_bytes, rss, sizeof rss);
     format_bytes(writer->style, entry->summary.peak_effective_bytes, effective, sizeof effective);
+    // A fiftieth: what is less changes no decision.
     if (entry->summary.peak_lazy_bytes > entry->summary.peak_rss_bytes / 50) {
         snprintf(text, sizeof text,
                  "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
@@ -181,6 +186,7 @@ static void write_counts(struct writer *writer, const struct report *report)
                   {EVENT_APPEARED, "processes appeared"},
                   {EVENT_ENDED, "processes ended"},
                   {EVENT_EXEC, "became another program"}};
+    // Commas between, none in front.
     const char *before = "";
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         uint64_t count = report->events_of_kind[counts[i].kind];

@@ -13,6 +13,7 @@
 enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 10, BAR_COLUMNS = 14, LEFT_COLUMNS = 44 };
 
 static const char *const eighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+// Of equal length, so that one index does for both.
 static const char *const ascii_eighths[] = {" ", "_", "_", ".", "-", "-", "=", "=", "#"};
 
 // The round that was `age` rounds ago; false where the ring does not go back so far.
@@ -48,6 +49,7 @@ void top_draw_trend(struct pen *pen, const struct top_row *row, unsigned columns
             pen_blanks(pen, 1);
             continue;
         }
+        // From one eighth on: a round of nothing still shows that there was one.
         pen_text(pen, blocks[1 + (uint64_t)row->effective_kib[slot] * 7 / highest]);
     }
 }
@@ -56,6 +58,7 @@ void top_draw_trend(struct pen *pen, const struct top_row *row, unsigned columns
 static void draw_cell(struct pen *pen, uint64_t effective, uint64_t rss, unsigned level)
 {
     const char *const *blocks = pen->canvas->unicode ? eighths : ascii_eighths;
+    // What the lines below it have drawn.
     uint64_t floor = (uint64_t)level * 8;
     if (effective > floor) {
         uint64_t part = effective - floor;
@@ -75,6 +78,7 @@ static void draw_cell(struct pen *pen, uint64_t effective, uint64_t rss, unsigne
 static void draw_chart(const struct canvas *canvas, unsigned first, unsigned lines,
                        const struct top_row *row)
 {
+    // The caller has seen to it that there are some.
     unsigned columns = canvas->columns - LEFT_COLUMNS - 1;
     if (columns > TOP_HISTORY)
         columns = TOP_HISTORY;
@@ -130,6 +134,7 @@ static void draw_account_row(struct pen *pen, const struct top_row *row, enum ac
     buffer_free(&bar);
 }
 
+// From the top, as many rows as there are lines: the first ones are the program's own.
 static void draw_account(const struct canvas *canvas, unsigned first, unsigned lines,
                          const struct top_row *row)
 {

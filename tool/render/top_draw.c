@@ -84,6 +84,7 @@ static void draw_sums(struct pen *pen, const struct top_row *const *rows, size_t
         const struct table_row *figures = &rows[i]->figures;
         rss += figures->rss_bytes;
         lazy += figures->lazy_bytes == SAMPLE_UNKNOWN ? 0 : figures->lazy_bytes;
+        // Unknown counts as nothing here, and is told as "not read" behind it.
         kept += figures->kept_bytes == SAMPLE_UNKNOWN ? 0 : figures->kept_bytes;
         unread += !rows[i]->has_account;
     }
@@ -111,12 +112,14 @@ static void draw_title(struct pen *pen, const struct top_view *view, const char 
                        enum top_order order, int columns)
 {
     bool decides = view->order == order;
+    // Three bytes and one column, or one of each: pen_right() counts columns.
     const char *mark = !decides                ? ""
                        : !pen->canvas->unicode ? (view->is_reversed ? "^" : "v")
                        : view->is_reversed     ? "▲"
                                                : "▼";
     char text[32];
     snprintf(text, sizeof text, "%s%s", title, mark);
+    // Texts are negative: they stand flush left.
     if (columns > 0)
         pen_right(pen, text, (unsigned)columns);
     else

@@ -53,6 +53,7 @@ static void select_by(struct top_view *view, const struct top *top, long step)
 // Round and round; the list begins at its top again, where the new order shows.
 static void order_by(struct top_view *view, int step)
 {
+    // The count is added, since % of a negative number is negative.
     view->order = (enum top_order)(((int)view->order + step + TOP_ORDER_COUNT) % TOP_ORDER_COUNT);
     view->first = 0;
 }
@@ -61,6 +62,7 @@ static void order_by(struct top_view *view, int step)
 static void erase_last(char *text)
 {
     size_t len = strlen(text);
+    // Continuation bytes are 10xxxxxx. Source: RFC 3629.
     while (len > 0 && ((unsigned char)text[len - 1] & 0xC0) == 0x80)
         len--;
     text[len > 0 ? len - 1 : 0] = '\0';
@@ -72,6 +74,7 @@ static void type_into(char *text, size_t size, uint32_t key)
     char bytes[5] = {0};
     if (key < 0x80)
         bytes[0] = (char)key;
+    // Beyond the first plane no process is called.
     else if (key < 0x800)
         bytes[0] = (char)(0xC0 | key >> 6), bytes[1] = (char)(0x80 | (key & 0x3F));
     else if (key < 0x10000)
@@ -94,6 +97,7 @@ static void press_typing(struct top_view *view, uint32_t key)
         erase_last(view->filter);
     else if (key >= ' ' && key != 0x7F && key < TOP_KEY_UP)
         type_into(view->filter, sizeof view->filter, key);
+    // The list may have become shorter than where it stood.
     view->first = 0;
 }
 
@@ -117,6 +121,7 @@ static void press_move(struct top_view *view, const struct top *top, unsigned pa
     case TOP_KEY_PAGE_DOWN:
         select_by(view, top, step);
         break;
+    // More steps than there are lines: select_by() stops at the end.
     case TOP_KEY_HOME:
     case 'g':
         select_by(view, top, -(long)top->count);
@@ -170,6 +175,7 @@ static void press_look(struct top_view *view, const struct top *top, uint32_t ke
     case 'h':
         view->shows_help = !view->shows_help;
         break;
+    // A step of nothing selects the first line where none was.
     case TOP_KEY_ENTER:
         if (view->selected == 0)
             select_by(view, top, 0);

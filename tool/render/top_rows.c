@@ -45,6 +45,8 @@ static int row_add(struct top *top, const struct subject *subject, struct top_ro
     struct top_row *row = &top->rows[top->count++];
     *row = (struct top_row){.subject = subject->id,
                             .figures = {.pid = subject->pid,
+                                        // Unknown until a reading says otherwise: 0 would be a
+                                        // finding.
                                         .lazy_bytes = SAMPLE_UNKNOWN,
                                         .kept_bytes = SAMPLE_UNKNOWN}};
     text_copy(text_of(subject->name), row->figures.name, sizeof row->figures.name);
@@ -72,11 +74,13 @@ static void row_take_digest(struct top_row *row, const struct digest *digest, in
     text_copy(text_of(digest->runtimes), row->figures.runtimes, sizeof row->figures.runtimes);
 }
 
+// The ring of rounds is overwritten from its oldest on.
 static void row_take(struct top_row *row, const struct sample *sample)
 {
     row->figures.rss_bytes = sample->rss_bytes;
     row->figures.lazy_bytes = sample->lazy_bytes;
     row->figures.effective_bytes = sample->effective_bytes;
+    // It is the number of rounds that is kept, so that the newest slot follows from it.
     size_t slot = row->rounds++ % TOP_HISTORY;
     row->rss_kib[slot] = kib_of(sample->rss_bytes);
     row->effective_kib[slot] = kib_of(sample->effective_bytes);
@@ -92,6 +96,7 @@ static void drop_ended(struct top *top, const struct subject *subjects, size_t s
         const struct subject *subject = subject_find(subjects, subject_count, top->rows[i].subject);
         if (!subject || subject->has_ended)
             continue;
+        // Rows are four KiB each: none is moved onto itself.
         if (kept != i)
             top->rows[kept] = top->rows[i];
         kept++;
@@ -107,6 +112,7 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
     top->time_ms = batch->time_ms;
     for (size_t i = 0; i < batch->sample_count; i++) {
         const struct sample *sample = &batch->samples[i];
+        // Rows move when one is added: this one is looked for anew each time.
         struct top_row *row = row_find(top, sample->subject);
         const struct subject *subject =
             row ? NULL : subject_find(subjects, subject_count, sample->subject);
@@ -192,6 +198,7 @@ static int row_compare(const void *left, const void *right, void *context)
 // Wherever a user may look for a word: nobody remembers whether it was in the name or an argument.
 static bool row_matches(const struct top_row *row, const char *filter)
 {
+    // Names of processes have no case that anybody remembers.
     return !filter[0] || strcasestr(row->figures.name, filter) ||
            strcasestr(row->cmdline, filter) || strcasestr(row->figures.runtimes, filter) ||
            (row->figures.verdict && strcasestr(verdict_name(row->figures.verdict), filter));
@@ -209,6 +216,7 @@ int top_list(const struct top *top, const struct top_view *view, const struct to
     for (size_t i = 0; i < top->count; i++)
         if (row_matches(&top->rows[i], view->filter))
             rows[count++] = &top->rows[i];
+    // A copy, since qsort_r() takes what it is given as writable.
     struct top_view order = *view;
     qsort_r(rows, count, sizeof *rows, row_compare, &order);
     *ret_rows = rows;

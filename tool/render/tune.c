@@ -15,6 +15,7 @@ struct columns {
     size_t value, source;
 };
 
+// A setting that is there but cannot be read is listed all the same.
 static const char *value_of(const struct tune_item *item)
 {
     return item->value[0] ? item->value : "unknown";
@@ -53,6 +54,7 @@ static void write_item(struct writer *writer, const struct tune_item *item,
     write_blanks(writer, column < columns->source ? columns->source - column : 1);
     column = column < columns->source ? columns->source : column + 1;
     write_wrapped(writer, item->source, column, columns->source);
+    // The reason why not stands below, and does not widen the columns.
     if (item->is_possible)
         return;
     char text[2 * LEVER_WHAT_MAX + 32];
