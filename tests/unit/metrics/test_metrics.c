@@ -180,6 +180,9 @@ static void test_counters_never_fall(void **state)
     scene->samples[1].cpu_ms = SAMPLE_UNKNOWN;
     take(scene);
     assert_true(value_of(scene, point) == 9);
+    scene->samples[1].cpu_ms = 10;
+    take(scene);
+    assert_true(value_of(scene, point) == 9);
     scene->samples[1].cpu_ms = 4500;
     take(scene);
     assert_true(value_of(scene, point) == 9.5);
