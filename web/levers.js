@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The levers, where the server was started to allow them: a button, a question, and the answer.
 import { byId, element, setHidden, setText } from "./dom.js";
+import { formatBytes } from "./units.js";
+
+// The lever's own report: docs/json.md has its fields.
+function describeReport({ outcome, refusal, needs, before, after }) {
+    if (refusal) return [refusal, needs].filter(Boolean).join(". ");
+    if (!before || !after) return `${outcome}.`;
+    return `${outcome}: RSS ${formatBytes(before.rss_bytes)} → ${formatBytes(after.rss_bytes)}.`;
+}
 
 export class Levers {
     constructor(store) {
@@ -32,7 +40,7 @@ export class Levers {
         setText(this.text, "reclaiming …");
         try {
             const report = await this.store.source.lever(this.id, "reclaim");
-            setText(this.text, report.refusal || `${report.outcome}.`);
+            setText(this.text, describeReport(report));
         } catch (error) {
             setText(this.text, error.message);
         }

@@ -100,8 +100,8 @@ export class Store {
             if (id !== undefined) this.tracks.set(id, track);
         }
         this.changed("subjects");
-        await Promise.all([...this.tracks.keys()].map((id) => this.load(id)));
-        await this.refreshEvents();
+        const loads = [...this.tracks.keys()].map((id) => this.load(id));
+        await Promise.all([...loads, this.refreshEvents()]);
     }
 
     async refreshEvents() {

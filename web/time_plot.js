@@ -38,7 +38,7 @@ export class TimePlot {
             width: 300,
             height,
             ms: 1,
-            padding: [8, 12, 0, 0],
+            padding: [8, 26, 0, 0], // the last label stands half outside
             legend: { show: false },
             cursor: {
                 y: false,
