@@ -4,7 +4,8 @@
 import { createRequire } from "node:module";
 
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-breakpad", "--disable-crash-reporter"];
 
 // BROWSER: the executable; ASSETS: what scripts/browser-assets made.
 export async function openBrowser(flags = []) {

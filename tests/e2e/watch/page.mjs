@@ -191,9 +191,9 @@ async function standsAlone(browser, recording) {
     execFileSync(EBB, ["report", "--format=html", "-o", file, recording]);
     const { page, faults, requests } = await openPage(browser);
     await page.goto(pathToFileURL(file).href);
-    report(await waitUntil(() => page.evaluate(countPainted).catch(() => 0)) &&
-        await waitUntil(async () => await page.evaluate(countPainted) > 20000),
-    "a report as a page draws its recording", faults.join("\n"));
+    const drawn = () => page.evaluate(countPainted).catch(() => 0);
+    report(await waitUntil(async () => await drawn() > 20000),
+        "a report as a page draws its recording", faults.join("\n"));
     const foreign = requests.filter((one) => !/^(file|blob):/.test(one));
     report(faults.length === 0 && foreign.length === 0, "without errors, and asking nobody",
         [...faults, ...foreign].join("\n"));
@@ -204,8 +204,10 @@ async function main() {
     const targets = [await startTarget(TMPDIR, HOSTILE), await startTarget(TMPDIR, "waves")];
     const pids = targets.map((child) => String(child.pid));
     const watch = await startWatch("--port", "0", "--interval", "100ms", ...pids);
-    const recording = `${TMPDIR}/long.ebb`;
-    execFileSync(`${BUILD}/tests/programs/test_recording`, [recording, "1", "100000"]);
+    const record = (name, samples) => {
+        execFileSync(`${BUILD}/tests/programs/test_recording`, [`${TMPDIR}/${name}`, "1", samples]);
+        return `${TMPDIR}/${name}`;
+    };
     const browser = await openBrowser();
     const opened = await openPage(browser);
     await loads(opened, watch.url);
@@ -222,9 +224,10 @@ async function main() {
     report(foreign.length === 0, "no request leaves the origin", foreign.join("\n"));
     report(opened.faults.length === 0, "no errors, and the policy is kept",
         opened.faults.join("\n"));
-    const file = await startWatch("--port", "0", recording);
+    const file = await startWatch("--port", "0", record("long.ebb", "100000"));
     await zooms(browser, file.url);
-    await standsAlone(browser, recording);
+    await standsAlone(browser, record("short.ebb", "5000"));
+    await end(file.child);
     await browser.close();
     done();
 }
