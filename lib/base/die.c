@@ -30,6 +30,7 @@ static void add_number(struct line *line, uint64_t value, unsigned radix)
     line_add(line, digits + at);
 }
 
+// As debuggers and maps print addresses.
 void line_add_hex(struct line *line, uint64_t value)
 {
     line_add(line, "0x");
@@ -41,12 +42,14 @@ void line_add_decimal(struct line *line, uint64_t value)
     add_number(line, value, 10);
 }
 
+// One write, so that lines of several threads do not mix. What is not taken is lost.
 void line_write(struct line *line)
 {
     line->text[line->len++] = '\n';
     (void)syscall_make(SYS_write, 2, (long)(uintptr_t)line->text, (long)line->len, 0, 0, 0);
 }
 
+// SIGABRT leaves a core with the stack of whoever called.
 _Noreturn void die(const char *what)
 {
     struct line line = {.len = 0};

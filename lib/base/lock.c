@@ -12,7 +12,8 @@
 // include/uapi/linux/futex.h, which not every libc's compiler finds.
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 
-// Sections under a lock take well under a microsecond; past this a sleep costs less.
+// Sections under a lock take well under a microsecond; past this a sleep costs less. On one
+// processor it is wasted, but for a moment.
 #define SPINS 100
 
 // Its address names the thread: the same before and after a fork, and not used by anybody else.
@@ -39,6 +40,7 @@ void lock_sleep_while(uint32_t *word, uint32_t value)
     (void)syscall_make(SYS_futex, (long)(uintptr_t)word, FUTEX_WAIT_PRIVATE, (long)value, 0, 0, 0);
 }
 
+// One is enough: the one that is woken takes the lock as 2, and wakes the next.
 void lock_wake(uint32_t *word)
 {
     (void)syscall_make(SYS_futex, (long)(uintptr_t)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
@@ -56,6 +58,7 @@ bool lock_try(struct lock *lock)
 
 void lock_take(struct lock *lock)
 {
+    // Peeked at first: a failed exchange would take the line from the holder each time.
     for (int spin = 0; spin < SPINS; spin++) {
         if (atomic_peek32(&lock->state) == 0 && lock_try(lock))
             return;
@@ -67,6 +70,7 @@ void lock_take(struct lock *lock)
     atomic_store64(&lock->holder, self());
 }
 
+// Steps of a millisecond, so that a holder that died costs no more than `ms`.
 bool lock_take_within(struct lock *lock, unsigned ms)
 {
     const struct timespec step = {.tv_nsec = 1000000};
@@ -82,16 +86,19 @@ bool lock_take_within(struct lock *lock, unsigned ms)
 
 void lock_release(struct lock *lock)
 {
+    // Before the word: afterwards it may be another's.
     atomic_store64(&lock->holder, 0);
     if (atomic_swap32(&lock->state, 0) == 2)
         lock_wake(&lock->state);
 }
 
+// For a child of fork: its only thread has none that it did not take itself.
 bool lock_is_foreign(const struct lock *lock)
 {
     return atomic_load32(&lock->state) != 0 && atomic_load64(&lock->holder) != self();
 }
 
+// Only where no other thread can be at it.
 void lock_reset(struct lock *lock)
 {
     atomic_store64(&lock->holder, 0);

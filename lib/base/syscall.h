@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #if defined(__x86_64__)
+// The kernel overwrites rcx and r11. Source: syscall(2), the tables of registers.
 static inline long syscall_make(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d;

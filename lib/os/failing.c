@@ -10,12 +10,14 @@
 static bool is_failing(const struct os *os)
 {
     struct failing_os *failing = (struct failing_os *)(uintptr_t)os;
+    // Below 0 the count has run out: one call fails, or all that follow.
     if (failing->left-- > 0 || (failing->left < -1 && !failing->repeats))
         return false;
     failing->failures++;
     return true;
 }
 
+// Which may be a fake in its turn.
 static const struct os *below(const struct os *os)
 {
     return ((const struct failing_os *)(uintptr_t)os)->below;
@@ -26,6 +28,7 @@ static int failing_reserve(const struct os *os, size_t bytes, size_t align, uint
     return is_failing(os) ? -ENOMEM : below(os)->reserve(below(os), bytes, align, address);
 }
 
+// Giving back cannot fail, here as in the kernel.
 static void failing_unreserve(const struct os *os, uintptr_t address, size_t bytes)
 {
     below(os)->unreserve(below(os), address, bytes);
@@ -51,6 +54,7 @@ static int failing_hide(const struct os *os, uintptr_t address, size_t bytes)
     return is_failing(os) ? -ENOMEM : below(os)->hide(below(os), address, bytes);
 }
 
+// As locked memory is refused.
 static int failing_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
     return is_failing(os) ? -EINVAL : below(os)->purge_now(below(os), address, bytes);
@@ -61,6 +65,7 @@ static int failing_purge_lazily(const struct os *os, uintptr_t address, size_t b
     return is_failing(os) ? -EINVAL : below(os)->purge_lazily(below(os), address, bytes);
 }
 
+// As a kernel without the call answers.
 static long failing_purge_ranges(const struct os *os, const struct os_range *ranges, size_t count,
                                  bool is_lazy)
 {
@@ -87,6 +92,7 @@ static int failing_wipe_on_fork(const struct os *os, uintptr_t address, size_t b
     return is_failing(os) ? -EINVAL : below(os)->wipe_on_fork(below(os), address, bytes);
 }
 
+// Questions about the system always have an answer.
 static size_t failing_page_bytes(const struct os *os)
 {
     return below(os)->page_bytes(below(os));

@@ -11,6 +11,7 @@ static struct fake_os *fake_of(const struct os *os)
     return (struct fake_os *)(uintptr_t)os;
 }
 
+// Tests call from several threads.
 static void count_call(unsigned *calls)
 {
     __atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
@@ -25,6 +26,7 @@ static bool is_refused(const struct os *os, uintptr_t address, size_t bytes)
     return true;
 }
 
+// Address space is the real one's in every fake: there is no other.
 static int fake_reserve(const struct os *os, size_t bytes, size_t align, uintptr_t *address)
 {
     return os_real.reserve(os, bytes, align, address);
@@ -46,6 +48,7 @@ static int fake_commit(const struct os *os, uintptr_t address, size_t bytes)
 {
     if (is_refused(os, address, bytes))
         return -EINVAL;
+    // What was refused above is not among the calls that came through.
     count_call(&fake_of(os)->commits);
     return os_real.commit(os, address, bytes);
 }
@@ -68,6 +71,7 @@ static int fake_hide(const struct os *os, uintptr_t address, size_t bytes)
 // Locked, as a whole or in part; or `is_impossible` by nature.
 static bool is_kept(const struct os *os, uintptr_t address, size_t bytes, bool is_impossible)
 {
+    // Of no bytes unless a test sets it.
     struct os_range locked = fake_of(os)->locked;
     bool is_locked = address < locked.address + locked.bytes && locked.address < address + bytes;
     if (is_locked || is_impossible)
@@ -147,6 +151,7 @@ static size_t fake_page_bytes(const struct os *os)
     return fake_of(os)->page_bytes;
 }
 
+// It stands still until the test moves it.
 static uint64_t fake_now_ns(const struct os *os)
 {
     return fake_of(os)->clock_ns;
@@ -172,6 +177,7 @@ static size_t fake_memory_bytes(const struct os *os)
 void fake_os_start(struct fake_os *fake)
 {
     memset(fake, 0, sizeof *fake);
+    // As a plain host is, so that a test sets only what it is about.
     fake->limit = SIZE_MAX;
     fake->page_bytes = 4096;
     fake->os = (struct os){

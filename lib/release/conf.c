@@ -34,6 +34,7 @@ static bool read_policy(struct conf *conf, struct scan value)
     return false;
 }
 
+// "500", "500ms", "2s": a bare number is milliseconds.
 static bool read_within(struct conf *conf, struct scan value)
 {
     // Bounded before the product, which would not fit otherwise.
@@ -71,6 +72,7 @@ static bool read_limit(struct conf *conf, struct scan value)
     return true;
 }
 
+// One allocation in so many stands between guard pages; 0 and "off" are none.
 static bool read_guard(struct conf *conf, struct scan value)
 {
     uint64_t one_in = 0;
@@ -90,6 +92,7 @@ static bool read_switch(bool *target, struct scan value, const char *on)
     return true;
 }
 
+// An item that is not known is wrong as a whole: a slip must not pass for a setting.
 static bool read_item(struct conf *conf, struct scan item)
 {
     if (scan_take(&item, "policy:"))
@@ -107,6 +110,7 @@ static bool read_item(struct conf *conf, struct scan item)
     return false;
 }
 
+// Commas separate; empty items are fine, and the last of two alike wins.
 int conf_read(struct conf *conf, const char *text, size_t len, const char **wrong,
               size_t *wrong_len)
 {

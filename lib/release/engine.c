@@ -39,6 +39,7 @@ struct look {
     bool takes_all;
 };
 
+// By the system that the heap runs on, so that tests have their own time.
 uint64_t engine_now_ms(void)
 {
     return space.os->now_ns(space.os) / 1000000;
@@ -61,6 +62,7 @@ static uint64_t cpu_ns(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+// One takeover of the heap for up to TAKEOVER_SPANS of its spans; the batch is empty afterwards.
 static void purge_batch(struct look *look, struct takeover *batch)
 {
     if (!batch->count)
@@ -97,6 +99,7 @@ static struct takeover *find_batch(struct look *look, struct heap *heap, bool is
     return &look->batches[0];
 }
 
+// Collected first, since taking a heap over costs a fence of all threads.
 static void add_span(struct look *look, const struct sweep_item *item, bool is_lazy)
 {
     struct takeover *batch = find_batch(look, item->heap, is_lazy);
@@ -119,6 +122,7 @@ static void refuse(struct look *look, uint32_t slot)
     sweep_note_run_done(slot);
 }
 
+// In bites: whoever wants memory meanwhile waits for one of them and not for the whole run.
 static void purge_run(struct look *look, const struct sweep_item *item, bool is_lazy)
 {
     uint32_t done = 0;
@@ -139,6 +143,7 @@ static void purge_run(struct look *look, const struct sweep_item *item, bool is_
     }
 }
 
+// The plan is pure: here it is told what it may know.
 static enum plan_advice advise(const struct look *look, const struct sweep_item *item)
 {
     static const enum plan_kind kinds[] = {
@@ -214,6 +219,7 @@ static void note_reuse(uint64_t now_ms)
     }
 }
 
+// Where memory is short by the group's or the host's own figures; some file reads.
 static void feel_pressure(uint64_t now_ms)
 {
     struct pressure_reading reading = {.own_lazy_bytes = engine.lazy_bytes};
@@ -247,6 +253,7 @@ static void bound_use(const struct look *look)
     uint64_t limit = engine.conf.limit_bytes;
     uint64_t held = look->sweep.used_bytes + look->sweep.kept_bytes;
     uint64_t left = UINT64_MAX;
+    // What went during the look is no longer held.
     held -= look->gone < held ? look->gone : held;
     if (limit)
         left = limit > held ? limit - held : 0;
@@ -280,6 +287,7 @@ static bool obey_control(void)
     return wire_control_purge_number(control) != wire_control_purge_number(before);
 }
 
+// Only looks that gave something back: a line for each of them, as Go has for its collections.
 static void write_trace(struct look *look, uint64_t began_ns, uint64_t took_ns)
 {
     struct trace_purge *trace = &look->trace;
@@ -306,6 +314,7 @@ bool engine_look(bool takes_all, size_t *gone)
     struct look look = {.takes_all = takes_all, .now_ms = began_ns / 1000000};
     if (!engine.started_ns)
         engine.started_ns = began_ns;
+    // Read before it is obeyed: a word that comes in between is for the next look.
     uint64_t control = atomic_load64(&space.ledger->control);
     look.takes_all |= obey_control();
     engine.plan.settings.can_free_lazily = !atomic_peek32(&space.has_no_lazy);
@@ -331,6 +340,7 @@ bool engine_look(bool takes_all, size_t *gone)
     return look.is_waiting || look.gone;
 }
 
+// Under engine.lock. The ledger tells it to readers outside.
 int engine_apply_policy(enum wire_policy policy)
 {
     if (policy < WIRE_POLICY_AUTO || policy > WIRE_POLICY_KEEP)

@@ -45,6 +45,7 @@ static void complain(const char *wrong, size_t len)
     line_write(&line);
 }
 
+// 0 none, 1 strict, 2 a filter; negative where the kernel has none.
 static long filter_mode(void)
 {
     return syscall_make(SYS_prctl, SECCOMP_QUERY, 0, 0, 0, 0, 0);
@@ -86,6 +87,7 @@ static void publish(void)
         atomic_store32(&space.has_no_vectors, 1);
 }
 
+// Or by the first allocation, whichever comes first: constructors of others allocate.
 __attribute__((constructor)) static void set_up(void)
 {
     lock_take(&engine.thread_lock);
@@ -97,6 +99,7 @@ __attribute__((constructor)) static void set_up(void)
     lock_release(&engine.thread_lock);
 }
 
+// By a raw call: older libcs keep the number, also across a clone that they know nothing of.
 static int own_pid(void)
 {
     return (int)syscall_make(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -109,6 +112,7 @@ static void forget_parent(void)
     lock_reset(&engine.thread_lock);
     engine.forks = heaps.forks;
     engine.pid = own_pid();
+    // It may be put into another group right after the fork.
     engine.source.is_found = false;
     engine.reads_files = false;
     if (engine.thread != ENGINE_CANNOT || engine.conf.has_helper)
@@ -177,6 +181,7 @@ static void look_while_busy(void)
     }
 }
 
+// By a thread of ours that has freed something, or through the ledger from outside.
 static bool is_called(void)
 {
     return !atomic_load32(&space.is_quiet) ||
@@ -252,6 +257,7 @@ static void give_up(void)
 static void *help(void *unused)
 {
     (void)unused;
+    // First of all, since everything below may free.
     is_helper = true;
     (void)syscall_make(SYS_prctl, SET_NAME, (long)(uintptr_t) "ebb-helper", 0, 0, 0, 0);
     // Its open files must not take numbers that the program counts on.
@@ -295,6 +301,7 @@ static int create_thread(void)
     return -error;
 }
 
+// All that sleep there: end_helper() may be one of them.
 static void call_helper(void)
 {
     (void)syscall_make(SYS_futex, (long)(uintptr_t)&engine.calls, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0,
@@ -327,6 +334,7 @@ static void end_helper(void)
     }
 }
 
+// Outside of the thread lock, as pthread_create() may allocate and so come back here.
 static void start_thread(void)
 {
     __atomic_store_n(&heaps.note_last, end_helper, __ATOMIC_RELEASE);
@@ -395,6 +403,7 @@ void engine_wake(void)
     errno = saved;
 }
 
+// On the caller's thread: when it returns, the memory is gone.
 size_t engine_purge(void)
 {
     size_t gone = 0;
@@ -403,6 +412,7 @@ size_t engine_purge(void)
     return gone;
 }
 
+// As engine_purge(), but by the plan: what is young stays.
 size_t engine_look_once(void)
 {
     size_t gone = 0;
@@ -441,6 +451,7 @@ void engine_set_limit(uint64_t bytes)
     lock_release(&engine.lock);
 }
 
+// For tests alone, where each begins with a heap of its own.
 void engine_stop(void)
 {
     memset(&engine, 0, sizeof engine);

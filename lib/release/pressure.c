@@ -26,6 +26,7 @@ struct lines {
     char buffer[LINE_MAX_BYTES];
 };
 
+// libebb includes nothing of the tool.
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -47,6 +48,7 @@ static void close_file(long fd)
     (void)syscall_make(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
+// False where there is no such file, which is common: cgroups have two versions.
 static bool lines_open(struct lines *lines, const char *path)
 {
     lines->fd = open_file(path);
@@ -85,6 +87,7 @@ static bool lines_next(struct lines *lines, struct scan *line)
             lines->skips = true;
             lines->end = 0;
         }
+        // 0 at the end, negative on errors: both end the file.
         long got =
             read_file(lines->fd, lines->buffer + lines->end, sizeof lines->buffer - lines->end);
         if (got > 0) {
@@ -149,6 +152,7 @@ static void find_mount(struct pressure_source *source, const char *group, size_t
     close_file(lines.fd);
 }
 
+// Two files of the kernel; read once, and again in a forked child.
 void pressure_find(struct pressure_source *source)
 {
     char group[sizeof source->group_path];
@@ -181,7 +185,8 @@ struct level {
     uint64_t reclaim;
 };
 
-// False where it would be too long, which no path that was found is.
+// False where it would be too long, which no path that was found is. Without snprintf(), which
+// libebb does not use.
 static bool make_path(const struct level *level, const char *name, char path[PATH_MAX_BYTES])
 {
     size_t name_len = strlen(name);
@@ -307,6 +312,7 @@ static void read_stalls(const struct pressure_source *source, struct pressure_re
         reading->stalled_us = 0;
 }
 
+// Whatever is missing reads as no limit and no stall: pressure is never made up.
 void pressure_read(const struct pressure_source *source, struct pressure_reading *reading)
 {
     char text[VALUE_MAX_BYTES];
@@ -337,6 +343,7 @@ static uint64_t room_of(uint64_t total, uint64_t available)
     return available - least(available, margin);
 }
 
+// What can still be used before memory counts as short; the smaller of group and host.
 uint64_t pressure_headroom(const struct pressure_reading *reading)
 {
     uint64_t group = PRESSURE_UNLIMITED;
@@ -368,6 +375,7 @@ static bool is_stalled(const struct pressure_reading *reading, const struct pres
 enum wire_pressure pressure_judge(const struct pressure_reading *reading,
                                   const struct pressure_reading *last, uint64_t elapsed_us)
 {
+    // Room first: stalls tell of the time before, room of what comes.
     if (pressure_headroom(reading) == 0)
         return WIRE_PRESSURE_SHORT;
     if (last && elapsed_us && is_stalled(reading, last, elapsed_us))

@@ -40,6 +40,7 @@ int pressure_parse_meminfo(const char *text, size_t len, uint64_t *total, uint64
     return -EINVAL;
 }
 
+// "max" in version 2, a number beyond all memory in version 1; both are no limit.
 int pressure_parse_bytes(const char *text, size_t len, uint64_t *bytes)
 {
     struct scan left = {text, len};
@@ -129,6 +130,7 @@ static bool read_mount(struct scan line, bool is_v1, struct scan *point, struct 
     return true;
 }
 
+// The first that fits; callers hand in one line at a time.
 int pressure_parse_mountinfo(const char *text, size_t len, bool is_v1, size_t *point,
                              size_t *point_len, size_t *root, size_t *root_len)
 {
@@ -167,6 +169,7 @@ int pressure_parse_stat(const char *text, size_t len, struct pressure_stat *stat
     while (left.len) {
         struct scan line = scan_until(&left, '\n');
         struct scan name = scan_until(&line, ' ');
+        // Later lines overwrite earlier ones: of version 1 the total_ ones stay.
         for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
             if (scan_is(name, figures[i].name) &&
                 pressure_parse_bytes(line.at, line.len, figures[i].target) == 0)

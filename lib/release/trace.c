@@ -17,6 +17,7 @@ static void add_thousandths(struct line *line, uint64_t value, unsigned places)
         line_add_decimal(line, value / unit % 10);
 }
 
+// "512->128": as gctrace prints a heap.
 static void add_change(struct line *line, uint64_t before, uint64_t after, const char *what)
 {
     add_mib(line, before);
@@ -39,6 +40,7 @@ static const char *name_of(enum wire_pressure pressure)
     return "unknown";
 }
 
+// Into a line of fixed size: tests compare it without a file.
 void trace_format(const struct trace_purge *purge, struct line *line)
 {
     line->len = 0;
@@ -59,6 +61,7 @@ void trace_format(const struct trace_purge *purge, struct line *line)
     line_add(line, name_of(purge->pressure));
 }
 
+// On stderr, in one write.
 void trace_write(const struct trace_purge *purge)
 {
     struct line line;

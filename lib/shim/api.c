@@ -14,6 +14,7 @@ EXPORT const char *ebb_version(void)
     return EBB_VERSION;
 }
 
+// All at once, whatever the policy says: who calls it knows of a quiet moment.
 EXPORT size_t ebb_purge(void)
 {
     return engine_purge();
@@ -35,11 +36,13 @@ static bool start_heap(void)
     return heap != NULL;
 }
 
+// From now on, and for what is kept already: the next look takes it by the new one.
 EXPORT int ebb_set_policy(enum ebb_policy policy)
 {
     return start_heap() ? engine_set_policy((enum wire_policy)policy) : -EINVAL;
 }
 
+// From the ledger, since it may have been changed from outside.
 EXPORT enum ebb_policy ebb_get_policy(void)
 {
     bool is_started = start_heap();
@@ -51,6 +54,7 @@ EXPORT int ebb_set_return_within(unsigned milliseconds)
     return start_heap() ? engine_set_return_within(milliseconds) : -EINVAL;
 }
 
+// A goal and not a wall: no allocation fails for it. 0 is none.
 EXPORT void ebb_set_limit(size_t bytes)
 {
     if (start_heap())
@@ -60,6 +64,7 @@ EXPORT void ebb_set_limit(size_t bytes)
 // Go's names: runtime.MemStats. What is off in spans is idle and released, as whole spans are.
 static void fill_stats(struct ebb_stats *stats, const struct count *count)
 {
+    // Sums are made of the same count: they fit each other even while other threads go on.
     uint64_t in_spans = count->in_use + count->free_in_spans;
     stats->heap_alloc = count->in_use;
     stats->heap_inuse = in_spans - count->off_in_spans;

@@ -16,6 +16,7 @@ typedef void (*new_handler)(void);
 extern new_handler _ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 
+// std::nothrow_t, of which only the address is passed.
 struct nothrow;
 
 // Calls the handler once; false where there is none.
@@ -37,6 +38,7 @@ static void *allocate_or_handle(size_t bytes, size_t align)
     }
 }
 
+// Out of line, so that the fast path needs no frame.
 static __attribute__((noinline)) void *allocate_or_throw(size_t bytes, size_t align)
 {
     void *block = allocate_or_handle(bytes, align);
@@ -102,6 +104,7 @@ EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t bytes, size_t align,
     return allocate_or_handle(bytes, align);
 }
 
+// A null pointer is fine, as the standard asks.
 EXPORT void _ZdlPv(void *pointer)
 {
     shim_free(pointer);

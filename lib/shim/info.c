@@ -16,6 +16,7 @@ static struct mallinfo2 take_info(void)
     struct count count;
     count_heap(&count);
     struct mallinfo2 info = {0};
+    // Without blocks that are mappings of their own, as glibc has it.
     info.arena = count.in_use - count.guarded + count.free_in_spans + count.kept;
     info.ordblks = count.free_runs;
     info.hblks = count.guarded_blocks;
@@ -76,6 +77,7 @@ EXPORT void malloc_stats(void)
     write_pair("ebb: frees                 ", count.frees);
 }
 
+// The line's buffer has room for the NUL: no name here is long.
 static void print_pair(FILE *stream, const char *name, uint64_t value)
 {
     struct line line = {.len = 0};
@@ -92,6 +94,7 @@ static void print_pair(FILE *stream, const char *name, uint64_t value)
 EXPORT int malloc_info(int options, FILE *fp)
 {
     if (options != 0)
+        // The number itself, as glibc returns it.
         return EINVAL;
     struct count count;
     count_heap(&count);
@@ -110,6 +113,7 @@ EXPORT int malloc_trim(size_t pad)
 {
     // There is no top of a heap to leave `pad` bytes at.
     (void)pad;
+    // 1 where anything went. Source: malloc_trim(3).
     return engine_purge() > 0;
 }
 

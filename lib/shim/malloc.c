@@ -16,6 +16,7 @@ static void *fail(int error)
     return NULL;
 }
 
+// What is larger than PTRDIFF_MAX is refused: differences of pointers into it would overflow.
 __attribute__((noinline)) void *shim_allocate_slow(size_t bytes)
 {
     bool is_zero;
@@ -33,6 +34,7 @@ __attribute__((noinline)) void shim_free_slow(void *pointer)
     engine_poke();
 }
 
+// Called when a free has emptied a span; out of line, as that is seldom.
 void shim_note_empty(void *pointer)
 {
     heap_note_empty(pointer);
@@ -41,6 +43,7 @@ void shim_note_empty(void *pointer)
 
 void *shim_allocate_aligned(size_t bytes, size_t align)
 {
+    // Every block is aligned to 16.
     if (align <= 16)
         return shim_allocate(bytes);
     void *block = bytes <= PTRDIFF_MAX ? heap_allocate_aligned(bytes, align) : NULL;
@@ -77,6 +80,7 @@ EXPORT void *calloc(size_t nmemb, size_t size)
     size_t bytes;
     if (__builtin_mul_overflow(nmemb, size, &bytes) || bytes > PTRDIFF_MAX)
         return fail(ENOMEM);
+    // A block of a free list has been written to: it is cleared whatever it holds.
     void *block = heap_pop_fast(bytes);
     if (__builtin_expect(block != NULL, 1))
         return memset(block, 0, bytes);
@@ -113,6 +117,7 @@ EXPORT void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(nmemb, size, &bytes))
+        // The old block stays, as after every failed realloc().
         return fail(ENOMEM);
     return resize(ptr, bytes);
 }
@@ -126,6 +131,7 @@ EXPORT size_t malloc_usable_size(void *ptr)
 // As glibc does it: what is no power of two counts as the next one.
 EXPORT void *memalign(size_t alignment, size_t size)
 {
+    // There is no power of two above that.
     if (alignment > SIZE_MAX / 2 + 1)
         return fail(EINVAL);
     if (alignment > 1 && !bits_is_power_of_two(alignment))
@@ -159,6 +165,7 @@ static size_t page_bytes(void)
     return space.page_bytes ? space.page_bytes : os_real.page_bytes(&os_real);
 }
 
+// Obsolete, and there for old programs.
 EXPORT void *valloc(size_t size)
 {
     return shim_allocate_aligned(size, page_bytes());

@@ -33,8 +33,7 @@ static void cut(uint64_t *bytes, uint64_t *deficit)
 }
 
 // The measured rows are fixed first. What the ledger says of the rest is then cut to what is
-// there, from
-// the rows that are most likely to be untouched.
+// there, from the rows that are most likely to be untouched.
 void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure *measure,
                    struct go_heap_split *ret_split)
 {
@@ -52,6 +51,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
     if (pages) {
         measured = number_least(pages->resident[GO_PAGES_KEPT], left);
         left -= measured;
+        // Returned pages that are resident are lazily freed, or were written to again.
         split.repopulated =
             number_least(less(pages->resident[GO_PAGES_RETURNED], measure->lazy), left);
         left -= split.repopulated;
@@ -77,7 +77,7 @@ void go_heap_split(const struct go_memstats *stats, const struct go_heap_measure
     *ret_split = split;
 }
 
-// Sums of what the report has claimed so far.
+// Sums of what the report has claimed so far. Lazily freed bytes have a row of their own.
 static void claimed_bytes(const struct runtime_report *report, uint64_t *ret_resident,
                           uint64_t *ret_lazy)
 {
@@ -88,9 +88,8 @@ static void claimed_bytes(const struct runtime_report *report, uint64_t *ret_res
     }
 }
 
-// Empty rows are left out. Each error is bounded by the ledger's own figure: a row of a few KiB
-// is not
-// uncertain by megabytes.
+// Empty rows are left out. Each error is bounded by the ledger's own figure: a row of a few KiB is
+// not uncertain by megabytes.
 static int add_heap_parts(struct runtime_report *report, const struct go_memstats *stats,
                           const struct go_heap_split *split, bool by_pages)
 {
@@ -142,6 +141,7 @@ static void split_heap(const struct target *target, const struct go_runtime *run
     if (ret_split->error <= UNTOUCHED_WORTH_BYTES ||
         ret_split->error <= measure->resident / UNTOUCHED_WORTH_PART)
         return;
+    // Without it the split stands as it was, with its error.
     if (go_large_untouched(runtime, target->process, deadline_ns, &measure->untouched) == 0)
         go_heap_split(stats, measure, ret_split);
 }

@@ -15,7 +15,7 @@
 enum { PATH_BYTES = 4096, NOTE_HEADER_BYTES = 16, GO_ID_BYTES_MAX = 72 };
 
 // One entry as it is in the file. Fields and their names may change with ebb, so both are summed
-// up.
+// up. It is written and read on one machine by one build: no byte order, no padding of others.
 struct entry {
     char magic[8];
     uint32_t bytes, field_count;
@@ -55,6 +55,7 @@ static void set_key(struct go_cache_key *key, enum go_cache_kind kind, const uin
     static const char digits[] = "0123456789abcdef", suffix[] = ".code";
     memset(key, 0, sizeof *key);
     size_t i = 0;
+    // An id that does not fit is cut; entry_is_ours() compares what is left.
     for (; i < len && 2 * i + 2 + sizeof suffix < sizeof key->name; i++) {
         key->name[2 * i] = digits[id[i] >> 4];
         key->name[2 * i + 1] = digits[id[i] & 15];
@@ -121,6 +122,7 @@ static int open_directory(bool make)
         return error;
     if (make)
         make_directories(path);
+    // Not through a link at its end: whoever could set one could choose the folder.
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
@@ -196,6 +198,7 @@ int go_cache_save(const struct go_cache_key *key, const struct go_layout *layout
     int error = write_entry(directory, temporary, &entry);
     if (!error && renameat(directory, temporary, directory, key->name) != 0)
         error = -errno;
+    // Left by an ebb that was killed: it is not ours to remove, and the next PID has another name.
     if (error && error != -EEXIST)
         unlinkat(directory, temporary, 0);
     close(directory);

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "runtime/go/go_dwarf.h"
 
+// Far beyond what Go's own files have: the limits are for files that were made to keep us.
 enum { UNITS_MAX = 64, TYPE_DEPTH_MAX = 16, MEMBERS_MAX = 4096 };
 static const size_t CHILDREN_MAX = 4u << 20;
 
@@ -76,6 +77,7 @@ static bool step_into_member(Dwarf_Die *type, struct text name, uint64_t *offset
         if (found && text_equals(name, found)) {
             if (!member_offset(&member, &step) || !type_of(&member, type))
                 return false;
+            // Offsets come from the file, and add up along the path.
             return !__builtin_add_overflow(*offset, step, offset);
         }
         if (dwarf_siblingof(&member, &member) != 0)
@@ -151,6 +153,7 @@ static void note_die(struct walk *walk, Dwarf_Die *die)
     if (!name || strncmp(name, "runtime.", 8) != 0)
         return;
     for (unsigned i = 0; i < GO_OBJECT_COUNT; i++) {
+        // The first one counts: later units of the same name repeat it.
         if (is_variable != (i < GO_OBJECT_VARIABLES) || walk->has_type[i] ||
             !name_is_listed(go_object_names[i], name))
             continue;
@@ -171,6 +174,7 @@ static void walk_unit(struct walk *walk, Dwarf_Die *unit)
         return;
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
         note_die(walk, &die);
+        // 1 at the end, -1 where the file is broken: both end the unit.
         if (dwarf_siblingof(&die, &die) != 0)
             return;
     }
@@ -245,6 +249,7 @@ int go_dwarf_walk(int fd, struct go_layout *ret_layout)
 {
     struct go_layout layout = {0};
     struct walk walk = {.layout = &layout};
+    // libelf wants to be told the version once before its first use.
     elf_version(EV_CURRENT);
     // Compressed sections (.zdebug of Go up to 1.18 as well) are unpacked by libdw.
     walk.dwarf = dwarf_begin(fd, DWARF_C_READ);

@@ -14,6 +14,7 @@
 #include "runtime/go/go_cache.h"
 #include "runtime/go/go_dwarf.h"
 
+// Its status tells "nothing there" from a crash, which may be the file's doing.
 enum { CHILD_CPU_SECONDS = 10, CHILD_FOUND_NOTHING = 3 };
 enum { OFFSET_MAX = 16 << 20, SIZE_MAX_BYTES = 1 << 28 };
 
@@ -60,6 +61,7 @@ static _Noreturn void child_main(int fd, int pipe_fd)
     // libdw unpacks compressed sections as a whole, however large they say they are.
     setrlimit(RLIMIT_AS, &memory);
     setrlimit(RLIMIT_CPU, &seconds);
+    // A crash on a hostile file must not fill the disk.
     setrlimit(RLIMIT_CORE, &none);
     struct go_layout layout;
     int error = go_dwarf_walk(fd, &layout);
@@ -84,6 +86,7 @@ static int child_result(int pipe_fd, unsigned wall_ms, struct go_layout *ret_lay
     ssize_t got = read(pipe_fd, &layout, sizeof layout);
     if (got == 0)
         return -ENODATA;
+    // What a child that read a hostile file hands over is as hostile.
     if (got != (ssize_t)sizeof layout || !go_layout_is_sane(&layout))
         return -EBADMSG;
     *ret_layout = layout;
@@ -118,6 +121,7 @@ int go_dwarf_walk_apart(int fd, unsigned wall_ms, struct go_layout *ret_layout)
     if (child == 0)
         child_main(fd, pipe_fds[1]);
     int error = child < 0 ? -errno : 0;
+    // Or the pipe would not end with the child.
     close(pipe_fds[1]);
     if (!error) {
         error = child_result(pipe_fds[0], wall_ms, ret_layout);

@@ -10,6 +10,7 @@
 #include "runtime/go/go_advise.h"
 #include "runtime/target.h"
 
+// A name may stand in other texts as well: so many of them are tried.
 enum { OCCURRENCES_MAX = 32, KNOB_VALUE_MAX = 1000, KNOB_NAME_MAX = 32 };
 
 // The pair (pointer, length) in the file, for images whose words need no relocation. Only without
@@ -43,10 +44,12 @@ static int pair_in_memory(const struct target *target, const struct image *image
         const struct mapping *mapping = &mappings->items[i];
         if (mapping->start >= image->high)
             break;
+        // A limit, since every word is looked at.
         if (!(mapping->flags & MAPPING_WRITE) || mapping->end - mapping->start > (64u << 20))
             continue;
         for (uint64_t at = mapping->start; at + STEP_BYTES <= mapping->end; at += STEP_BYTES) {
             uint64_t words[WORDS];
+            // Pages that are not in memory are passed over: none is brought in.
             if (process_peek(target->process, at, words, sizeof words) != 0)
                 continue;
             for (size_t k = 0; k < WORDS; k++) {
@@ -116,6 +119,7 @@ static int knob_read(const struct target *target, const struct image *image,
                      int32_t *ret_value)
 {
     uint64_t address = id < GO_FIELD_COUNT ? go_field_address(runtime, id) : 0, entry;
+    // GO_FIELD_COUNT stands for a knob without a place in the table.
     bool is_known = address != 0;
     // What was found of an image before saves a search through all of its constants.
     if (!is_known && id == GO_DEBUG_MADVDONTNEED && runtime->knob_entry)
@@ -168,7 +172,7 @@ static int add_number(struct runtime_report *report, const char *name, int64_t v
 }
 
 // Without madvdontneed the advice decides, where somebody may have changed it: the kernel's refusal
-// or `ebb tune`, from 1.26 on.
+// or `ebb tune`, from 1.26 on. A failure to find it means that nobody changed it.
 static bool advises_at_once(const struct target *target, const struct image *image,
                             const struct go_runtime *runtime)
 {

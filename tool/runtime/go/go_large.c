@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "proc/pagemap.h"
 
+// mSpanInUse is 1 (runtime/mheap.go). The clock is looked at once for every 4,096 spans.
 enum { SPAN_BYTES_MAX = 1024, SPAN_IN_USE = 1, SPANS_PER_LOOK = 4096 };
 
 struct large {
@@ -36,6 +37,8 @@ static int read_spans(const struct go_runtime *runtime, uint64_t **ret_spans, si
     int error = go_read_slice(runtime, GO_HEAP_ALLSPANS, &slice);
     if (error)
         return error;
+    // A slice of any length may be read from a target's memory: what is allocated for it has a
+    // limit.
     if (slice.len > GO_LARGE_SPANS_MAX)
         return -E2BIG;
     size_t count = (size_t)slice.len;
@@ -59,8 +62,10 @@ static int note_span(const struct go_runtime *runtime, const uint8_t *span, size
 {
     uint64_t start = go_take_field(runtime, GO_SPAN_START_ADDR, span, len);
     uint64_t pages = go_take_field(runtime, GO_SPAN_NPAGES, span, len);
+    // The state's wrapper may be wider than its byte.
     uint64_t state = go_take_field(runtime, GO_SPAN_STATE, span, len) & 0xff;
     uint64_t end;
+    // Whatever does not look like a span was read while it changed, and is left out.
     if (state != SPAN_IN_USE || start % GO_PAGE_BYTES != 0 ||
         pages < GO_LARGE_MIN_BYTES / GO_PAGE_BYTES || pages > UINT64_MAX / GO_PAGE_BYTES ||
         __builtin_add_overflow(start, pages * GO_PAGE_BYTES, &end))
@@ -117,6 +122,7 @@ int go_large_untouched(const struct go_runtime *runtime, struct process *process
         bytes += large.items[i].end - large.items[i].start;
     free(large.items);
     if (!error)
+        // Pages may come into memory while they are counted: never less than 0.
         *ret_bytes = bytes > counts.present_bytes ? bytes - counts.present_bytes : 0;
     return error;
 }

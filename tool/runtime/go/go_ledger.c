@@ -11,6 +11,7 @@ enum {
     SPAN_BYTES_MAX = 1024,
     CACHE_BYTES_MAX = 16 << 10,
     DELTA_BYTES_MAX = 4096,
+    // consistentHeapStats.stats (runtime/mstats.go) has three.
     DELTA_GENERATIONS = 3,
     PROCESSORS_MAX = 65536,
 };
@@ -43,6 +44,7 @@ static uint64_t delta_word(const struct go_runtime *runtime, enum go_field_id id
     const struct go_field *field = &runtime->row.fields[id];
     if (field->size < 8 || index >= (size_t)field->size / 8)
         return 0;
+    // Within its generation: the table counts from memstats.
     int64_t offset =
         (int64_t)field->offset - runtime->row.fields[GO_DELTA].offset + (int64_t)index * 8;
     if (offset < 0 || (size_t)offset > len || len - (size_t)offset < 8)
@@ -91,6 +93,7 @@ static int read_delta(const struct go_runtime *runtime, struct go_delta *delta)
     if (address == 0)
         return 0;
     uint8_t data[DELTA_BYTES_MAX];
+    // A layout from debug information may say anything.
     if (size > sizeof data)
         return -EBADMSG;
     for (unsigned i = 0; i < DELTA_GENERATIONS; i++) {
@@ -116,6 +119,7 @@ static int read_central(const struct go_runtime *runtime, struct go_ledger *ledg
         int error = go_memory_u64(&runtime->memory, address + i * stride + offset, &count);
         if (error)
             return error;
+        // Two span classes for each size: with pointers in it and without.
         ledger->central_mallocs[i / 2] += count;
     }
     address = go_field_address(runtime, GO_HEAP_SMALL_FREE_COUNT);
@@ -151,6 +155,7 @@ static int cache_add_span(const struct go_runtime *runtime, struct go_caches *ca
         caches->small_allocs[size_class] += (int64_t)used - (int64_t)before;
     else
         caches->small_allocs[size_class] -= (int64_t)(elements - used);
+    // Bounded, as the element's size is the target's word.
     caches->free_bytes += (elements - used) * (element_bytes & 0xffffff);
     return 0;
 }
@@ -185,6 +190,7 @@ static int read_cache(const struct go_runtime *runtime, struct go_caches *caches
         // An empty place holds &runtime.emptymspan, which is inside the image.
         if (span == 0 || (span >= runtime->image_low && span < runtime->image_high))
             continue;
+        // A span that changes hands is counted as missed, and makes the figure approximate.
         if (cache_add_span(runtime, caches, span, i / 2) != 0)
             caches->unread_spans++;
     }
@@ -243,6 +249,7 @@ int go_ledger_read_once(const struct go_runtime *runtime, struct go_ledger *ret_
 int go_ledger_read(const struct go_runtime *runtime, unsigned tries, struct go_ledger *ret_ledger,
                    bool *ret_steady)
 {
+    // Two at a time are enough: each reading is compared with the one before.
     struct go_ledger *ledgers = calloc(2, sizeof *ledgers);
     if (!ledgers)
         return -ENOMEM;

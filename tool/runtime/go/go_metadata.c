@@ -19,6 +19,7 @@ static const uint64_t RACE_REGION_BYTES = 1 << 20;
 
 enum {
     STEP_WORDS = 512,
+    // So many reads at most, however large the heap is.
     SPAN_SAMPLES = 4096,
     SPAN_BYTES_MAX = 1024,
     PROCESSORS_MAX = 65536,
@@ -47,6 +48,7 @@ static const struct mapping *anonymous_at(const struct target *target, uint64_t 
 // The page that a word of Go's heap structures points into.
 static int collect_pointer(const struct collection *to, uint64_t word)
 {
+    // Small numbers and odd ones are counters and flags.
     if (word < 4096 || word % 8 != 0 || !anonymous_at(to->target, word))
         return 0;
     return go_extents_add(to->extents, word, 8);
@@ -77,6 +79,7 @@ static int collect_object(const struct collection *to, uint64_t start, uint64_t 
         // Two words more, for a slice that begins at the end of a step.
         uint64_t left = bytes - done;
         size_t step = left < sizeof words ? (size_t)left & ~(size_t)7 : sizeof words;
+        // Both words beyond the step belong to the next one, too: extents may overlap.
         if (go_memory_read(&to->runtime->memory, start + done, words, step) != 0)
             continue;
         int error = collect_words(to, words, step / 8);
@@ -194,6 +197,7 @@ static size_t chunk_list_length(const struct collection *to, uint64_t head, uint
     size_t length = 0;
     bool holds_span = false;
     for (uint64_t chunk = head; chunk != 0; length++) {
+        // A list that leads back ends here as well.
         if (length >= CHUNKS_MAX || chunk % 4096 != 0 || !anonymous_at(to->target, chunk))
             return 0;
         holds_span |= span >= chunk && span - chunk < CHUNK_BYTES;
@@ -286,7 +290,8 @@ int go_metadata_collect(const struct target *target, const struct go_runtime *ru
     return error;
 }
 
-// Claims the anonymous mappings' parts of one extent.
+// Claims the anonymous mappings' parts of one extent. target_claim() leaves out what others have
+// claimed before.
 static int claim_extent(const struct target *target, struct runtime_report *report,
                         const struct page_range *extent)
 {
@@ -331,6 +336,7 @@ int go_metadata_claim_race(const struct target *target, struct runtime_report *r
     int error = claim_extent(target, report, &shadow);
     for (size_t i = 0; i < target->mappings->count && !error; i++) {
         const struct mapping *mapping = &target->mappings->items[i];
+        // Regions of the sanitizer's internal allocator lie above its shadow.
         if (mapping->start % RACE_REGION_BYTES == 0 && mapping->end % RACE_REGION_BYTES == 0 &&
             mapping->start > RACE_END) {
             const struct page_range region = {mapping->start, mapping->end};

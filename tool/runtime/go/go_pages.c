@@ -13,6 +13,7 @@ enum {
     RANGES_MAX = 1 << 16,
     ARENAS_MAX = 1 << 20,
     BATCH_RANGES = 1024,
+    // 4 TiB of arenas: more is a table that was misread.
     ARENA_LOOKUPS_MAX = 1 << 16
 };
 
@@ -53,6 +54,7 @@ static int sort_ranges(struct page_range *ranges, size_t count)
 {
     if (count > 0)
         qsort(ranges, count, sizeof *ranges, compare_ranges);
+    // An empty range is no less a sign of damage than one that overlaps.
     for (size_t i = 0; i < count; i++) {
         if (ranges[i].start >= ranges[i].end || (i > 0 && ranges[i].start < ranges[i - 1].end))
             return -EBADMSG;
@@ -129,6 +131,7 @@ static int ranges_in_mapping(const struct go_runtime *runtime, uint64_t map,
     uint64_t base = go_table_arena_base(runtime->machine);
     for (uint64_t at = mapping->start - mapping->start % GO_ARENA_BYTES; at < mapping->end;
          at += GO_ARENA_BYTES) {
+        // Below the base the difference wraps, and is beyond the map.
         uint64_t index = (at - base) / GO_ARENA_BYTES, arena;
         // A map from addresses: what lies beyond it, or where it has nothing, is not Go's.
         if (index >= GO_ARENAS_L2_COUNT || ++*lookups > ARENA_LOOKUPS_MAX)
@@ -204,6 +207,7 @@ static int batch_flush(struct walk *walk, enum go_page_state state)
     int error =
         batch->count ? pagemap_count(walk->process, batch->ranges, batch->count, &counts) : 0;
     if (!error)
+        // Present in memory; what is swapped out is not counted, as in Rss.
         walk->totals->resident[state] += counts.present_bytes;
     batch->count = 0;
     return error;
@@ -222,6 +226,7 @@ static int batch_add(struct walk *walk, enum go_page_state state, uint64_t start
     end &= ~(walk->page_bytes - 1);
     if (start >= end)
         return 0;
+    // Runs come in ascending order, so that only the last one can touch.
     if (batch->count > 0 && batch->ranges[batch->count - 1].end == start) {
         batch->ranges[batch->count - 1].end = end;
         return 0;
@@ -332,6 +337,7 @@ int go_pages_measure(const struct go_runtime *runtime, struct process *process,
         walk->page_bytes = page_bytes > 0 ? (uint64_t)page_bytes : 4096;
         error = ranges_walk(walk, ranges, count, deadline_ns);
     }
+    // Both may be NULL.
     free(walk);
     free(chunks);
     if (!error)

@@ -36,6 +36,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_MEMSTATS_MCACHE_INUSE] = {GO_OBJECT_MEMSTATS, "mcache_inuse"},
     [GO_MEMSTATS_MCACHE_SYS] = {GO_OBJECT_MEMSTATS, "mcache_sys"},
     [GO_MEMSTATS_BUCKHASH_SYS] = {GO_OBJECT_MEMSTATS, "buckhash_sys"},
+    // Two names: what it is called now, and what older versions called it.
     [GO_MEMSTATS_GC_SYS] = {GO_OBJECT_MEMSTATS, "gcMiscSys gc_sys"},
     [GO_MEMSTATS_OTHER_SYS] = {GO_OBJECT_MEMSTATS, "other_sys"},
     [GO_MEMSTATS_NEXT_GC] = {GO_OBJECT_MEMSTATS, "next_gc"},
@@ -99,6 +100,7 @@ const struct go_field_name go_field_names[GO_FIELD_COUNT] = {
     [GO_HEAP_CUR_ARENA_END] = {GO_OBJECT_HEAP, "curArena.end"},
     [GO_DEBUG_MADVDONTNEED] = {GO_OBJECT_DEBUG, "madvdontneed"},
     [GO_DEBUG_GCTRACE] = {GO_OBJECT_DEBUG, "gctrace"},
+    // Gone with 1.17, when the pacer got it.
     [GO_GCPERCENT] = {GO_OBJECT_GCPERCENT, ""},
     [GO_ALLP] = {GO_OBJECT_ALLP, ""},
     // runtime/mheap.go, type mspan; its state is in a wrapper since 1.14.

@@ -52,7 +52,8 @@ static const struct version {
     {27, GO_PROVEN_RUN, &classes_68, "DWARF of go1.27.4"},
 };
 
-// The last change at or before a version holds; changes are in ascending order.
+// The last change at or before a version holds; changes are in ascending order. -1 for a field that
+// the version does not have.
 static struct go_field field_at(enum go_field_id id, unsigned minor)
 {
     struct go_field found = {.offset = -1, .size = 0};
@@ -86,6 +87,7 @@ int go_table_find(unsigned minor, struct go_version_row *ret_row)
     return -ENOENT;
 }
 
+// arenaBaseOffset (runtime/malloc.go): on amd64 addresses are signed, and index 0 is the lowest.
 uint64_t go_table_arena_base(uint16_t elf_machine)
 {
     return elf_machine == EM_X86_64 ? 0xffff800000000000u : 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+// All of the variables hold 8-byte words.
 enum { ALIGNMENT = 8 };
 
 // Equal bases come together to be counted.
@@ -42,7 +43,8 @@ static size_t collect_offsets(const struct go_version_row *row, enum go_object o
     return count;
 }
 
-// The variable must lie in the data as a whole.
+// The variable must lie in the data as a whole. Both ends are asked, since fields before and behind
+// are of the same variable.
 static int object_fits(const struct go_targets *targets, uint64_t base, uint32_t last_offset)
 {
     return base % ALIGNMENT == 0 && go_targets_in_range(targets, base) &&
@@ -57,6 +59,7 @@ int go_vote(const struct go_targets *targets, const struct go_version_row *row,
     size_t offset_count = collect_offsets(row, object, offsets);
     for (size_t i = 0; i < offset_count; i++)
         last = offsets[i] > last ? offsets[i] : last;
+    // Each address with each field, at 16 bytes; freed at once.
     size_t most = targets->count * offset_count, count = 0;
     struct go_candidate *votes = malloc((most ? most : 1) * sizeof *votes);
     if (!votes)
