@@ -34,6 +34,7 @@ begin() {
     done
     stand_in gcc </dev/null
     stand_in pkg-config </dev/null
+    stand_in npm </dev/null
     echo 'echo 1000' | stand_in id
     : >"$TMPDIR/said"
 }

@@ -15,7 +15,7 @@ static const char *const export_description[] = {
     "Listens on this host alone unless --allow-remote is given. Memory of other users' processes "
     "is only readable with CAP_SYS_PTRACE: deploy/ has a unit for systemd and a DaemonSet for "
     "Kubernetes with just that, alert rules and a dashboard.",
-    "TARGET is a PID, a name, a pattern (name:redis*, cmdline:*--port 6379*), or cgroup:PATH; all "
+    "TARGET is a PID, a name, a pattern (name:redis*, cmdline:*6379*), or cgroup:PATH; all "
     "processes without one.",
     NULL,
 };
