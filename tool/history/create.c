@@ -2,6 +2,7 @@
 // Making a recording, and closing one. Tool world; one thread.
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,6 +105,17 @@ static int create_database(struct history *history, const char *path,
     return fill(history, options);
 }
 
+// With the log and its index, which a failure may leave beside it: all were made just now, by us.
+static void remove_file(const char *path)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char name[PATH_MAX];
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        text_format(name, sizeof name, "%s%s", path, ends[i]);
+        (void)unlink(name);
+    }
+}
+
 // Half a recording that was never begun is nobody's: it goes again.
 int history_create(const char *path, const struct history_options *options,
                    struct history **ret_history)
@@ -122,10 +134,11 @@ int history_create(const char *path, const struct history_options *options,
         error = create_database(history, path, options);
     // So that a second try with the same name is not refused.
     if (error) {
-        if (history->writer)
-            history->writer->error = error;
+        writer_drop(history);
+        sqlite3_close_v2(history->db);
+        history->db = NULL;
         if (is_made)
-            (void)unlink(history->path);
+            remove_file(history->path);
         (void)history_close(history);
         return error;
     }

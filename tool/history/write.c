@@ -364,17 +364,24 @@ static int end_recording(struct history *history)
     return error ? writer_fail(history, error) : 0;
 }
 
-// What failed has failed: then the file stays as the last flush left it. After an error nothing is
-// written: the file keeps what was flushed before.
-int writer_close(struct history *history)
+void writer_drop(struct history *history)
 {
     struct writer *writer = history->writer;
-    int error = writer->error ? writer->error : end_recording(history);
+    if (!writer)
+        return;
+    // Before the database is closed: it stays open for as long as one of them is left.
     for (size_t i = 0; i < WRITE_STATEMENT_COUNT; i++)
         sqlite3_finalize(writer->statements[i]);
     ledgers_free(&writer->ledgers);
     free(writer->follows);
     free(writer);
     history->writer = NULL;
+}
+
+// What failed has failed: then the file stays as the last flush left it.
+int writer_close(struct history *history)
+{
+    int error = history->writer->error ? history->writer->error : end_recording(history);
+    writer_drop(history);
     return error;
 }

@@ -63,6 +63,9 @@ int writer_open(struct history *history, const struct history_options *options);
 // Ends the recording if nothing has failed, and frees the writer. 0 or -errno.
 int writer_close(struct history *history);
 
+// Frees it without a word, where nothing was begun; NULL is fine.
+void writer_drop(struct history *history);
+
 int64_t writer_last_ms(const struct writer *writer);
 
 // A transaction is opened where none is. 0 or -errno.

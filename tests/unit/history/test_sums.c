@@ -12,6 +12,8 @@
 
 #ifdef EBB_WITH_SQLITE
 #include <math.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "support/recording.h"
 
@@ -50,12 +52,12 @@ static void invent(struct truth *truth, uint32_t seed)
 }
 
 // Two subjects with the same story; the second is there from half an hour on.
-static struct history *write(const struct truth *truth, uint64_t keep_ms)
+static struct history *write_rounds(const struct truth *truth, const char *path, uint64_t keep_ms)
 {
     const struct history_options options = {.interval_ms = 1000, .keep_ms = keep_ms};
     struct history *history = NULL;
     struct round round;
-    assert_int_equal(history_create(":memory:", &options, &history), 0);
+    assert_int_equal(history_create(path, &options, &history), 0);
     round_init(&round, 2);
     for (int i = 0; i < SECONDS; i++) {
         if (truth->rss_mib[i] == 0)
@@ -161,7 +163,7 @@ static void test_ranges(void **state)
     assert_non_null(truth);
     uint32_t seed = 12345;
     invent(truth, 7);
-    struct history *history = write(truth, 0);
+    struct history *history = write_rounds(truth, ":memory:", 0);
     // Whole, whole hours, within a minute, across the gap's ends, and any.
     check_range(history, truth, 0, (int64_t)(SECONDS - 1) * 1000);
     check_range(history, truth, 3600000, 7200000);
@@ -242,7 +244,7 @@ static void test_thin(void **state)
     struct truth *truth = calloc(1, sizeof *truth);
     assert_non_null(truth);
     invent(truth, 99);
-    struct history *history = write(truth, 0);
+    struct history *history = write_rounds(truth, ":memory:", 0);
     check_thin(history, truth, 0, (int64_t)(SECONDS - 1) * 1000, 30);
     check_thin(history, truth, 0, (int64_t)(SECONDS - 1) * 1000, 300);
     check_thin(history, truth, 0, (int64_t)(SECONDS - 1) * 1000, 1000);
@@ -260,7 +262,11 @@ static void test_keep(void **state)
     struct truth *truth = calloc(1, sizeof *truth);
     assert_non_null(truth);
     invent(truth, 5);
-    struct history *history = write(truth, 900000);
+    // In a file: one in memory drops its minutes, too.
+    char path[300];
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%.200s/keep-%d.ebb", folder ? folder : "/tmp", getpid());
+    struct history *history = write_rounds(truth, path, 900000);
     struct history_summary *summaries = NULL;
     struct series series;
     size_t count = 0;
@@ -285,6 +291,7 @@ static void test_keep(void **state)
     assert_int_equal(peak, expected.peak * RECORDING_MIB);
     series_free(&series);
     assert_int_equal(history_close(history), 0);
+    assert_int_equal(unlink(path), 0);
     free(truth);
 }
 
