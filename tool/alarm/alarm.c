@@ -21,7 +21,8 @@ struct alarm {
 };
 
 // A deeper look that does not come (the target is too large, or the host too busy) is not waited
-// for any longer: an alarm too many is better than none.
+// for any longer: an alarm too many is better than none. By the samples' own clock: time that the
+// host sleeps through counts.
 enum { DOUBT_MAX_MS = 30000 };
 
 // The condition is copied: expressions come from a command line that may be gone.
@@ -113,6 +114,7 @@ static int tell(const struct step *step, const struct watch *watch, const struct
     message.condition = &alarm->condition;
     message.time_ms = step->batch->time_ms;
     message.sample = watch->last;
+    // Of an end as well: since the alarm's condition became true, not since it was told.
     message.lasted_ms = watch->last.boot_ms - watch->since_ms;
     // A sampler that knows a sample's subject no more is not ours; its number still tells.
     message.subject = subject ? *subject : (struct subject){.id = watch->subject};
@@ -129,6 +131,7 @@ static int tell_begin(const struct step *step, struct watch *watch, double value
         step, watch, subject,
         (struct alarm_message){
             .state = ALARM_BEGAN, .value = value, .level = level, .held_back = watch->held_back});
+    // Without memory it stays untold, and is tried again in the next round.
     if (error)
         return error;
     // From here on the next beginning has to keep its distance.
@@ -211,6 +214,7 @@ static int step_quiet(const struct step *step, struct watch *watch, double value
     }
     bool has_lasted = step->alarm->condition.metric == ALARM_GROWTH ||
                       watch->last.boot_ms - watch->since_ms >= step->alarm->condition.for_ms;
+    // Asked in this order: a deeper look is not wanted for a peak that may pass.
     if (!has_lasted || must_wait(step->alarm, watch))
         return 0;
     return begin(step, watch, value, level);
@@ -228,8 +232,9 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
     watch->is_doubted = false;
     if (watch->is_told || watch->last.boot_ms - watch->told_ms < condition->every_ms)
         return 0;
-    // It counts itself among those held back until now.
-    watch->held_back--;
+    // It counts itself among those held back until now; one that failed for want of memory was not.
+    if (watch->held_back > 0)
+        watch->held_back--;
     return tell_begin(step, watch, value, level);
 }
 
@@ -261,6 +266,7 @@ static int step_ends(const struct step *step)
         const struct subject *subject =
             find_subject(step->subjects, step->subject_count, watch->subject);
         if (subject && !subject->has_ended) {
+            // Compacted in place: those that live move to the front.
             alarm->watches[kept++] = *watch;
             continue;
         }

@@ -20,7 +20,7 @@
 // Enough for every process of a small host at once; more is a storm that nobody reads.
 enum { QUEUE_MAX = 64, TIMEOUT_DEFAULT_MS = 30000 };
 
-// A message's three texts in one buffer.
+// A message's three texts in one buffer. One allocation, and one to free, wherever it is dropped.
 struct letter {
     struct buffer bytes;
     size_t text_len, json_len; // the environment is what follows
@@ -123,6 +123,7 @@ static void post(struct alarm_delivery *delivery, struct text json)
     else if (error)
         report(delivery, "posting to %s port %s failed: %s", delivery->url.host, delivery->url.port,
                strerror(-error));
+    // A redirection is no success either: nothing is followed, and the message has not arrived.
     else if (status < 200 || status > 299)
         report(delivery, "the web hook at %s answered %d", delivery->url.host, status);
 }
@@ -175,6 +176,7 @@ static bool has_program(const char *name)
     // As execvp(3) looks for it, with the same fallback.
     const char *path = getenv("PATH");
     struct text rest = text_of(path ? path : "/usr/bin:/bin"), folder;
+    // An empty folder in PATH would be the present one, which no one means here.
     while (text_next_field(&rest, ':', &folder)) {
         char file[1024];
         int len = snprintf(file, sizeof file, "%.*s/%s", (int)folder.len, folder.data, name);
@@ -260,6 +262,7 @@ int alarm_delivery_put(struct alarm_delivery *delivery, const struct alarm_note 
         error = buffer_append(&letter.bytes, note->environment.data, note->environment.len);
     // The oldest are kept: they tell how it began.
     pthread_mutex_lock(&delivery->lock);
+    // Never waits for room: the caller has samples to take.
     if (!error && delivery->count == QUEUE_MAX)
         error = -ENOBUFS;
     if (!error)
@@ -308,6 +311,7 @@ void alarm_delivery_close(struct alarm_delivery *delivery, unsigned wait_ms,
     atomic_store(&delivery->cancelled, true);
     pthread_cond_broadcast(&delivery->changed);
     pthread_mutex_unlock(&delivery->lock);
+    // It ends soon: what runs is killed, what is posted looks at `cancelled` as well.
     pthread_join(delivery->worker, NULL);
     (void)alarm_delivery_take_problem(delivery, ret_problem);
     delivery_free(delivery);

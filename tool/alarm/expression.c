@@ -105,6 +105,7 @@ static bool take_number(struct text *rest, double *ret_number)
     // A double is exact for every share that somebody would write.
     double number = (double)whole, place = 1;
     if (text_take_prefix(rest, ".")) {
+        // By hand: strtod() would go by the locale's point.
         while (rest->len > 0 && rest->data[0] >= '0' && rest->data[0] <= '9') {
             place /= 10;
             number += place * (rest->data[0] - '0');
@@ -127,6 +128,7 @@ static bool take_share(struct text *rest, struct alarm_level *ret_level)
     // As people say it, and as they type it.
     (void)take_word(&ahead, "of ");
     for (unsigned i = ALARM_OF_LIMIT; i < ALARM_BASE_COUNT; i++) {
+        // The first base is "", of bytes: not a share.
         if (take_word(&ahead, bases[i]) && number > 0 && number <= percent_max) {
             *ret_level = (struct alarm_level){number, (enum alarm_base)i};
             *rest = ahead;

@@ -15,6 +15,8 @@
 
 #include "alarm/clock.h"
 
+// Ten milliseconds: a command's end is not waited for by anybody, and a hundred looks a second cost
+// nothing.
 static const struct timespec look_again = {.tv_nsec = 10000000};
 
 // A file and not a pipe: nobody has to wait until the command reads.
@@ -50,6 +52,7 @@ static char **join_environment(struct text added)
     char **joined = calloc(own + count + 1, sizeof *joined);
     if (!joined)
         return NULL;
+    // `environ` may be NULL, which memcpy() must not be given.
     if (own > 0)
         memcpy(joined, environ, own * sizeof *joined);
     struct text string;
@@ -81,6 +84,7 @@ static int start(char *const *argv, int input_fd, char **environment, pid_t *ret
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
+    // dup2() takes the close-on-exec off: the child keeps this one alone.
     int error = -posix_spawn_file_actions_adddup2(&actions, input_fd, STDIN_FILENO);
     // Our own stdout is for results.
     if (!error)
@@ -109,6 +113,7 @@ static void wait_for(pid_t pid, unsigned timeout_ms, const atomic_bool *cancelle
             return;
         if (alarm_clock_ms() >= deadline_ms || atomic_load(cancelled))
             break;
+        // Cut short by a signal it looks earlier, which does no harm.
         nanosleep(&look_again, NULL);
     }
     ret_end->timed_out = true;

@@ -10,7 +10,8 @@
 #include "base/units.h"
 #include "proc/threads.h"
 
-// Less than this is not worth asking: ledgers and smaps are off by more.
+// Less than this is not worth asking: ledgers and smaps are off by more. A slot of libebb has as
+// many.
 static const uint64_t worth_bytes = 64 << 10;
 
 void purge_libebb_init(struct purge_libebb *libebb)

@@ -27,6 +27,7 @@ static unsigned take_weight(struct text parameters)
             continue;
         unsigned weight = whole > 0 ? 1000 : 0;
         if (whole == 0 && text_take_prefix(&parameter, "."))
+            // Three digits at most, as RFC 9110 has it; further ones are passed over.
             for (unsigned place = 100; place > 0 && parameter.len > 0; place /= 10) {
                 char digit = *parameter.data++;
                 parameter.len--;
@@ -104,6 +105,7 @@ static void put_head(struct exposition *exposition, const char *word)
     put_string(exposition, " ");
 }
 
+// Remembers name and type for the points that follow; the name must live until the next family.
 void exposition_family(struct exposition *exposition, const char *name, enum metrics_type type,
                        const char *unit, const char *help)
 {
@@ -140,6 +142,7 @@ static void put_point(struct exposition *exposition, const struct metrics_label 
     put_string(exposition, labels && labels[0].name ? "} " : " ");
 }
 
+// Whole numbers without a point, whatever their size: a double would round above 2^53.
 void exposition_count(struct exposition *exposition, const struct metrics_label *labels,
                       uint64_t value)
 {
@@ -157,6 +160,7 @@ void exposition_number(struct exposition *exposition, const struct metrics_label
         put_string(exposition, "NaN\n");
     else if (isinf(value))
         put_string(exposition, value > 0 ? "+Inf\n" : "-Inf\n");
+    // Fifteen digits are what every double keeps both ways.
     else if (!exposition->error)
         exposition->error = buffer_printf(exposition->buffer, "%.15g\n", value);
 }

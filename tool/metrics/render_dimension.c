@@ -91,6 +91,7 @@ static void draw_account(struct drawing *drawing)
           "Who owns the resident memory, by row of the account, at each process's last account.");
     for (size_t i = 0; i < drawing->dimension->count; i++) {
         const struct metrics_series *series = &drawing->dimension->series[i];
+        // All rows, those of 0 bytes too: a series that comes and goes cannot be summed.
         for (int row = 0; row < ROW_COUNT && series->accounts > 0; row++) {
             const struct metrics_label labels[] = {
                 {drawing->label_name, series->label},
@@ -159,6 +160,7 @@ static void draw_counters(struct drawing *drawing)
     }
 }
 
+// Names by `prefix`, labels by `label_name`: groups and cgroups have the same families.
 void metrics_render_dimension(const struct metrics_dimension *dimension, const char *prefix,
                               const char *label_name, struct exposition *exposition)
 {

@@ -5,7 +5,8 @@
 
 #include "metrics/state.h"
 
-// A figure of the kernel's, and the flag that says whether it is known.
+// A figure of the kernel's, and the flag that says whether it is known. One table and one loop, in
+// place of a function for each figure.
 struct cgroup_family {
     const char *name, *unit, *help;
     enum metrics_type type;
@@ -49,6 +50,7 @@ static const struct cgroup_family cgroup_families[] = {
 static void draw_cgroup_family(const struct metrics *metrics, const struct cgroup_family *family,
                                struct exposition *exposition)
 {
+    // The head also where no group has a point: a dashboard finds the name.
     exposition_family(exposition, family->name, family->type, family->unit, family->help);
     for (size_t i = 0; i < metrics->cgroups.count; i++) {
         const struct metrics_cgroup *cgroup = &metrics->cgroup_figures[i];
@@ -90,6 +92,7 @@ static void draw_one(struct exposition *exposition, const char *name, enum metri
 // Not before the first round: a host without memory would set off every alarm there is.
 static void draw_host(const struct metrics *metrics, struct exposition *exposition)
 {
+    // Doubles hold bytes exactly up to 8 PiB.
     const struct host_sample *host = &metrics->host;
     draw_one(exposition, "ebb_host_memory_total_bytes", METRICS_GAUGE, "bytes",
              "MemTotal of the host.", (double)host->total_bytes);
@@ -135,6 +138,7 @@ void metrics_render_host(const struct metrics *metrics, const struct metrics_scr
                          struct exposition *exposition)
 {
     static const struct metrics_label version[] = {{"version", EBB_VERSION}, {NULL, NULL}};
+    // Negative before the first round.
     if (scrape->age_s >= 0) {
         draw_host(metrics, exposition);
         draw_one(exposition, "ebb_sample_age_seconds", METRICS_GAUGE, "seconds",

@@ -33,6 +33,7 @@ static int parse_name(struct text name, struct http_address *address)
     char shown[INET6_ADDRSTRLEN];
     struct sockaddr_in *v4 = (struct sockaddr_in *)&address->socket;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address->socket;
+    // ":8080" is loopback, not all addresses: a slip must not open a port to others.
     if (name.len == 0 || text_equals(name, "localhost"))
         name = text_of("127.0.0.1");
     if (!text_copy(name, shown, sizeof shown))
@@ -112,6 +113,7 @@ static int read_port(int fd, struct http_address *address)
     socklen_t len = sizeof bound;
     if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
         return -errno;
+    // As the kernel has it, with the family's own port in its place.
     address->socket = bound;
     set_port(address,
              ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
@@ -126,6 +128,7 @@ int http_listen(struct http_address *address)
     if (fd < 0)
         return -errno;
     int yes = 1;
+    // Not SO_REUSEPORT: two servers on one port would share its connections.
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     // "[::]" means IPv6 alone, whatever the host's default is.
     if (address->socket.ss_family == AF_INET6)

@@ -11,6 +11,7 @@
 
 #include "render/page.h"
 
+// More is a download, for which there is CSV.
 enum { POINTS_MAX = 100000, POINTS_DEFAULT = 2000 };
 
 // Moments that no recording reaches, from which differences still fit.
@@ -60,6 +61,7 @@ static int get_about(void *context, const struct http_request *request, struct h
 {
     struct viewer *viewer = context;
     (void)request;
+    // All of it in one go: subjects and head belong to one moment.
     pthread_mutex_lock(&viewer->lock);
     struct page_view view = {
         // A page whose processes have ended stays, and says so.
@@ -144,6 +146,7 @@ static int begin_series(struct viewer *viewer, const struct asked *asked, bool i
     pthread_mutex_lock(&viewer->lock);
     int error = page_series_begin(viewer->options.history, &sending->series);
     pthread_mutex_unlock(&viewer->lock);
+    // Nothing was sent yet: a status can still say what is wrong.
     if (error) {
         free(sending);
         return answer_reading(answer, error);

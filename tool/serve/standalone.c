@@ -13,7 +13,8 @@
 #include "render/page.h"
 #include "serve/assets.h"
 
-// All series together: some ten MiB of text.
+// All series together: some ten MiB of text. With many processes each still gets POINTS_LEAST, and
+// the file grows beyond that.
 enum { POINTS_OF_ALL = 100000, POINTS_LEAST = 200, POINTS_MOST = 20000 };
 
 // Only what stands in the file runs and shows. The modules become blobs, hence their source.
@@ -21,6 +22,7 @@ static const char policy[] =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src "
     "'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:\">\n";
 
+// Written piece by piece: the whole page is never in memory.
 struct standalone {
     struct history *history;
     const struct standalone_options *options;
@@ -103,6 +105,7 @@ static int put_series(struct standalone *page, unsigned subject)
     int error = page_series_begin(page->history, &series);
     if (error)
         return error;
+    // 0: there is more; 1: that was the last part.
     int state = 0;
     while (state == 0 && !error) {
         state = page_series_next(page->history, &series, &page->text);
@@ -116,6 +119,7 @@ static int put_series(struct standalone *page, unsigned subject)
 static int put_recording(struct standalone *page)
 {
     const struct standalone_options *options = page->options;
+    // Not live: the page then shows what it has, and asks for nothing.
     struct page_view view = {.now_ms = options->to_ms};
     int error = put(page, "<script type=\"application/json\" id=\"recording\">\n{\"about\":");
     if (!error)

@@ -17,7 +17,8 @@ int64_t viewer_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// Each wait may be cut short by the end, and by nothing else.
+// Each wait may be cut short by the end, and by nothing else. The lock is held by the caller, and
+// free while it waits.
 bool viewer_wait(struct viewer *viewer, uint64_t ms)
 {
     struct timespec until;
@@ -66,6 +67,7 @@ void viewer_want(struct viewer *viewer, unsigned subject)
     if (viewer->asked_count == VIEWER_WANTED_MAX || viewer->wanted_count == VIEWER_WANTED_MAX)
         return;
     viewer->asked[viewer->asked_count++] = subject;
+    // The sampler's thread takes it over in its next round.
     viewer->wanted[viewer->wanted_count++] = subject;
 }
 
@@ -152,6 +154,7 @@ int viewer_start(const struct viewer_options *options, struct viewer **ret_viewe
         viewer_free(viewer);
         return error;
     }
+    // Also for a recording that is opened: its first look tells whether it goes on.
     wait_for_begin(viewer);
     *ret_viewer = viewer;
     return 0;

@@ -34,6 +34,7 @@ static uint64_t read_huge_pages(void)
         text_take_u64(&rest, &bytes);
     }
     buffer_free(&file);
+    // What the file says of a kernel without huge pages is nothing, or 0.
     uint64_t pages = bytes / page_bytes;
     return pages > 1 ? pages : 512;
 }
@@ -43,6 +44,7 @@ static int check_memory(struct process *process, struct lever_report *report)
 {
     struct buffer file = {0};
     struct proc_status status = {0};
+    // status rather than stat, as only it says whether there is memory at all.
     int error = process_read_file(process, "status", SMALL_FILE_MAX_BYTES, &file);
     if (!error)
         error = proc_status_parse(buffer_text(&file), &status);
@@ -62,6 +64,7 @@ static int check_memory(struct process *process, struct lever_report *report)
 // A call for nothing at all tells whether calls are allowed, before anything is done.
 static int check_call(struct process *process, struct lever_report *report)
 {
+    // Without a pidfd (before 5.3) there is no call either.
     int pid_fd = process_pid_fd(process);
     int error = -ENOSYS;
     if (pid_fd >= 0)
@@ -129,6 +132,7 @@ static int add_kernel_warning(struct reclaim *reclaim, struct lever_report *repo
     struct host host;
     if (host_read("/proc", &host) < 0)
         return 0;
+    // MADV_COLLAPSE came with 6.1.
     reclaim->can_collapse = kernel_at_least(host.kernel, 6, 1);
     if (kernel_at_least(host.kernel, 5, 18))
         return 0;
@@ -173,6 +177,7 @@ static int read_sizes(struct process *process, struct lever_report *report,
 static int walk_huge(struct reclaim *reclaim, struct walk *walk, struct lever_report *report)
 {
     struct mappings mappings = {0};
+    // Before smaps is read: what is gone by then it does not count.
     uint64_t gone_bytes = walk->tally.results.gone * walk->page_bytes;
     int error = read_sizes(walk->process, report, &mappings);
     if (error)
@@ -196,6 +201,7 @@ static int walk_huge(struct reclaim *reclaim, struct walk *walk, struct lever_re
 static void complete_readings(struct reclaim *reclaim, const struct walk *walk,
                               struct lever_report *report)
 {
+    // In pages until the end, where they become bytes once.
     const struct tally *tally = &walk->tally;
     uint64_t left = tally->results.kept + tally->fates.shared + tally->fates.locked;
     uint64_t there = left + (walk->is_acting ? tally->results.gone : tally->fates.taken);
@@ -279,6 +285,7 @@ static int plan_mallocs(struct reclaim *reclaim, int refused, struct process *pr
         has_plan = has_plan || report->steps[i].state == LEVER_STEP_PLANNED;
     if (error || !refused)
         return error;
+    // Neither half can do anything: the refusal of the pages is the answer.
     if (!has_plan)
         return refused;
     error = lever_add_step(report, "%s", page_wise);
@@ -363,6 +370,7 @@ static int take_pages(struct reclaim *reclaim, struct process *process, struct l
 {
     uint64_t started_ns = lever_now_ns();
     struct walk walk = {.reclaim = reclaim, .process = process, .is_acting = true};
+    // Timed with the looking that it takes.
     int error = walk_target(reclaim, &walk, report);
     end_step(&walk, error, lever_now_ns() - started_ns, &report->steps[reclaim->step]);
     lever_add_wait(report, mmap_and_munmap, walk.sweep.longest_ns, walk.sweep.total_ns);

@@ -93,6 +93,7 @@ static struct control_request want(const struct tune_request *request)
 {
     struct control_request wanted = {.policy = (enum wire_policy)request->policy,
                                      .return_within_ms = request->return_within_ms};
+    // Of the two words the more precise one wins.
     if (wanted.policy == WIRE_POLICY_NONE && request->madv_free != TUNE_KEEP)
         wanted.policy = request->madv_free == TUNE_ON ? WIRE_POLICY_FREE : WIRE_POLICY_DONTNEED;
     return wanted;
@@ -192,6 +193,7 @@ int tune_libebb_act(const struct tune_scene *scene, struct tune_libebb *libebb,
     if (!libebb->has_step)
         return 0;
     struct lever_step *step = &report->steps[libebb->step];
+    // As it was read for the plan: a change that the program made meanwhile is the program's.
     const struct wire_ledger before = libebb->control.ledger;
     // A copy: what is read back takes its place.
     bool is_obeyed = false;
