@@ -20,7 +20,8 @@ struct moment {
     int64_t zone_s; // east of Greenwich
 };
 
-// Exactly `digits` digits.
+// Exactly `digits` digits. A fixed number of them is what tells "2026-11-21" from "14:05" and both
+// from a slip.
 static bool take_digits(struct text *rest, size_t digits, int *ret_value)
 {
     if (rest->len < digits)
@@ -46,6 +47,7 @@ static bool take_fraction(struct text *rest, uint64_t *ret_ms)
     uint64_t unit = 100;
     if (!take_digits(rest, 1, &digit))
         return false;
+    // Further digits count nothing: the unit is 0 by then.
     do {
         *ret_ms += (uint64_t)digit * unit;
         unit /= 10;
@@ -63,6 +65,7 @@ static bool take_clock(struct text *rest, struct moment *moment)
     if (text_take_prefix(rest, ":") &&
         (!take_digits(rest, 2, &second) || !take_fraction(rest, &moment->ms)))
         return false;
+    // No leap second either: mktime() would make the next minute of it.
     if (hour > 23 || minute > 59 || second > 59)
         return false;
     moment->fields.tm_hour = hour;
@@ -110,6 +113,7 @@ static bool take_zone(struct text *rest, struct moment *moment)
     if (!take_digits(rest, 2, &hours))
         return false;
     text_take_prefix(rest, ":");
+    // The easternmost zone is +14:00.
     if (!take_digits(rest, 2, &minutes) || hours > 14 || minutes > 59)
         return false;
     moment->has_zone = true;
@@ -124,6 +128,7 @@ static int moment_ms(struct moment moment, int64_t *ret_ms)
     time_t seconds = moment.has_zone ? timegm(&moment.fields) : mktime(&moment.fields);
     if (moment.has_zone)
         seconds -= moment.zone_s;
+    // Before 1970, or a date that the C library cannot count to.
     if (seconds < 0)
         return -ERANGE;
     *ret_ms = (int64_t)seconds * ms_per_s + (int64_t)moment.ms;
@@ -149,6 +154,7 @@ static int parse_clock(struct text text, int64_t end_ms, int64_t *ret_ms)
     int error = moment_ms(moment, ret_ms);
     if (error || *ret_ms <= end_ms)
         return error;
+    // By the calendar and not by 24 hours: a day with a change of clocks has 23 or 25.
     moment.fields.tm_mday--;
     return moment_ms(moment, ret_ms);
 }
@@ -184,6 +190,7 @@ static int parse_offset(struct text text, int64_t base_ms, int sign, int64_t *re
     int error = quantity_parse_duration(text, &ns);
     if (error)
         return error;
+    // Nanoseconds of 64 bits are 584 years: the sum does not overflow.
     int64_t time_ms = base_ms + sign * (int64_t)(ns / 1000000);
     if (time_ms < 0)
         return -ERANGE;
@@ -234,6 +241,7 @@ int when_parse(struct text text, const struct when_frame *frame, int64_t *ret_ms
         return parse_day(text, 0, frame->last_ms, ret_ms);
     if (text_take_prefix(&text, "yesterday"))
         return parse_day(text, 1, frame->last_ms, ret_ms);
+    // Before the forms with digits in front, which "10m ago" begins like.
     if (text_ends_with(text, " ago"))
         return parse_offset(trimmed((struct text){text.data, text.len - 4}), frame->last_ms, -1,
                             ret_ms);
@@ -255,6 +263,7 @@ static struct tm local_of(int64_t time_ms)
 void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
 {
     struct tm fields = local_of(time_ms), near = local_of(near_ms);
+    // By year and day of the year, in the caller's zone.
     bool same_day =
         near_ms != 0 && fields.tm_year == near.tm_year && fields.tm_yday == near.tm_yday;
     if (strftime(ret_text, size, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &fields) == 0)

@@ -20,6 +20,7 @@
 
 enum {
     STATUS_MAX_BYTES = 64 << 10,
+    // A thread in an uninterruptible sleep stops only when that is over.
     STOP_TIMEOUT_NS = 1000000000,
     PAUSE_NS = 1000000,
     TRIED_MAX = 64, // threads of one pass
@@ -32,7 +33,8 @@ struct candidate {
     enum frame_wait wait;
 };
 
-// Being stopped again and again would do it no good.
+// Being stopped again and again would do it no good. By its stack pointer as well: where it sleeps
+// now it may be fit.
 static bool is_known_unfit(const struct call_session *session, const struct proc_thread *thread)
 {
     for (size_t i = 0; i < session->unfit_count; i++)

@@ -33,6 +33,7 @@ static bool load(struct machine *machine, const struct bpf_instruction *at,
     switch (at->code) {
     case BPF_LD | BPF_W | BPF_ABS:
         return load_word(call, at->k, to);
+    // The length of struct seccomp_data, which is fixed.
     case BPF_LD | BPF_W | BPF_LEN:
     case BPF_LDX | BPF_W | BPF_LEN:
         *to = sizeof *call;
@@ -80,6 +81,7 @@ static bool calculate(struct machine *machine, const struct bpf_instruction *at,
     case BPF_XOR:
         machine->a ^= by;
         return true;
+    // Masked, as C gives a larger shift no meaning.
     case BPF_LSH:
         machine->a <<= by & 31;
         return by < 32 || BPF_SRC(at->code) == BPF_X;

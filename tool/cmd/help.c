@@ -76,6 +76,7 @@ static void print_option(struct output *output, const struct option_spec *spec)
     options_argument(spec, argument, sizeof(argument));
     if (spec->letter)
         snprintf(letter, sizeof(letter), "-%c,", spec->letter);
+    // An argument that may be left out stands in brackets, with its equal sign.
     const char *before = spec->bare ? "[=" : argument[0] ? "=" : "";
     snprintf(left, sizeof(left), "  %s --%s%s%s%s", letter, spec->name, before, argument,
              spec->bare ? "]" : "");
@@ -102,6 +103,7 @@ static void print_statuses(struct output *output, bool with_verdicts)
     // Those that every verb may answer with come first.
     output_printf(output, "\nExit status:\n");
     for (const struct help_status *row = statuses; row->text; row++) {
+        // Verdicts come in one line, below.
         if (!row->is_verdict)
             output_printf(output, "  %2d  %s\n", row->status, row->text);
     }

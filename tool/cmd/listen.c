@@ -123,6 +123,7 @@ static int refuse_listen(const struct command *command, const struct http_addres
         message_error("%s: this user may not listen on %s", verb, text);
         message_hint("Ports below 1024 are root's; others need no rights.");
         return EXIT_NOT_PERMITTED;
+        // A slip in the address, or an interface that is down.
     } else if (error == -EADDRNOTAVAIL) {
         message_error("%s: this host has no address %s", verb, text);
     } else {

@@ -104,6 +104,7 @@ void output_printf(struct output *output, const char *format, ...)
 // Once, at the end of a verb.
 int output_finish(struct output *output)
 {
+    // A report that could not be rendered whole is not written at all.
     int error = output->error;
     if (error == 0)
         error = write_all(STDOUT_FILENO, output->buffer.data, output->buffer.len);

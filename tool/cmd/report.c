@@ -211,6 +211,7 @@ static int print_samples(const struct report_run *run, struct history *history,
 {
     static const enum export_format formats[] = {EXPORT_CSV, EXPORT_JSON_LINES, EXPORT_OPENMETRICS,
                                                  EXPORT_CHROME};
+    // They go out as they are read: a recording of weeks is never in memory.
     struct export_sink export_sink = {.write = report_sink_write, .context = sink};
     return export_samples(history, report, formats[run->format - FORMAT_SAMPLES], &export_sink);
 }
@@ -254,6 +255,7 @@ static int run_one(const struct report_run *run)
         status = read_time(&run->command->options, "at", &frame, &at_ms);
         if (status == EXIT_DONE)
             status = print(run, history, &report, path);
+        // The samples that were written came from the recording: it is closed last.
         report_free(&report);
     }
     history_close(history);

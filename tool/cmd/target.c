@@ -103,6 +103,7 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
         message_hint(
             "Run ebb as the process's user or as root; in a container, with CAP_SYS_PTRACE.");
         return EXIT_NOT_PERMITTED;
+    // A process directory that is there has its files: it is the tree that is not one.
     case ENOENT:
         return refuse_proc_root(proc_root);
     default:
@@ -166,6 +167,7 @@ static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
     // A name that only this process has, so there is no doubt.
     if (count == 1) {
         *ret_pid = entries[0].pid;
+        // Nobody of that name, in a tree that does show processes.
     } else if (count == 0 && !tree_is_empty(proc_root)) {
         message_error("no process is named '%s'", shown);
         status = EXIT_NO_PROCESS;
@@ -183,6 +185,7 @@ static pid_t thread_leader(const char *proc_root, pid_t tid)
 {
     struct buffer file = read_process_file(proc_root, tid, "status");
     struct text rest = buffer_text(&file), line;
+    // A process is its own leader, and so stays what it is.
     uint64_t leader = (uint64_t)tid;
     // A name with a line break cannot fake this line: the kernel escapes it.
     while (text_next_line(&rest, &line)) {

@@ -124,6 +124,7 @@ int verb_dispatch(int argc, char **argv)
     bool ignored_sigpipe = output_prepare();
     if (argc < 2)
         return help_refuse();
+    // Options in front of the verb: only those of ebb itself are known there.
     if (argv[1][0] == '-')
         return run_without_verb(argc - 1, argv + 1);
     const struct verb *verb = verb_find(argv[1]);
@@ -144,6 +145,7 @@ int verb_dispatch(int argc, char **argv)
         message_error("%s takes no '%s': it has only options", verb->name, shown);
         return EXIT_USAGE;
     }
+    // What stdout is decides it once, for all that the verb prints.
     command.color = wants_color(&command.options);
     command.unicode = wants_unicode();
     command.width = terminal_width();

@@ -17,7 +17,8 @@ enum { READ_MAX_BYTES = 512 << 10, PLACES_MAX = 256, ENTRIES_MAX = 4096 };
 
 static const char users_folder[] = "/run/user";
 
-// How far a file has been read.
+// How far a file has been read. By inode, since a journal may be removed and made again under the
+// same name.
 struct place {
     char path[PATH_MAX];
     dev_t device;
@@ -57,6 +58,7 @@ bool journal_parse(struct text line, struct journal_entry *ret_entry)
         return false;
     if (entry.time_ms < 0 || line.len == 0)
         return false;
+    // Control bytes would reach a terminal with the report.
     for (size_t i = 0; i < line.len; i++) {
         if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
             return false;
@@ -78,6 +80,7 @@ static int add_place(struct journal *journal, const char *base)
             return 0;
         }
     }
+    // So many users who pull levers on one host: the rest is not told.
     if (journal->place_count == PLACES_MAX)
         return 0;
     int error = array_reserve_one(&journal->places, &journal->place_capacity, journal->place_count,
@@ -113,6 +116,7 @@ static int find_places(struct journal *journal)
     char own[PATH_MAX];
     for (size_t i = 0; i < journal->place_count; i++)
         journal->places[i].is_marked = false;
+    // Without a place of our own there is nothing of ours to read.
     int error = journal_own_place(own) ? add_place(journal, own) : 0;
     if (!error && geteuid() == 0)
         error = add_users(journal);
@@ -134,6 +138,7 @@ static int take_lines(struct journal *journal, struct place *place)
         const char *start = rest.data;
         struct journal_entry entry;
         text_next_line(&rest, &line);
+        // Line by line, so that a failure in the middle does not lose what comes behind it.
         place->offset += rest.data - start;
         if (!journal_parse(line, &entry) || journal->entry_count == ENTRIES_MAX)
             continue;
@@ -149,12 +154,14 @@ static int take_lines(struct journal *journal, struct place *place)
 // What was appended; of a file that is another one now, or was started anew, all of it.
 static int read_place(struct journal *journal, struct place *place)
 {
+    // The folder is another user's, where root reads: no link is followed and no pipe waited for.
     int fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return 0;
     struct stat status;
     int error = 0;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        // A file that has shrunk was started anew, see journal_append().
         bool is_same = status.st_dev == place->device && status.st_ino == place->inode &&
                        status.st_size >= place->offset;
         if (!is_same)

@@ -46,6 +46,7 @@ struct counting {
 static size_t batch_length(const struct counting *counting, size_t first)
 {
     size_t last = first;
+    // Ranges ascend and do not overlap: the difference is never negative.
     while (last + 1 < counting->count &&
            counting->ranges[last + 1].start - counting->ranges[last].end <= GAP_BYTES)
         last++;
@@ -58,6 +59,7 @@ static void add_overlap(struct counting *counting, size_t *range, size_t range_e
 {
     while (*range < range_end && counting->ranges[*range].end <= start)
         ++*range;
+    // One region may lie over several ranges with gaps between them.
     for (size_t i = *range; i < range_end && counting->ranges[i].start < end; i++) {
         const struct page_range *wanted = &counting->ranges[i];
         uint64_t from = wanted->start > start ? wanted->start : start;
@@ -130,6 +132,7 @@ static int scan_first(struct process *process, enum pagemap_category category, u
         .vec = (uint64_t)(uintptr_t)&region,
         .vec_len = 1,
         .max_pages = max_pages,
+        // The zero page is in no one's RSS.
         .category_inverted = PAGE_ZERO,
         .category_mask = wanted | PAGE_ZERO,
         .return_mask = wanted,
@@ -193,6 +196,7 @@ static int read_batch(struct counting *counting, size_t first, size_t range_end)
         if (got < 0)
             return -errno;
         size_t entries = (size_t)got / sizeof(uint64_t);
+        // Behind the address space: the kernel reads 0 bytes there.
         if (entries == 0)
             return -EIO;
         add_entries(counting, &first, range_end, page, entries, page_bytes);

@@ -40,6 +40,7 @@ static bool take_permissions(struct text *rest, uint16_t *ret_flags)
 {
     if (rest->len < 4)
         return false;
+    // Whatever is not the letter itself counts as a dash.
     const char *c = rest->data;
     unsigned flags = (c[0] == 'r' ? MAPPING_READ : 0U) | (c[1] == 'w' ? MAPPING_WRITE : 0U) |
                      (c[2] == 'x' ? MAPPING_EXEC : 0U) | (c[3] == 's' ? MAPPING_SHARED : 0U);
@@ -57,6 +58,7 @@ static bool take_device(struct text *rest, uint32_t *ret_device)
     uint64_t major, minor;
     if (!text_take_hex(rest, &major) || !take_char(rest, ':') || !text_take_hex(rest, &minor))
         return false;
+    // As the kernel's own dev_t has them.
     *ret_device = (uint32_t)((major & 0xfff) << 20 | (minor & 0xfffff));
     return true;
 }
@@ -86,11 +88,14 @@ static int parse_header(struct mappings *mappings, struct text line)
         return -EBADMSG;
     if (mappings->count > 0) {
         uint64_t last_end = mappings->items[mappings->count - 1].end;
+        // Mappings that move while they are read may come twice, or overlap the one before: what
+        // was told already is cut off.
         if (mapping.end <= last_end)
             return -EBADMSG;
         if (mapping.start < last_end)
             mapping.start = last_end;
     }
+    // The kernel's default limit is 65,530; a tree of files may hold any number.
     if (mappings->count >= MAPPINGS_MAX)
         return -E2BIG;
     int error = array_reserve_one(&mappings->items, &mappings->capacity, mappings->count,
@@ -109,7 +114,8 @@ static inline bool line_is(struct text line, const char *key)
     return line.len >= len && memcmp(line.data, key, len) == 0;
 }
 
-// Where the figure of this line belongs; NULL for those that nobody asked for.
+// Where the figure of this line belongs; NULL for those that nobody asked for. By the first letter:
+// most of the 25 lines are ruled out by it.
 static uint32_t *figure_of(struct mapping *mapping, struct text line)
 {
     switch (line.data[0]) {

@@ -95,6 +95,7 @@ static json_t *json_of_entry(const struct report *report, const struct report_su
 static json_t *json_of_event(const struct event *event)
 {
     json_t *object = json_object();
+    // 0 for the host, as in the recording.
     json_put(&object, "subject", json_of_u64(event->subject));
     json_put(&object, "time", json_of_time(event->time_ms));
     json_put(&object, "kind", json_string(event_kind_name(event->kind)));
@@ -144,7 +145,8 @@ int render_report_json(const struct report *report, struct buffer *buffer)
     return json_append(object, buffer);
 }
 
-// One side of a pair.
+// One side of a pair. Peaks are of any one process of the name, means of all of them over their
+// time.
 static json_t *json_of_group(const struct report_group *group)
 {
     json_t *object = json_object();
@@ -208,6 +210,7 @@ static json_t *json_of_figures(const struct digest *digest)
         json_t *object = json_object();
         json_put(&object, "runtime", json_of_name(entry->runtime));
         json_put(&object, "name", json_of_name(entry->figure.name));
+        // Units are the runtime's own, and its documentation's to tell.
         json_put(&object, "value",
                  entry->figure.unit == FIGURE_RATIO ? json_of_double(entry->figure.ratio)
                                                     : json_of_u64(entry->figure.value));

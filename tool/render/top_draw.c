@@ -173,6 +173,8 @@ static void draw_row(struct pen *pen, const struct top_view *view, const struct 
     snprintf(pid, sizeof pid, "%d", figures->pid);
     pen_right(pen, pid, PID_COLUMNS);
     pen_blanks(pen, 2);
+    // Escapes make a name longer than its bytes: it is cut four columns early, and the rest filled
+    // up.
     unsigned begin = pen->column;
     pen_name(pen, figures->name, NAME_COLUMNS - 4);
     pen_to(pen, begin + NAME_COLUMNS);
@@ -247,6 +249,7 @@ static void scroll(struct top_view *view, const struct top_row *const *rows, siz
                    unsigned page)
 {
     size_t place = view->first;
+    // Looked for anew at each drawing: order and filter may have moved it.
     for (size_t i = 0; i < count; i++)
         if (rows[i]->subject == view->selected)
             place = i;
@@ -264,6 +267,7 @@ static void draw_list(const struct top_row *const *rows, size_t count, struct to
                       const struct canvas *canvas)
 {
     unsigned page = top_page(view, canvas->lines);
+    // It changes the view: where the list stands is remembered for the next drawing.
     scroll(view, rows, count, page);
     for (unsigned i = 0; i < page && view->first + i < count; i++) {
         struct pen pen = {.canvas = canvas, .line = HEAD_LINES + i};
@@ -306,6 +310,7 @@ int top_draw(const struct top *top, struct top_view *view, const struct canvas *
         draw_list(rows, count, view, canvas);
     unsigned detail = detail_lines(view, canvas->lines);
     const struct top_row *selected = selected_row(top, view->selected);
+    // Help takes the list's place, and has no selected process.
     if (detail > 0 && selected && !view->shows_help)
         top_draw_detail(canvas, canvas->lines - 1 - detail, detail, selected, top->time_ms);
     draw_keys(&head[3], view);

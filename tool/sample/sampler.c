@@ -10,7 +10,10 @@
 #include "sample/sampler_internal.h"
 
 enum {
+    // A hundred rounds a second: below that the rounds themselves are what is measured.
     SAMPLER_LEAST_INTERVAL_MS = 10,
+    // A walk of /proc costs more than a round of a few processes: who is new is met within a
+    // second.
     SAMPLER_FIND_MS = 1000,
     // For each runtime reader of an account. A heap of tens of gigabytes with millions of chunks
     // takes longer than is worth a sample; what it could not reach it says itself.
@@ -44,6 +47,7 @@ static bool interval_is_good(uint64_t interval_ms)
 
 static int sampler_check_options(const struct sampler_options *options)
 {
+    // NaN is refused by these comparisons.
     bool is_share = options->share >= 0 && options->share <= 1;
     return options->proc_root && options->selections && options->selection_count > 0 && is_share &&
                    interval_is_good(options->interval_ms) && options->find_ms <= UINT32_MAX
@@ -76,6 +80,7 @@ static int sampler_copy_options(struct sampler *sampler, const struct sampler_op
     if (error)
         return error;
     memcpy(sampler->selections, options->selections, bytes);
+    // With the pointers of the caller in it for a moment; both are replaced below.
     sampler->options = *options;
     sampler->options.proc_root = sampler->proc_root;
     sampler->options.selections = sampler->selections;
@@ -106,6 +111,7 @@ static int sampler_start(struct sampler *sampler)
     else if (is_empty && !options->follow)
         error = -ESRCH;
     uint64_t now_ns = sampler_clock_ns(CLOCK_MONOTONIC);
+    // The first round is due at once.
     sampler->due_ns = now_ns;
     sampler->find_due_ns = now_ns + options->find_ms * 1000000;
     plan_init(&sampler->plan, options->share, now_ns);
@@ -178,7 +184,8 @@ static size_t id_lower_bound(const void *items, size_t count, size_t item_bytes,
     return low;
 }
 
-// Whoever is followed has a subject; others may have been forgotten.
+// Whoever is followed has a subject; others may have been forgotten. The pointer is good until a
+// subject is added or forgotten.
 struct subject *sampler_get_subject(const struct sampler *sampler, unsigned id)
 {
     size_t at =
@@ -233,6 +240,7 @@ void sampler_forget(struct sampler *sampler, int64_t time_ms)
     for (size_t i = 0; i < sampler->subject_count; i++) {
         const struct subject *subject = &sampler->subjects[i];
         if (!subject->has_ended || subject->last_ms >= time_ms)
+            // Compacted in place: the order by id stays.
             sampler->subjects[kept++] = *subject;
     }
     sampler->subject_count = kept;

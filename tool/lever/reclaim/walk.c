@@ -86,6 +86,7 @@ static int judge_coarsely(struct stride *stride)
     struct window *window = &stride->window;
     // Mapped once: a page that is shared would be left by the kernel in any case.
     for (size_t i = 0; i < window->count; i++) {
+        // A page of a file is the kernel's to take by itself, and is not lazily freed memory.
         const uint64_t looked_at = PAGES_PRESENT | PAGES_FILE | PAGES_EXCLUSIVE;
         bool may = (window->entries[i] & looked_at) == (PAGES_PRESENT | PAGES_EXCLUSIVE);
         window->fates[i] = may ? PAGE_TAKE : PAGE_LEAVE;
@@ -137,6 +138,7 @@ static int read_remains(struct stride *stride)
     uint64_t page_bytes = stride->walk->page_bytes, first = window->first_page;
     uint64_t start = first * page_bytes, end = start + window->count * page_bytes;
     int error = 0;
+    // What no region names is gone, and reads as 0.
     memset(window->entries, 0, window->count * sizeof *window->entries);
     for (int regions = 0; start < end && !error && regions < WALK_REGIONS_MAX; regions++) {
         struct page_range found;
@@ -242,6 +244,7 @@ static uint64_t skip_hole(const struct stride *stride, uint64_t page, uint64_t e
         pagemap_next_page(stride->walk->process, page * page_bytes, end_page * page_bytes, &found);
     if (error == -ENOENT)
         return end_page;
+    // Before 6.7, or where it fails: the hole is walked through.
     return error ? page : found / page_bytes;
 }
 
