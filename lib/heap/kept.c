@@ -208,6 +208,15 @@ static int restore(uintptr_t address, size_t bytes)
     return error ? error : space.os->commit(space.os, address, bytes);
 }
 
+// The kernel unmaps the target of a move before it finds that the process may map nothing at all,
+// its limit of address space having been lowered below what is reserved; and then the hole cannot
+// be mended. What is inaccessible anyway is mapped anew to find out.
+bool kept_can_move(void)
+{
+    uintptr_t last = space_base + space_bytes - space.page_bytes;
+    return space.os->decommit(space.os, last, space.page_bytes) == 0;
+}
+
 // All of a run, or what is wanted of it. Not the reservation's last page: something has to follow.
 static size_t bytes_of(const struct wire_record *run, size_t wanted)
 {
@@ -256,6 +265,8 @@ int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *f
         uint32_t slots = (uint32_t)bits_ceil_div(moved, WIRE_SLOT_BYTES);
         if (slots < least || atomic_peek32(&space.guarded_kept) < least ||
             atomic_peek32(&space.seams) >= SEAMS_MAX)
+            break;
+        if (pieces == 0 && !kept_can_move())
             break;
         struct wire_record *run = take_piece(slots, least, &pages);
         if (!run)

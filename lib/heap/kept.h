@@ -35,6 +35,9 @@ int kept_take(uint32_t slots, uint32_t align_slots, struct kept_place *place);
 // some of them are inaccessible.
 int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *filled);
 
+// Whether the system would move pages at all: asked before that is tried. One system call.
+bool kept_can_move(void);
+
 // Whether a run is in so many mappings that it had better become one again, by going back.
 bool kept_is_patchwork(const struct wire_record *record);
 

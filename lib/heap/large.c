@@ -345,7 +345,10 @@ static struct wire_record *begin_moved(size_t old, size_t bytes)
         uncount_guarded();
         return NULL;
     }
-    if (open_cold(record, old, bytes - old))
+    // Memory in front, too, though it will be replaced: what the system counts is less then, and
+    // not more, when it has unmapped it, so that no limit is left to refuse the rest.
+    if (space.os->commit(space.os, space_address(record), old) == 0 &&
+        open_cold(record, old, bytes - old))
         return record;
     drop_guarded(record);
     return NULL;
@@ -355,7 +358,7 @@ static struct wire_record *begin_moved(size_t old, size_t bytes)
 static void *move_guarded(struct wire_record *record, size_t bytes)
 {
     size_t old = (size_t)record->bytes;
-    struct wire_record *target = begin_moved(old, bytes);
+    struct wire_record *target = kept_can_move() ? begin_moved(old, bytes) : NULL;
     if (!target)
         return NULL;
     uintptr_t to = space_address(target);
@@ -365,6 +368,10 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
         return NULL;
     }
     void *moved = begin_block(target, bytes);
+    // Its mappings came along.
+    target->recip += record->recip + 1;
+    record->recip = 0;
+    atomic_add32(&space.seams, 1);
     note_gone(record);
     drop_guarded(record);
     return moved;

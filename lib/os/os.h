@@ -54,9 +54,10 @@ struct os {
     // The range shall not be made of huge pages from now on: a purge of one page in it is not
     // undone. −EINVAL where the kernel knows none.
     int (*forbid_huge)(const struct os *os, uintptr_t address, size_t bytes);
-    // The pages of `from` come to stand at `to` (reserved space); `from` stays memory, and empty.
-    // Behind `from` something is mapped. −EFAULT where the kernel moves one mapping at a time only,
-    // and `from` is several.
+    // The pages of `from` come to stand at `to`; `from` stays memory, and empty.
+    // Both are memory, and behind `from` something is mapped. On failure `from` has all its bytes,
+    // and the pages of `to` mean nothing. Each mapping that `from` is made of costs two system
+    // calls, and its boundary twelve more.
     int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
     // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).
     int (*wipe_on_fork)(const struct os *os, uintptr_t address, size_t bytes);

@@ -2,13 +2,13 @@
 // The running kernel, by raw system calls but for the clock. Library world; no state.
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <time.h>
 
 #include "base/bits.h"
@@ -29,22 +29,26 @@ static bool is_error(long result)
     return result < 0 && result > -4096;
 }
 
+// Private and anonymous is all that a heap ever maps.
 static long map(uintptr_t address, size_t bytes, int protection, int flags)
 {
     return syscall_make(SYS_mmap, (long)address, (long)bytes, protection,
                         MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
+// Page tables change, pages stay: what is in them is there again when it is readable again.
 static int protect(uintptr_t address, size_t bytes, int protection)
 {
     return (int)syscall_make(SYS_mprotect, (long)address, (long)bytes, protection, 0, 0, 0);
 }
 
+// An address is enough for the kernel: which mapping it is in does not matter.
 static int advise(uintptr_t address, size_t bytes, int advice)
 {
     return (int)syscall_make(SYS_madvise, (long)address, (long)bytes, advice, 0, 0, 0);
 }
 
+// A failure would leave address space that nobody uses: nothing could be done about it.
 static void real_unreserve(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -75,6 +79,7 @@ static int real_show(const struct os *os, uintptr_t address, size_t bytes)
     return protect(address, bytes, PROT_READ);
 }
 
+// The system may refuse it, where it does not overcommit: that is the place where malloc fails.
 static int real_commit(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -89,12 +94,14 @@ static int real_decommit(const struct os *os, uintptr_t address, size_t bytes)
     return is_error(result) ? (int)result : 0;
 }
 
+// The pages stay with their contents, unlike after real_decommit().
 static int real_hide(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
     return protect(address, bytes, PROT_NONE);
 }
 
+// The next touch gets a zero page. -EINVAL in locked memory.
 static int real_purge_now(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -123,6 +130,7 @@ static long real_purge_ranges(const struct os *os, const struct os_range *ranges
         // Whatever is wrong with the first range alone is for the plain call to say.
         if (is_error(result))
             return done ? done : -ENOSYS;
+        // The kernel tells bytes, and stops at the first range that it cannot do.
         size_t whole = 0;
         for (size_t i = 0; i < part; i++)
             whole += ranges[i].bytes;
@@ -135,6 +143,7 @@ static long real_purge_ranges(const struct os *os, const struct os_range *ranges
     return done;
 }
 
+// Every running thread of the process passes a barrier before this returns. Source: membarrier(2).
 static int real_fence_threads(const struct os *os)
 {
     (void)os;
@@ -146,31 +155,11 @@ static int real_fence_threads(const struct os *os)
     return error ? error : (int)syscall_make(SYS_membarrier, BARRIER_PRIVATE, 0, 0, 0, 0, 0);
 }
 
+// A huge page over a heap's pages would come back as a whole after a purge of some.
 static int real_forbid_huge(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
     return advise(address, bytes, ADVICE_NO_HUGE);
-}
-
-// The number at the front of `*text`, which is behind it and its dot afterwards.
-static unsigned read_number(const char **text)
-{
-    unsigned value = 0;
-    for (; **text >= '0' && **text <= '9'; ++*text)
-        value = value * 10 + (unsigned)(**text - '0');
-    *text += **text == '.';
-    return value;
-}
-
-// Since 6.17 the kernel moves several mappings in one call.
-static bool moves_many(void)
-{
-    struct utsname name;
-    if (syscall_make(SYS_uname, (long)(uintptr_t)&name, 0, 0, 0, 0, 0) != 0)
-        return false;
-    const char *release = name.release;
-    unsigned major = read_number(&release);
-    return major > 6 || (major == 6 && read_number(&release) >= 17);
 }
 
 // Growing in place is refused for what follows; but that it is several mappings is found first.
@@ -180,19 +169,44 @@ static bool is_one_mapping(uintptr_t address, size_t bytes)
            -EFAULT;
 }
 
-static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
+// How much of the range is one mapping, from the front on.
+static size_t mapping_bytes(uintptr_t address, size_t bytes, size_t page_bytes)
 {
-    (void)os;
-    // Older kernels unmap the target before they refuse this, and another thread's mmap() would
-    // take the place.
-    if (!is_one_mapping(from, bytes) && !moves_many())
-        return -EFAULT;
-    // DONT_UNMAP (5.7): a hole at the old place could become somebody else's mapping.
-    long result = syscall_make(SYS_mremap, (long)from, (long)bytes, (long)bytes,
-                               MOVE_MAY | MOVE_FIXED | MOVE_DONT_UNMAP, (long)to, 0);
-    return is_error(result) ? (int)result : 0;
+    if (is_one_mapping(address, bytes))
+        return bytes;
+    size_t one = page_bytes;
+    size_t several = bytes;
+    // By halves: a large block may be a thousand mappings, and each question is a system call.
+    while (several - one > page_bytes) {
+        size_t middle = (one + several) / 2 / page_bytes * page_bytes;
+        if (is_one_mapping(address, middle))
+            one = middle;
+        else
+            several = middle;
+    }
+    return one;
 }
 
+// Mapping by mapping. Newer kernels (6.17) would move them all in one call; but one that fails in
+// the middle, for the number of mappings, does not tell what has moved by then.
+static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
+{
+    size_t page_bytes = os_real.page_bytes(os);
+    for (size_t done = 0, part; done < bytes; done += part) {
+        part = mapping_bytes(from + done, bytes - done, page_bytes);
+        // DONT_UNMAP (5.7): a hole at the old place could become somebody else's mapping.
+        long result = syscall_make(SYS_mremap, (long)(from + done), (long)part, (long)part,
+                                   MOVE_MAY | MOVE_FIXED | MOVE_DONT_UNMAP, (long)(to + done), 0);
+        if (is_error(result)) {
+            // By their bytes, which the system cannot refuse.
+            memcpy((void *)from, (const void *)to, done);
+            return (int)result;
+        }
+    }
+    return 0;
+}
+
+// Source: madvise(2), MADV_WIPEONFORK, since 4.14.
 static int real_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)
 {
     (void)os;
@@ -219,6 +233,7 @@ static uint64_t real_now_ns(const struct os *os)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+// For what must differ between processes, not for secrets: it never waits.
 static uint64_t real_random(const struct os *os)
 {
     enum { NONBLOCK = 1 };
@@ -243,6 +258,7 @@ static size_t real_limit_bytes(const struct os *os)
     return (size_t)limit.now;
 }
 
+// 0 where it is not told.
 static size_t real_memory_bytes(const struct os *os)
 {
     (void)os;
@@ -252,6 +268,7 @@ static size_t real_memory_bytes(const struct os *os)
     return (size_t)info.totalram * info.mem_unit;
 }
 
+// What a program runs on; the fake and the failing one are put over it by tests.
 const struct os os_real = {
     .reserve = real_reserve,
     .unreserve = real_unreserve,
