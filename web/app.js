@@ -164,29 +164,31 @@ class App {
     }
 
     newestAccount(id) {
-        const account = this.accounts.get(`${id} newest`);
-        return account || this.accounts.get(id);
+        return this.accounts.get(`${id} newest`);
     }
 
-    // Errors, and what to do next, come from the account itself; asked for when the cursor rests.
+    // Errors, and what to do next, come from the account itself: that at the cursor, asked for when
+    // it rests, and the newest, which is what the verdict is about.
     askAccountsSoon() {
         for (const pane of this.panes) {
-            const account = pane.series?.accountAt(pane.index);
-            if (!account || this.accounts.get(pane.id)?.time_ms === account.time) continue;
+            const pointed = pane.series?.accountAt(pane.index);
+            const newest = this.store.tracks.get(pane.id)?.overview.accounts.at(-1);
+            const wanted = [[pane.id, pointed], [`${pane.id} newest`, newest]].filter(
+                ([key, account]) => account && this.accounts.get(key)?.time_ms !== account.time);
+            if (!wanted.length) continue;
             clearTimeout(pane.accountTimer);
-            pane.accountTimer = setTimeout(() => this.askAccount(pane, account.time),
-                ACCOUNT_AFTER_MS);
+            pane.accountTimer = setTimeout(() => {
+                for (const [key, account] of wanted) this.askAccount(pane.id, key, account.time);
+            }, ACCOUNT_AFTER_MS);
         }
     }
 
-    async askAccount(pane, time) {
-        const isNewest = this.cursor.time === null;
+    async askAccount(id, key, time) {
         try {
-            const account = await this.store.source.account(pane.id, time);
+            const account = await this.store.source.account(id, time);
             if (!account) return;
             // What was asked for counts: asking again would give the same.
-            this.accounts.set(pane.id, { ...account, time_ms: time });
-            if (isNewest) this.accounts.set(`${pane.id} newest`, account);
+            this.accounts.set(key, { ...account, time_ms: time });
             this.mark("draw");
         } catch {
             // Without it the table has no errors; the next moment asks again.

@@ -17,6 +17,7 @@ const isState = (page, state) => page.locator(`#status[data-state=${state}]`).is
 // Pixels of the account's plot that differ from its corner: is anything drawn?
 function countPainted() {
     const canvas = document.querySelector(".plot canvas:not(.swatch)");
+    if (!canvas) return 0;
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     let painted = 0;
     for (let at = 4; at < data.length; at += 4) painted += data[at + 3] > 0 ? 1 : 0;
@@ -191,7 +192,7 @@ async function standsAlone(browser, recording) {
     execFileSync(EBB, ["report", "--format=html", "-o", file, recording]);
     const { page, faults, requests } = await openPage(browser);
     await page.goto(pathToFileURL(file).href);
-    const drawn = () => page.evaluate(countPainted).catch(() => 0);
+    const drawn = () => page.evaluate(countPainted);
     report(await waitUntil(async () => await drawn() > 20000),
         "a report as a page draws its recording", faults.join("\n"));
     const foreign = requests.filter((one) => !/^(file|blob):/.test(one));

@@ -4,7 +4,7 @@ import { openBrowser, openPage } from "./browser.mjs";
 import { endAll, startProgram, startWatch } from "./servers.mjs";
 
 const [scratch, out] = process.argv.slice(2);
-const WATCHED_MS = Number(process.env.SECONDS_WATCHED || 110) * 1000;
+const WATCHED_MS = 100 * 1000; // ends between two waves
 const HEIGHT_MIB = "400";
 const WAVE_SECONDS = "22";
 
