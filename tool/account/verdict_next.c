@@ -22,6 +22,7 @@ static void next_lever(const struct verdict_input *input, struct verdict_lines *
 static bool has_purge(const struct runtime_report *owner)
 {
     static const char *const names[] = {"glibc", "jemalloc", "tcmalloc", "mimalloc", "libebb"};
+    // Go has one, too (debug.FreeOSMemory), which cannot be called from outside.
     for (size_t i = 0; owner && i < sizeof names / sizeof *names; i++)
         if (strcmp(owner->name, names[i]) == 0)
             return true;
@@ -120,6 +121,7 @@ static void next_fragmented(const struct verdict_input *input, struct verdict_li
 static void next_watch(const struct verdict_input *input, const char *why, const char *time,
                        struct verdict_lines *lines)
 {
+    // As the user typed it, so that the line can be pasted.
     if (input->operand)
         verdict_say(lines, "%s ebb explain --for %s %s", why, time, input->operand);
     else

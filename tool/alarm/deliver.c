@@ -87,6 +87,7 @@ static void run_command(struct alarm_delivery *delivery, struct text text, struc
 // curl's own limit is a second shorter than ours, so that it can say what it waited for.
 static void post_by_curl(struct alarm_delivery *delivery, struct text json)
 {
+    // At least one: 0 would be no limit to curl.
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%u",
              delivery->timeout_ms > 2000 ? delivery->timeout_ms / 1000 - 1 : 1);

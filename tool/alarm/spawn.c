@@ -72,6 +72,7 @@ static int set_attributes(posix_spawnattr_t *attributes)
     sigemptyset(&none);
     posix_spawnattr_setsigdefault(attributes, &all);
     posix_spawnattr_setsigmask(attributes, &none);
+    // A group of its own, so that all that it starts can be ended with it.
     posix_spawnattr_setpgroup(attributes, 0);
     return -posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
                                                      POSIX_SPAWN_SETPGROUP);

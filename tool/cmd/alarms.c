@@ -15,7 +15,8 @@
 // At the end of a recording the last messages may still be on their way.
 enum { ALARMS_MAX = 16, CLOSE_WAIT_MS = 10000 };
 
-// All expressions share one delivery: a message says which it is of.
+// All expressions share one delivery: a message says which it is of. It is closed by
+// alarms_close(), which waits for what is on its way.
 struct alarms {
     struct alarm *items[ALARMS_MAX];
     size_t count;

@@ -58,7 +58,7 @@ static const uint64_t ns_per_s = 1000000000, mib = 1 << 20;
 // A day: a balloon that shall stay longer is no balloon.
 static const uint64_t time_most_ns = 86400ULL * 1000000000ULL;
 
-// "lazy<64MiB".
+// "lazy<64MiB". 0 is refused: nothing is ever below it.
 static bool parse_until(const char *text, uint64_t *ret_bytes)
 {
     struct text rest = text_of(text);
@@ -191,6 +191,7 @@ static int pull(const struct command *command, struct balloon *balloon, struct p
 {
     struct lever_report report = {0};
     struct progress *progress = balloon->options.progress_context;
+    // The report is of the watched process.
     int error = lever_pull(&balloon_lever, balloon, process, balloon->options.is_dry_run, &report);
     progress_end(progress);
     int status = error ? target_refuse(proc_root, process_pid(process), error)

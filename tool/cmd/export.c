@@ -234,6 +234,7 @@ static int write_files(const struct options *options, struct export_source *sour
     int error = is_once ? export_source_round_whole(source) : export_source_round(source);
     if (error)
         return target_refuse_list(options_get(options, "proc-root")->string, error);
+    // Whoever reads the folder finds metrics from the first moment on.
     int status = write_file(source, options_get(options, "textfile")->string);
     return is_once || status != EXIT_DONE ? status : go_on(options, source);
 }

@@ -260,6 +260,7 @@ static int take_letters(struct parser *parser, const char *word)
 {
     for (const char *letter = word + 1; *letter; letter++) {
         struct option_value *value;
+        // The letter alone: `len` 0 asks for it.
         const struct option_spec *spec = find(parser->options, letter, 0, &value);
         if (!spec) {
             char shown[MESSAGE_NAME_MAX];
@@ -303,6 +304,7 @@ static int parse(struct parser *parser)
     // What is typed later overwrites them.
     set_fallbacks(parser);
     while (parser->next < parser->argc) {
+        // Words are borrowed from argv, which lives as long as the process.
         char *word = argv[parser->next++];
         bool is_operand = options->has_separator || !is_option(word) ||
                           (parser->stops_at_operand && options->operand_count > 0);

@@ -101,6 +101,7 @@ static void show_progress(void *user, uint64_t done_bytes, uint64_t total_bytes)
 {
     struct reclaiming *reclaiming = user;
     char done[UNITS_TEXT_MAX], total[UNITS_TEXT_MAX];
+    // Looked through, not taken: how much can be taken nobody knows before.
     units_format_bytes(done_bytes, done, sizeof done);
     units_format_bytes(total_bytes, total, sizeof total);
     progress_show(&reclaiming->progress, "reclaiming: looked through %s of %s", done, total);
@@ -156,6 +157,7 @@ static int reclaim_one(struct reclaiming *reclaiming)
         return status;
     struct lever_report report = {0};
     int error = pull(reclaiming, process, &report);
+    // The line goes before anything else is written.
     progress_end(&reclaiming->progress);
     status = error ? target_refuse("/proc", process_pid(process), error)
                    : levers_print(command, &report);

@@ -141,6 +141,7 @@ static int check_usage(const struct options *options)
     double share;
     const struct option_value *duration = options_get(options, "for");
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    // Targets first: most lines that are wrong lack one.
     int status = check_targets(options);
     if (status != EXIT_DONE)
         return status;
@@ -191,6 +192,7 @@ static int refuse_nobody(const struct record *record)
 {
     const struct options *options = &record->command->options;
     char shown[MESSAGE_NAME_MAX];
+    // The first word stands for itself only where it is the only one.
     message_escape(options->operands[0], shown, sizeof shown);
     if (options->operand_count == 1 && record->selections[0].kind == SELECT_PID)
         message_error("record: no process %s", shown);

@@ -45,6 +45,7 @@ static int reserve_events(struct record *record, size_t count)
 {
     if (count <= record->event_capacity)
         return 0;
+    // Kept from round to round: most rounds need no more.
     struct event *events = reallocarray(record->events, count, sizeof *events);
     if (!events)
         return -ENOMEM;
@@ -57,6 +58,7 @@ static int reserve_events(struct record *record, size_t count)
 // recorded explains the step that follows it.
 static int add_levers(struct record *record, struct batch *batch)
 {
+    // The journal's own, until it is read again.
     const struct journal_entry *entries = NULL;
     size_t count = 0, subject_count = 0;
     int error = record->journal ? journal_read(record->journal, &entries, &count) : 0;

@@ -271,6 +271,7 @@ static int compare(const struct report_run *run, const struct report *const repo
     size_t count = 0;
     struct buffer buffer = {0};
     struct report_sink sink;
+    // Opened before the work, as a file that may not be written should cost none.
     int status = report_sink_open(&run->command->options, &sink);
     if (status != EXIT_DONE)
         return status;

@@ -197,6 +197,7 @@ static int dry_run(const struct command *command, const struct lever_report *rep
 static char **copy_operands(const struct options *options)
 {
     char **argv = calloc(options->operand_count + 1, sizeof *argv);
+    // The words themselves are the command line's.
     for (size_t i = 0; argv && i < options->operand_count; i++)
         argv[i] = options->operands[i];
     return argv;

@@ -125,6 +125,7 @@ static int open_sampler(struct top_run *run, bool is_once)
 // Readings into rows. Without memory for the rows the screen ends, with the terminal given back.
 static int take_round(struct top_run *run)
 {
+    // With -ESRCH, too, there is a batch: it tells the ends.
     const struct batch *batch;
     int error = sampler_round(run->sampler, &batch);
     // Nothing to follow is an empty list: the next process may come at any time.

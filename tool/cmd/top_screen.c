@@ -127,6 +127,7 @@ static void screen_put(void *context, unsigned line, unsigned column, enum rende
 {
     attr_t attributes = attributes_of(context, color) | (is_inverse ? A_REVERSE : 0);
     attrset((int)attributes);
+    // Beyond the screen it fails, and nothing is drawn there.
     mvaddstr((int)line, (int)column, text);
 }
 

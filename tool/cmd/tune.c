@@ -74,6 +74,7 @@ const struct option_spec tune_options[] = {
 static int print_list(const struct command *command, const struct tune_list *list)
 {
     struct output output = {0};
+    // Nothing of it is a size: exact bytes have no meaning here.
     const struct render_style style = {
         .color = command->color, .unicode = command->unicode, .width = command->width};
     output.error = options_flag(&command->options, "json")
@@ -132,6 +133,7 @@ int tune_run(const struct command *command)
         return message_refuse_usage("tune", "one TARGET at a time");
     if (tune_request_parse(options, &request, sentence) != 0)
         return message_refuse_usage("tune", sentence);
+    // Without one it lists, as `ebb tune PID` alone does.
     bool has_change = tune_request_has_change(&request);
     if (!has_change && (options_flag(options, "dry-run") || options_flag(options, "force")))
         return message_refuse_usage("tune", "--dry-run and --force go with a change");

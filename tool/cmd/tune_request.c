@@ -24,6 +24,7 @@ int tune_parse_percent(struct text text, int64_t *ret_percent)
         *ret_percent = -1;
         return 0;
     }
+    // Without a percent sign, as GOGC itself is written.
     if (options_parse_count(text, &percent) != 0 || percent > PERCENT_MAX)
         return -EINVAL;
     *ret_percent = (int64_t)percent;
@@ -219,6 +220,7 @@ int tune_request_parse(const struct options *options, struct tune_request *ret_r
                             "a duration from 10ms to 1h", &within, ret_error);
     if (error)
         return -EINVAL;
+    // After all checks: a refused line has changed nothing of the request.
     take_policy(options, &request.policy);
     request.return_within_ms = (uint32_t)within.value;
     *ret_request = request;

@@ -315,6 +315,8 @@ int watch_run(const struct command *command)
     // The socket before the sampler's thread: a port in use is told at once.
     status = listen_open(command, PORT, watching.has_levers, &listening);
     if (status != EXIT_DONE) {
+        // Nothing has been given to a viewer yet: both are still ours. NULL is fine for the
+        // sampler.
         sampler_close(watching.sampler);
         (void)history_close(watching.history);
         return status;

@@ -23,7 +23,8 @@ struct ledgers {
 };
 void ledgers_free(struct ledgers *ledgers);
 
-// What an account of a subject is compared with, so that texts are not stored again and again.
+// What an account of a subject is compared with, so that texts are not stored again and again. One
+// for each living subject, lost with it: a new one begins with all texts.
 struct account_memory {
     bool has_account;
     size_t ledger; // index of the last one

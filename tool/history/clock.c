@@ -60,6 +60,7 @@ int clock_append(struct history_clock *clock, int64_t at_ms, int64_t offset_ms)
     const int64_t sane_ms = INT64_C(1) << 50;
     if (at_ms < 0 || at_ms > sane_ms || offset_ms < -sane_ms || offset_ms > sane_ms)
         return -EBADMSG;
+    // clock_note() always begins at 0.
     if (clock->count == 0 && at_ms != 0)
         return -EBADMSG;
     if (clock->count > 0) {

@@ -137,6 +137,7 @@ int history_create(const char *path, const struct history_options *options,
         writer_drop(history);
         sqlite3_close_v2(history->db);
         history->db = NULL;
+        // Only what was made here: a file that was there before has led to -EEXIST.
         if (is_made)
             remove_file(history->path);
         (void)history_close(history);

@@ -123,6 +123,7 @@ static int read_figures(struct history *history, sqlite3_stmt *select, struct di
 static int read_text(struct history *history, const char *column, int64_t first_key, int64_t key,
                      char *ret_text, size_t size)
 {
+    // The column's name is one of our own: names cannot be bound.
     char sql[128];
     sqlite3_stmt *statement = NULL;
     sqlite3_snprintf((int)sizeof sql, sql,

@@ -85,6 +85,7 @@ static int read_subjects(struct history *history, sqlite3_stmt *select, int64_t 
     int stepped;
     int64_t last_id = 0;
     while ((stepped = store_step(history, subjects)) == 1) {
+        // Ids become keys: one that is too large would reach into another subject's rows.
         int64_t id = sqlite3_column_int64(subjects, 0);
         if (id <= last_id || id > KEY_SUBJECT_MAX)
             stepped = -EBADMSG;

@@ -262,6 +262,7 @@ static bool is_worth_storing(const struct follow *follow, const struct sample *s
                              int64_t at_ms)
 {
     const struct sample *stored = &follow->stored;
+    // By the recording's moments, like all times here.
     int64_t age_ms = at_ms - follow->stored_ms;
     // An account needs its sample beside it. And each minute has one, so that nobody who reads
     // samples has to look further back than a minute.

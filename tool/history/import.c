@@ -78,6 +78,7 @@ static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
 static void take_figures(const json_t *object, struct point *point)
 {
     for (size_t i = 0; i < FIGURE_COUNT_ALL; i++) {
+        // The next free place: a figure that is missing leaves it to the one behind.
         struct digest_figure *entry = &point->figures[point->figure_count];
         *entry = (struct digest_figure){.runtime = "Go", .figure = {.unit = FIGURE_BYTES}};
         if (!bytes_of(object, figures[i].key, &entry->figure.value))
@@ -101,6 +102,7 @@ static bool read_point(struct text line, struct point *ret_point)
         bytes_of(object, "vms", &point.virtual_bytes);
         take_figures(object, &point);
     }
+    // NULL is fine here as well.
     json_decref(object);
     if (is_good)
         *ret_point = point;
@@ -154,6 +156,7 @@ static int point_order(const void *left, const void *right)
 static int add_points(struct history *history, struct point *points, size_t count)
 {
     struct subject subject = {.id = 1, .name = "pprofplus", .cmdline = "imported from pprofplus"};
+    // A recording takes only what ascends.
     qsort(points, count, sizeof *points, point_order);
     int error = 0;
     for (size_t i = 0; i < count && !error; i++)

@@ -56,6 +56,7 @@ static int read_header(const char *path, unsigned char ret_header[HEADER_BYTES])
     int error = fstat(fd, &status) < 0 ? -errno : 0;
     if (!error && S_ISDIR(status.st_mode))
         error = -EISDIR;
+    // A device or a pipe has no header to look at, and reading it could wait for ever.
     else if (!error && !S_ISREG(status.st_mode))
         error = -EBADMSG;
     ssize_t len = error ? 0 : pread(fd, ret_header, HEADER_BYTES, 0);
@@ -177,6 +178,7 @@ static int open_database(struct history *history, bool is_alone)
 // What it looks like where the log's index cannot be made.
 static bool is_index_missing(int error)
 {
+    // -EIO is what some file systems without shared memory answer.
     return error == -EACCES || error == -EROFS || error == -EPERM || error == -ENOENT ||
            error == -EIO;
 }

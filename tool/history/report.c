@@ -29,6 +29,7 @@ static bool grows(const struct history_summary *summary, uint64_t observed_ms)
 // The part of [from, to] in which the subject was there.
 static uint64_t observed_ms_of(const struct subject *subject, int64_t from_ms, int64_t to_ms)
 {
+    // In the day's time, as the caller's range is.
     int64_t first = subject->first_ms > from_ms ? subject->first_ms : from_ms;
     int64_t last = subject->last_ms < to_ms ? subject->last_ms : to_ms;
     return last > first ? (uint64_t)(last - first) : 0;
@@ -39,6 +40,7 @@ static int take_digest(struct history *history, int64_t to_ms, struct report_sub
 {
     struct digest digest;
     int64_t time_ms;
+    // The last one in the range, as "at the end" is meant.
     int error = history_digest(history, entry->subject.id, to_ms, &time_ms, &digest);
     if (error)
         return error == -ENOENT ? 0 : error;
@@ -172,6 +174,7 @@ static int read_events(struct history *history, unsigned only, struct report *re
             report->events_of_kind[event->kind] += event_weight(event);
         if (!is_listed(report, event))
             continue;
+        // Counted beyond what is kept, so that "and 12 more" is true.
         report->listed_events++;
         // The first ones are kept: what came first is more often the cause.
         if (kept < REPORT_EVENTS_MAX)

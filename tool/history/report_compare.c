@@ -77,6 +77,7 @@ int report_compare(const struct report *before, const struct report *after,
     if (!pairs)
         return -ENOMEM;
     size_t count = 0;
+    // Both sides with the same code: what is in one alone leaves the other empty.
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < reports[side]->subject_count; i++) {
             const struct report_subject *entry = &reports[side]->subjects[i];

@@ -246,6 +246,7 @@ int series_read_sample(struct series_builder *builder, sqlite3_stmt *sample)
 static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite3_stmt *account)
 {
     struct history *history = builder->history;
+    // 1 a row, 0 the end, negative an error: of each of the two.
     int samples, accounts = store_step(history, account);
     while ((samples = store_step(history, sample)) == 1) {
         int error = series_read_sample(builder, sample);

@@ -170,6 +170,7 @@ void store_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size
         return;
     // The order of these two calls is SQLite's: text first, then its length.
     const char *text = (const char *)sqlite3_column_text(statement, column);
+    // In bytes: text may hold a NUL in the middle, where SQLite does not end it.
     int len = sqlite3_column_bytes(statement, column);
     if (!text || len <= 0)
         return;

@@ -248,6 +248,7 @@ static int sum_rows(struct sum *sum, const struct sum_range *range, bool is_hour
     int64_t done_ms = range->first_ms;
     struct sum_range whole = {range->subject, round_up(range->first_ms, unit_ms),
                               range->end_ms - range->end_ms % unit_ms};
+    // Behind what is done so far, `done_ms` is where the next row must begin at the earliest.
     int stepped = 0;
     if (whole.first_ms < whole.end_ms) {
         bind_range(select, &whole);

@@ -58,6 +58,7 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
                      struct history_summary *summaries)
 {
     int error = 0;
+    // No `hold` and no `guess`: a total needs neither.
     sum->take = take_total;
     // One budget for all: a file with many subjects may take longer, in proportion.
     sum->history->steps_left += (uint64_t)count * STEPS_PER_SUBJECT;

@@ -149,6 +149,7 @@ static int offer_minutes(const struct thin *thin, struct span *span)
         if (last_ms < 0)
             span->first_ms = minute.start_ms;
         last_ms = minute.start_ms;
+        // Samples behind the last row are told one by one.
         span->end_ms = minute.start_ms + ROLLUP_MINUTE_MS;
         offer_minute(thin, &minute);
     }
@@ -289,6 +290,7 @@ static int compare_picks(const void *left, const void *right)
 static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t index)
 {
     const struct bucket *bucket = &thin->buckets[index];
+    // High and low may be one sample: add_pick() adds it once.
     struct pick picks[POINTS_PER_BUCKET];
     size_t count = 0;
     int64_t account_ms = -1;

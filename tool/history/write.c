@@ -305,6 +305,7 @@ static int check_round(const struct batch *batch, const struct subject *subjects
             return -EINVAL;
     }
     for (size_t i = 0; i < batch->event_count; i++) {
+        // 0 is fine there: the host's own.
         if (batch->events[i].subject > KEY_SUBJECT_MAX)
             return -EINVAL;
     }

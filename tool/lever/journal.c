@@ -32,7 +32,8 @@ void journal_print(const struct journal_entry *entry, char ret_line[JOURNAL_LINE
                 entry->pid, (unsigned long long)entry->start_ticks, text);
 }
 
-// Are they a directory or a file of our own that nobody else can write to?
+// Are they a directory or a file of our own that nobody else can write to? A link count of one: a
+// hard link could lead to a file that somebody else relies on.
 static bool is_ours(int fd, mode_t kind)
 {
     struct stat status;
@@ -58,7 +59,8 @@ static int open_folder(void)
     return fd;
 }
 
-// Appending: several levers may be pulled at one time.
+// Appending: several levers may be pulled at one time. O_APPEND, so that two ebbs at once do not
+// overwrite each other. For its user's eyes alone.
 static int open_file(int folder)
 {
     int fd = openat(folder, "levers",
@@ -101,6 +103,7 @@ void journal_append(const struct lever_report *report, uint64_t start_ticks)
     describe(report, entry.text, sizeof entry.text);
     journal_print(&entry, line);
     int folder = open_folder();
+    // The lever has done its work: that it is not noted is no failure of it.
     if (folder < 0)
         return;
     int fd = open_file(folder);
@@ -108,6 +111,7 @@ void journal_append(const struct lever_report *report, uint64_t start_ticks)
     if (fd < 0)
         return;
     struct stat status;
+    // Readers see that it has shrunk, and begin anew.
     if (fstat(fd, &status) == 0 && status.st_size > JOURNAL_MAX_BYTES)
         (void)!ftruncate(fd, 0);
     // One write, and short: lines of several do not mix.

@@ -25,6 +25,7 @@ static unsigned chart_columns(const struct writer *writer)
 {
     unsigned width = writer_width(writer);
     unsigned columns = width > LABEL_COLUMNS + INDENT + 10 ? width - LABEL_COLUMNS - INDENT : 10;
+    // Wider terminals leave room at the right.
     return columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
 }
 

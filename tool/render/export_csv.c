@@ -28,6 +28,7 @@ static int csv_record(struct buffer *buffer, const struct report_subject *entry,
     if (!error)
         error = buffer_printf(buffer, ",%s,%s", csv_kind_name(series->columns[SERIES_KIND][index]),
                               export_verdict(series, index));
+    // The same columns in each line, in the order of the heading.
     for (int column = 0; column < SERIES_COLUMN_COUNT && !error; column++) {
         if (!is_number(column))
             continue;

@@ -11,6 +11,7 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
     // Of rows, groups and the verdict only an account knows.
     const struct digest *digest = sample->digest;
     switch (column) {
+    // In the order of the enum, so that a missing one is seen.
     case SERIES_KIND:
         return sample->kind;
     case SERIES_RSS:

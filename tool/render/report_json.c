@@ -48,6 +48,7 @@ static void put_summary(json_t **object, const struct history_summary *summary)
     json_put(object, "first_effective_rss_bytes", json_of_u64(summary->first_effective_bytes));
     json_put(object, "last_effective_rss_bytes", json_of_u64(summary->last_effective_bytes));
     json_put(object, "peak_rss_bytes", json_of_u64(summary->peak_rss_bytes));
+    // Moments of peaks are those of samples, and so found again in an export.
     json_put(object, "peak_rss_time", json_of_time(summary->peak_rss_ms));
     json_put(object, "peak_effective_rss_bytes", json_of_u64(summary->peak_effective_bytes));
     json_put(object, "peak_effective_rss_time", json_of_time(summary->peak_effective_ms));

@@ -120,6 +120,7 @@ static int write_moment(void *context, const struct report_subject *entry, int64
     when_format(time_ms, 0, when, sizeof when);
     write_text(writer, moment->count++ ? "\n" : "");
     write_name(writer, entry->subject.name, 40);
+    // The PID of then: it may be another process's by now.
     write_format(writer, " (pid %d)  ", entry->subject.pid);
     write_name(writer, digest->runtimes, 60);
     write_format(writer, "  account of %s\n", when);

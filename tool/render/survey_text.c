@@ -62,6 +62,7 @@ static void write_head(struct writer *writer, const struct survey *survey)
     write_format(writer, " (pid %d)", survey->pid);
     write_runtime_names(writer, survey);
     write_format(writer, "  up %s\n", uptime);
+    // The second line is left out where there is no memory group.
     write_cgroup(writer, &survey->cgroup);
     if (survey->cgroup.version != 0)
         write_text(writer, "\n");

@@ -43,6 +43,7 @@ static void row_name_runtimes(const struct survey *survey, char *text, size_t si
         const struct runtime_report *report = &survey->reports[i];
         int len = snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", report->name,
                            report->version[0] ? " " : "", report->version);
+        // snprintf() says what it would have needed, which ends the loop where the room does.
         used += len > 0 ? (size_t)len : 0;
     }
 }

@@ -158,6 +158,7 @@ static void press_look(struct top_view *view, const struct top *top, uint32_t ke
     case '>':
         order_by(view, 1);
         break;
+    // The order's own sense is kept: another order is turned round as well.
     case 'r':
         view->is_reversed = !view->is_reversed;
         break;

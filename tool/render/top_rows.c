@@ -163,6 +163,7 @@ static uint64_t row_figure(const struct top_row *row, enum top_order order)
 // Verdicts by what they ask for: growing first, none last.
 static int verdict_rank(enum verdict_code verdict)
 {
+    // What calls for somebody stands above what merely could be had back.
     static const int ranks[] = {
         [VERDICT_LAZY] = 3,   [VERDICT_KEPT] = 2,  [VERDICT_FRAGMENTED] = 1, [VERDICT_GROWING] = 0,
         [VERDICT_IN_USE] = 4, [VERDICT_FILES] = 5, [VERDICT_UNKNOWN] = 6};

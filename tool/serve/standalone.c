@@ -146,6 +146,7 @@ static int put_line(struct standalone *page, struct text line)
         return 0;
     if (text_equals(line, "</head>"))
         error = put_styles(page);
+    // Data before modules: these find it when they run.
     if (text_equals(line, "</body>")) {
         error = put_recording(page);
         if (!error)

@@ -182,6 +182,7 @@ void viewer_free(struct viewer *viewer)
 {
     if (!viewer)
         return;
+    // Once more is fine: a viewer that failed to start was never stopped.
     viewer_stop(viewer);
     stream_free(viewer->stream);
     free(viewer->routes);

@@ -80,6 +80,7 @@ static int refuse_stop(struct lever_report *report, const struct balloon *balloo
 static bool waits_already(const struct balloon *balloon)
 {
     const struct balloon_psi *psi = &balloon->reading.host_psi;
+    // Force is for those who know whose pressure it is.
     return !balloon->options.force && psi->is_known &&
            psi->some_avg10 > (double)BALLOON_HOST_PSI_PERCENT;
 }
@@ -111,6 +112,7 @@ static int add_steps(struct lever_report *report, const struct balloon *balloon)
     // Three steps in the order in which the report ends them, see STEP_COUNT of tell.c.
     char most[UNITS_TEXT_MAX], room[UNITS_TEXT_MAX], lazy[UNITS_TEXT_MAX], until[UNITS_TEXT_MAX];
     const struct balloon_reading *reading = &balloon->reading;
+    // Of what is lazily freed only as much as pressure would really take.
     uint64_t sure = reading->has_sure && reading->sure_bytes < reading->lazy_bytes
                         ? reading->sure_bytes
                         : reading->lazy_bytes;
@@ -167,6 +169,7 @@ static bool may_reclaim(const char *proc_root)
     struct process *self = NULL;
     struct buffer file = {0};
     struct proc_status status = {0};
+    // Source: include/uapi/linux/capability.h.
     const uint64_t wanted = (uint64_t)1 << 19 | (uint64_t)1 << 21 | (uint64_t)1 << 23;
     if (process_open(proc_root, getpid(), &self) == 0 &&
         process_read_file(self, "status", 64 << 10, &file) == 0)

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "proc/cgroup.h"
 
+// A group of a million processes lists them in 8 MiB.
 enum { GROUP_FILE_MAX_BYTES = 64 << 20 };
 
 struct pid_list {
@@ -49,6 +50,7 @@ static int find_in_hierarchy(struct text mountinfo, int version, const char *pat
         cgroup_parse_mountinfo(mountinfo, version, path, mount, sizeof mount, root, sizeof root);
     if (!error)
         error = cgroup_join(mount, root, path, group.directory, sizeof group.directory);
+    // What mountinfo promises may be hidden by a mount above it.
     if (!error && version_of(group.directory) == 0)
         error = -ENOENT;
     if (!error)
@@ -115,6 +117,7 @@ static int read_pids(int directory_fd, struct pid_list *pids)
 static int next_child(DIR *directory)
 {
     for (struct dirent *entry; (entry = readdir(directory));) {
+        // cgroupfs tells the type with each entry; files are skipped without a call.
         if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
             continue;
         int fd = openat(dirfd(directory), entry->d_name,
@@ -135,6 +138,7 @@ static int descend(int fd, DIR **stack, size_t *depth, struct pid_list *pids)
         close(fd);
         return error;
     }
+    // A group that has just gone is an empty directory, and ends at its first entry.
     DIR *directory = fdopendir(fd);
     if (!directory) {
         close(fd);
@@ -153,6 +157,7 @@ static int collect(const char *path, struct pid_list *pids)
     if (fd < 0)
         return -errno;
     int error = descend(fd, stack, &depth, pids);
+    // After a failure only what is open is closed.
     while (depth > 0) {
         fd = error ? -1 : next_child(stack[depth - 1]);
         if (fd >= 0)

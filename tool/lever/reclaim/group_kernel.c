@@ -47,6 +47,7 @@ int group_write(const struct group *group, const char *file, const char *request
     size_t len = strlen(request);
     ssize_t written = write(fd, request, len);
     int error = written < 0 ? -errno : 0;
+    // The rest must not be written: the kernel would take it for another request.
     if (!error && (size_t)written != len)
         error = -EIO;
     close(fd);
@@ -62,6 +63,7 @@ static int read_figures(const struct group *group, struct cgroup *ret_figures)
     if (!error)
         error = cgroup_parse_limit(buffer_text(&file), &figures.usage_bytes);
     if (!error)
+        // The same buffer again: the first text has been parsed.
         error = read_file(group, "memory.stat", &file);
     if (!error)
         error = cgroup_parse_memory_stat(buffer_text(&file), group->version, &figures);
@@ -104,6 +106,7 @@ static int ask(const struct group *group, uint64_t bytes, bool force)
         return group_write(group, ways[1].request, "0");
     char request[64];
     text_format(request, sizeof request, "%llu swappiness=0", (unsigned long long)bytes);
+    // swappiness=0 asks for no swap at all, also where there is some.
     int error = group_write(group, ways[2].request, request);
     // Before 6.9 there is no swappiness to give.
     if (error == -EINVAL && (force || !host_has_swap())) {
@@ -189,6 +192,7 @@ int group_ask_kernel(const struct group *group, bool is_dry_run, bool force,
         report->outcome = LEVER_REFUSED;
         return 0;
     }
+    // One step, whatever the kernel does inside of it.
     error = lever_add_step(report, "ask the kernel for the group's memory (%s)",
                            ways[group->version].request);
     if (!error)

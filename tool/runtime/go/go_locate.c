@@ -14,6 +14,7 @@
 #include "runtime/go/go_vote.h"
 #include "runtime/target.h"
 
+// Of a longer function its beginning has to do.
 enum { CANDIDATES_MAX = 4096, FUNCTION_BYTES_MAX = 64 << 10, VERIFY_TRIES = 5 };
 
 // Functions whose code mentions the variables. Versions differ in which they have; each must be in
@@ -163,6 +164,7 @@ static const char *verify_once(struct go_runtime *runtime, const struct go_limit
             continue;
         if (runtime->address[object] && go_check_object(runtime, object, limits))
             continue;
+        // Before the last try an optional one may still be about to be right.
         if (is_needed || !is_last)
             return wrong[object];
         runtime->address[object] = 0;
@@ -225,6 +227,7 @@ static int collect_targets(const struct image *image, const struct go_function *
     int error = 0;
     for (size_t i = 0; i < CODE_FUNCTIONS && !error; i++) {
         uint64_t size = functions[i].end - functions[i].entry;
+        // A function that this version, or this program, does not have.
         if (functions[i].end == 0 || size == 0)
             continue;
         size_t len = size < FUNCTION_BYTES_MAX ? (size_t)size : FUNCTION_BYTES_MAX;
@@ -250,6 +253,7 @@ static int elect(const struct go_targets *targets, enum go_object object,
     // Code that hands out a pointer to the variable, or to a field of it, votes as well, so the
     // right base is among the first few; a long list only costs time where there is no right one.
     for (int i = 0; i < count && !go_deadline_passed(deadline_ns); i++) {
+        // The check reads by it: it is set before it is believed.
         runtime->address[object] = candidates[i].base;
         if (go_check_object(runtime, object, limits))
             break;
@@ -301,6 +305,7 @@ static bool recall(const struct image *image, const struct go_limits *limits,
         if (linked && address >= image->low && address < image->high)
             runtime->address[code_objects[i]] = address;
     }
+    // The cache is the user's own, and yet nothing in it is trusted.
     if (go_locate_verify(runtime, limits) != NULL) {
         memset(runtime->address, 0, sizeof runtime->address);
         return false;
@@ -327,6 +332,7 @@ static void remember(const struct target *target, const struct image *image,
         enum go_object object = code_objects[i];
         bool is_of_version =
             object != GO_OBJECT_CONTROLLER || go_has(runtime, GO_CONTROLLER_GC_PERCENT);
+        // Found in part: the next reading shall search anew.
         if (is_of_version && runtime->address[object] == 0)
             return;
         if (is_of_version)
@@ -390,6 +396,7 @@ int go_locate(const struct target *target, const struct image *image,
     const char *reason = locate_by_table(target, image, limits, deadline_ns, runtime);
     if (!reason)
         return 0;
+    // Half of one way's addresses must not be taken for those of another.
     memset(runtime->address, 0, sizeof runtime->address);
     if (go_dwarf_locate(image, dwarf_wall_ms(deadline_ns), runtime) == 0) {
         reason = go_locate_verify(runtime, limits);

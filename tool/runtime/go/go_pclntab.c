@@ -18,6 +18,7 @@ static const uint32_t format_magics[] = {
 };
 enum {
     FORMAT_COUNT = sizeof format_magics / sizeof format_magics[0],
+    // Twice the longest of the names that are looked for.
     NAME_MAX_BYTES = 96,
     FILTER_BITS = 12,
     FILTER_WORDS = (1 << FILTER_BITS) / 64,
@@ -71,6 +72,7 @@ static uint64_t entry_bytes(const struct go_pclntab *table)
 static int header_place_parts(const uint64_t *words, uint64_t size, struct go_pclntab *table)
 {
     uint64_t names = 0, names_end = size, entries = 8, functions = 0;
+    // runtime.pcHeader (runtime/symtab.go), whose words moved with the format.
     if (table->format == GO_PCLNTAB_1_16) {
         names = words[2];
         names_end = words[3];
@@ -195,6 +197,7 @@ static void scan_keep(struct name_scan *scan, const char *data, size_t len)
         data += len - NAME_MAX_BYTES;
         len = NAME_MAX_BYTES;
     }
+    // The end is what is kept: a name stands last in its string.
     size_t stay = NAME_MAX_BYTES - len < scan->len ? NAME_MAX_BYTES - len : scan->len;
     memmove(scan->text, scan->text + scan->len - stay, stay);
     memcpy(scan->text + stay, data, len);
@@ -225,6 +228,7 @@ static int names_locate(const struct go_memory *memory, const struct go_pclntab 
                         uint64_t deadline_ns, struct wanted *wanted)
 {
     uint64_t end = table->names_end;
+    // No program's names come near it; a table that was misread may.
     if (end - table->names > NAMES_MAX_BYTES)
         end = table->names + NAMES_MAX_BYTES;
     struct go_window *window = go_window_new(memory, end);
@@ -368,6 +372,7 @@ int go_pclntab_find(const struct go_memory *memory, const struct go_pclntab *tab
     free(walk.records);
     if (error)
         return error;
+    // Names that the program does not have are no failure: callers ask for those of many versions.
     int found = 0;
     for (size_t i = 0; i < count; i++)
         found += ret_functions[i].end != 0;

@@ -16,6 +16,7 @@ enum {
     FLAG_INLINE = 2,
     // Two 16-byte marks stand around the module information.
     SETTINGS_MARK_BYTES = 16,
+    // Go's own are a dozen bytes; vendors add a suffix.
     VERSION_MAX_BYTES = 256,
 };
 
@@ -25,6 +26,7 @@ static int take_string(const uint8_t *data, size_t len, size_t *offset, const ch
 {
     uint64_t size = 0;
     for (unsigned shift = 0;; shift += 7) {
+        // Five bytes hold 35 bits: more is no length that Go writes.
         if (*offset >= len || shift > 28)
             return -EBADMSG;
         uint8_t byte = data[(*offset)++];
@@ -46,6 +48,7 @@ int go_buildinfo_parse(const uint8_t *data, size_t len, struct go_buildinfo *ret
     if (len < GO_BUILDINFO_HEADER_BYTES ||
         memcmp(data, BUILDINFO_MAGIC, BUILDINFO_MAGIC_BYTES) != 0)
         return -EBADMSG;
+    // debug/buildinfo of Go: at 14 and 15, behind the magic.
     uint8_t pointer_size = data[14], flags = data[15];
     struct go_buildinfo info = {.is_inline = flags & FLAG_INLINE};
     if (!info.is_inline) {
@@ -75,6 +78,7 @@ int go_buildinfo_parse(const uint8_t *data, size_t len, struct go_buildinfo *ret
 int go_version_parse(const char *text, size_t len, struct go_version *ret_version)
 {
     struct text rest = {text, len};
+    // A development build says "devel go1.20-abcdef": the version is not in front.
     const char *start = len >= 4 ? memmem(text, len, "go1.", 4) : NULL;
     if (!start)
         return -EBADMSG;
@@ -92,6 +96,7 @@ int go_version_parse(const char *text, size_t len, struct go_version *ret_versio
     if (text_take_prefix(&rest, "X:"))
         text_copy(rest, version.experiment, sizeof version.experiment);
     struct text number = text_of(version.text);
+    // Go 2 would be another runtime: its minor number stays 0, which no table has.
     uint64_t minor = 0;
     if (text_take_prefix(&number, "1.") && text_take_u64(&number, &minor) && minor < 1000)
         version.minor = (unsigned)minor;
@@ -127,6 +132,7 @@ static int buildinfo_find(const struct image *image, uint64_t *ret_address)
     // With sections, but without this one, there is none: searching would find a copy in some text.
     if (image->section_count > 0)
         return -ENOENT;
+    // The magic alone may be a constant of a program that reads Go's binaries.
     uint64_t from = 0, address;
     while (image_find_bytes(image, NULL, BUILDINFO_MAGIC, BUILDINFO_MAGIC_BYTES, from, &address) ==
            0) {
@@ -191,6 +197,7 @@ static int read_old_version(const struct image *image, struct process *process,
     if (image_find_symbols(image, &name, 1, &symbol) == 1 &&
         read_pointed_version(image, process, symbol.value + image->bias, ret_version) == 0)
         return 0;
+    // 1.13 too, for images of it that have lost their build information.
     static const char *const minors[] = {"go1.11", "go1.12", "go1.13"};
     for (size_t i = 0; i < sizeof minors / sizeof minors[0]; i++) {
         uint64_t address;

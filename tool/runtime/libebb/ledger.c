@@ -59,6 +59,7 @@ static bool areas_fit(const struct wire_ledger *ledger)
 {
     // Records of all slots come first, used or not: that they fit is what keeps reads inside.
     uint64_t slots = ledger->bytes / WIRE_SLOT_BYTES;
+    // In slots, rounded up: the table takes whole ones.
     uint64_t before = (slots * sizeof(struct wire_record) + WIRE_SLOT_BYTES - 1) / WIRE_SLOT_BYTES;
     for (size_t i = 0; i < WIRE_AREAS; i++) {
         const struct wire_area *area = &ledger->areas[i];
@@ -78,6 +79,7 @@ static int check_head(const struct wire_ledger *ledger, uint64_t address,
     if (ledger->ledger_bytes != sizeof *ledger || ledger->slot_bytes != WIRE_SLOT_BYTES ||
         ledger->page_bytes != PAGE || ledger->record_bytes != sizeof(struct wire_record))
         return refuse(refusal, "its lengths are not those of its version");
+    // Walks have arrays of that size.
     if (ledger->class_count == 0 || ledger->class_count > WIRE_CLASSES_MAX)
         return refuse(refusal, "it has no size classes, or too many");
     if (ledger->base % WIRE_SLOT_BYTES != 0 || ledger->bytes % WIRE_SLOT_BYTES != 0 ||
@@ -100,6 +102,7 @@ int libebb_ledger_read(const struct libebb_memory *memory, uint64_t address,
     // A later version may be shorter: its head alone must be there.
     int error =
         memory->read(memory->context, address, &ledger, offsetof(struct wire_ledger, ledger_bytes));
+    // With the version known, its whole length may be asked for.
     if (!error)
         error = check_version(&ledger, refusal);
     if (!error)
