@@ -4,7 +4,7 @@ import { openBrowser, openPage } from "./browser.mjs";
 import { endAll, startProgram, startWatch } from "./servers.mjs";
 
 const [scratch, out] = process.argv.slice(2);
-const WATCHED_MS = 100 * 1000; // ends between two waves
+const WATCHED_MS = Number(process.env.SECONDS_WATCHED || 100) * 1000; // between two waves
 const HEIGHT_MIB = "400";
 const WAVE_SECONDS = "22";
 
@@ -29,6 +29,9 @@ async function take(browser, url, name, { keys = [], point = null, ...options })
         const box = await page.locator(".u-over").first().boundingBox();
         await page.mouse.move(box.x + point * box.width, box.y + 60);
     }
+    // The trough after a wave: what the story is about.
+    await page.locator(".verdict[data-verdict=lazy]").first().waitFor({ timeout: 30000 })
+        .catch(() => console.error(`${name}: no verdict of lazy came`));
     await page.waitForTimeout(1500);
     await page.evaluate(settle);
     await page.screenshot({ path: `${out}/${name}.png` });
