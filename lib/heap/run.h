@@ -64,7 +64,7 @@ void run_split(struct wire_record *run, uint32_t slots);
 void run_unite(struct wire_record *record, uint32_t slots, enum wire_kind kind);
 
 // Moves the frontier on by so many slots, which become a clean run. 0 or -ENOMEM.
-int run_extend(enum space_area area, uint32_t slots);
+int run_extend(enum space_area which, uint32_t slots);
 
 // Takes a free run, or its first slots, out of the bins as a busy one: nobody joins it, so its
 // pages are the caller's without the lock, and system calls for them come without it: others

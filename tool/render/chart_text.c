@@ -58,14 +58,14 @@ static void take_sample(struct chart *chart, const struct series *series, size_t
 
 // An idle process is stored once a minute; what is missing for longer was not recorded.
 static void fill_chart(struct chart *chart, const struct series *series, int64_t from_ms,
-                       int64_t to_ms, uint64_t interval_ms)
+                       int64_t to_ms, int64_t until_ms, uint64_t interval_ms)
 {
     int64_t longest_ms = 60000 + 10 * (int64_t)interval_ms;
     // Buckets are apart by their width.
     longest_ms += 2 * (int64_t)series->step_ms;
     for (size_t i = 0; i < series->count; i++) {
         bool is_last = i + 1 == series->count;
-        int64_t next_ms = is_last ? to_ms : series->time_ms[i + 1];
+        int64_t next_ms = is_last ? until_ms : series->time_ms[i + 1];
         unsigned first = column_of(chart, series->time_ms[i], from_ms, to_ms), last = first;
         if (next_ms - series->time_ms[i] <= longest_ms)
             last = column_of(chart, next_ms, from_ms, to_ms);
@@ -138,10 +138,10 @@ static void write_times(struct writer *writer, const struct chart *chart, int64_
 // The highest RSS of the range is the top of the chart, so that two charts of one recording differ
 // in scale, never in shape.
 void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
-                 uint64_t interval_ms, unsigned lines)
+                 int64_t until_ms, uint64_t interval_ms, unsigned lines)
 {
     struct chart chart = {.columns = chart_columns(writer), .lines = lines, .highest = 1};
-    fill_chart(&chart, series, from_ms, to_ms, interval_ms);
+    fill_chart(&chart, series, from_ms, to_ms, until_ms, interval_ms);
     for (unsigned level = lines; level-- > 0;)
         write_line(writer, &chart, level);
     write_times(writer, &chart, from_ms, to_ms);

@@ -8,9 +8,9 @@
 #include "render/text.h"
 
 // Writes `lines` lines and one with the times below. A column shows the sample with the highest RSS
-// in its time, or what stood before; a time without samples that is longer than a minute and ten
-// intervals is left empty.
+// in its time, or what stood before, up to `until_ms`, where its process ended; a time without
+// samples that is longer than a minute and ten intervals is left empty.
 void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
-                 uint64_t interval_ms, unsigned lines);
+                 int64_t until_ms, uint64_t interval_ms, unsigned lines);
 
 #endif

@@ -6,6 +6,7 @@
 #include "render/json.h"
 #include "render/report.h"
 #include "render/report_moment.h"
+#include "render/report_parts.h"
 
 #ifdef EBB_WITH_JSON
 
@@ -52,7 +53,10 @@ static void put_summary(json_t **object, const struct history_summary *summary)
     json_put(object, "peak_rss_time", json_of_time(summary->peak_rss_ms));
     json_put(object, "peak_effective_rss_bytes", json_of_u64(summary->peak_effective_bytes));
     json_put(object, "peak_effective_rss_time", json_of_time(summary->peak_effective_ms));
-    json_put(object, "peak_lazy_bytes", json_of_u64(summary->peak_lazy_bytes));
+    // null where nobody could look: 0 would be a measurement.
+    uint64_t lazy_bytes = report_peak_lazy(summary);
+    json_put(object, "peak_lazy_bytes",
+             lazy_bytes == SAMPLE_UNKNOWN ? json_null() : json_of_u64(lazy_bytes));
     json_put(object, "lowest_effective_rss_bytes", json_of_u64(summary->low_effective_bytes));
     json_put(object, "mean_rss_bytes", json_of_double(summary->mean_rss_bytes));
     json_put(object, "mean_effective_rss_bytes", json_of_double(summary->mean_effective_bytes));

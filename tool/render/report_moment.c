@@ -21,6 +21,15 @@ static bool was_there(const struct subject *subject, int64_t at_ms)
     return subject->first_ms <= at_ms && (subject->last_ms >= at_ms || !subject->has_ended);
 }
 
+// Told apart from processes that had no account yet.
+static bool anybody_was_there(const struct report *report, int64_t at_ms)
+{
+    for (size_t i = 0; i < report->subject_count; i++)
+        if (was_there(&report->subjects[i].subject, at_ms))
+            return true;
+    return false;
+}
+
 // Digests are read one at a time: two thousand of them would be some ten MiB.
 int report_each_moment(struct history *history, const struct report *report, int64_t at_ms,
                        int (*take)(void *context, const struct report_subject *entry,
@@ -62,10 +71,29 @@ static void write_row(struct writer *writer, const struct digest *digest, enum a
     size_t taken = format_columns(text_of(title));
     write_blanks(writer, taken < TITLE_COLUMNS ? TITLE_COLUMNS - taken : 1);
     write_right(writer, size, SIZE_COLUMNS);
-    write_blanks(writer, 2);
+    // Written, not put off: the bar does not come through the writer.
+    write_format(writer, "  ");
     if (!writer->error)
         writer->error =
             format_bar(writer->style, digest->row_bytes[row], whole, BAR_COLUMNS, writer->buffer);
+    write_text(writer, "\n");
+}
+
+// What the rows below sum up to, and what of it the process would keep: as explain begins.
+static void write_whole(struct writer *writer, const struct digest *digest, uint64_t whole)
+{
+    char size[UNITS_TEXT_MAX];
+    format_bytes(writer->style, whole, size, sizeof size);
+    write_text(writer, "RSS");
+    write_blanks(writer, TITLE_COLUMNS - 3);
+    write_right(writer, size, SIZE_COLUMNS);
+    uint64_t lazy = digest->row_bytes[ROW_LAZY];
+    // Unknown is not zero: without it nothing is said of effective RSS.
+    if (lazy != SAMPLE_UNKNOWN && lazy <= whole) {
+        format_bytes(writer->style, whole - lazy, size, sizeof size);
+        write_text(writer, "  effective ");
+        write_text(writer, size);
+    }
     write_text(writer, "\n");
 }
 
@@ -75,6 +103,9 @@ static void write_rows(struct writer *writer, const struct digest *digest)
     uint64_t whole = 0;
     for (int row = 0; row < ROW_COUNT; row++)
         whole += digest->row_bytes[row] == SAMPLE_UNKNOWN ? 0 : digest->row_bytes[row];
+    // Dumps of other tools have figures and no rows.
+    if (whole > 0)
+        write_whole(writer, digest, whole);
     // Rows of nothing are left out, as in explain's text.
     for (int row = 0; row < ROW_COUNT; row++)
         if (digest->row_bytes[row] != SAMPLE_UNKNOWN && digest->row_bytes[row] > 0)
@@ -142,7 +173,8 @@ int render_moment_text(struct history *history, const struct report *report, int
     struct moment_text moment = {.writer = &writer};
     int error = report_each_moment(history, report, at_ms, write_moment, &moment);
     if (!error && moment.count == 0)
-        write_text(&writer, "no account was taken by then\n");
+        write_text(&writer, anybody_was_there(report, at_ms) ? "no account was taken by then\n"
+                                                             : "no process was there then\n");
     // Text that is complete up to a failure is not shown: the caller drops the buffer.
     return error ? error : writer.error;
 }

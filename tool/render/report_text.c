@@ -21,7 +21,10 @@ enum { CHART_LINES = 10, PID_COLUMNS = 7, NAME_COLUMNS = 16, SIZE_COLUMNS = 10, 
 static void write_size(struct writer *writer, uint64_t bytes)
 {
     char text[UNITS_TEXT_MAX];
-    format_bytes(writer->style, bytes, text, sizeof text);
+    if (bytes == SAMPLE_UNKNOWN)
+        snprintf(text, sizeof text, "-");
+    else
+        format_bytes(writer->style, bytes, text, sizeof text);
     write_right(writer, text, SIZE_COLUMNS);
 }
 
@@ -61,6 +64,16 @@ void report_slope(const struct render_style *style, double bytes_per_s, double e
     units_format_change((int64_t)(bytes_per_s * 3600), slope, sizeof slope);
     units_format_bytes((uint64_t)(error_bytes_per_s * 3600), error, sizeof error);
     snprintf(ret_text, size, "%s/h %s %s/h", slope, style->unicode ? "±" : "+/-", error);
+}
+
+// Whoever reads smaps makes an account of it: without any, nobody has looked.
+uint64_t report_peak_lazy(const struct history_summary *summary)
+{
+    uint64_t judged_ms = 0;
+    for (int code = VERDICT_LAZY; code <= VERDICT_UNKNOWN; code++)
+        judged_ms += summary->verdict_ms[code];
+    return summary->peak_lazy_bytes == 0 && judged_ms == 0 ? SAMPLE_UNKNOWN
+                                                           : summary->peak_lazy_bytes;
 }
 
 // "lazy 79 %, in-use 21 %": the most part first, at most three.
@@ -104,7 +117,7 @@ static void write_subject(struct writer *writer, const struct report_subject *en
     write_size(writer, summary->peak_rss_bytes);
     write_size(writer, summary->peak_effective_bytes);
     write_size(writer, (uint64_t)summary->mean_effective_bytes);
-    write_size(writer, summary->peak_lazy_bytes);
+    write_size(writer, report_peak_lazy(summary));
     units_format_seconds((double)entry->observed_ms / 1000, text, sizeof text);
     write_right(writer, text, 13);
     write_blanks(writer, 2);
@@ -180,19 +193,20 @@ static void write_counts(struct writer *writer, const struct report *report)
 {
     static const struct {
         enum event_kind kind;
-        const char *what;
-    } counts[] = {{EVENT_GC, "collections"},
-                  {EVENT_PURGE, "purges"},
-                  {EVENT_APPEARED, "processes appeared"},
-                  {EVENT_ENDED, "processes ended"},
-                  {EVENT_EXEC, "became another program"}};
+        const char *one, *many;
+    } counts[] = {{EVENT_GC, "collection", "collections"},
+                  {EVENT_PURGE, "purge", "purges"},
+                  {EVENT_APPEARED, "process appeared", "processes appeared"},
+                  {EVENT_ENDED, "process ended", "processes ended"},
+                  {EVENT_EXEC, "became another program", "became other programs"}};
     // Commas between, none in front.
     const char *before = "";
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         uint64_t count = report->events_of_kind[counts[i].kind];
         if (count == 0)
             continue;
-        write_format(writer, "%s%" PRIu64 " %s", before, count, counts[i].what);
+        write_format(writer, "%s%" PRIu64 " %s", before, count,
+                     count == 1 ? counts[i].one : counts[i].many);
         before = ", ";
     }
     write_text(writer, before[0] ? "\n" : "");
@@ -224,8 +238,12 @@ int render_report_text(const struct report *report, const struct render_style *s
     write_name(&writer, largest->runtimes, 60);
     write_format(&writer, ": effective RSS, and lazily freed %s above it\n",
                  style->unicode ? "░" : ":");
-    write_chart(&writer, &report->chart, report->from_ms, report->to_ms, report->about.interval_ms,
-                CHART_LINES);
+    // What ended stands no longer.
+    int64_t until_ms = largest->subject.has_ended && largest->subject.last_ms < report->to_ms
+                           ? largest->subject.last_ms
+                           : report->to_ms;
+    write_chart(&writer, &report->chart, report->from_ms, report->to_ms, until_ms,
+                report->about.interval_ms, CHART_LINES);
     write_text(&writer, "\n");
     write_findings(&writer, report);
     write_text(&writer, "\n");

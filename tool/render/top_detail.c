@@ -142,8 +142,9 @@ static void draw_account(const struct canvas *canvas, unsigned first, unsigned l
     for (int which = 0; which < ROW_COUNT && line < lines; which++) {
         if (row->row_bytes[which] == 0)
             continue;
-        struct pen pen = {.canvas = canvas, .line = first + line++};
+        struct pen pen = {.canvas = canvas, .line = first + line};
         draw_account_row(&pen, row, (enum account_row)which);
+        line++;
     }
 }
 

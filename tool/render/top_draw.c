@@ -226,12 +226,10 @@ static void draw_help(const struct canvas *canvas)
 {
     static const char *const lines[] = {
         "RSS        pages in memory now, as the kernel counts them",
-        "LAZY       lazily freed (MADV_FREE): in RSS, yet free; the kernel takes them when it "
-        "needs them",
+        "LAZY       lazily freed (MADV_FREE): in RSS, yet free; taken when memory is needed",
         "KEPT       free pages that the runtime holds: it could give them back",
         "EFFECTIVE  RSS - LAZY: what the process would keep; the one number for alarms",
-        "VERDICT    lazy, kept, fragmented, growing, in-use, files, unknown: ebb explain PID says "
-        "why",
+        "VERDICT    lazy, kept, fragmented, growing, in-use, files: ebb explain PID says why",
         "-          not read yet, or not allowed: run ebb as root to see all",
         "",
         "Up Down PgUp PgDn Home End  select      < >  order by the next column    r  turn it round",

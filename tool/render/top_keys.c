@@ -82,8 +82,9 @@ static void type_into(char *text, size_t size, uint32_t key)
         bytes[2] = (char)(0x80 | (key & 0x3F));
     else
         return;
-    if (strlen(text) + strlen(bytes) < size)
-        strcat(text, bytes);
+    size_t len = strlen(text), more = strlen(bytes);
+    if (len + more < size)
+        memcpy(text + len, bytes, more + 1);
 }
 
 // Each key narrows the list at once; Enter keeps the filter, Escape drops it.

@@ -219,7 +219,7 @@ int top_list(const struct top *top, const struct top_view *view, const struct to
             rows[count++] = &top->rows[i];
     // A copy, since qsort_r() takes what it is given as writable.
     struct top_view order = *view;
-    qsort_r(rows, count, sizeof *rows, row_compare, &order);
+    qsort_r(rows, count, sizeof(const struct top_row *), row_compare, &order);
     *ret_rows = rows;
     *ret_count = count;
     return 0;
