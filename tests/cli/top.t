@@ -24,6 +24,11 @@ it = json.load(open(sys.argv[1]))
 sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
 }
 
+refuses 3 'no process 4194303' top --once 4194303
+refuses 3 "no process matches 'surely-nothing*'" top --json 'surely-nothing*'
+refuses 3 'matches any of the TARGETs' top --once 'surely-nothing*' 'name:nor-this'
+refuses 3 'no process matches' top --once cgroup:/surely/nothing
+
 shows 'EFFECTIVE' top --once "$target"
 check 'the process is in the table' says out "$target  sleep"
 check 'nothing else is' [ "$(wc -l <"$TMPDIR/out")" -eq 2 ]

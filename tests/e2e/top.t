@@ -24,11 +24,11 @@ class Screen:
 
     count = 0
 
-    def __init__(self, *arguments, lines=40, columns=140):
+    def __init__(self, *arguments, lines=40, columns=140, term=""):
         # A server that was just killed may still hold its socket.
         Screen.count += 1
         self.socket = f"{TMPDIR}/tmux{Screen.count}"
-        command = " ".join(["exec 2>&1; env -u NO_COLOR LC_ALL=C.UTF-8", EBB, "top",
+        command = " ".join([f"exec 2>&1; env -u NO_COLOR LC_ALL=C.UTF-8 {term}", EBB, "top",
                             "--interval 200ms", *arguments])
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   f"{command}; echo status $?; sleep 60")
@@ -118,6 +118,13 @@ def test_signals():
         screen.close()
 
 
+def test_dumb():
+    screen = Screen(term="TERM=dumb")
+    tap.report(screen.until("status 1") and "top --once" in screen.shown() and
+               "EFFECTIVE" not in screen.shown(), "a dumb terminal is refused", screen.shown())
+    screen.close()
+
+
 def test_hostile_name():
     """Bytes that would steer a terminal come as text."""
     code = ("import ctypes, time; libc = ctypes.CDLL(None); "
@@ -139,5 +146,6 @@ target = start_target()
 test_once(target)
 test_keys(target)
 test_signals()
+test_dumb()
 test_hostile_name()
 tap.done()

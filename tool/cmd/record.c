@@ -187,21 +187,13 @@ static int select_targets(struct record *record)
     return EXIT_DONE;
 }
 
-// Nobody there: which of the words, when there is only one.
+// Nobody there; what would help is another thing for each verb.
 static int refuse_nobody(const struct record *record)
 {
     const struct options *options = &record->command->options;
-    char shown[MESSAGE_NAME_MAX];
-    // The first word stands for itself only where it is the only one.
-    message_escape(options->operands[0], shown, sizeof shown);
-    if (options->operand_count == 1 && record->selections[0].kind == SELECT_PID)
-        message_error("record: no process %s", shown);
-    else if (options->operand_count == 1)
-        message_error("record: no process matches '%s'", shown);
-    else
-        message_error("record: no process matches any of the TARGETs");
+    int status = target_refuse_nobody("record", options->operands, options->operand_count);
     message_hint("'ebb top' shows what runs; --follow waits for a process to come.");
-    return EXIT_NO_PROCESS;
+    return status;
 }
 
 // A command's children come later, so it is followed whatever was asked.

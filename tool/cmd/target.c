@@ -123,6 +123,23 @@ int target_refuse_list(const char *proc_root, int error)
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// What was typed comes back only where it was one word: of several none is to blame.
+int target_refuse_nobody(const char *verb, char *const *operands, size_t count)
+{
+    char shown[MESSAGE_NAME_MAX];
+    if (count != 1) {
+        message_error("%s: no process matches any of the TARGETs", verb);
+        return EXIT_NO_PROCESS;
+    }
+    message_escape(operands[0], shown, sizeof(shown));
+    // Digits alone are a PID: no name is looked for.
+    if (operands[0][strspn(operands[0], "0123456789")] == '\0')
+        message_error("%s: no process %s", verb, shown);
+    else
+        message_error("%s: no process matches '%s'", verb, shown);
+    return EXIT_NO_PROCESS;
+}
+
 // Where /proc is not mounted there is an empty folder, which is no error to those who list it.
 static bool tree_is_empty(const char *proc_root)
 {

@@ -20,4 +20,7 @@ int target_refuse(const char *proc_root, pid_t pid, int error);
 // The same for -errno of proc_list() or proc_find_by_name().
 int target_refuse_list(const char *proc_root, int error);
 
+// Says that nothing matches what was typed, by name where it was one word: EXIT_NO_PROCESS.
+int target_refuse_nobody(const char *verb, char *const *operands, size_t count);
+
 #endif

@@ -140,11 +140,17 @@ static int take_round(struct top_run *run)
     return error;
 }
 
-// Usage has been told already; the rest is about the proc tree.
+// Usage has been told already; the rest is about the proc tree, or nobody is there.
 static int refuse(const struct top_run *run, int error)
 {
+    const struct options *options = &run->command->options;
     if (error == -EINVAL)
         return EXIT_USAGE;
+    if (error == -ESRCH) {
+        int status = target_refuse_nobody("top", options->operands, options->operand_count);
+        message_hint("'ebb top' without a TARGET shows what runs.");
+        return status;
+    }
     return target_refuse_list(options_get(&run->command->options, "proc-root")->string, error);
 }
 
@@ -176,6 +182,9 @@ static int read_all(struct top_run *run)
 static int run_once(struct top_run *run)
 {
     int error = read_all(run);
+    // A script that asks for one process must learn that there is none; a filter may find nothing.
+    if (!error && run->top.count == 0 && run->command->options.operand_count > 0)
+        error = -ESRCH;
     if (error)
         return refuse(run, error);
     const struct command *command = run->command;

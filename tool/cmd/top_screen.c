@@ -75,6 +75,13 @@ int top_screen_open(bool color, bool unicode, struct top_screen **ret_screen)
         free(screen);
         return -ENOTTY;
     }
+    // A terminal that cannot move its cursor would show every line over the last one.
+    if (!tigetstr("cup")) {
+        endwin();
+        delscreen(screen->screen);
+        free(screen);
+        return -ENOTTY;
+    }
     screen->color = color;
     screen->unicode = unicode;
     start_colors(screen);

@@ -171,9 +171,9 @@ static int refuse_targets(const struct options *options, int error)
         if (status != EXIT_DONE)
             return status;
     }
-    message_error("watch: no process matches");
+    int status = target_refuse_nobody("watch", options->operands, options->operand_count);
     message_hint("--follow waits for one.");
-    return EXIT_NO_PROCESS;
+    return status;
 }
 
 // The sampler of the targets, and a recording in memory.
