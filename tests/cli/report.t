@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -89,6 +90,38 @@ def test_ranges():
         tap.report(run.returncode == status and text in run.stderr and not run.stdout,
                    f"refused: {' '.join(os.path.basename(word) for word in arguments)}",
                    (run.returncode, run.stderr))
+
+
+def record_two():
+    """Two processes over a second and a half: a larger one ends after half of it."""
+    path = f"{TMPDIR}/two.ebb"
+    fill = "b = bytes(range(256)) * (1 << 16); import time; time.sleep(0.5)"
+    larger = subprocess.Popen([sys.executable, "-c", fill])
+    smaller = subprocess.Popen(["sleep", "60"])
+    subprocess.run([EBB, "record", "-q", "-i", "100ms", "--for", "1500ms", "-o", path,
+                    str(larger.pid), str(smaller.pid)], check=True)
+    larger.wait()
+    smaller.kill()
+    smaller.wait()
+    return path
+
+
+def test_ended():
+    path = record_two()
+    text = ebb(path).stdout
+    ground = next(line for line in text.splitlines() if line.startswith("         0  "))
+    tap.report("█" in ground and len(ground) < 60, "the chart of a process ends with it", text)
+    tap.report("2 processes appeared, 1 process ended\n" in text, "one is one", text)
+    text = ebb("--at", "+0.2s", "--bytes", path).stdout
+    lines = [line.split() for line in text.splitlines() if line.startswith("RSS ")]
+    tap.report(lines and all(line[2] == "effective" and line[1].isdigit() for line in lines),
+               "--at begins with RSS and effective RSS", text)
+    tap.report(re.search(r"code and files +\d+  [█▏▎▍▌▋▊▉]", text), "bars stand apart", text)
+    python = report_json(path)["processes"][0]["name"]
+    text = ebb("--process", python, "--at", "+5m", path).stdout
+    tap.report(text == "no process was there then\n", "--at after its end", text)
+    tap.report(report_json(FLAT)["processes"][0]["peak_lazy_bytes"] is None,
+               "lazily freed memory that nobody measured is not 0")
 
 
 def test_comparison():
@@ -178,6 +211,7 @@ def test_no_recordings():
 
 test_summary()
 test_ranges()
+test_ended()
 test_comparison()
 test_samples()
 test_openmetrics()

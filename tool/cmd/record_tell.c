@@ -209,9 +209,11 @@ void record_tell_end(const struct record *record)
     units_format_seconds(passed_s, elapsed, sizeof elapsed);
     units_format_bytes(file_bytes(record), size, sizeof size);
     tell_unreadable(record);
-    message_error("recorded %s for %s: %llu samples, %llu accounts, %s in %s", processes, elapsed,
+    message_error("recorded %s for %s: %llu sample%s, %llu account%s, %s in %s", processes, elapsed,
                   (unsigned long long)record->totals.samples,
-                  (unsigned long long)record->totals.accounts, size, shown);
+                  record->totals.samples == 1 ? "" : "s",
+                  (unsigned long long)record->totals.accounts,
+                  record->totals.accounts == 1 ? "" : "s", size, shown);
     if (getrusage(RUSAGE_SELF, &usage) == 0 && passed_s > 0) {
         double used_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
         // The kernel counts it in KiB. Source: getrusage(2).

@@ -163,7 +163,9 @@ static uint64_t event_weight(const struct event *event)
 // The array is compacted in place: what is listed moves to its front.
 static int read_events(struct history *history, unsigned only, struct report *report)
 {
-    int error = history_events(history, only, report->from_ms, report->to_ms, &report->events,
+    // Whoever is there at the start has come before the first sample of all, if by a moment.
+    int64_t from_ms = report->from_ms > report->about.first_ms ? report->from_ms : 0;
+    int error = history_events(history, only, from_ms, report->to_ms, &report->events,
                                &report->event_count);
     if (error)
         return error;
