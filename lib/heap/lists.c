@@ -472,20 +472,29 @@ void lists_drop_spares(struct heap *heap, bool is_old)
     }
 }
 
+static bool is_empty_current(const struct wire_record *span)
+{
+    return span != no_span() && span_used(span) <= 1;
+}
+
+// Small current spans with live blocks too stay where there are few. Given up, each would be of
+// another class once these are freed, and go round until all have had the pages that the largest
+// need. Medium ones, of which most are free, are for others to take from.
 uint32_t lists_settle(struct heap *heap)
 {
     lists_drain_inbox(heap);
-    uint32_t empty = 0;
+    uint32_t filled = heap->spans;
+    for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++)
+        filled -= is_empty_current(heap->current[size_class]);
     bool stays = atomic_load32(&heaps.abandoned) < SETTLED_HEAPS;
+    unsigned kept_classes = filled > LISTS_FEW ? 0 : CLASS_SMALL;
     for (unsigned size_class = 0; size_class < CLASS_COUNT; size_class++) {
-        const struct wire_record *span = heap->current[size_class];
-        if (!stays || span == no_span() || span_used(span) > 1)
+        bool has_live = !is_empty_current(heap->current[size_class]);
+        if (!stays || (has_live && size_class >= kept_classes))
             retire_current(heap, size_class);
-        else
-            empty++;
     }
     lists_drop_spares(heap, false);
-    return heap->spans - empty;
+    return filled;
 }
 
 void lists_wait_last(struct heap *heap, struct wire_record *span)

@@ -11,6 +11,10 @@
 
 #include "heap/heap.h"
 
+// A heap with more spans than this, but for empty ones, waits for its thread's successor, and gives
+// up its current spans; one with fewer is the next thread's, whoever that is, as it stands.
+#define LISTS_FEW 32u
+
 // A block of this class for the heap's owner; NULL without memory. `may_borrow`: one of another
 // class does as well, which is longer and aligned differently.
 void *lists_allocate(struct heap *heap, unsigned size_class, bool may_borrow, bool *is_zero);
@@ -38,8 +42,8 @@ void lists_drop_spares(struct heap *heap, bool is_old);
 // Any thread: tells the span's heap that it has remote frees.
 void lists_enqueue(struct wire_record *span);
 
-// For a heap whose thread has gone: no current spans but empty ones, no spare ones any more.
-// Returns how many spans it has but for the empty ones.
+// For a heap whose thread has gone: no current spans but empty ones and, where it has few spans,
+// small ones; no spare ones any more. Returns how many spans it has but for the empty ones.
 uint32_t lists_settle(struct heap *heap);
 
 #endif

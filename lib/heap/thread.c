@@ -31,8 +31,7 @@ const struct wire_record heap_no_span = {.run = 0};
 // So long fork() waits for a helper, which mostly needs 100 µs.
 #define FORK_WAIT_MS 100u
 
-// A thread's successor gets its heap if that has more spans than this; it looks at so many heaps.
-#define PLACE_SPANS 32u
+// Heaps that a thread looks at for the one that its predecessor left.
 #define PLACE_LOOKS 64
 
 const struct heap heap_empty = {
@@ -133,7 +132,7 @@ static void abandon(struct heap *heap)
     lock_take(&heap->lock);
     uint32_t spans = lists_settle(heap);
     // One heap for many small threads, one after another, takes less than one for each.
-    atomic_poke64(&heap->place, spans > PLACE_SPANS ? place_of_thread() : 0);
+    atomic_poke64(&heap->place, spans > LISTS_FEW ? place_of_thread() : 0);
     heap_disown(heap);
 }
 

@@ -118,7 +118,8 @@ static void *allocate_all(void *pointer)
     return NULL;
 }
 
-// A thread ends and leaves blocks: whoever frees the last of a span gives it back.
+// A thread ends and leaves blocks: whoever frees the last of a span gives it back, but for the span
+// that was current, which waits for the next thread.
 static void test_abandoned_spans_go_back(void **state)
 {
     (void)state;
@@ -132,7 +133,7 @@ static void test_abandoned_spans_go_back(void **state)
         release_all(blocks);
         struct count empty = count_now();
         assert_int_equal(full.live_blocks - empty.live_blocks, 3000);
-        assert_in_range(empty.kept - full.kept, 3000 * 208, 3000 * 208 * 2);
+        assert_in_range(empty.kept - full.kept, 3000 * 208 - WIRE_SLOT_BYTES, 3000 * 208 * 2);
     }
     // One heap for the main thread, one for all the others after each other.
     uint32_t heap_count = 0;
