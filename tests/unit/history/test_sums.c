@@ -295,11 +295,39 @@ static void test_keep(void **state)
     free(truth);
 }
 
+// In memory a page may stay for months: there the sums go, too, and what is left is whole.
+static void test_keep_in_memory(void **state)
+{
+    (void)state;
+    struct truth *truth = calloc(1, sizeof *truth);
+    assert_non_null(truth);
+    invent(truth, 5);
+    struct history *history = write_rounds(truth, ":memory:", 900000);
+    struct series series;
+    const int64_t kept_ms = RECORDING_TIME_MS + (SECONDS - 960) * INT64_C(1000);
+    // No sample, and no minute in its place.
+    assert_int_equal(history_series(history, 1, INT64_MIN, INT64_MAX, 100, &series), 0);
+    assert_true(series.count > 0);
+    assert_in_range(series.time_ms[0], kept_ms, kept_ms + 120000);
+    series_free(&series);
+    check_range(history, truth, (SECONDS - 800) * INT64_C(1000), (SECONDS - 1) * INT64_C(1000));
+    // Nothing of the hours before: what all of it is said to have cost is that of what is left.
+    struct history_summary *summaries = NULL;
+    size_t count = 0;
+    assert_int_equal(history_summarize(history, INT64_MIN, INT64_MAX, &summaries, &count), 0);
+    uint64_t covered_ms = 0;
+    for (int i = 0; i <= VERDICT_UNKNOWN; i++)
+        covered_ms += summaries[0].verdict_ms[i];
+    assert_in_range(covered_ms, 840000, 960000);
+    free(summaries);
+    assert_int_equal(history_close(history), 0);
+    free(truth);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_ranges),
-    cmocka_unit_test(test_slope),
-    cmocka_unit_test(test_thin),
-    cmocka_unit_test(test_keep),
+    cmocka_unit_test(test_ranges),         cmocka_unit_test(test_slope),
+    cmocka_unit_test(test_thin),           cmocka_unit_test(test_keep),
+    cmocka_unit_test(test_keep_in_memory),
 };
 
 int main(void)
