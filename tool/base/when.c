@@ -11,6 +11,8 @@
 #include "base/quantity.h"
 
 static const int64_t ms_per_s = 1000;
+// The end of the year 9999: what is behind it has no four digits.
+static const int64_t last_s = 253402300799;
 
 // What was read of a date and a time of day.
 struct moment {
@@ -204,8 +206,7 @@ static int parse_epoch(struct text text, int64_t *ret_ms)
     uint64_t seconds, ms;
     if (!text_take_u64(&text, &seconds) || !take_fraction(&text, &ms) || text.len > 0)
         return -EINVAL;
-    // The end of the year 9999.
-    if (seconds > 253402300799)
+    if (seconds > (uint64_t)last_s)
         return -ERANGE;
     *ret_ms = (int64_t)(seconds * 1000 + ms);
     return 0;
@@ -250,7 +251,13 @@ int when_parse(struct text text, const struct when_frame *frame, int64_t *ret_ms
     return parse_date(text, ret_ms);
 }
 
-// Times that the C library has no year for are shown as the epoch, never as garbage.
+// What no clock of a host says: a damaged recording may.
+static bool is_possible(int64_t time_ms)
+{
+    return time_ms >= 0 && time_ms / ms_per_s <= last_s;
+}
+
+// Of a possible time.
 static struct tm local_of(int64_t time_ms)
 {
     struct tm fields = {0};
@@ -262,10 +269,17 @@ static struct tm local_of(int64_t time_ms)
 // The date only where it differs: a column of equal dates hides the times.
 void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
 {
-    struct tm fields = local_of(time_ms), near = local_of(near_ms);
-    // By year and day of the year, in the caller's zone.
-    bool same_day =
-        near_ms != 0 && fields.tm_year == near.tm_year && fields.tm_yday == near.tm_yday;
+    if (!is_possible(time_ms)) {
+        text_format(ret_text, size, "?");
+        return;
+    }
+    struct tm fields = local_of(time_ms);
+    bool same_day = false;
+    if (near_ms != 0 && is_possible(near_ms)) {
+        struct tm near = local_of(near_ms);
+        // By year and day of the year, in the caller's zone.
+        same_day = fields.tm_year == near.tm_year && fields.tm_yday == near.tm_yday;
+    }
     if (strftime(ret_text, size, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &fields) == 0)
         text_format(ret_text, size, "?");
 }
@@ -273,6 +287,10 @@ void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
 // For programs: the same whatever the zone of who reads.
 void when_format_utc(int64_t time_ms, char *ret_text, size_t size)
 {
+    if (!is_possible(time_ms)) {
+        text_format(ret_text, size, "?");
+        return;
+    }
     struct tm fields = {0};
     time_t seconds = (time_t)(time_ms / ms_per_s);
     char text[WHEN_TEXT_MAX] = "?";

@@ -118,6 +118,27 @@ static void test_shown(void **state)
     assert_string_equal(text, "2026-11-21 15:00:00");
 }
 
+// What only a damaged recording says is not shown as a date.
+static void test_impossible_times(void **state)
+{
+    (void)state;
+    const int64_t impossible[] = {-1, -250, INT64_MIN, INT64_MAX, INT64_C(253402300800000)};
+    char text[WHEN_TEXT_MAX];
+    for (size_t i = 0; i < sizeof impossible / sizeof impossible[0]; i++) {
+        when_format(impossible[i], 0, text, sizeof text);
+        assert_string_equal(text, "?");
+        when_format_utc(impossible[i], text, sizeof text);
+        assert_string_equal(text, "?");
+        // As a day to be near to it is none.
+        when_format(frame.last_ms, impossible[i], text, sizeof text);
+        assert_string_equal(text, "2026-11-21 15:00:00");
+    }
+    when_format_utc(0, text, sizeof text);
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    when_format_utc(INT64_C(253402300799999), text, sizeof text);
+    assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_nonsense_is_refused),
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_impossible_times),
     };
     return cmocka_run_group_tests(tests, set_zone, NULL);
 }
