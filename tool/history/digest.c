@@ -68,7 +68,8 @@ static void read_row(sqlite3_stmt *select, struct digest *digest)
     digest->verdict = is_known ? (enum verdict_code)verdict : VERDICT_UNKNOWN;
     digest->is_complete = store_u64(select, COLUMN_COMPLETE) == 1;
     for (int row = 0; row < ROW_COUNT; row++)
-        digest->row_bytes[row] = read_size(select, COLUMN_ROWS + row);
+        // An import does not know what RSS consists of, which is not the same as nothing.
+        digest->row_bytes[row] = store_u64(select, COLUMN_ROWS + row);
     digest->swap_bytes = read_size(select, COLUMN_SWAP);
     digest->huge_bytes = read_size(select, COLUMN_HUGE);
     digest->locked_bytes = read_size(select, COLUMN_LOCKED);

@@ -69,6 +69,14 @@ int export_csv(struct export *export)
     return error;
 }
 
+// In its own unit: a series holds ratios in millionths.
+static int json_figure(struct buffer *buffer, const struct series_figure *figure, uint64_t value)
+{
+    if (figure->unit == FIGURE_RATIO)
+        return buffer_printf(buffer, ":%.6g", (double)value / 1e6);
+    return buffer_printf(buffer, ":%" PRIu64, value);
+}
+
 // Figures of the ledger, which only accounts have.
 static int json_figures(struct buffer *buffer, const struct series *series, size_t index)
 {
@@ -84,7 +92,7 @@ static int json_figures(struct buffer *buffer, const struct series *series, size
         if (!error)
             error = json_write_name(buffer, name);
         if (!error)
-            error = buffer_printf(buffer, ":%" PRIu64, figure->values[index]);
+            error = json_figure(buffer, figure, figure->values[index]);
     }
     return error;
 }

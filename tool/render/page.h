@@ -27,9 +27,10 @@ int page_write_subject(const struct subject *subject, const struct sample *sampl
 int page_write_batch(const struct batch *batch, const struct subject *subjects,
                      size_t subject_count, struct buffer *buffer);
 
-// Events as an array; `subject` 0: all.
+// Events as an array; `subject` 0: of all. The newest `most` of the host and of processes each; 0:
+// all.
 int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
-                      struct buffer *buffer);
+                      size_t most, struct buffer *buffer);
 
 // -ENOENT when there is none so early.
 int page_write_account(struct history *history, unsigned subject, int64_t at_ms,

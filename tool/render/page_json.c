@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "render/json_write.h"
 #include "render/page_internal.h"
@@ -282,16 +283,32 @@ void page_event(struct page_out *out, const struct event *event)
     page_put(out, "}");
 }
 
-// However many there are: the recording bounds them.
-int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
-                      struct buffer *buffer)
+// Drops the oldest above `most`, of the host and of processes by themselves: a busy program's
+// collections must not push out that the host was suspended. How many are left.
+static size_t keep_newest(struct event *events, size_t count, size_t most)
 {
-    // The list is bounded by history_events().
+    size_t host_count = 0, other_count = 0, first = count;
+    // From the end; what stays moves there, which keeps the order.
+    for (size_t i = count; i-- > 0;) {
+        size_t *seen = events[i].subject == 0 ? &host_count : &other_count;
+        if ((*seen)++ < most)
+            events[--first] = events[i];
+    }
+    memmove(events, events + first, (count - first) * sizeof *events);
+    return count - first;
+}
+
+// history_events() bounds what is read, this what is sent.
+int page_write_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                      size_t most, struct buffer *buffer)
+{
     struct event *events;
     size_t count;
     int error = history_events(history, subject, from_ms, to_ms, &events, &count);
     if (error)
         return error;
+    if (most > 0 && count > 0)
+        count = keep_newest(events, count, most);
     struct page_out out = {.buffer = buffer};
     page_put(&out, "[");
     // Ascending in time, as the recording gives them.
@@ -305,15 +322,22 @@ int page_write_events(struct history *history, unsigned subject, int64_t from_ms
     return out.error;
 }
 
-// Every row, those of no bytes too: the page's table keeps its form.
+// Every row that is known, those of no bytes too: the page's table keeps its form. RSS, which is
+// unknown where a row is: a sum of the others would be another figure.
 static uint64_t write_rows(struct page_out *out, const struct digest *digest)
 {
     // Of whole bytes: no sum of them can overflow that the kernel could count.
     uint64_t rss_bytes = 0;
     page_key(out, "rows");
     page_put(out, "[");
+    bool is_first = true, is_whole = true;
     for (int row = 0; row < ROW_COUNT; row++) {
-        page_put(out, row > 0 ? ",{" : "{");
+        if (digest->row_bytes[row] == SAMPLE_UNKNOWN) {
+            is_whole = false;
+            continue;
+        }
+        page_put(out, is_first ? "{" : ",{");
+        is_first = false;
         page_name(out, "key", account_row_key((enum account_row)row));
         // The page has no names of its own for rows: a new one needs no new page.
         page_name(out, "title", account_row_title((enum account_row)row));
@@ -324,7 +348,7 @@ static uint64_t write_rows(struct page_out *out, const struct digest *digest)
         rss_bytes += digest->row_bytes[row];
     }
     page_put(out, "]");
-    return rss_bytes;
+    return is_whole ? rss_bytes : SAMPLE_UNKNOWN;
 }
 
 // Rows sum to RSS exactly: the sum is what smaps said.
@@ -344,7 +368,8 @@ int page_write_account(struct history *history, unsigned subject, int64_t at_ms,
     uint64_t rss_bytes = write_rows(&out, &digest);
     page_u64(&out, "rss_bytes", rss_bytes);
     page_u64(&out, "lazy_bytes", digest.row_bytes[ROW_LAZY]);
-    page_u64(&out, "effective_bytes", rss_bytes - digest.row_bytes[ROW_LAZY]);
+    page_u64(&out, "effective_bytes",
+             rss_bytes == SAMPLE_UNKNOWN ? SAMPLE_UNKNOWN : rss_bytes - digest.row_bytes[ROW_LAZY]);
     page_verdict(&out, "verdict", digest.verdict);
     page_name(&out, "headline", digest.headline);
     page_name(&out, "next", digest.next);

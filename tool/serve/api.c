@@ -74,6 +74,9 @@ static int get_about(void *context, const struct http_request *request, struct h
     return answer_reading(answer, error);
 }
 
+// An answer of 1 MiB at most: it is built whole, under the lock.
+static const size_t events_max = 5000;
+
 // Without a subject those of all, as the page wants them at its start.
 static int get_events(void *context, const struct http_request *request, struct http_answer *answer)
 {
@@ -83,7 +86,7 @@ static int get_events(void *context, const struct http_request *request, struct 
         return 0;
     pthread_mutex_lock(&viewer->lock);
     int error = page_write_events(viewer->options.history, (unsigned)asked.subject, asked.from_ms,
-                                  asked.to_ms, &answer->body);
+                                  asked.to_ms, events_max, &answer->body);
     pthread_mutex_unlock(&viewer->lock);
     return answer_reading(answer, error);
 }

@@ -134,7 +134,8 @@ static int put_recording(struct standalone *page)
     if (!error)
         error = put(page, "],\n\"events\":");
     if (!error)
-        error = page_write_events(page->history, 0, options->from_ms, options->to_ms, &page->text);
+        error =
+            page_write_events(page->history, 0, options->from_ms, options->to_ms, 0, &page->text);
     return error ? error : put(page, "}\n</script>\n");
 }
 

@@ -14,6 +14,8 @@
 #include "render/csv_write.h"
 #include "render/json_write.h"
 #include "render/page.h"
+#include "render/report.h"
+#include "sample/digest.h"
 
 static void test_json_write(void **state)
 {
@@ -234,6 +236,29 @@ static void test_csv(void **state)
     assert_int_equal(history_close(history), 0);
 }
 
+static int append(void *context, const char *data, size_t len)
+{
+    return buffer_append(context, data, len);
+}
+
+// JSON lines tell a ratio as one, not in the millionths of a series.
+static void test_json_lines(void **state)
+{
+    (void)state;
+    struct history *history = make_recording();
+    struct buffer buffer = {0};
+    struct report_subject entry = {
+        .subject = {.id = 1, .name = "one", .first_ms = start_ms, .last_ms = start_ms + 1000}};
+    struct report report = {
+        .from_ms = start_ms, .to_ms = start_ms + 1000, .subjects = &entry, .subject_count = 1};
+    struct export_sink sink = {.write = append, .context = &buffer};
+    assert_int_equal(export_samples(history, &report, EXPORT_JSON_LINES, &sink), 0);
+    assert_int_equal(buffer_append(&buffer, "", 1), 0);
+    assert_non_null(strstr(buffer.data, "\"Go.HeapAlloc\":1000,\"=Go.Fraction\":0.25}\n"));
+    buffer_free(&buffer);
+    assert_int_equal(history_close(history), 0);
+}
+
 static void test_about(void **state)
 {
     (void)state;
@@ -258,12 +283,90 @@ static void test_about(void **state)
     assert_int_equal(json_array_size(json_object_get(account, "rows")), ROW_COUNT);
     json_decref(account);
     assert_int_equal(page_write_account(history, 1, start_ms - 1, &buffer), -ENOENT);
-    assert_int_equal(page_write_events(history, 0, 0, INT64_MAX / 4, &buffer), 0);
+    assert_int_equal(page_write_events(history, 0, 0, INT64_MAX / 4, 0, &buffer), 0);
     json_t *events = parse(&buffer);
     assert_int_equal(json_array_size(events), 1);
     assert_string_equal(json_string_value(json_object_get(json_array_get(events, 0), "kind")),
                         "gc");
     json_decref(events);
+    buffer_free(&buffer);
+    assert_int_equal(history_close(history), 0);
+}
+
+// An import tells RSS alone: its rows are unknown, which is not 0.
+static void test_unknown_rows(void **state)
+{
+    (void)state;
+    struct history_options options = {.interval_ms = 1000};
+    struct history *history;
+    struct buffer buffer = {0};
+    struct digest digest = {.runtimes = "Go", .group_limit_bytes = SAMPLE_UNKNOWN}, read;
+    for (int row = 0; row < ROW_COUNT; row++)
+        digest.row_bytes[row] = SAMPLE_UNKNOWN;
+    struct sample sample = {.subject = 1,
+                            .time_ms = start_ms,
+                            .kind = SAMPLE_ACCOUNT,
+                            .rss_bytes = 4096,
+                            .lazy_bytes = SAMPLE_UNKNOWN,
+                            .effective_bytes = 4096,
+                            .digest = &digest};
+    struct subject subject = {.id = 1, .name = "old", .first_ms = start_ms, .last_ms = start_ms};
+    struct batch batch = {.time_ms = start_ms, .samples = &sample, .sample_count = 1};
+    int64_t time_ms;
+    assert_int_equal(history_create(":memory:", &options, &history), 0);
+    assert_int_equal(history_add(history, &batch, &subject, 1), 0);
+    assert_int_equal(history_digest(history, 1, start_ms, &time_ms, &read), 0);
+    for (int row = 0; row < ROW_COUNT; row++)
+        assert_true(read.row_bytes[row] == SAMPLE_UNKNOWN);
+    digest_free(&read);
+    assert_int_equal(page_write_account(history, 1, start_ms, &buffer), 0);
+    json_t *account = parse(&buffer);
+    assert_int_equal(json_array_size(json_object_get(account, "rows")), 0);
+    assert_true(json_is_null(json_object_get(account, "rss_bytes")));
+    assert_true(json_is_null(json_object_get(account, "lazy_bytes")));
+    assert_true(json_is_null(json_object_get(account, "effective_bytes")));
+    json_decref(account);
+    buffer_free(&buffer);
+    assert_int_equal(history_close(history), 0);
+}
+
+// Of many events the newest, and the host's however many others there are.
+static void test_newest_events(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 100, MOST = 10 };
+    struct history_options options = {.interval_ms = 1000};
+    struct history *history;
+    struct buffer buffer = {0};
+    assert_int_equal(history_create(":memory:", &options, &history), 0);
+    for (int n = 0; n < ROUNDS; n++) {
+        int64_t at_ms = start_ms + n * 1000;
+        struct event events[2] = {
+            {.subject = 1, .time_ms = at_ms, .kind = EVENT_GC, .value = (uint64_t)n},
+            {.time_ms = at_ms, .kind = EVENT_CLOCK, .value = 5000},
+        };
+        struct subject subject = {.id = 1, .name = "busy", .first_ms = start_ms, .last_ms = at_ms};
+        struct sample sample = {.subject = 1, .time_ms = at_ms, .rss_bytes = 4096};
+        // The host's come early, and seldom.
+        struct batch batch = {.time_ms = at_ms,
+                              .samples = &sample,
+                              .sample_count = 1,
+                              .events = events,
+                              .event_count = n < 3 ? 2 : 1};
+        assert_int_equal(history_add(history, &batch, &subject, 1), 0);
+    }
+    assert_int_equal(page_write_events(history, 0, 0, INT64_MAX / 4, MOST, &buffer), 0);
+    json_t *list = parse(&buffer);
+    assert_int_equal(json_array_size(list), MOST + 3);
+    for (size_t i = 0; i < MOST + 3; i++) {
+        const json_t *event = json_array_get(list, i);
+        json_int_t subject = json_integer_value(json_object_get(event, "subject"));
+        assert_int_equal(subject, i >= 3);
+        int n = i < 3 ? (int)i : ROUNDS - MOST + (int)i - 3;
+        assert_int_equal(json_integer_value(json_object_get(event, "time_ms")),
+                         start_ms + n * 1000);
+    }
+    json_decref(list);
     buffer_free(&buffer);
     assert_int_equal(history_close(history), 0);
 }
@@ -316,7 +419,10 @@ int main(void)
 #if defined(EBB_WITH_SQLITE) && defined(EBB_WITH_JSON)
         cmocka_unit_test(test_series),
         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_json_lines),
         cmocka_unit_test(test_about),
+        cmocka_unit_test(test_unknown_rows),
+        cmocka_unit_test(test_newest_events),
         cmocka_unit_test(test_batch),
 #endif
     };
