@@ -32,7 +32,7 @@ const struct option_spec record_options[] = {
      .argument = "DURATION",
      .fallback = "1s",
      .help = "Between two rounds of readings."},
-    // By CLOCK_MONOTONIC: the time that the host is suspended does not count.
+    // By CLOCK_BOOTTIME: the time that the host is suspended counts, as on the wall.
     {.name = "for",
      .kind = OPTION_DURATION,
      .argument = "DURATION",

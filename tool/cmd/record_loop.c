@@ -20,11 +20,12 @@ enum {
     WAIT_MAX_MS = 3600000,
 };
 
-// Goes on while the clock of the day is set.
+// Goes on while the clock of the day is set, and while the host is suspended: an hour is one on the
+// wall.
 uint64_t record_now_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
@@ -61,11 +62,11 @@ static int add_levers(struct record *record, struct batch *batch)
     // The journal's own, until it is read again.
     const struct journal_entry *entries = NULL;
     size_t count = 0, subject_count = 0;
-    int error = record->journal ? journal_read(record->journal, &entries, &count) : 0;
-    if (error || count == 0)
-        return error;
+    // Levers are an extra: a journal that cannot be read ends no recording, which then says less.
+    if (!record->journal || journal_read(record->journal, &entries, &count) || count == 0)
+        return 0;
     // As if all of them were about our subjects: one allocation, seldom a larger one.
-    error = reserve_events(record, batch->event_count + count);
+    int error = reserve_events(record, batch->event_count + count);
     if (error)
         return error;
     const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);

@@ -54,7 +54,7 @@ struct record {
     struct record_totals totals;
 };
 
-// CLOCK_MONOTONIC.
+// CLOCK_BOOTTIME, as watch --for has it.
 uint64_t record_now_ns(void);
 
 // Blocks the signals that end a recording or belong to its command. 0 or -errno.
