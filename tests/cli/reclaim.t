@@ -18,6 +18,10 @@ refuses 3 "" reclaim no-such-process-anywhere
 refuses 1 "there is no group" reclaim --cgroup /no/such/group
 refuses 1 "there is no group" reclaim --cgroup relative
 refuses 1 "there is no group" reclaim --cgroup /no/such/group --kernel
+# Longer than any path that there is.
+long=/$(printf 'n%.0s' {1..5000})
+run "$EBB" reclaim --cgroup "$long"
+check "a group whose path is too long" answered 1 err "there is no group"
 refuses 2 "" reclaim --proc-root /elsewhere 1
 
 run "$EBB" reclaim --dry-run $$

@@ -173,6 +173,32 @@ def test_openmetrics():
                "promtool makes blocks of it", run.stdout + run.stderr)
 
 
+def test_unknown_rows():
+    """A dump tells RSS and figures, not what RSS consists of: that is left out, and not 0."""
+    text = ebb("--format", "jsonl", STEP).stdout
+    lines = [json.loads(line) for line in text.splitlines()]
+    tap.report(lines and all("rss_bytes" in line and "in_use_bytes" not in line
+                             for line in lines), "rows that are unknown are left out", text[:500])
+    tap.report(lines and lines[0].get("Go.HeapAlloc") == 50 * MIB, "figures are there", text[:500])
+
+
+def test_blanks():
+    """A file of blanks is none of ours, however long it is; a dump may begin with some."""
+    path = f"{TMPDIR}/blanks"
+    with open(path, "wb") as out:
+        out.write(b" " * (1 << 20))
+    run = ebb(path)
+    tap.report(run.returncode == 1 and "no recording" in run.stderr, "a file of blanks",
+               run.stderr)
+    # Of the recordings only dumps begin with blanks, and few.
+    with open(STEP, encoding="utf-8") as file:
+        content = file.read()
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("\n \n" + content)
+    run = ebb(path)
+    tap.report(run.returncode == 0, "a dump behind some blanks", run.stderr)
+
+
 def test_output():
     path = f"{TMPDIR}/out.csv"
     run = ebb("--format", "csv", "-o", path, STEP)
@@ -215,6 +241,8 @@ test_ended()
 test_comparison()
 test_samples()
 test_openmetrics()
+test_unknown_rows()
+test_blanks()
 test_output()
 test_no_recordings()
 tap.done()

@@ -179,15 +179,22 @@ static void block_ends(void)
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
 }
 
-// The reason, and the exit status where this is the end.
-static int write_file(struct export_source *source, const char *path)
+// The reason, and the exit status where this is the end. A failure that lasts is told once, and its
+// end too: `*is_told` remembers it.
+static int write_file(struct export_source *source, const char *path, bool *is_told)
 {
-    int error = export_textfile_write(source, path);
-    if (!error)
-        return EXIT_DONE;
     char shown[MESSAGE_NAME_MAX];
     message_escape(path, shown, sizeof shown);
-    message_error("cannot write %s: %s", shown, strerror(-error));
+    int error = export_textfile_write(source, path);
+    bool was_told = *is_told;
+    *is_told = error != 0;
+    if (!error) {
+        if (was_told)
+            message_error("%s is written again", shown);
+        return EXIT_DONE;
+    }
+    if (!was_told)
+        message_error("cannot write %s: %s", shown, strerror(-error));
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
@@ -197,7 +204,7 @@ static int go_on(const struct options *options, struct export_source *source)
 {
     // One message for a failure that lasts, not one for each round.
     const char *file = options_get(options, "textfile")->string;
-    bool is_told = false;
+    bool is_told = false, is_file_told = false;
     // Wall-clock drift does not add up: the next round is due on the sampler's grid.
     while (wait_ms(export_source_due_ms(source))) {
         int error = export_source_round(source);
@@ -205,7 +212,7 @@ static int go_on(const struct options *options, struct export_source *source)
             message_error("export: a round of readings failed: %s", strerror(-error));
         is_told = error != 0;
         if (file && !error)
-            (void)write_file(source, file);
+            (void)write_file(source, file, &is_file_told);
     }
     return EXIT_DONE;
 }
@@ -235,7 +242,8 @@ static int write_files(const struct options *options, struct export_source *sour
     if (error)
         return target_refuse_list(options_get(options, "proc-root")->string, error);
     // Whoever reads the folder finds metrics from the first moment on.
-    int status = write_file(source, options_get(options, "textfile")->string);
+    bool is_told = false;
+    int status = write_file(source, options_get(options, "textfile")->string, &is_told);
     return is_once || status != EXIT_DONE ? status : go_on(options, source);
 }
 

@@ -252,11 +252,8 @@ static int refuse_group(const char *path, int error)
         message_error("reclaim: the group %s may not be read", shown);
         return EXIT_NOT_PERMITTED;
     }
-    if (error != -ENOENT && error != -ENOTDIR && error != -ENODATA) {
-        message_error("reclaim: the group %s cannot be used: %s", shown, strerror(-error));
-        return EXIT_FAILED;
-    }
-    if (error != -ENOENT && error != -ENAMETOOLONG) {
+    // No group has such a path; anything else is about one that is there.
+    if (error != -ENOENT && error != -ENAMETOOLONG && error != -ENOTDIR) {
         message_error("reclaim: the group %s could not be read: %s", shown, strerror(-error));
         return EXIT_FAILED;
     }

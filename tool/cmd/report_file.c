@@ -79,18 +79,21 @@ static int import(const char *path, const struct buffer *dump, struct history **
     return EXIT_DONE;
 }
 
-// JSON lines begin with a brace; a recording never does.
+// JSON lines begin with a brace; a recording never does. A file of nothing but blanks may be as
+// long as it likes: one block decides.
 static bool is_dump(const char *path)
 {
-    char first = 0;
+    char block[4096];
     // A pipe that nobody writes to must not be waited for.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    while (read(fd, &first, 1) == 1 && (first == ' ' || first == '\n' || first == '\r'))
-        ;
+    ssize_t len = read(fd, block, sizeof block);
     close(fd);
-    return first == '{';
+    ssize_t at = 0;
+    while (at < len && (block[at] == ' ' || block[at] == '\n' || block[at] == '\r'))
+        at++;
+    return at < len && block[at] == '{';
 }
 
 // A recording first: only what is none is looked at as a dump.
