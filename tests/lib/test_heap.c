@@ -143,6 +143,101 @@ static void test_abandoned_spans_go_back(void **state)
     assert_int_equal(heap_count, 2);
 }
 
+// What a thread had and where it was.
+struct stay {
+    pthread_barrier_t *barrier; // NULL: it is alone
+    struct heap *heap;
+    uintptr_t place;
+    void *blocks[600];
+    int count;
+};
+
+static void *stay_once(void *pointer)
+{
+    struct stay *stay = pointer;
+    for (int i = 0; i < stay->count; i++)
+        stay->blocks[i] = heap_test_allocate(4096);
+    stay->heap = heap_of_thread;
+    stay->place = (uintptr_t)&heap_of_thread;
+    if (stay->barrier)
+        pthread_barrier_wait(stay->barrier);
+    return NULL;
+}
+
+// Two threads leave much at the same time. The next gets what was left in its place, whichever that
+// is: libc gives it the stack of the one that was waited for last.
+static void test_successor_gets_the_heap(void **state)
+{
+    (void)state;
+    static struct stay stays[2];
+    pthread_barrier_t both;
+    int places_found = 0;
+    pthread_barrier_init(&both, NULL, 2);
+    for (int last = 0; last < 2; last++) {
+        pthread_t threads[2];
+        for (int i = 0; i < 2; i++) {
+            stays[i] = (struct stay){.barrier = &both, .count = 600};
+            assert_int_equal(pthread_create(&threads[i], NULL, stay_once, &stays[i]), 0);
+        }
+        pthread_join(threads[!last], NULL);
+        pthread_join(threads[last], NULL);
+        static struct stay next;
+        next = (struct stay){.count = 1};
+        assert_int_equal(pthread_create(&threads[0], NULL, stay_once, &next), 0);
+        pthread_join(threads[0], NULL);
+        for (int i = 0; i < 2; i++) {
+            places_found += stays[i].place == next.place;
+            assert_true(stays[i].place != next.place || stays[i].heap == next.heap);
+            for (int k = 0; k < stays[i].count; k++)
+                heap_test_release(stays[i].blocks[k]);
+        }
+        heap_test_release(next.blocks[0]);
+    }
+    pthread_barrier_destroy(&both);
+    if (!places_found)
+        print_message("no thread was where another had been\n");
+}
+
+// Blocks of twenty classes, made in steps of so many classes.
+struct leaving {
+    int step; // without a common factor with 20
+    void *blocks[20];
+};
+
+static void *leave_some(void *pointer)
+{
+    struct leaving *leaving = pointer;
+    for (int i = 0; i < 20; i++) {
+        int which = i * leaving->step % 20;
+        leaving->blocks[which] = heap_test_allocate((size_t)(which + 1) * 50);
+    }
+    return NULL;
+}
+
+// Short threads after each other that leave blocks, which are freed then: each class stays where it
+// was, whatever comes first.
+static void test_short_threads_stay_in_place(void **state)
+{
+    (void)state;
+    static const int steps[] = {1, 7, 19, 3, 11};
+    struct leaving leaving;
+    const struct wire_record *spans[20];
+    heap_test_release(heap_test_allocate(1));
+    for (int round = 0; round < 5; round++) {
+        pthread_t thread;
+        leaving.step = steps[round];
+        assert_int_equal(pthread_create(&thread, NULL, leave_some, &leaving), 0);
+        pthread_join(thread, NULL);
+        for (int i = 0; i < 20; i++) {
+            const struct wire_record *span = space_record_at((uintptr_t)leaving.blocks[i]);
+            if (round)
+                assert_ptr_equal(span, spans[i]);
+            spans[i] = span;
+            heap_test_release(leaving.blocks[i]);
+        }
+    }
+}
+
 // Where a class has no free block, one of a larger class that is free anyway serves, but none that
 // is more than twice as long, and none where an alignment was asked for.
 static void test_free_blocks_are_lent(void **state)
@@ -404,6 +499,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remote_frees_come_home, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_abandoned_spans_go_back, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_successor_gets_the_heap, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_short_threads_stay_in_place, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_free_blocks_are_lent, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_free_blocks_before_new_pages, heap_test_begin,
