@@ -22,6 +22,7 @@ for shell in bash/ebb zsh/_ebb fish/ebb.fish; do
         skip "${shell%%/*} can read its completion" "${shell%%/*} is not installed"
     fi
 done
+: >"$TMPDIR/night one.ebb"
 refuses 2 'takes one shell: bash, zsh or fish' __completion tcsh
 
 # proposes WORDS TYPED...: what bash proposes for the last word.
@@ -38,6 +39,9 @@ proposes() {
     check "bash completes: $*" says out "$want"
 }
 proposes explain ebb e
+proposes "$TMPDIR/night one.ebb" ebb report "$TMPDIR/nig"
+proposes "$$" ebb record "$$"
+proposes "$$" ebb top "$$"
 proposes --json ebb explain --j
 proposes always ebb explain --color al
 proposes always ebb explain --color = al
@@ -54,6 +58,10 @@ if command -v fish >/dev/null; then
     # shellcheck disable=SC2016
     run fish -c 'source $argv[1]; complete -C "ebb explain --exi"' "$TMPDIR/generated/fish/ebb.fish"
     check 'fish completes an option' says out '--exit-code'
+    # shellcheck disable=SC2016
+    run fish -c 'source $argv[1]; cd $TMPDIR; complete -C "ebb report nig"' \
+        "$TMPDIR/generated/fish/ebb.fish"
+    check 'fish completes a recording' says out 'night'
     # shellcheck disable=SC2016
     run fish -c 'source $argv[1]; complete -C "ebb run bas"' "$TMPDIR/generated/fish/ebb.fish"
     check 'fish completes a command' says out 'bash'

@@ -146,6 +146,13 @@ static void put_bash_operand(struct output *output, const struct verb *verb)
 {
     if (verb->operand == OPERAND_TARGET)
         output_printf(output, "            if [[ $cur != -* ]]; then _ebb_processes; return; fi\n");
+    // compopt: folders get a slash, and blanks are quoted. It fails where nothing is completed.
+    if (verb->operand == OPERAND_FILE)
+        output_printf(output, "            if [[ $cur != -* ]]; then\n"
+                              "                compopt -o filenames 2>/dev/null\n"
+                              "                mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+                              "                return\n"
+                              "            fi\n");
     if (verb->operand != OPERAND_COMMAND)
         return;
     output_printf(output, "            if _ebb_command '");
@@ -222,6 +229,8 @@ static void put_zsh_operand(struct output *output, const struct verb *verb)
 {
     if (verb->operand == OPERAND_TARGET) {
         output_printf(output, "            '1:process:_ebb_processes' ;;\n");
+    } else if (verb->operand == OPERAND_FILE) {
+        output_printf(output, "            '*:recording:_files' ;;\n");
     } else if (verb->operand == OPERAND_COMMAND) {
         output_printf(output, "            '(-)1:command:_command_names -e' "
                               "'*::arguments:_normal' ;;\n");
@@ -312,6 +321,8 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
     put_fish_options(output, verb_global_options(), condition);
     if (verb->operand == OPERAND_TARGET)
         output_printf(output, "complete -c ebb -n '%s' -a '(__fish_complete_pids)'\n", condition);
+    if (verb->operand == OPERAND_FILE)
+        output_printf(output, "complete -c ebb -n '%s' -F\n", condition);
     if (verb->operand == OPERAND_COMMAND)
         output_printf(output,
                       "complete -c ebb -n '%s' -x -a '(__fish_complete_subcommand --fcs-skip=2)'\n",

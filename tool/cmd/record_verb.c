@@ -39,6 +39,6 @@ const struct verb record_verb = {
     .examples = record_examples,
     .options = record_options,
     // No completion by PIDs: a pattern or a command is as likely.
-    .operand = OPERAND_OTHER,
+    .operand = OPERAND_TARGET,
     .run = record_run,
 };

@@ -35,6 +35,6 @@ const struct verb report_verb = {
     .description = report_description,
     .examples = report_examples,
     .options = report_options,
-    .operand = OPERAND_OTHER,
+    .operand = OPERAND_FILE,
     .run = report_run,
 };

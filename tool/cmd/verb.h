@@ -28,7 +28,14 @@ struct verb_example {
 
 // What a verb takes besides options. Verbs of OPERAND_NONE get none: the frame refuses them. With
 // OPERAND_COMMAND, what follows the first operand is the command's, options too.
-enum verb_operand { OPERAND_NONE, OPERAND_TARGET, OPERAND_VERB, OPERAND_COMMAND, OPERAND_OTHER };
+enum verb_operand {
+    OPERAND_NONE,
+    OPERAND_TARGET,
+    OPERAND_FILE,
+    OPERAND_VERB,
+    OPERAND_COMMAND,
+    OPERAND_OTHER
+};
 
 struct verb {
     const char *name;
