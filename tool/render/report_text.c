@@ -158,8 +158,10 @@ static void write_findings(struct writer *writer, const struct report *report)
     char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX], text[600], took[UNITS_TEXT_MAX];
     format_bytes(writer->style, entry->summary.peak_rss_bytes, rss, sizeof rss);
     format_bytes(writer->style, entry->summary.peak_effective_bytes, effective, sizeof effective);
-    // A fiftieth: what is less changes no decision.
-    if (entry->summary.peak_lazy_bytes > entry->summary.peak_rss_bytes / 50) {
+    // A fiftieth: what is less changes no decision. By the peaks: what was lazily freed at another
+    // time than the highest does not lower it.
+    uint64_t peak_rss = entry->summary.peak_rss_bytes;
+    if (peak_rss - entry->summary.peak_effective_bytes > peak_rss / 50) {
         snprintf(text, sizeof text,
                  "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
                  effective, rss);
