@@ -259,29 +259,40 @@ static int take_meta_run(size_t bytes)
     return 0;
 }
 
-// NULL where the present run is used up.
-static void *cut_meta(size_t bytes)
+// From the beginning of what is left of the present run, or from its end; NULL where that is used
+// up.
+static void *cut_meta(size_t bytes, bool from_end)
 {
     void *found = NULL;
     lock_take(&space.lock);
     if (space.meta_left >= bytes) {
-        found = (void *)space.meta_at;
-        space.meta_at += bytes;
         space.meta_left -= bytes;
+        found = (void *)(space.meta_at + (from_end ? space.meta_left : 0));
+        space.meta_at += from_end ? 0 : bytes;
     }
     lock_release(&space.lock);
     return found;
 }
 
-void *space_take_meta(size_t bytes)
+static void *take_meta(size_t bytes, bool from_end)
 {
-    size_t rounded = bits_round_up(bytes, CACHE_LINE_BYTES);
     for (;;) {
-        void *found = cut_meta(rounded);
+        void *found = cut_meta(bytes, from_end);
         if (found)
             return found;
         // Two threads may both come here; the rest of one run is then left over, once.
-        if (take_meta_run(rounded) != 0)
+        if (take_meta_run(bytes) != 0)
             return NULL;
     }
+}
+
+void *space_take_meta(size_t bytes)
+{
+    return take_meta(bits_round_up(bytes, CACHE_LINE_BYTES), false);
+}
+
+// A run ends where a slot does, and only whole pages are taken from there.
+void *space_take_meta_page(void)
+{
+    return take_meta(space.page_bytes, true);
 }

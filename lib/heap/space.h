@@ -167,6 +167,10 @@ void space_note_reuse(unsigned group, size_t bytes);
 // Memory for libebb itself, zeroed, aligned to a cache line, never given back; NULL without memory.
 void *space_take_meta(size_t bytes);
 
+// The same: one page of the system's, by itself. It leaves the small things that come before and
+// after it together.
+void *space_take_meta_page(void);
+
 // In a forked child, alone: resets the lock where another thread held it and rebuilds what it
 // guards.
 void space_repair(void);

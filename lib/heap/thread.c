@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "base/bits.h"
 #include "heap/guard.h"
 #include "heap/hold.h"
 #include "heap/lists.h"
@@ -151,12 +150,11 @@ static void end_thread(void *pointer)
 // refuse, and then only the handler below is left.
 static int make_canary(void)
 {
-    uintptr_t room = (uintptr_t)space_take_meta(2 * space.page_bytes);
-    if (!room)
+    uint32_t *page = space_take_meta_page();
+    if (!page)
         return -ENOMEM;
-    uintptr_t page = bits_round_up(room, space.page_bytes);
-    heaps.canary = (uint32_t *)page;
-    (void)space.os->wipe_on_fork(space.os, page, space.page_bytes);
+    heaps.canary = page;
+    (void)space.os->wipe_on_fork(space.os, (uintptr_t)page, space.page_bytes);
     *heaps.canary = 1;
     return 0;
 }
