@@ -8,10 +8,10 @@ const WATCHED_MS = Number(process.env.SECONDS_WATCHED || 100) * 1000; // between
 const HEIGHT_MIB = "400";
 const WAVE_SECONDS = "22";
 
-// Where the picture was taken is nobody's business: stands still, and names a host of no one.
+// Where the picture was taken is nobody's business: stands still, and leaves the host out.
 function settle() {
     window.requestAnimationFrame = () => 0;
-    document.getElementById("host").textContent = "db-7 · Linux 6.12";
+    document.getElementById("host").hidden = true; // it is of no use to a reader
     for (const node of document.querySelectorAll(".verdict .about")) {
         node.textContent = node.textContent.split(" · ").slice(0, 2).join(" · ");
     }
