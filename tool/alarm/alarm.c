@@ -7,6 +7,7 @@
 
 #include "alarm/watch.h"
 #include "base/array.h"
+#include "sample/subjects.h"
 
 // An expression, and one watch for each process that had a sample. The lists of a step keep their
 // room for the next one: most steps have nothing to tell.
@@ -81,20 +82,6 @@ static struct watch *alarm_watch_of(struct alarm *alarm, unsigned subject)
     return &alarm->watches[place];
 }
 
-// Subjects ascend by id; a sampler of a large host has thousands, ended ones too.
-static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (subjects[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
-}
-
 // What one step works with.
 struct step {
     struct alarm *alarm;
@@ -126,7 +113,7 @@ static int tell(const struct step *step, const struct watch *watch, const struct
 static int tell_begin(const struct step *step, struct watch *watch, double value, double level)
 {
     const struct subject *subject =
-        find_subject(step->subjects, step->subject_count, watch->subject);
+        subjects_find(step->subjects, step->subject_count, watch->subject);
     int error = tell(
         step, watch, subject,
         (struct alarm_message){
@@ -156,7 +143,7 @@ static int begin(const struct step *step, struct watch *watch, double value, dou
 static int end(const struct step *step, struct watch *watch, double value, double level)
 {
     const struct subject *subject =
-        find_subject(step->subjects, step->subject_count, watch->subject);
+        subjects_find(step->subjects, step->subject_count, watch->subject);
     // Quiet again in any case, whether anybody hears of it or not.
     bool was_told = watch->is_told;
     watch->is_raised = watch->is_pending = watch->is_told = false;
@@ -264,7 +251,7 @@ static int step_ends(const struct step *step)
     for (size_t i = 0; i < alarm->watch_count; i++) {
         struct watch *watch = &alarm->watches[i];
         const struct subject *subject =
-            find_subject(step->subjects, step->subject_count, watch->subject);
+            subjects_find(step->subjects, step->subject_count, watch->subject);
         if (subject && !subject->has_ended) {
             // Compacted in place: those that live move to the front.
             alarm->watches[kept++] = *watch;

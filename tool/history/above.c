@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The time that a subject was above a size. Tool world; one thread.
-#include <errno.h>
-#include <stdlib.h>
-
 #include "history/sum.h"
 
 // Some of it above, some below: then only time can tell how much.
@@ -48,32 +45,14 @@ static void guess_above(struct sum *sum, const struct rollup *part)
     hold_above(sum, &values, part->covered_ms);
 }
 
-// Its first and last moments bound what is walked.
-static int find_subject(struct history *history, unsigned id, struct subject *ret_subject)
-{
-    struct subject *subjects = NULL;
-    size_t count = 0;
-    int error = history_subjects(history, &subjects, &count);
-    if (error)
-        return error;
-    error = -ENOENT;
-    for (size_t i = 0; i < count && error; i++) {
-        if (subjects[i].id == id) {
-            *ret_subject = subjects[i];
-            error = 0;
-        }
-    }
-    free(subjects);
-    return error;
-}
-
 // RSS and effective RSS in one walk: whoever asks for one wants the other.
 int history_time_above(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                        uint64_t bytes, uint64_t *ret_rss_ms, uint64_t *ret_effective_ms)
 {
     struct subject found;
     struct sum sum;
-    int error = find_subject(history, subject, &found);
+    // Its first and last moments bound what is walked.
+    int error = history_subject(history, subject, &found);
     if (!error)
         error = sum_open(history, &sum);
     if (error)

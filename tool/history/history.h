@@ -59,6 +59,8 @@ int history_about(struct history *history, struct history_about *ret_about);
 
 // All subjects, ascending by id; malloc'ed, free() it. 0 or -errno.
 int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count);
+// One of them, by its id: 0, -ENOENT, or as above.
+int history_subject(struct history *history, unsigned id, struct subject *ret_subject);
 
 // Columns of a series, all in bytes but where the name says otherwise.
 enum series_column {

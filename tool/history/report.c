@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "sample/digest.h"
+#include "sample/subjects.h"
 
 // Growth that nobody would act upon is none: a MiB, or a twentieth of what there is.
 static const uint64_t least_growth_bytes = 1 << 20;
@@ -81,15 +82,6 @@ static int subject_order(const void *left, const void *right)
     return a->subject.id < b->subject.id ? -1 : a->subject.id > b->subject.id;
 }
 
-// A line at a time: reports of thousands of processes are built once.
-static const struct subject *subject_of(const struct subject *subjects, size_t count, unsigned id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (subjects[i].id == id)
-            return &subjects[i];
-    return NULL;
-}
-
 // Both lists ascend by id, but a damaged recording may lack either.
 static int fill_subjects(struct history *history, unsigned only, struct report *report,
                          const struct subject *subjects, size_t count,
@@ -100,7 +92,7 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
     if (!report->subjects)
         return -ENOMEM;
     for (size_t i = 0; i < summary_count; i++) {
-        const struct subject *subject = subject_of(subjects, count, summaries[i].subject);
+        const struct subject *subject = subjects_find(subjects, count, summaries[i].subject);
         if (!subject || summaries[i].samples == 0 || (only != 0 && subject->id != only))
             continue;
         int error = fill_subject(history, report, subject, &summaries[i],
@@ -213,6 +205,15 @@ int report_build(struct history *history, const struct report_options *options,
 
 // Makes it empty again, so that a failed build can be freed as well.
 void report_free(struct report *report)
+// Sorted by peak, so one by one; asked for by the few events that a report lists.
+const struct report_subject *report_find_subject(const struct report *report, unsigned id)
+{
+    for (size_t i = 0; i < report->subject_count; i++)
+        if (report->subjects[i].subject.id == id)
+            return &report->subjects[i];
+    return NULL;
+}
+
 {
     series_free(&report->chart);
     free(report->events);

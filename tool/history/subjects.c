@@ -70,20 +70,44 @@ static int read_subjects(struct history *history, sqlite3_stmt *statement,
     return 0;
 }
 
-// All of them: even a host of a month has some thousands that matter. The clock is read anew, since
-// a recording that is being written may have been set meanwhile.
-int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count)
+// The clock is read anew, since a recording that is being written may have been set meanwhile.
+static int read_range(struct history *history, int64_t first_id, int64_t last_id,
+                      struct subject **ret_subjects, size_t *ret_count)
 {
     sqlite3_stmt *statement = NULL;
     int error = open_clock(history);
     if (!error)
         error = store_prepare(history,
                               "SELECT id, pid, uid, start_ticks, start_ms, first_at_ms, "
-                              "last_at_ms, name, exe, cmdline, cgroup FROM subject ORDER BY id",
+                              "last_at_ms, name, exe, cmdline, cgroup FROM subject "
+                              "WHERE id >= ? AND id <= ? ORDER BY id",
                               &statement);
     if (error)
         return error;
+    sqlite3_bind_int64(statement, 1, first_id);
+    sqlite3_bind_int64(statement, 2, last_id);
     error = read_subjects(history, statement, ret_subjects, ret_count);
     sqlite3_finalize(statement);
     return error;
+}
+
+// All of them: even a host of a month has some thousands that matter. Ids that cannot be, too,
+// which are damage that must be told.
+int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count)
+{
+    return read_range(history, INT64_MIN, INT64_MAX, ret_subjects, ret_count);
+}
+
+// By its key: whoever asks for each of thousands must not read all of them each time.
+int history_subject(struct history *history, unsigned id, struct subject *ret_subject)
+{
+    struct subject *subjects = NULL;
+    size_t count = 0;
+    int error = read_range(history, id, id, &subjects, &count);
+    if (error)
+        return error;
+    if (count > 0)
+        *ret_subject = subjects[0];
+    free(subjects);
+    return count > 0 ? 0 : -ENOENT;
 }

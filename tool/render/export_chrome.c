@@ -80,10 +80,8 @@ static int write_name(struct export *export, const struct report_subject *entry)
 // Events of the host, and of processes that were left out, stand on the track of PID 0.
 static int pid_of(const struct report *report, unsigned subject)
 {
-    for (size_t i = 0; i < report->subject_count; i++)
-        if (report->subjects[i].subject.id == subject)
-            return report->subjects[i].subject.pid;
-    return 0;
+    const struct report_subject *entry = report_find_subject(report, subject);
+    return entry ? entry->subject.pid : 0;
 }
 
 // Scope "p": a mark on the track of its process alone.

@@ -4,6 +4,7 @@
 
 #include "render/json_write.h"
 #include "render/page_internal.h"
+#include "sample/subjects.h"
 
 // The same figures that a series has, from the sample itself.
 static uint64_t column_of(const struct sample *sample, enum series_column column)
@@ -64,21 +65,6 @@ static void write_sample(struct page_out *out, const struct sample *sample)
     page_put(out, "}");
 }
 
-// By id: the list is ascending.
-static const struct subject *find_subject(const struct subject *subjects, size_t count, unsigned id)
-{
-    // Up to thousands of subjects, and a handful of events: a search for each is cheap.
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (subjects[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
-}
-
 // The subject's sample of this round, or NULL. One after the other: few subjects change in one
 // round.
 static const struct sample *find_sample(const struct batch *batch, unsigned id)
@@ -108,7 +94,7 @@ static void write_subjects(struct page_out *out, const struct batch *batch,
         const struct event *event = &batch->events[i];
         // Events of the host (subject 0) have none.
         const struct subject *subject =
-            is_change(event) ? find_subject(subjects, count, event->subject) : NULL;
+            is_change(event) ? subjects_find(subjects, count, event->subject) : NULL;
         if (!subject)
             continue;
         // One that ended has none: its last figures stand on the page.

@@ -21,24 +21,16 @@ enum { PART_POINTS = 2048 };
 // process that lived ten minutes asks for the hour.
 static int cut_range(struct history *history, struct page_series *series)
 {
-    // There is no question for one subject alone; a list is read in a millisecond.
-    struct subject *subjects;
-    size_t count, i = 0;
-    int error = history_subjects(history, &subjects, &count);
+    struct subject subject;
+    int error = history_subject(history, series->subject, &subject);
     if (error)
         return error;
-    while (i < count && subjects[i].id != series->subject)
-        i++;
-    error = i < count ? 0 : -ENOENT;
-    if (!error) {
-        // Before and behind it there is nothing: parts would be empty.
-        if (series->from_ms < subjects[i].first_ms)
-            series->from_ms = subjects[i].first_ms;
-        if (series->to_ms > subjects[i].last_ms)
-            series->to_ms = subjects[i].last_ms;
-    }
-    free(subjects);
-    return error;
+    // Before and behind it there is nothing: parts would be empty.
+    if (series->from_ms < subject.first_ms)
+        series->from_ms = subject.first_ms;
+    if (series->to_ms > subject.last_ms)
+        series->to_ms = subject.last_ms;
+    return 0;
 }
 
 // How long a part is and how many points it may have.

@@ -6,15 +6,6 @@
 #include "base/when.h"
 #include "render/report_parts.h"
 
-// NULL for the host, and for processes that the report leaves out.
-static const struct report_subject *entry_of(const struct report *report, unsigned id)
-{
-    for (size_t i = 0; i < report->subject_count; i++)
-        if (report->subjects[i].subject.id == id)
-            return &report->subjects[i];
-    return NULL;
-}
-
 // Where value and kind say it all there is no text; the others bring their own, which is the
 // target's or a user's and so is escaped.
 static void write_what(struct writer *writer, const struct event *event)
@@ -54,7 +45,7 @@ void write_event(struct writer *writer, const struct report *report, const struc
     when_format(event->time_ms, report->to_ms, when, sizeof when);
     write_text(writer, when);
     write_text(writer, "  ");
-    const struct report_subject *entry = entry_of(report, event->subject);
+    const struct report_subject *entry = report_find_subject(report, event->subject);
     if (entry) {
         write_name(writer, entry->subject.name, 32);
         write_format(writer, " (%d)  ", entry->subject.pid);

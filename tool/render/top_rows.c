@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "render/top.h"
+#include "sample/subjects.h"
 
 // Rows ascend by subject, as subjects do: both are found by halving.
 static struct top_row *row_find(const struct top *top, unsigned subject)
@@ -20,20 +21,6 @@ static struct top_row *row_find(const struct top *top, unsigned subject)
             high = middle;
     }
     return low < top->count && top->rows[low].subject == subject ? &top->rows[low] : NULL;
-}
-
-// The sampler's subjects, which it may have forgotten some of: hence NULL.
-static const struct subject *subject_find(const struct subject *subjects, size_t count, unsigned id)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (subjects[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && subjects[low].id == id ? &subjects[low] : NULL;
 }
 
 // A new subject has the largest id so far: its row stands last.
@@ -93,7 +80,8 @@ static void drop_ended(struct top *top, const struct subject *subjects, size_t s
 {
     size_t kept = 0;
     for (size_t i = 0; i < top->count; i++) {
-        const struct subject *subject = subject_find(subjects, subject_count, top->rows[i].subject);
+        const struct subject *subject =
+            subjects_find(subjects, subject_count, top->rows[i].subject);
         if (!subject || subject->has_ended)
             continue;
         // Rows are four KiB each: none is moved onto itself.
@@ -115,7 +103,7 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
         // Rows move when one is added: this one is looked for anew each time.
         struct top_row *row = row_find(top, sample->subject);
         const struct subject *subject =
-            row ? NULL : subject_find(subjects, subject_count, sample->subject);
+            row ? NULL : subjects_find(subjects, subject_count, sample->subject);
         // A sample of nobody: it cannot be named, and so not be shown.
         if (!row && !subject)
             continue;
