@@ -83,6 +83,38 @@ def textfile():
     refuses(1, "/nowhere", "--textfile", path, "--once", "--proc-root", "/nowhere")
 
 
+def told_once():
+    """A folder that goes and comes back: each is told once, however many rounds there are."""
+    folder, aside = f"{TMP}/goes", f"{TMP}/aside"
+    os.mkdir(folder)
+    path = f"{folder}/ebb.prom"
+    with open(f"{TMP}/said", "w+", encoding="utf-8") as said:
+        with subprocess.Popen([EBB, "export", "--textfile", path, "--interval", "100ms",
+                               *tree("linux-6.1-cgroup2")], stderr=said) as exporter:
+
+            def wait_until(is_true):
+                deadline = time.monotonic() + 10
+                while not is_true() and time.monotonic() < deadline:
+                    time.sleep(0.02)
+
+            def lines():
+                with open(f"{TMP}/said", encoding="utf-8") as file:
+                    return file.read().splitlines()
+
+            wait_until(lambda: os.path.exists(path))
+            os.rename(folder, aside)
+            wait_until(lines)
+            # Some rounds more, each of which fails.
+            time.sleep(0.5)
+            os.rename(aside, folder)
+            os.unlink(path)
+            wait_until(lambda: len(lines()) > 1 and os.path.exists(path))
+            exporter.terminate()
+    found = lines()
+    tap.report(len(found) == 2 and "cannot write" in found[0] and "written again" in found[1],
+               "a file that cannot be written is told once, and its end", found)
+
+
 def check_by_promtool(data):
     try:
         done = subprocess.run(["promtool", "check", "metrics"], input=data, capture_output=True,
@@ -195,6 +227,7 @@ def grouping():
 
 usage()
 textfile()
+told_once()
 grouping()
 serving()
 tap.done()

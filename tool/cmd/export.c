@@ -96,35 +96,6 @@ static int check_usage(const struct options *options)
     return EXIT_DONE;
 }
 
-// Operands narrow the list down; without any all processes are meant. EXIT_DONE or a status after a
-// message; the caller frees the list.
-static int select_targets(const struct options *options, struct selection **ret_selections,
-                          size_t *ret_count)
-{
-    // One more than there are: without any, one that means all.
-    size_t count = options->operand_count;
-    struct selection *selections = calloc(count + 1, sizeof *selections);
-    if (!selections) {
-        message_error("export: %s", strerror(ENOMEM));
-        return EXIT_FAILED;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (selection_parse(text_of(options->operands[i]), &selections[i]) < 0) {
-            char shown[MESSAGE_NAME_MAX];
-            message_escape(options->operands[i], shown, sizeof shown);
-            message_error("export: %s is no PID, name or pattern", shown);
-            free(selections);
-            return EXIT_USAGE;
-        }
-    }
-    if (count == 0)
-        // The place behind the last operand: calloc() has made one more.
-        selections[count++].kind = SELECT_ALL;
-    *ret_selections = selections;
-    *ret_count = count;
-    return EXIT_DONE;
-}
-
 // Once, there is nothing to save up for: every process gets its account.
 static int open_source(const struct options *options, const struct selection *selections,
                        size_t count, struct export_source **ret_source)
@@ -256,7 +227,8 @@ int export_run(const struct command *command)
     size_t count;
     int status = check_usage(options);
     if (status == EXIT_DONE)
-        status = select_targets(options, &selections, &count);
+        status =
+            target_select("export", options->operands, options->operand_count, &selections, &count);
     if (status != EXIT_DONE)
         return status;
     block_ends();

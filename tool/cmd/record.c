@@ -158,33 +158,14 @@ static int check_usage(const struct options *options)
 static int select_targets(struct record *record)
 {
     const struct options *options = &record->command->options;
-    // One at least: for a command, or for all, that one is ours.
-    size_t count = options->operand_count > 0 ? options->operand_count : 1;
-    record->selections = calloc(count, sizeof *record->selections);
-    if (!record->selections) {
-        message_error("record: not enough memory");
-        return EXIT_FAILED;
-    }
-    record->selection_count = 1;
+    // A command's words are no TARGETs; with --all there are none.
+    size_t count = record->child.argv ? 0 : options->operand_count;
+    int status = target_select("record", options->operands, count, &record->selections,
+                               &record->selection_count);
     // Everything below ebb itself: the command, and whatever it starts.
-    if (record->child.argv)
+    if (status == EXIT_DONE && record->child.argv)
         record->selections[0] = (struct selection){.kind = SELECT_BELOW, .pid = proc_self("/proc")};
-    if (options_flag(options, "all"))
-        record->selections[0].kind = SELECT_ALL;
-    if (record->child.argv || options_flag(options, "all"))
-        return EXIT_DONE;
-    // Patterns stay texts: what they match is looked up by the sampler, at every round with
-    // --follow.
-    record->selection_count = count;
-    for (size_t i = 0; i < count; i++) {
-        if (selection_parse(text_of(options->operands[i]), &record->selections[i]) == 0)
-            continue;
-        char shown[MESSAGE_NAME_MAX];
-        message_escape(options->operands[i], shown, sizeof shown);
-        message_error("record: %s is no PID, name or pattern", shown);
-        return EXIT_USAGE;
-    }
-    return EXIT_DONE;
+    return status;
 }
 
 // Nobody there; what would help is another thing for each verb.

@@ -140,6 +140,31 @@ int target_refuse_nobody(const char *verb, char *const *operands, size_t count)
     return EXIT_NO_PROCESS;
 }
 
+// Only their form is looked at: what they match is looked up by the sampler.
+int target_select(const char *verb, char *const *operands, size_t count,
+                  struct selection **ret_selections, size_t *ret_count)
+{
+    // One more than there are: without any, one that means all.
+    struct selection *selections = calloc(count + 1, sizeof *selections);
+    if (!selections) {
+        message_error("%s: %s", verb, strerror(ENOMEM));
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (selection_parse(text_of(operands[i]), &selections[i]) == 0)
+            continue;
+        char shown[MESSAGE_NAME_MAX];
+        message_escape(operands[i], shown, sizeof shown);
+        message_error("%s: '%s' is no PID, name or pattern", verb, shown);
+        free(selections);
+        return EXIT_USAGE;
+    }
+    selections[count].kind = SELECT_ALL;
+    *ret_selections = selections;
+    *ret_count = count > 0 ? count : 1;
+    return EXIT_DONE;
+}
+
 // Where /proc is not mounted there is an empty folder, which is no error to those who list it.
 static bool tree_is_empty(const char *proc_root)
 {

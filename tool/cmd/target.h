@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cmd/messages.h"
+#include "sample/select.h"
 
 // Finds the process that `text` names below `proc_root`. A thread's ID leads to its process, with a
 // note on stderr. EXIT_DONE with `*ret_pid` set; else, after a message: EXIT_USAGE (no PID at all,
@@ -22,5 +23,10 @@ int target_refuse_list(const char *proc_root, int error);
 
 // Says that nothing matches what was typed, by name where it was one word: EXIT_NO_PROCESS.
 int target_refuse_nobody(const char *verb, char *const *operands, size_t count);
+
+// Reads the TARGETs of a verb that takes several; none at all mean every process. EXIT_DONE with an
+// array that the caller frees; EXIT_USAGE or EXIT_FAILED after a message.
+int target_select(const char *verb, char *const *operands, size_t count,
+                  struct selection **ret_selections, size_t *ret_count);
 
 #endif

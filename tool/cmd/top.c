@@ -82,30 +82,6 @@ static int check_usage(const struct options *options, bool is_once)
     return EXIT_DONE;
 }
 
-// Operands narrow the list down; without any all processes are meant.
-static int select_targets(struct top_run *run)
-{
-    const struct options *options = &run->command->options;
-    size_t count = options->operand_count;
-    // One more than there are: without any, one that means all.
-    run->selections = calloc(count + 1, sizeof *run->selections);
-    if (!run->selections)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        if (selection_parse(text_of(options->operands[i]), &run->selections[i]) < 0) {
-            char shown[MESSAGE_NAME_MAX];
-            message_escape(options->operands[i], shown, sizeof shown);
-            message_error("%s is no PID, name or pattern", shown);
-            // Told already: refuse() says nothing more to it.
-            return -EINVAL;
-        }
-    }
-    if (count == 0)
-        run->selections[count++].kind = SELECT_ALL;
-    run->selection_count = count;
-    return 0;
-}
-
 // Once, there is nothing to be gentle for: nobody waits for the next look but the user.
 static int open_sampler(struct top_run *run, bool is_once)
 {
@@ -140,12 +116,10 @@ static int take_round(struct top_run *run)
     return error;
 }
 
-// Usage has been told already; the rest is about the proc tree, or nobody is there.
+// About the proc tree, or nobody is there.
 static int refuse(const struct top_run *run, int error)
 {
     const struct options *options = &run->command->options;
-    if (error == -EINVAL)
-        return EXIT_USAGE;
     if (error == -ESRCH) {
         int status = target_refuse_nobody("top", options->operands, options->operand_count);
         message_hint("'ebb top' without a TARGET shows what runs.");
@@ -305,9 +279,11 @@ int top_run(const struct command *command)
         text_copy(text_of(options_get(options, "filter")->string), run.view.filter,
                   sizeof run.view.filter);
     // All three of what is freed below take NULL, or zeros.
-    int error = select_targets(&run);
-    if (!error)
-        error = open_sampler(&run, is_once);
+    status = target_select("top", options->operands, options->operand_count, &run.selections,
+                           &run.selection_count);
+    if (status != EXIT_DONE)
+        return status;
+    int error = open_sampler(&run, is_once);
     if (error)
         status = refuse(&run, error);
     else

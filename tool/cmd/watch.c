@@ -135,30 +135,6 @@ static void make_title(const struct options *options, char *ret_title, size_t si
     buffer_free(&title);
 }
 
-// What the operands mean. NULL after a message.
-static struct selection *read_selections(const struct options *options, size_t *ret_count)
-{
-    size_t count = options->operand_count;
-    // One more than there are: without any, one that means all.
-    struct selection *selections = calloc(count + 1, sizeof *selections);
-    for (size_t i = 0; selections && i < count; i++) {
-        if (selection_parse(text_of(options->operands[i]), &selections[i]) == 0)
-            continue;
-        char shown[MESSAGE_NAME_MAX];
-        message_escape(options->operands[i], shown, sizeof shown);
-        message_error("watch: '%s' is no PID, name or pattern", shown);
-        free(selections);
-        return NULL;
-    }
-    if (!selections)
-        message_error("watch: out of memory");
-    // --all.
-    else if (count == 0)
-        selections[count++].kind = SELECT_ALL;
-    *ret_count = count;
-    return selections;
-}
-
 // Nobody is there: as the other verbs say it, for the common case of one target.
 static int refuse_targets(const struct options *options, int error)
 {
@@ -180,10 +156,12 @@ static int refuse_targets(const struct options *options, int error)
 static int open_live(const struct command *command, struct viewer_options *viewing)
 {
     const struct options *options = &command->options;
+    struct selection *selections;
     size_t count;
-    struct selection *selections = read_selections(options, &count);
-    if (!selections)
-        return EXIT_USAGE;
+    int status =
+        target_select("watch", options->operands, options->operand_count, &selections, &count);
+    if (status != EXIT_DONE)
+        return status;
     uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
     struct sampler_options sampling = {
         .proc_root = "/proc",
