@@ -213,8 +213,21 @@ static int restore(uintptr_t address, size_t bytes)
 // be mended. What is inaccessible anyway is mapped anew to find out.
 bool kept_can_move(void)
 {
+    if (atomic_peek32(&space.has_no_moves))
+        return false;
     uintptr_t last = space_base + space_bytes - space.page_bytes;
     return space.os->decommit(space.os, last, space.page_bytes) == 0;
+}
+
+// The same is so where the process has about as many mappings as it may have, which no call tells.
+// Until the hole is mended another thread may map something into it: a process that has come there
+// moves nothing again.
+int kept_move(uintptr_t from, uintptr_t to, size_t bytes)
+{
+    int error = space.os->move(space.os, from, to, bytes);
+    if (error)
+        atomic_store32(&space.has_no_moves, 1);
+    return error;
 }
 
 // All of a run, or what is wanted of it. Not the reservation's last page: something has to follow.
@@ -238,7 +251,7 @@ static int move_piece(struct wire_record *run, enum space_pages pages, struct wi
     int error = 0;
     if (os->commit(os, from, moved) != 0) {
         moved = 0;
-    } else if (os->move(os, from, to, moved) != 0) {
+    } else if (kept_move(from, to, moved) != 0) {
         error = restore(to, moved);
         moved = 0;
     } else {

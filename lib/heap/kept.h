@@ -38,6 +38,9 @@ int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *f
 // Whether the system would move pages at all: asked before that is tried. One system call.
 bool kept_can_move(void);
 
+// os.move(), and after its first failure kept_can_move() is false for good.
+int kept_move(uintptr_t from, uintptr_t to, size_t bytes);
+
 // Whether a run is in so many mappings that it had better become one again, by going back.
 bool kept_is_patchwork(const struct wire_record *record);
 

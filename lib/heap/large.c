@@ -362,7 +362,7 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
     if (!target)
         return NULL;
     uintptr_t to = space_address(target);
-    if (space.os->move(space.os, space_address(record), to, old) != 0) {
+    if (kept_move(space_address(record), to, old) != 0) {
         // The kernel may have unmapped the target before it refused: that is mapped anew here.
         drop_guarded(target);
         return NULL;

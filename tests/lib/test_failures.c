@@ -164,6 +164,7 @@ static struct outcome call_with_pieces(const struct call *call, void *before)
     t_free(blocks[0]);
     t_free(blocks[2]);
     failing.left = left;
+    space.has_no_moves = 0;
     unsigned moves = fake.moves;
     unsigned failures = failing.failures;
     struct outcome outcome = before ? call_realloc(call, before) : call_calloc(call, NULL);
