@@ -203,8 +203,6 @@ int report_build(struct history *history, const struct report_options *options,
     return 0;
 }
 
-// Makes it empty again, so that a failed build can be freed as well.
-void report_free(struct report *report)
 // Sorted by peak, so one by one; asked for by the few events that a report lists.
 const struct report_subject *report_find_subject(const struct report *report, unsigned id)
 {
@@ -214,6 +212,8 @@ const struct report_subject *report_find_subject(const struct report *report, un
     return NULL;
 }
 
+// Makes it empty again, so that a failed build can be freed as well.
+void report_free(struct report *report)
 {
     series_free(&report->chart);
     free(report->events);

@@ -46,10 +46,10 @@ int report_build(struct history *history, const struct report_options *options,
                  struct report *ret_report);
 void report_free(struct report *report);
 
-// Processes of one name in one report, as comparisons need them: a service's PIDs differ.
 // NULL for the host, and for processes that the report leaves out.
 const struct report_subject *report_find_subject(const struct report *report, unsigned id);
 
+// Processes of one name in one report, as comparisons need them: a service's PIDs differ.
 struct report_group {
     char name[64];
     size_t processes;
