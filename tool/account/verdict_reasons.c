@@ -93,15 +93,24 @@ static void reason_line(const char *what, const struct growth_line *line,
     verdict_say(lines, "%s: %s, slope %s/s, standard error %s/s.", what, change, slope, error);
 }
 
+// A rise that is not called growth has to be explained: the slope stands right below.
+static const char *reason_of_rise(const struct growth *growth)
+{
+    if (growth->is_growing)
+        return "it grows";
+    return growth->is_doubted ? "it rises, but its lows do not, or not for long enough to tell"
+                              : "no growth beyond chance";
+}
+
 // Page faults tell idle from busy: a process that does nothing has none.
 static void reason_growth(const struct growth *growth, struct verdict_lines *lines)
 {
     char seconds[UNITS_TEXT_MAX];
     units_format_seconds(growth->seconds, seconds, sizeof seconds);
-    verdict_say(
-        lines, "Observed for %s with %zu samples: %s; %llu minor and %llu major page faults.",
-        seconds, growth->sample_count, growth->is_growing ? "it grows" : "no growth beyond chance",
-        (unsigned long long)growth->minor_faults, (unsigned long long)growth->major_faults);
+    verdict_say(lines,
+                "Observed for %s with %zu samples: %s; %llu minor and %llu major page faults.",
+                seconds, growth->sample_count, reason_of_rise(growth),
+                (unsigned long long)growth->minor_faults, (unsigned long long)growth->major_faults);
     reason_line("Effective RSS", &growth->effective, lines);
     if (growth->rss.change_bytes != growth->effective.change_bytes)
         reason_line("RSS", &growth->rss, lines);

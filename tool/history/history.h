@@ -135,6 +135,9 @@ struct history_summary {
     // Effective RSS: slope by least squares over the means of its minutes, and its standard error.
     double slope_bytes_per_s, slope_error_bytes_per_s;
     bool has_slope;
+    // The slope is beyond twice its error, and swings_rise() says of the lows of its minutes (in
+    // half a day or more: of its hours) that they rise as well.
+    bool lows_rise;
 };
 // For all subjects, ascending by id; malloc'ed, free() it.
 int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,

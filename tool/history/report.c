@@ -22,6 +22,8 @@ static bool grows(const struct history_summary *summary, uint64_t observed_ms)
     // growing.
     if (!summary->has_slope || summary->slope_bytes_per_s <= 2 * summary->slope_error_bytes_per_s)
         return false;
+    if (!summary->lows_rise)
+        return false;
     double rise_bytes = summary->slope_bytes_per_s * (double)observed_ms / 1000;
     return rise_bytes > (double)least_growth_bytes &&
            rise_bytes > summary->mean_effective_bytes / LEAST_GROWTH_SHARE;

@@ -23,7 +23,8 @@ struct report_subject {
     enum verdict_code verdict;
     char headline[VERDICT_TEXT_MAX], next[VERDICT_TEXT_MAX];
     char runtimes[128];
-    // Effective RSS rises beyond twice the error of its slope, and by an amount that matters.
+    // Effective RSS rises beyond twice the error of its slope, by an amount that matters, and in
+    // its lows: a wave that was cut in its middle has a slope as well.
     bool is_growing;
     uint64_t rss_above_ms, effective_above_ms;
 };

@@ -4,6 +4,7 @@
 #ifndef EBB_HISTORY_SUM_H
 #define EBB_HISTORY_SUM_H
 
+#include "account/swing.h"
 #include "history/rollup.h"
 
 struct sum {
@@ -22,6 +23,8 @@ struct sum {
     uint64_t told_ms; // counted by `take` and `hold`, to see whether anything came
     struct rollup total;
     struct fit fit;
+    struct swings swings;                                   // of effective RSS
+    bool takes_hours;                                       // into `swings`
     uint64_t limit_bytes, rss_above_ms, effective_above_ms; // of history_time_above()
 };
 

@@ -24,6 +24,68 @@ static bool take_total(struct sum *sum, const struct rollup *part, int64_t lengt
     return true;
 }
 
+// A valley behind a peak lies deeper by as much; where the peak is behind, the ends still bound it.
+static uint64_t fall_of(const struct rollup_figure *figure)
+{
+    uint64_t fall = 0;
+    if (figure->high_at_ms < figure->low_at_ms)
+        fall = figure->high_bytes - figure->low_bytes;
+    if (figure->high_bytes - figure->last_bytes > fall)
+        fall = figure->high_bytes - figure->last_bytes;
+    return figure->first_bytes - figure->low_bytes > fall ? figure->first_bytes - figure->low_bytes
+                                                          : fall;
+}
+
+// Hours are too coarse for a day's half, and good enough for more.
+static bool take_lows(struct sum *sum, const struct rollup *part, int64_t length_ms)
+{
+    if (length_ms == ROLLUP_HOUR_MS && !sum->takes_hours)
+        return false;
+    sum->told_ms += part->covered_ms;
+    // Without figures the extremes are 0, which is no low.
+    if (!part->has_figures)
+        return true;
+    const struct swing swing = {
+        .time_s = (double)part->start_ms / 1000,
+        .low_bytes = part->effective.low_bytes,
+        .high_bytes = part->effective.high_bytes,
+        .fall_bytes = fall_of(&part->effective),
+        .busy_low_bytes = SWING_UNKNOWN,
+    };
+    swings_add(&sum->swings, &swing);
+    return true;
+}
+
+// Nothing smaller is kept: the hour itself has to do.
+static void guess_lows(struct sum *sum, const struct rollup *part)
+{
+    bool takes_hours = sum->takes_hours;
+    sum->takes_hours = true;
+    (void)take_lows(sum, part, ROLLUP_HOUR_MS);
+    sum->takes_hours = takes_hours;
+}
+
+// A second walk, for the few that have a slope worth it: the totals need no minutes.
+static int find_lows(struct sum *sum, const struct sum_range *range,
+                     struct history_summary *summary)
+{
+    const int64_t half_day_ms = 12 * (int64_t)ROLLUP_HOUR_MS;
+    if (!summary->has_slope || summary->slope_bytes_per_s <= 2 * summary->slope_error_bytes_per_s)
+        return 0;
+    sum->take = take_lows;
+    sum->guess = guess_lows;
+    sum->takes_hours = range->end_ms - range->first_ms >= half_day_ms;
+    sum->swings = (struct swings){0};
+    int error = sum_range(sum, range);
+    sum->take = take_total;
+    sum->guess = NULL;
+    if (error || sum->swings.count == 0)
+        return error;
+    summary->lows_rise =
+        swings_rise(&sum->swings, sum->swings.items[0].time_s, (double)range->end_ms / 1000);
+    return 0;
+}
+
 // A subject with nothing in the range has zeros, and no slope. Of a subject that has nothing in the
 // range all is 0, `samples` above all.
 static void fill_summary(const struct sum *sum, unsigned subject, struct history_summary *summary)
@@ -66,11 +128,14 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
         struct sum_range range;
         sum->total = (struct rollup){0};
         sum->fit = (struct fit){0};
-        if (sum_cut(sum, from_ms, to_ms, &subjects[i], &range))
-            // Statements are prepared once for all subjects: sum_open() was before.
+        bool has = sum_cut(sum, from_ms, to_ms, &subjects[i], &range);
+        // Statements are prepared once for all subjects: sum_open() was before.
+        if (has)
             error = sum_range(sum, &range);
         if (!error)
             fill_summary(sum, subjects[i].id, &summaries[i]);
+        if (!error && has)
+            error = find_lows(sum, &range, &summaries[i]);
     }
     return error;
 }

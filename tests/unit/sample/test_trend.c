@@ -52,17 +52,40 @@ static void test_leak_and_steady(void **state)
     for (int i = 0; i <= 40; i++)
         add(&trend, 1000 + i, (100 + i) * mib, i % 5 == 0);
     assert_int_equal(trend_fit(&trend, &growth), 0);
-    assert_true(growth.is_growing && growth.has_busy);
+    // Half a wave looks the same.
+    assert_true(growth.is_doubted && !growth.is_growing && growth.has_busy);
     assert_true(growth.seconds == 40);
     assert_int_equal(growth.effective.change_bytes, 40 << 20);
     assert_int_equal(growth.minor_faults, 40);
     assert_int_equal(growth.major_faults, 0);
+    for (int i = 41; i <= 310; i++)
+        add(&trend, 1000 + i, (100 + i) * mib, i % 5 == 0);
+    assert_int_equal(trend_fit(&trend, &growth), 0);
+    assert_true(growth.is_growing && !growth.is_doubted);
     trend_free(&trend);
-    for (int i = 0; i <= 40; i++)
+    for (int i = 0; i <= 310; i++)
         add(&trend, 1000 + i, (100 + i % 7) * mib, true);
     assert_int_equal(trend_fit(&trend, &growth), 0);
     assert_false(growth.is_growing);
     trend_free(&trend);
+}
+
+// A load that comes and goes, read at a rhythm near its own: the beat of the two is no growth.
+static void test_waves(void **state)
+{
+    (void)state;
+    for (int period_s = 60; period_s <= 120; period_s += 4) {
+        struct trend trend = {0};
+        struct growth growth;
+        for (int i = 0; i < 3600; i++) {
+            int turn = (i + period_s / 3) % period_s;
+            int height = turn * 2 < period_s ? turn : period_s - turn;
+            add(&trend, i, (50 + 8 * height) * mib, i % 20 == 0);
+            if (trend_fit(&trend, &growth) == 0)
+                assert_false(growth.is_growing);
+        }
+        trend_free(&trend);
+    }
 }
 
 // A day at one reading a second: bounded, even, and of the last half hour.
@@ -126,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_too_little_to_judge),
         cmocka_unit_test(test_leak_and_steady),
+        cmocka_unit_test(test_waves),
         cmocka_unit_test(test_a_day),
         cmocka_unit_test(test_old_ones_go),
         cmocka_unit_test(test_close_ones),
