@@ -40,6 +40,8 @@ def dump(name, rss_of, seconds=600, extra=""):
 FLAT = dump("flat.jsonl", lambda second: 100)
 STEP = dump("step.jsonl", lambda second: 100 if second < 300 else 400)
 RISING = dump("rising.jsonl", lambda second: 100 + second // 2)
+# Up for 400 s, and on its way down: a line through it rises.
+WAVE = dump("wave.jsonl", lambda second: 100 + min(second, 800 - second), 480)
 
 
 def report_json(*arguments):
@@ -62,6 +64,10 @@ def test_summary():
     tap.report(row["growing"] and abs(slope - MIB / 2) < MIB / 20, "growth, and its slope", row)
     row = report_json(FLAT)["processes"][0]
     tap.report(not row["growing"], "what stands still does not grow", row)
+    row = report_json(WAVE)["processes"][0]
+    growth = row["growth"]
+    tap.report(not row["growing"] and growth["bytes_per_s"] > 2 * growth["error_bytes_per_s"],
+               "nor does a wave", row)
     text = ebb(RISING).stdout
     tap.report("Suspect a leak" in text and "399 MiB" in text, "the text says so", text)
 

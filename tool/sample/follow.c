@@ -72,6 +72,7 @@ struct plan_figures follow_figures(const struct follow *follow, const struct hos
         .rss_bytes = follow->cheap.rss_bytes,
         .minor_faults = follow->cheap.minor_faults,
         .cpu_ms = follow->cheap.cpu_ms,
+        .lazy_bytes = follow->lazy_bytes,
         .lazily_freed_pages = host->lazily_freed_pages,
     };
 }

@@ -19,6 +19,8 @@ static const double ns_per_s = 1e9;
 // moved bytes between rows; one that did not run can only have lost pages to the kernel.
 static const double age_account_active_s = 60, age_account_idle_s = 600;
 static const double age_lazy_active_s = 10;
+// Writing to lazily freed pages shows in no counter: RSS stands still, and nothing faults.
+static const double age_lazy_rewriting_s = 1;
 // What appears and ends within a blink is not worth an account while others wait.
 static const double age_first_s = 10;
 
@@ -137,8 +139,19 @@ static double plan_weigh_account(const struct plan *plan, const struct plan_subj
     return age_s >= (is_active ? age_account_active_s : age_account_idle_s) ? 1 : 0;
 }
 
+// Could it have written to pages that were lazily freed? That costs time of a core, and matters
+// where there were many. Others are not kept waiting for it: tokens must be plenty.
+static bool plan_may_rewrite(const struct plan *plan, const struct plan_figures *then,
+                             const struct plan_figures *now)
+{
+    bool is_large = then->lazy_bytes != SAMPLE_UNKNOWN && then->lazy_bytes >= plan_least_bytes &&
+                    then->lazy_bytes >= then->rss_bytes / 100;
+    return is_large && then->cpu_ms != now->cpu_ms && plan->tokens_ns * 2 >= plan->capacity_ns;
+}
+
 // The weight of a lazy reading's turn, 0 for none.
-static double plan_weigh_lazy(const struct plan_subject *subject, const struct plan_figures *now)
+static double plan_weigh_lazy(const struct plan *plan, const struct plan_subject *subject,
+                              const struct plan_figures *now)
 {
     if (!subject->has_deep)
         return 16;
@@ -148,7 +161,8 @@ static double plan_weigh_lazy(const struct plan_subject *subject, const struct p
         return change;
     if (now->lazily_freed_pages - then->lazily_freed_pages >= plan_least_pages)
         return 2;
-    return plan_age_s(then->now_ns, now->now_ns) >= age_lazy_active_s ? 1 : 0;
+    double age_s = plan_may_rewrite(plan, then, now) ? age_lazy_rewriting_s : age_lazy_active_s;
+    return plan_age_s(then->now_ns, now->now_ns) >= age_s ? 1 : 0;
 }
 
 // A wish of that weight, with its turn and its price.
@@ -188,7 +202,7 @@ struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *s
         return none;
     // Both are weighed; the account tells all that the other does.
     double account = can_account ? plan_weigh_account(plan, subject, now) : 0;
-    double lazy = subject->no_lazy ? 0 : plan_weigh_lazy(subject, now);
+    double lazy = subject->no_lazy ? 0 : plan_weigh_lazy(plan, subject, now);
     if (account == 0 && lazy == 0)
         return none;
     struct plan_wish deep = plan_wish_for(plan, subject, now, SAMPLE_ACCOUNT, account);

@@ -21,6 +21,7 @@
 struct plan_figures {
     uint64_t now_ns; // CLOCK_MONOTONIC
     uint64_t rss_bytes, minor_faults, cpu_ms;
+    uint64_t lazy_bytes;         // at the last deep reading; SAMPLE_UNKNOWN where nobody knows
     uint64_t lazily_freed_pages; // of the host: somebody called MADV_FREE
 };
 

@@ -270,6 +270,32 @@ static void test_what_wakes_a_reading(void **state)
     free(herd);
 }
 
+// Pages that were lazily freed are written again, which nothing but time of a core tells: it is
+// looked for each second, while others need not wait.
+static void test_rewriting_is_looked_for(void **state)
+{
+    (void)state;
+    struct herd *herd = herd_new(0.01, 1, 100 * mib);
+    struct plan_figures *figures = &herd->items[0].figures;
+    figures->lazy_bytes = 60 * mib;
+    herd_run(herd, 3, false);
+    age_by(herd, 2 * second_ns);
+    assert_int_equal(wish_of(herd, 0).kind, SAMPLE_CHEAP);
+    figures->cpu_ms += 10;
+    assert_int_equal(wish_of(herd, 0).kind, SAMPLE_LAZY);
+    herd->plan.tokens_ns = 0;
+    assert_int_equal(wish_of(herd, 0).kind, SAMPLE_CHEAP);
+    free(herd);
+    // Little of it, or unknown, is not worth it.
+    herd = herd_new(0.01, 1, 100 * mib);
+    herd->items[0].figures.lazy_bytes = SAMPLE_UNKNOWN;
+    herd_run(herd, 3, false);
+    herd->items[0].figures.cpu_ms += 10;
+    age_by(herd, 2 * second_ns);
+    assert_int_equal(wish_of(herd, 0).kind, SAMPLE_CHEAP);
+    free(herd);
+}
+
 static void test_what_is_not_possible_is_not_wished_for(void **state)
 {
     (void)state;
@@ -360,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_one_process_has_an_account_at_once),
         cmocka_unit_test(test_quiet_ones_are_left_alone),
         cmocka_unit_test(test_what_wakes_a_reading),
+        cmocka_unit_test(test_rewriting_is_looked_for),
         cmocka_unit_test(test_what_is_not_possible_is_not_wished_for),
         cmocka_unit_test(test_wanted_goes_first),
         cmocka_unit_test(test_failures_are_charged_and_rest),
