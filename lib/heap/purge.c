@@ -88,6 +88,22 @@ void space_hide_end(const struct wire_record *record)
     (void)space.os->hide(space.os, end - space.page_bytes, space.page_bytes);
 }
 
+// A huge page may reach beyond the frontier, where no run tells of it: once, what was never used
+// goes back. Under the lock, for nobody uses it as long as the frontier stands; the call is a
+// single one of at most a huge page.
+static void purge_behind_frontier(const struct wire_area *area)
+{
+    lock_take(&space.lock);
+    uintptr_t frontier = space_base + (uintptr_t)area->frontier * WIRE_SLOT_BYTES;
+    uintptr_t end = space_base + (uintptr_t)area->end * WIRE_SLOT_BYTES;
+    uintptr_t huge_end = (frontier + SPACE_HUGE_BYTES - 1) & ~(SPACE_HUGE_BYTES - 1);
+    if (huge_end > end)
+        huge_end = end;
+    if (huge_end > frontier)
+        (void)space.os->purge_now(space.os, frontier, huge_end - frontier);
+    lock_release(&space.lock);
+}
+
 void space_forbid_huge(void)
 {
     if (atomic_peek32(&space.has_no_huge) || atomic_swap32(&space.has_no_huge, 1))
@@ -96,6 +112,7 @@ void space_forbid_huge(void)
     const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
     (void)space.os->forbid_huge(space.os, space_base + (uintptr_t)area->first * WIRE_SLOT_BYTES,
                                 (size_t)(area->end - area->first) * WIRE_SLOT_BYTES);
+    purge_behind_frontier(area);
 }
 
 // Guarded slots that are returned become inaccessible.

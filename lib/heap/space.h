@@ -151,6 +151,8 @@ size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_
 // the next block may stand right behind it.
 void space_hide_end(const struct wire_record *record);
 
+#define SPACE_HUGE_BYTES (UINT64_C(2) << 20) // a huge page: what areas are aligned to
+
 // Before the first purge of pages between others that are used: no huge page shall bring them back.
 // Once, for all of the ordinary area.
 void space_forbid_huge(void);

@@ -12,7 +12,6 @@
 __attribute__((visibility("default"))) struct wire_ledger *ebb_ledger;
 
 #define SPACE_MIN_BYTES    (UINT64_C(1) << 24)
-#define ALIGN_BYTES        (UINT64_C(2) << 20) // a huge page
 #define SPACE_USEFUL_BYTES (UINT64_C(1) << 40)
 
 // Eight times the host's memory: holes cost address space. More is not free: mlockall() makes page
@@ -31,7 +30,7 @@ static size_t most_bytes(const struct os *os)
     size_t limit = os->limit_bytes(os);
     size_t useful = useful_bytes(os);
     size_t most = limit - limit / 4;
-    return (most < useful ? most : useful) & ~(ALIGN_BYTES - 1);
+    return (most < useful ? most : useful) & ~(SPACE_HUGE_BYTES - 1);
 }
 
 // Half as much again and again where that is refused: something has taken the rest already, or the
@@ -40,8 +39,8 @@ static int reserve(const struct os *os, size_t *bytes, uintptr_t *base)
 {
     int error = -ENOMEM;
     for (size_t wanted = most_bytes(os); wanted >= SPACE_MIN_BYTES;
-         wanted = wanted / 2 & ~(ALIGN_BYTES - 1)) {
-        error = os->reserve(os, wanted, ALIGN_BYTES, base);
+         wanted = wanted / 2 & ~(SPACE_HUGE_BYTES - 1)) {
+        error = os->reserve(os, wanted, SPACE_HUGE_BYTES, base);
         if (!error) {
             *bytes = wanted;
             return 0;

@@ -132,14 +132,20 @@ pid_t libebb_find_helper(struct process *process, const struct proc_thread *thre
     return found;
 }
 
-// Source: the banner of lib/base/die.c.
+// Source: the banner of lib/base/die.c. Where the linker could order it, lib/order.ld has put all
+// constants into a section of its own name.
 void libebb_read_version(const struct image *image, char *ret_version, size_t size)
 {
     static const struct locate_marker banner = {"libebb, ", "version "};
+    static const char *const sections[] = {".rodata", ".rodata.first"};
     uint64_t at = 0;
     char text[48];
     ret_version[0] = '\0';
-    if (locate_string(image, ".rodata", banner, 0, &at) == 0 &&
-        locate_read_string(image, at, text, sizeof text) == 0)
-        text_copy(text_of(text + strlen(banner.head) + strlen(banner.tail)), ret_version, size);
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        if (locate_string(image, sections[i], banner, 0, &at) == 0 &&
+            locate_read_string(image, at, text, sizeof text) == 0) {
+            text_copy(text_of(text + strlen(banner.head) + strlen(banner.tail)), ret_version, size);
+            return;
+        }
+    }
 }
