@@ -307,17 +307,6 @@ static bool start_owner(unsigned steps)
     return true;
 }
 
-// And begins anew, as long as the span lets it.
-static void finish_and_go_on(void)
-{
-    finish_owner();
-    for (int i = 0; i < 3; i++) {
-        stage.scene.way = i % 2 ? IS_MALLOC : IS_FREE;
-        if (start_owner(20))
-            finish_owner();
-    }
-}
-
 static size_t help(void)
 {
     struct takeover takeover = {.heap = stage.heap, .count = 1, .is_lazy = stage.scene.is_lazy};
@@ -449,6 +438,17 @@ static void test_again_and_again(void **state)
 }
 
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+
+// And begins anew, as long as the span lets it.
+static void finish_and_go_on(void)
+{
+    finish_owner();
+    for (int i = 0; i < 3; i++) {
+        stage.scene.way = i % 2 ? IS_MALLOC : IS_FREE;
+        if (start_owner(20))
+            finish_owner();
+    }
+}
 
 #define TRAP_FLAG 0x100
 

@@ -161,8 +161,8 @@ static bool swings_keep_rising(const struct swing parts[SWING_PARTS], double ris
         if (step > swing_step_share * rise_bytes)
             return false;
     }
-    double late =
-        (double)parts[SWING_PARTS - 1].low_bytes - (double)parts[SWING_PARTS / 2].low_bytes;
+    const struct swing *middle = &parts[SWING_PARTS / 2];
+    double late = (double)parts[SWING_PARTS - 1].low_bytes - (double)middle->low_bytes;
     return late >= swing_late_share * rise_bytes;
 }
 
