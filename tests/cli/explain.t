@@ -12,12 +12,6 @@ for _ in $(seq 100); do
     sleep 0.02
 done
 
-# json EXPRESSION: true of the last output, parsed as `it`.
-json() {
-    python3 -c 'import json, sys
-it = json.load(open(sys.argv[1]))
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
-}
 has_escape() { grep -q $'\e' "$TMPDIR/$1"; }
 has_no_escape() { [ -s "$TMPDIR/$1" ] && ! has_escape "$1"; }
 

@@ -52,6 +52,13 @@ answered() {
     ended_with "$1" && is_quiet "$other" && says "$2" "$3"
 }
 
+# json EXPRESSION: true of the last output, parsed as `it`.
+json() {
+    python3 -c 'import json, sys
+it = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
+}
+
 # refuses STATUS TEXT ARGUMENT...: ebb says TEXT on stderr, nothing on stdout.
 refuses() {
     local want=$1 text=$2

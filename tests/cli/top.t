@@ -17,13 +17,6 @@ for _ in $(seq 100); do
     sleep 0.02
 done
 
-# json EXPRESSION: true of the last output, parsed as `it`.
-json() {
-    python3 -c 'import json, sys
-it = json.load(open(sys.argv[1]))
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$TMPDIR/out" "$1"
-}
-
 refuses 3 'no process 4194303' top --once 4194303
 refuses 3 "no process matches 'surely-nothing*'" top --json 'surely-nothing*'
 refuses 3 'matches any of the TARGETs' top --once 'surely-nothing*' 'name:nor-this'

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closing descriptors, see descriptors.h. Tool world; no state.
+// Closing descriptors and writing to them, see descriptors.h. Tool world; no state.
 #include "base/descriptors.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,4 +24,19 @@ int descriptors_keep_only(int kept_fd)
     for (int fd = first + 1; fd < most; fd++)
         close(fd);
     return first;
+}
+
+// A pipe or a disk may take less than all of it.
+int descriptor_write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(fd, data, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        data += written;
+        len -= (size_t)written;
+    }
+    return 0;
 }

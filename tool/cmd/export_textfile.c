@@ -8,26 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "cmd/export_parts.h"
 
 // The collector reads as another user.
 enum { TEXTFILE_MODE = 0644 };
-
-// Past interruptions and short writes, as for anything that must be whole.
-static int write_all(int fd, const struct buffer *text)
-{
-    size_t done = 0;
-    while (done < text->len) {
-        // A signal or a full pipe may cut it short.
-        ssize_t written = write(fd, text->data + done, text->len - done);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        done += (size_t)written;
-    }
-    return 0;
-}
 
 // The name's entry itself must survive a crash too. A file system that cannot do that is no reason
 // to fail: the file is there.
@@ -56,7 +41,8 @@ static int write_beside(const struct buffer *text, const char *path, char *tempo
     if (fd < 0)
         return -errno;
     // mkostemp() makes it 0600.
-    int error = fchmod(fd, TEXTFILE_MODE) < 0 ? -errno : write_all(fd, text);
+    int error =
+        fchmod(fd, TEXTFILE_MODE) < 0 ? -errno : descriptor_write_all(fd, text->data, text->len);
     if (!error && fsync(fd) < 0)
         error = -errno;
     // A full disk may be told as late as that.

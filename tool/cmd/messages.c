@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "render/format.h"
 
 // The renderers' own escaping, so that a name looks the same in a message and in a report.
@@ -23,22 +24,6 @@ void message_escape(const char *name, char *ret_shown, size_t size)
     (void)format_escaped(&shown, name, size - sizeof("..."));
     text_copy(buffer_text(&shown), ret_shown, size);
     buffer_free(&shown);
-}
-
-// Past interruptions and short writes. 0 or -errno.
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        // A pipe or a disk may take less than all of it.
-        ssize_t written = write(fd, data, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        data += written;
-        len -= (size_t)written;
-    }
-    return 0;
 }
 
 // One write for a whole message: lines of several processes do not mix. Longer ones are cut.
@@ -55,7 +40,7 @@ __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const 
     used = strlen(line);
     line[used++] = '\n';
     // Nothing can be told when stderr itself fails.
-    (void)write_all(STDERR_FILENO, line, used);
+    (void)descriptor_write_all(STDERR_FILENO, line, used);
 }
 
 // What went wrong, in one sentence.
@@ -87,7 +72,7 @@ int message_refuse_usage(const char *verb, const char *sentence)
 // For a text that was rendered for stdout but belongs on stderr.
 void message_text(const char *text, size_t len)
 {
-    (void)write_all(STDERR_FILENO, text, len);
+    (void)descriptor_write_all(STDERR_FILENO, text, len);
 }
 
 // A failure is remembered, so that renderers need not look after every line.
@@ -107,7 +92,7 @@ int output_finish(struct output *output)
     // A report that could not be rendered whole is not written at all.
     int error = output->error;
     if (error == 0)
-        error = write_all(STDOUT_FILENO, output->buffer.data, output->buffer.len);
+        error = descriptor_write_all(STDOUT_FILENO, output->buffer.data, output->buffer.len);
     buffer_free(&output->buffer);
     // Empty again: a verb may print more than once.
     *output = (struct output){0};
@@ -148,7 +133,7 @@ static void progress_replace(struct progress *progress, const char *text)
     size_t rest = progress->shown_len > len ? progress->shown_len - len : 0;
     int used = snprintf(line, sizeof(line), "\r%s%*s", text, (int)rest, "");
     if (used > 0 && (size_t)used < sizeof(line))
-        (void)write_all(STDERR_FILENO, line, (size_t)used);
+        (void)descriptor_write_all(STDERR_FILENO, line, (size_t)used);
     progress->shown_len = len;
 }
 
@@ -171,5 +156,5 @@ void progress_end(struct progress *progress)
     if (!progress->enabled || progress->shown_len == 0)
         return;
     progress_replace(progress, "");
-    (void)write_all(STDERR_FILENO, "\r", 1);
+    (void)descriptor_write_all(STDERR_FILENO, "\r", 1);
 }

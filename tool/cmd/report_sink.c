@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "cmd/messages.h"
 
 // O_EXCL: a report that took a night's recording is not lost to the next one's name.
@@ -37,20 +38,12 @@ int report_sink_open(const struct options *options, struct report_sink *ret_sink
 int report_sink_write(void *context, const char *data, size_t len)
 {
     struct report_sink *sink = context;
-    while (len > 0) {
-        ssize_t written = write(sink->fd, data, len);
-        // A short write is only part of it: the rest is tried again.
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0) {
-            sink->has_failed = true;
-            sink->error = errno;
-            return -errno;
-        }
-        data += written;
-        len -= (size_t)written;
+    int error = descriptor_write_all(sink->fd, data, len);
+    if (error) {
+        sink->has_failed = true;
+        sink->error = -error;
     }
-    return 0;
+    return error;
 }
 
 // stdout keeps what it got: it cannot be taken back.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing accounts, see account.h. Tool world; one thread.
+#include "sample/digest.h"
 #include "history/account.h"
 
 #include <errno.h>
@@ -51,17 +52,6 @@ static uint64_t hash_text(const char *text)
     for (; *text; text++)
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3U;
     return hash;
-}
-
-// Integers throughout: a REAL column would take eight bytes for every ratio.
-uint64_t account_figure_value(const struct runtime_figure *figure)
-{
-    if (figure->unit != FIGURE_RATIO)
-        return figure->value;
-    // NaN answers no to every comparison.
-    if (!(figure->ratio >= 0 && figure->ratio < 1e12))
-        return SAMPLE_UNKNOWN;
-    return (uint64_t)(figure->ratio * 1e6 + 0.5);
 }
 
 // The writer owns them; accounts only hold their numbers.
@@ -190,7 +180,7 @@ static void bind_figures(sqlite3_stmt *insert, const struct digest *digest, int6
     uint64_t values[NUMBERS_MAX], errors[NUMBERS_MAX];
     size_t count = figure_count(digest);
     for (size_t i = 0; i < count; i++) {
-        values[i] = account_figure_value(&digest->figures[i].figure);
+        values[i] = digest_figure_value(&digest->figures[i].figure);
         errors[i] = digest->figures[i].figure.error;
     }
     sqlite3_bind_int64(insert, PLACE_LEDGER, ledger);

@@ -33,9 +33,6 @@ struct account_memory {
     int64_t headline_ms, texts_ms;     // when they were stored
 };
 
-// As series_figure has it: a ratio is in millionths. SAMPLE_UNKNOWN for no number.
-uint64_t account_figure_value(const struct runtime_figure *figure);
-
 // Writes a digest as a row; new names into the ledger first. 0 or -errno.
 extern const char account_insert[], ledger_insert[];
 struct account_statements {

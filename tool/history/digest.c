@@ -80,7 +80,7 @@ static void read_row(sqlite3_stmt *select, struct digest *digest)
     digest->group_limit_bytes = store_u64(select, COLUMN_GROUP_LIMIT);
 }
 
-// The other way round from account_figure_value(). The inverse of account_figure_value().
+// The inverse of digest_figure_value().
 static void make_figure(const struct ledger_entry *entry, uint64_t value, uint64_t error,
                         struct digest_figure *ret_figure)
 {

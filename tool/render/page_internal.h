@@ -20,9 +20,7 @@ void page_name(struct page_out *out, const char *key, const char *value);
 void page_bool(struct page_out *out, const char *key, bool value);
 void page_verdict(struct page_out *out, const char *key, enum verdict_code verdict);
 
-// Of a ledger's figure: as one number (a ratio in millionths), and that number as JSON.
-// SAMPLE_UNKNOWN is null.
-uint64_t page_figure_of(const struct runtime_figure *figure);
+// A ledger's figure as digest_figure_value() gives it, as JSON: SAMPLE_UNKNOWN is null.
 void page_figure_value(struct page_out *out, enum figure_unit unit, uint64_t value);
 void page_figure_head(struct page_out *out, const char *runtime, const char *name,
                       enum figure_unit unit);

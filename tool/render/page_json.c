@@ -100,16 +100,6 @@ void page_figure_value(struct page_out *out, enum figure_unit unit, uint64_t val
         out->error = json_write_u64(out->buffer, value);
 }
 
-// What a ledger says may be no number at all.
-uint64_t page_figure_of(const struct runtime_figure *figure)
-{
-    if (figure->unit != FIGURE_RATIO)
-        return figure->value;
-    // NaN compares false.
-    bool is_sound = figure->ratio >= 0 && figure->ratio < 1e12;
-    return is_sound ? (uint64_t)(figure->ratio * 1e6 + 0.5) : SAMPLE_UNKNOWN;
-}
-
 // The head of a figure's object, without its value and its closing brace.
 void page_figure_head(struct page_out *out, const char *runtime, const char *name,
                       enum figure_unit unit)
@@ -131,7 +121,7 @@ void page_figures(struct page_out *out, const struct digest *digest, unsigned su
             page_u64(out, "subject", subject);
         page_figure_head(out, figure->runtime, figure->figure.name, figure->figure.unit);
         page_key(out, "value");
-        page_figure_value(out, figure->figure.unit, page_figure_of(&figure->figure));
+        page_figure_value(out, figure->figure.unit, digest_figure_value(&figure->figure));
         page_put(out, "}");
     }
 }

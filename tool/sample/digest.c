@@ -130,3 +130,14 @@ const struct runtime_figure *digest_figure(const struct digest *digest, const ch
     }
     return NULL;
 }
+
+// Integers throughout: a recording would need eight bytes for each real number.
+uint64_t digest_figure_value(const struct runtime_figure *figure)
+{
+    if (figure->unit != FIGURE_RATIO)
+        return figure->value;
+    // What a ledger says may be no number at all: NaN answers no to every comparison.
+    if (!(figure->ratio >= 0 && figure->ratio < 1e12))
+        return SAMPLE_UNKNOWN;
+    return (uint64_t)(figure->ratio * 1e6 + 0.5);
+}

@@ -16,4 +16,7 @@ void digest_free(struct digest *digest);
 const struct runtime_figure *digest_figure(const struct digest *digest, const char *runtime,
                                            const char *name);
 
+// A figure as one integer: a ratio in millionths, SAMPLE_UNKNOWN for one that is no number.
+uint64_t digest_figure_value(const struct runtime_figure *figure);
+
 #endif
