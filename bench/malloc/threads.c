@@ -86,10 +86,11 @@ static void run_channel(struct channel *channel, int pairs)
 {
     struct producer producers[2];
     pthread_t threads[4];
+    long batches = channel->left / pairs; // read before the first thread takes from it
     pthread_mutex_init(&channel->lock, NULL);
     pthread_cond_init(&channel->changed, NULL);
     for (int i = 0; i < pairs; i++) {
-        producers[i] = (struct producer){channel, channel->left / pairs, SEED + (uint64_t)i};
+        producers[i] = (struct producer){channel, batches, SEED + (uint64_t)i};
         threads[2 * i] = thread_start(consume, channel);
         threads[2 * i + 1] = thread_start(produce, &producers[i]);
     }
