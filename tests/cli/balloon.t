@@ -16,9 +16,9 @@ for until in 64M 'lazy<' 'lazy<0' 'lazy>64M' 'lazy<x' 'lazy<-1' 'lazy<9999999999
 done
 refuses 2 "smallest step" balloon --host --size=4096
 refuses 2 "--size" balloon --host --size=much
-refuses 2 "--time-limit needs" balloon --host --time-limit=0
-refuses 2 "--time-limit needs" balloon --host --time-limit=900ms
-refuses 2 "--time-limit needs" balloon --host --time-limit=25h
+refuses 2 "--for needs" balloon --host --for=0
+refuses 2 "--for needs" balloon --host --for=900ms
+refuses 2 "--for needs" balloon --host --for=25h
 refuses 2 "" balloon --host --nonsense
 refuses 3 "4194300" balloon 4194300
 refuses 3 "no-such-process-name" balloon --host --watch=no-such-process-name

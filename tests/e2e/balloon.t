@@ -310,12 +310,12 @@ def keeps_its_time():
             os.kill(balloon, signal.SIGSTOP)
             report = json.loads(child.communicate(timeout=10)[0])
             tap.report("more than a second" in result(report), "a step that hangs ends it", report)
-        with inflating(group, "--force", "--time-limit=2s") as (child, balloon):
+        with inflating(group, "--force", "--for=2s") as (child, balloon):
             os.kill(balloon, signal.SIGSTOP)
             report = json.loads(child.communicate(timeout=10)[0])
             tap.report("time limit" in result(report), "the time limit ends it", report)
             tap.report(not is_running(balloon), "the time limit: the balloon is gone")
-        with inflating(group, "--time-limit=1s") as (child, balloon):
+        with inflating(group, "--for=1s") as (child, balloon):
             child.send_signal(signal.SIGSTOP)
             tap.report(groups.wait_until(lambda: not is_running(balloon), 5),
                        "the balloon keeps the limit when ebb is held up")

@@ -13,6 +13,7 @@
 const struct option_spec balloon_options[] = {
     // A group in either spelling: the directory, or the path as /proc/PID/cgroup has it.
     {.name = "cgroup",
+     .letter = 'c',
      .kind = OPTION_STRING,
      .argument = "PATH",
      .help = "The memory cgroup to press on: its directory, or its path in the hierarchy."},
@@ -33,7 +34,7 @@ const struct option_spec balloon_options[] = {
      .argument = "TARGET",
      .help = "The process to show; without it the one with the most lazily freed memory."},
     // A fallback that lets go before anybody has forgotten it.
-    {.name = "time-limit",
+    {.name = "for",
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .fallback = "30s",
@@ -94,7 +95,7 @@ static int check_usage(const struct options *options, struct balloon_options *re
     // In the order in which somebody who learns the command makes mistakes.
     const struct option_value *until = options_get(options, "until");
     const struct option_value *size = options_get(options, "size");
-    uint64_t time_ns = options_get(options, "time-limit")->number;
+    uint64_t time_ns = options_get(options, "for")->number;
     if (until->given && !parse_until(until->string, &ret_wanted->until_bytes))
         return message_refuse_usage("balloon",
                                     "--until takes 'lazy<SIZE', such as --until 'lazy<64MiB'");
@@ -102,7 +103,7 @@ static int check_usage(const struct options *options, struct balloon_options *re
         return message_refuse_usage("balloon",
                                     "--size needs at least 1MiB, which is the smallest step");
     if (time_ns < ns_per_s || time_ns > time_most_ns)
-        return message_refuse_usage("balloon", "--time-limit needs 1s at least and a day at most");
+        return message_refuse_usage("balloon", "--for needs 1s at least and a day at most");
     if (options->operand_count == 1 && options_get(options, "watch")->given)
         return message_refuse_usage("balloon",
                                     "a TARGET is watched: --watch goes with --cgroup and --host");

@@ -19,7 +19,6 @@
 const struct option_spec reclaim_options[] = {
     // Not the default: it stops a thread, which nobody should learn afterwards.
     {.name = "runtime",
-     .letter = 'r',
      .kind = OPTION_FLAG,
      .help = "First have the program's malloc give back what it keeps, by a call in one of its "
              "threads."},
@@ -41,7 +40,6 @@ const struct option_spec reclaim_options[] = {
      .help = "Show what would be done; change nothing."},
     // Never more than slowness, here as in every lever.
     {.name = "force",
-     .letter = 'f',
      .kind = OPTION_FLAG,
      .help = "Accept that the target may get slower: live huge pages may be split. Never loses "
              "data."},

@@ -44,7 +44,6 @@ const struct option_spec report_options[] = {
      .argument = "SIZE",
      .help = "Tell how long RSS and effective RSS were above SIZE."},
     {.name = "format",
-     .letter = 'f',
      .kind = OPTION_CHOICE,
      .choices = format_choices,
      .fallback = "text",

@@ -30,7 +30,6 @@ const struct option_spec top_options[] = {
      .help = "The order of the rows; back: what could be got back, lazy and kept."},
     {.name = "reverse", .letter = 'r', .kind = OPTION_FLAG, .help = "The order turned round."},
     {.name = "filter",
-     .letter = 'f',
      .kind = OPTION_STRING,
      .argument = "TEXT",
      .help = "Only processes with TEXT in name, command line, runtime or verdict."},

@@ -16,12 +16,11 @@ const struct option_spec watch_options[] = {
     {.name = "listen",
      .letter = 'l',
      .kind = OPTION_STRING,
-     .argument = "ADDRESS",
+     .argument = "ADDRESS[:PORT]",
      .fallback = "127.0.0.1",
-     .help = "Where to listen: ADDRESS or ADDRESS:PORT."},
+     .help = "Where to listen."},
     // Beside --listen, since the port is what one changes when a second page is opened.
     {.name = "port",
-     .letter = 'p',
      .kind = OPTION_COUNT,
      .argument = "PORT",
      .help = "This port and no other; 0: any that is free. Without it the first free one from 7878 "
@@ -47,7 +46,6 @@ const struct option_spec watch_options[] = {
      .help = "Between two samples."},
     // Memory of ebb itself: its samples are in it, see open_live().
     {.name = "keep",
-     .letter = 'k',
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .fallback = "1h",
@@ -55,7 +53,7 @@ const struct option_spec watch_options[] = {
              "file."},
     {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .help = "Every process."},
     {.name = "follow",
-     .letter = 'F',
+     .letter = 'f',
      .kind = OPTION_FLAG,
      .help = "Processes that match and start later, too: restarts of a service."},
     {.name = "for",

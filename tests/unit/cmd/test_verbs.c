@@ -105,6 +105,35 @@ static void test_names_are_unique(void **state)
     }
 }
 
+// What one learned at one verb holds at all others: a letter stands for one name, and a name that
+// several verbs have has the same letter in each.
+static void check_same(const struct verb *verb, const struct option_spec *spec,
+                       const struct verb *other_verb)
+{
+    for (const struct option_spec *other = other_verb->options; other && other->name; other++) {
+        bool same_name = strcmp(spec->name, other->name) == 0;
+        bool same_letter = spec->letter && spec->letter == other->letter;
+        if (same_letter && !same_name)
+            fail_msg("-%c is %s --%s and %s --%s", spec->letter, verb->name, spec->name,
+                     other_verb->name, other->name);
+        if (same_name && spec->letter != other->letter)
+            fail_msg("--%s has another letter in %s than in %s", spec->name, verb->name,
+                     other_verb->name);
+        if (same_name && spec->kind != other->kind)
+            fail_msg("--%s of %s is of another kind than that of %s", spec->name, verb->name,
+                     other_verb->name);
+    }
+}
+
+static void test_letters_mean_the_same(void **state)
+{
+    (void)state;
+    for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb))
+        for (const struct option_spec *spec = verb->options; spec && spec->name; spec++)
+            for (const struct verb *other = verb_next(verb); other; other = verb_next(other))
+                check_same(verb, spec, other);
+}
+
 // Every default is a value that the option itself would take: the parser aborts otherwise.
 static void test_defaults_parse(void **state)
 {
@@ -241,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_are_sound),
         cmocka_unit_test(test_names_are_unique),
+        cmocka_unit_test(test_letters_mean_the_same),
         cmocka_unit_test(test_defaults_parse),
         cmocka_unit_test(test_texts_have_every_option),
         cmocka_unit_test(test_help_names_only_options),

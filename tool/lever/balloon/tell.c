@@ -68,7 +68,7 @@ static int add_advice(const struct balloon *balloon, struct lever_report *report
         return lever_add_note(report, "'ebb reclaim %d' takes what is left without pressure",
                               (int)balloon->watched);
     case BALLOON_TIME:
-        return lever_add_note(report, "--time-limit gives it longer");
+        return lever_add_note(report, "a longer --for gives it more time");
     case BALLOON_OOM:
         return lever_add_warning(report, "the OOM killer was called meanwhile: see the kernel's "
                                          "log for whom it took");
