@@ -38,6 +38,6 @@ const struct verb export_verb = {
     .description = export_description,
     .examples = export_examples,
     .options = export_options,
-    .operand = OPERAND_TARGET,
+    .operand = OPERAND_TARGETS,
     .run = export_run,
 };

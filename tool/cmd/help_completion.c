@@ -6,17 +6,42 @@
 //
 // Each shell gets a script without any call of ebb in it: completing must be instant, and must work
 // where ebb itself is not allowed to run. Hidden verbs are left out. An option's argument is
-// completed where it is one of few words or a folder; numbers are for the user to choose.
+// completed where it is one of few words, a file, a folder or a process, as what help calls it
+// says; numbers are for the user to choose.
 #include "cmd/help.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-// What help calls DIR is completed as one. FILE is not: names of new files are typed.
-static bool is_directory(const struct option_spec *spec)
+// What the argument of an option, or an operand, is to a shell.
+enum word_kind { WORD_FREE, WORD_FILE, WORD_DIRECTORY, WORD_PROCESS };
+
+// By what help calls it. A new file is completed too: up to its folder. Memory groups are folders.
+static enum word_kind word_kind_of(const struct option_spec *spec)
 {
-    return spec->kind == OPTION_STRING && strcmp(spec->argument, "DIR") == 0;
+    static const struct {
+        const char *argument;
+        enum word_kind kind;
+    } kinds[] = {
+        {"FILE", WORD_FILE},      {"DIR", WORD_DIRECTORY},   {"PATH", WORD_DIRECTORY},
+        {"TARGET", WORD_PROCESS}, {"PROCESS", WORD_PROCESS},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (spec->kind == OPTION_STRING && strcmp(spec->argument, kinds[i].argument) == 0)
+            return kinds[i].kind;
+    return WORD_FREE;
+}
+
+static bool takes_targets(const struct verb *verb)
+{
+    return verb->operand == OPERAND_TARGET || verb->operand == OPERAND_TARGETS ||
+           verb->operand == OPERAND_TARGETS_OR_FILE;
+}
+
+static bool takes_files(const struct verb *verb)
+{
+    return verb->operand == OPERAND_FILE || verb->operand == OPERAND_TARGETS_OR_FILE;
 }
 
 // As words: choices hold no blanks and no quotes.
@@ -64,13 +89,15 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
             output_printf(output, ") words='");
             put_choices(output, table);
             output_printf(output, "' ;;\n");
-        } else if (is_directory(table)) {
-            output_printf(output, ")\n        compopt -o filenames\n"
-                                  "        mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")\n"
-                                  "        return ;;\n");
         } else {
             // A number or a free text: nothing is offered.
-            output_printf(output, ") return ;;\n");
+            static const char *const calls[] = {
+                [WORD_FREE] = "",
+                [WORD_FILE] = " _ebb_files -f;",
+                [WORD_DIRECTORY] = " _ebb_files -d;",
+                [WORD_PROCESS] = " _ebb_processes;",
+            };
+            output_printf(output, ")%s return ;;\n", calls[word_kind_of(table)]);
         }
     }
 }
@@ -85,10 +112,19 @@ static void put_verb_names(struct output *output)
     }
 }
 
+// compopt: folders get a slash, and blanks are quoted. It fails where nothing is completed.
+//
 // PIDs are proposed once a digit was typed: all of them would bury the names. comm is read by the
 // shell itself, so that no name passes through a second expansion.
 static const char bash_head[] =
     "# bash completion for ebb, made by `ebb __completion bash`\n"
+    "# Files with -f, folders with -d; what is proposed already stays.\n"
+    "_ebb_files() {\n"
+    "    local -a found\n"
+    "    compopt -o filenames 2>/dev/null\n"
+    "    mapfile -t found < <(compgen \"$1\" -- \"$cur\")\n"
+    "    COMPREPLY+=(\"${found[@]}\")\n"
+    "}\n\n"
     "_ebb_processes() {\n"
     "    local directory name\n"
     "    for directory in /proc/[0-9]*; do\n"
@@ -144,15 +180,10 @@ static void put_bash_takers(struct output *output, const struct option_spec *tab
 // What a verb works on, when the word is no option.
 static void put_bash_operand(struct output *output, const struct verb *verb)
 {
-    if (verb->operand == OPERAND_TARGET)
-        output_printf(output, "            if [[ $cur != -* ]]; then _ebb_processes; return; fi\n");
-    // compopt: folders get a slash, and blanks are quoted. It fails where nothing is completed.
-    if (verb->operand == OPERAND_FILE)
-        output_printf(output, "            if [[ $cur != -* ]]; then\n"
-                              "                compopt -o filenames 2>/dev/null\n"
-                              "                mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-                              "                return\n"
-                              "            fi\n");
+    if (takes_targets(verb) || takes_files(verb))
+        output_printf(output, "            if [[ $cur != -* ]]; then%s%s return; fi\n",
+                      takes_targets(verb) ? " _ebb_processes;" : "",
+                      takes_files(verb) ? " _ebb_files -f;" : "");
     if (verb->operand != OPERAND_COMMAND)
         return;
     output_printf(output, "            if _ebb_command '");
@@ -217,8 +248,16 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
             put_choices(output, table);
             output_printf(output, ")");
         } else if (table->kind != OPTION_FLAG) {
-            output_printf(output, "%s%s:%s", table->bare ? "::" : ":", table->argument,
-                          is_directory(table) ? "_directories" : " ");
+            static const char *const calls[] = {
+                [WORD_FREE] = " ",
+                [WORD_FILE] = "_files",
+                [WORD_DIRECTORY] = "_directories",
+                [WORD_PROCESS] = "_ebb_processes",
+            };
+            output_printf(output, "%s", table->bare ? "::" : ":");
+            // "ADDRESS[:PORT]": its colon would end the message.
+            put_quoted(output, table->argument, ":\\");
+            output_printf(output, ":%s", calls[word_kind_of(table)]);
         }
         output_printf(output, "' \\\n");
     }
@@ -227,8 +266,10 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
 // What stands behind the options; also ends the command that _arguments began.
 static void put_zsh_operand(struct output *output, const struct verb *verb)
 {
-    if (verb->operand == OPERAND_TARGET) {
-        output_printf(output, "            '1:process:_ebb_processes' ;;\n");
+    if (takes_targets(verb)) {
+        output_printf(output, "            '%s:process:%s' ;;\n",
+                      verb->operand == OPERAND_TARGET ? "1" : "*",
+                      takes_files(verb) ? "_ebb_processes_or_files" : "_ebb_processes");
     } else if (verb->operand == OPERAND_FILE) {
         output_printf(output, "            '*:recording:_files' ;;\n");
     } else if (verb->operand == OPERAND_COMMAND) {
@@ -251,6 +292,10 @@ static void render_zsh(struct output *output)
                           "_ebb_processes() {\n"
                           "    _alternative 'pids:process ID:_pids' "
                           "'names:process name:_process_names -a'\n"
+                          "}\n\n"
+                          "_ebb_processes_or_files() {\n"
+                          "    _alternative 'processes:process:_ebb_processes' "
+                          "'recordings:recording:_files'\n"
                           "}\n\n"
                           "_ebb() {\n"
                           "    local -a verbs\n"
@@ -282,25 +327,44 @@ static void render_zsh(struct output *output)
     output_printf(output, "    esac\n}\n\n_ebb \"$@\"\n");
 }
 
+// What is proposed for the argument, by a rule of its own: the option's help would else stand
+// beside each of the words.
+static void put_fish_argument(struct output *output, const struct option_spec *spec,
+                              const char *condition)
+{
+    enum word_kind kind = word_kind_of(spec);
+    bool has_words = spec->kind == OPTION_CHOICE || kind == WORD_DIRECTORY || kind == WORD_PROCESS;
+    if (!has_words)
+        return;
+    output_printf(output, "complete -c ebb -n '%s'", condition);
+    if (spec->letter)
+        output_printf(output, " -s %c", spec->letter);
+    output_printf(output, " -l %s -x -a '", spec->name);
+    if (spec->kind == OPTION_CHOICE)
+        put_choices(output, spec);
+    else
+        output_printf(output, "%s",
+                      kind == WORD_PROCESS ? "(__ebb_processes)" : "(__fish_complete_directories)");
+    output_printf(output, "'\n");
+}
+
 // `condition` is what stands between the quotes of -n.
 static void put_fish_options(struct output *output, const struct option_spec *table,
                              const char *condition)
 {
     for (; table && table->name; table++) {
-        // One rule for each option: fish shows the text beside it.
+        put_fish_argument(output, table, condition);
+        // Behind it: fish shows the text of the last rule beside the option.
         output_printf(output, "complete -c ebb -n '%s'", condition);
         if (table->letter)
             output_printf(output, " -s %c", table->letter);
         output_printf(output, " -l %s", table->name);
-        if (table->kind == OPTION_CHOICE) {
-            output_printf(output, " -x -a '");
-            put_choices(output, table);
-            output_printf(output, "'");
-        } else if (is_directory(table)) {
-            output_printf(output, " -x -a '(__fish_complete_directories)'");
-        } else if (table->kind != OPTION_FLAG && !table->bare) {
+        // -r lets files through, -x nothing but what is listed.
+        enum word_kind kind = word_kind_of(table);
+        if (kind == WORD_FILE)
+            output_printf(output, " -r -F");
+        else if (table->kind != OPTION_FLAG && !table->bare)
             output_printf(output, " -x");
-        }
         output_printf(output, " -d '");
         put_quoted(output, table->help, "\\");
         output_printf(output, "'\n");
@@ -310,18 +374,17 @@ static void put_fish_options(struct output *output, const struct option_spec *ta
 // The verb itself, and then what holds once it was typed.
 static void put_fish_verb(struct output *output, const struct verb *verb)
 {
-    // The verb stands anywhere before the word: fish has no notion of a first one.
     char condition[96];
-    snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", verb->name);
+    snprintf(condition, sizeof(condition), "__ebb_verb_is %s", verb->name);
     // Only as long as no verb was typed.
     output_printf(output, "complete -c ebb -n __fish_use_subcommand -a %s -d '", verb->name);
     put_quoted(output, verb->purpose, "\\");
     output_printf(output, "'\n");
     put_fish_options(output, verb->options, condition);
     put_fish_options(output, verb_global_options(), condition);
-    if (verb->operand == OPERAND_TARGET)
-        output_printf(output, "complete -c ebb -n '%s' -a '(__fish_complete_pids)'\n", condition);
-    if (verb->operand == OPERAND_FILE)
+    if (takes_targets(verb))
+        output_printf(output, "complete -c ebb -n '%s' -a '(__ebb_processes)'\n", condition);
+    if (takes_files(verb))
         output_printf(output, "complete -c ebb -n '%s' -F\n", condition);
     if (verb->operand == OPERAND_COMMAND)
         output_printf(output,
@@ -337,7 +400,16 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
 // fish collects single rules; files are never wanted unless a rule says so.
 static void render_fish(struct output *output)
 {
+    // The verb is the second word: fish's own function takes a process of such a name for one.
     output_printf(output, "# fish completion for ebb, made by `ebb __completion fish`\n"
+                          "function __ebb_verb_is\n"
+                          "    set -l words (commandline -opc)\n"
+                          "    test (count $words) -gt 1; and test $words[2] = $argv[1]\n"
+                          "end\n"
+                          "function __ebb_processes\n"
+                          "    __fish_complete_pids\n"
+                          "    __fish_complete_proc\n"
+                          "end\n"
                           "complete -c ebb -f\n");
     put_fish_options(output, verb_global_options(), "__fish_use_subcommand");
     for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {

@@ -39,6 +39,6 @@ const struct verb record_verb = {
     .examples = record_examples,
     .options = record_options,
     // No completion by PIDs: a pattern or a command is as likely.
-    .operand = OPERAND_TARGET,
+    .operand = OPERAND_TARGETS,
     .run = record_run,
 };

@@ -33,6 +33,6 @@ const struct verb top_verb = {
     .description = top_description,
     .examples = top_examples,
     .options = top_options,
-    .operand = OPERAND_TARGET,
+    .operand = OPERAND_TARGETS,
     .run = top_run,
 };

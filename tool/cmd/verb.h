@@ -30,7 +30,9 @@ struct verb_example {
 // OPERAND_COMMAND, what follows the first operand is the command's, options too.
 enum verb_operand {
     OPERAND_NONE,
-    OPERAND_TARGET,
+    OPERAND_TARGET,          // one process
+    OPERAND_TARGETS,         // several
+    OPERAND_TARGETS_OR_FILE, // or a recording
     OPERAND_FILE,
     OPERAND_VERB,
     OPERAND_COMMAND,

@@ -32,7 +32,6 @@ static const struct verb_example watch_examples[] = {
     {NULL, NULL},
 };
 
-// Operands may be files as well as processes: completion leaves them to the shell.
 const struct verb watch_verb = {
     .name = "watch",
     .purpose = "show live charts of processes, or a recording, in a browser",
@@ -40,6 +39,6 @@ const struct verb watch_verb = {
     .description = watch_description,
     .examples = watch_examples,
     .options = watch_options,
-    .operand = OPERAND_TARGET,
+    .operand = OPERAND_TARGETS_OR_FILE,
     .run = watch_run,
 };
