@@ -10,7 +10,7 @@ const uint32_t class_block_bytes[CLASS_COUNT] = {
     144,    160,    176,    192,    208,   224,   240,    256,    // eight per doubling
     288,    320,    352,    384,    416,   448,   480,    512,    //
     576,    640,    704,    768,    832,   896,   960,    1024,   //
-    1056,   1280,   1536,   1792,   2048,  2560,  3072,   3584,   // four, and 1 KiB with a header
+    1056,   1280,   1536,   1792,   2048,  2560,  3072,           // four, and 1 KiB with a header
     4096,   4368,   5120,   6144,   7168,  8192,                  // a page and some more
     12288,  16384,  20480,  24576,  28672, 32768,                 // medium
     40960,  49152,  57344,  65536,  81920, 98304, 114688, 131072, //
@@ -41,14 +41,14 @@ unsigned class_of_size(size_t size)
     if (size <= 1056)
         return 32;
     if (size <= PAGE_BYTES)
-        return 33 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+        return size > 3072 ? 39 : 33 + (highest - 10) * 4 + (unsigned)(rest >> (highest - 2) & 3);
     if (size <= 5120)
-        return 41 + (size > 4368);
+        return 40 + (size > 4368);
     if (size <= 2 * PAGE_BYTES)
-        return 42 + (unsigned)(rest - 4096) / 1024;
+        return 41 + (unsigned)(rest - 4096) / 1024;
     if (size <= 4 * PAGE_BYTES)
-        return 46 + (size > 3 * PAGE_BYTES);
-    return 48 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
+        return 45 + (size > 3 * PAGE_BYTES);
+    return 47 + (highest - 14) * 4 + (unsigned)(rest >> (highest - 2) & 3);
 }
 
 unsigned class_of_aligned(size_t size, size_t align)

@@ -3,10 +3,11 @@
 //
 // Small: steps of 16 bytes to 128, then eight per doubling to 1 KiB, four to 4 KiB, five to 8 KiB:
 // a waste of at most 12.5 % (25 % above 1 KiB); 1 KiB and a page with a header, which is what
-// buffers and databases ask for, fit in closely. Medium: whole pages, four per doubling, in spans
-// of several slots, so that a free one can be purged by itself. Between 4 and 8 KiB blocks are not
-// whole pages: of those that live on, each touches as many pages either way, and a page with a
-// header, which is what databases ask for, costs half.
+// buffers and databases ask for, fit in closely. There is no class between 3 and 4 KiB: of such
+// blocks that live on, each would hold two pages rather than one. Medium: whole pages, four per
+// doubling, in spans of several slots, so that a free one can be purged by itself. Between 4 and 8
+// KiB blocks are not whole pages: of those that live on, each touches as many pages either way, and
+// a page with a header, which is what databases ask for, costs half.
 #ifndef EBB_HEAP_CLASS_H
 #define EBB_HEAP_CLASS_H
 
@@ -19,8 +20,8 @@
 // the pages that are used in it, while rounding costs with each block.
 #define CLASS_SMALL_MAX  8192u   // the largest block in a span of one slot
 #define CLASS_MEDIUM_MAX 262144u // the largest in a span at all
-#define CLASS_COUNT      64u
-#define CLASS_SMALL      46u // the first so many are small
+#define CLASS_COUNT      63u
+#define CLASS_SMALL      45u // the first so many are small
 #define CLASS_ABOVE_KIB  32u // the first of more than 1 KiB
 #define CLASS_STEPS      (CLASS_SMALL_MAX / 16 + 1)
 #define PAGE_BYTES       4096u
