@@ -136,7 +136,9 @@ static uint64_t count_errors(const struct batch *batch)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < batch->event_count; i++)
-        count += batch->events[i].kind == EVENT_UNREADABLE;
+        // One of the host stands for many.
+        if (batch->events[i].kind == EVENT_UNREADABLE)
+            count += batch->events[i].subject ? 1 : batch->events[i].value;
     return count;
 }
 

@@ -18,6 +18,10 @@ enum {
     FORGET_EVERY_ROUNDS = 100,
     // poll() takes an int of milliseconds, and rounds are an hour apart at most.
     WAIT_MAX_MS = 3600000,
+    // What accounts of the end may take: who pressed Ctrl-C waits for it, and so does a command
+    // for its signal.
+    LAST_MS = 1000,
+    LAST_BEFORE_SIGNAL_MS = 200,
 };
 
 // Goes on while the clock of the day is set, and while the host is suspended: an hour is one on the
@@ -143,9 +147,13 @@ static void count_round(struct record *record, const struct batch *batch)
     for (size_t i = 0; i < batch->event_count; i++) {
         const struct event *event = &batch->events[i];
         // The first reason stands for all: it is nearly always the same.
-        if (event->kind == EVENT_UNREADABLE && totals->unreadable++ == 0)
+        if (event->kind != EVENT_UNREADABLE)
+            continue;
+        if (totals->unreadable == 0)
             text_copy(text_of(event->text), totals->unreadable_text,
                       sizeof totals->unreadable_text);
+        // One of the host stands for many.
+        totals->unreadable += event->subject ? 1 : event->value;
     }
 }
 
@@ -187,6 +195,31 @@ static int take_and_write(struct record *record)
     return error;
 }
 
+// The accounts of the end: who ends a recording looks at how it was then, and an account may be
+// minutes old. Not of what is gone, and not where nothing can be written any more.
+static void take_last(struct record *record, uint64_t budget_ms)
+{
+    const struct batch *batch = NULL;
+    if (!record->sampler || !record->history || record->error)
+        return;
+    progress_end(&record->progress);
+    int error = sampler_last_round(record->sampler, budget_ms, &batch);
+    if (error && error != -ESRCH)
+        return;
+    count_round(record, batch);
+    record_write(record, batch);
+}
+
+// A command that is about to be ended by a signal is still there to be read; one that was sent by
+// a terminal has gone to it already.
+static void hand_on(struct record *record, const struct signalfd_siginfo *info)
+{
+    bool is_user = info->ssi_signo == SIGUSR1 || info->ssi_signo == SIGUSR2;
+    if (!is_user && record->child.is_running)
+        take_last(record, LAST_BEFORE_SIGNAL_MS);
+    record_signal_child(record, info);
+}
+
 // All that have come: several may wait.
 static void take_signals(struct record *record)
 {
@@ -196,7 +229,7 @@ static void take_signals(struct record *record)
         if (info.ssi_signo == SIGCHLD)
             record_reap(record);
         else if (record->child.argv)
-            record_signal_child(record, &info);
+            hand_on(record, &info);
         else
             record->is_stopped = true;
     }
@@ -253,9 +286,11 @@ void record_go_on(struct record *record)
         // happened.
         record_tell_progress(record);
     }
-    // The command's end is part of its story.
+    // The command's end is part of its story; of what goes on, the last moment is.
     if (record->child.argv && !record->child.is_running && !record->error)
         (void)take_and_write(record);
+    else if (error != -ESRCH)
+        take_last(record, LAST_MS);
     progress_end(&record->progress);
     if (record->error)
         record_tell_error(record);

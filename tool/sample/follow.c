@@ -94,8 +94,6 @@ int follow_tell_changes(struct batch *batch, unsigned id, const struct digest *b
                         const struct digest *now)
 {
     int error = 0;
-    if (before->verdict != now->verdict)
-        error = batch_tell(batch, id, EVENT_VERDICT, now->verdict, now->headline);
     for (size_t i = 0; i < sizeof follow_counters / sizeof *follow_counters && !error; i++) {
         const char *runtime = follow_counters[i].runtime, *name = follow_counters[i].name;
         const struct runtime_figure *then = digest_figure(before, runtime, name);
@@ -118,12 +116,11 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-// Once for each subject: it will not become readable, unless by exec.
+// Once for each subject, until an account of it was possible.
 static int follow_tell_unreadable(const struct follow_context *context, struct follow *follow,
                                   const char *why)
 {
-    follow->plan.no_account = true;
-    follow->plan.is_wanted = false;
+    plan_deny(&follow->plan, monotonic_ns());
     if (follow->is_told)
         return 0;
     follow->is_told = true;
@@ -142,8 +139,10 @@ static int follow_fail(const struct follow_context *context, struct follow *foll
     // for it in the kernel.
     bool is_denied = error == -EACCES || error == -EPERM;
     // Without LazyFree in smaps_rollup an account is the only way to know.
-    if (kind == SAMPLE_LAZY && (is_denied || error == -ENOENT || error == -ENOTSUP))
+    if (kind == SAMPLE_LAZY && (error == -ENOENT || error == -ENOTSUP))
         follow->plan.no_lazy = true;
+    if (kind == SAMPLE_LAZY && is_denied)
+        follow->plan.lazy_is_denied = true;
     return 0;
 }
 
@@ -183,13 +182,32 @@ static int follow_read_lazy(const struct follow_context *context, struct follow 
     return 0;
 }
 
+// A verdict that stands is told with the moment since when it does. One that is on trial is looked
+// at again when its time is over, as far as the budget allows.
+static int follow_settle(const struct follow_context *context, struct follow *follow,
+                         const struct digest *digest, const struct sample *sample)
+{
+    struct batch *batch = context->batch;
+    uint64_t since_ms = follow->verdict.next_ms;
+    bool is_told = settle_verdict(&follow->verdict, digest->verdict, sample->boot_ms);
+    uint64_t hold_ms = settle_hold_ms(&follow->verdict);
+    follow->plan.again_ns = hold_ms ? monotonic_ns() + hold_ms * 1000000 : 0;
+    if (!is_told)
+        return 0;
+    int error = batch_tell(batch, follow->id, EVENT_VERDICT, digest->verdict, digest->headline);
+    if (!error)
+        batch->events[batch->event_count - 1].time_ms =
+            sample->time_ms - (int64_t)(sample->boot_ms - since_ms);
+    return error;
+}
+
 // Takes over what an account gave; the digest before it has served its last purpose.
 static int follow_take_digest(const struct follow_context *context, struct follow *follow,
-                              struct digest *digest)
+                              struct digest *digest, const struct sample *sample)
 {
-    int error = follow->digest
-                    ? follow_tell_changes(context->batch, follow->id, follow->digest, digest)
-                    : 0;
+    int error = follow_settle(context, follow, digest, sample);
+    if (!error && follow->digest)
+        error = follow_tell_changes(context->batch, follow->id, follow->digest, digest);
     // Not inside of the follow, which moves when others come and go.
     struct digest *kept = malloc(sizeof *kept);
     if (!kept || error) {
@@ -226,9 +244,11 @@ static int follow_read_account(const struct follow_context *context, struct foll
                    ? follow_tell_unreadable(context, follow, account.why)
                    : failed;
     }
-    error = follow_take_digest(context, follow, &account.digest);
+    error = follow_take_digest(context, follow, &account.digest, sample);
     if (error)
         return error;
+    // What it became unreadable by would be told again.
+    follow->is_told = false;
     context->cost->accounts++;
     sample->digest = follow->digest;
     follow_keep(context, follow, sample, cost);

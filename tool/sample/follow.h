@@ -8,6 +8,7 @@
 #include "sample/find.h"
 #include "sample/plan.h"
 #include "sample/sampler.h"
+#include "sample/settle.h"
 
 struct follow {
     unsigned id;
@@ -22,6 +23,7 @@ struct follow {
     uint64_t group_read_ms; // when its group was read last, of CLOCK_BOOTTIME
     struct digest *digest;  // of the last account, NULL: none yet; samples point to it
     struct trend trend;
+    struct settle verdict;
     size_t sample; // index of its sample in this round's batch
 };
 
@@ -49,7 +51,7 @@ struct plan_figures follow_figures(const struct follow *follow, const struct hos
 int follow_read_deep(const struct follow_context *context, struct follow *follow,
                      struct subject *subject, enum sample_kind kind, struct sample *sample);
 
-// Events that the difference of two accounts tells: verdict, collections, purges. 0 or -ENOMEM.
+// Events that the difference of two accounts tells: collections, purges. 0 or -ENOMEM.
 int follow_tell_changes(struct batch *batch, unsigned id, const struct digest *before,
                         const struct digest *now);
 

@@ -7,8 +7,9 @@
 
 // Tokens are saved up for this long at most: a burst after a quiet time stays short.
 static const double plan_saved_s = 10;
-// And so many are there at the start, when every process is new.
-static const double plan_first_s = 20;
+// And so many are there at the start, when every process is new: first accounts of a whole host
+// come within half a minute, not in one burst.
+static const double plan_first_s = 6;
 // A change that matters: as much as an account's rows would move visibly.
 static const uint64_t plan_least_bytes = 1 << 20;
 // MADV_FREE of less than this, by the whole host, tells nothing of one process.
@@ -23,6 +24,11 @@ static const double age_lazy_active_s = 10;
 static const double age_lazy_rewriting_s = 1;
 // What appears and ends within a blink is not worth an account while others wait.
 static const double age_first_s = 10;
+// But who was there when everything began has not just appeared.
+static const uint64_t plan_start_ns = 1000000000;
+// Of tries that were denied: doubled from a second on, up to this.
+enum { PLAN_DENIALS_MAX = 9 };
+static const double plan_denied_most_s = 300;
 
 // The guesses hold until the first readings have been paid for.
 void plan_init(struct plan *plan, double share, uint64_t now_ns)
@@ -32,6 +38,7 @@ void plan_init(struct plan *plan, double share, uint64_t now_ns)
         .share = share,
         .tokens_ns = share * plan_first_s * ns_per_s,
         .capacity_ns = share * plan_saved_s * ns_per_s,
+        .began_ns = now_ns,
         .refilled_ns = now_ns,
         // To begin with; measured on Linux 6.18, x86-64.
         .lazy = {.fixed_ns = 30e3, .ns_per_byte = 12e6 / gib},
@@ -56,9 +63,11 @@ bool plan_affords(const struct plan *plan, uint64_t cost_ns)
     return plan->tokens_ns >= fmin((double)cost_ns, plan->capacity_ns);
 }
 
+// The very first account of all is not waited for: who records one large process wants it now.
 bool plan_may_begin(const struct plan *plan, const struct plan_wish *wish)
 {
-    return wish->is_wanted || plan_affords(plan, wish->cost_ns);
+    bool is_first = !plan->has_begun && wish->kind == SAMPLE_ACCOUNT;
+    return wish->is_wanted || is_first || plan_affords(plan, wish->cost_ns);
 }
 
 static int plan_compare(const void *left, const void *right)
@@ -120,15 +129,26 @@ static bool plan_was_active(const struct plan_figures *then, const struct plan_f
     return then->cpu_ms != now->cpu_ms || then->minor_faults != now->minor_faults;
 }
 
+// Half of what can be saved: nobody else is kept waiting for what is spent now.
+static bool plan_has_plenty(const struct plan *plan)
+{
+    return plan->tokens_ns * 2 >= plan->capacity_ns;
+}
+
 // The weight of an account's turn, 0 for none.
 static double plan_weigh_account(const struct plan *plan, const struct plan_subject *subject,
                                  const struct plan_figures *now)
 {
-    bool is_plenty = plan->tokens_ns * 2 >= plan->capacity_ns;
-    if (!subject->has_account)
-        return is_plenty || plan_age_s(subject->since_ns, now->now_ns) >= age_first_s ? 16 : 0;
+    bool is_plenty = plan_has_plenty(plan);
+    if (!subject->has_account) {
+        bool is_old = subject->since_ns - plan->began_ns < plan_start_ns ||
+                      plan_age_s(subject->since_ns, now->now_ns) >= age_first_s;
+        return is_plenty || is_old ? 16 : 0;
+    }
     const struct plan_figures *then = &subject->account;
     double age_s = plan_age_s(then->now_ns, now->now_ns);
+    if (subject->again_ns != 0 && now->now_ns >= subject->again_ns)
+        return 2;
     double change = plan_change(then, now);
     // While tokens are plenty there is no reason to take less than an account.
     if (change > 0 && (is_plenty || age_s >= age_account_active_s))
@@ -146,7 +166,7 @@ static bool plan_may_rewrite(const struct plan *plan, const struct plan_figures 
 {
     bool is_large = then->lazy_bytes != SAMPLE_UNKNOWN && then->lazy_bytes >= plan_least_bytes &&
                     then->lazy_bytes >= then->rss_bytes / 100;
-    return is_large && then->cpu_ms != now->cpu_ms && plan->tokens_ns * 2 >= plan->capacity_ns;
+    return is_large && then->cpu_ms != now->cpu_ms && plan_has_plenty(plan);
 }
 
 // The weight of a lazy reading's turn, 0 for none.
@@ -191,10 +211,28 @@ static struct plan_wish plan_wish_wanted(const struct plan *plan,
     return wish;
 }
 
+static bool plan_can_account(const struct plan_subject *subject, const struct plan_figures *now)
+{
+    return !subject->no_account && now->now_ns >= subject->denied_until_ns;
+}
+
+struct plan_wish plan_wish_last(const struct plan *plan, const struct plan_subject *subject,
+                                const struct plan_figures *now)
+{
+    if (subject->no_account || subject->denials > 0)
+        return (struct plan_wish){.kind = SAMPLE_CHEAP};
+    struct plan_wish wish = plan_wish_wanted(plan, subject, now);
+    const struct plan_figures *then = &subject->account;
+    bool has_changed =
+        !subject->has_account || plan_was_active(then, now) || then->rss_bytes != now->rss_bytes;
+    wish.urgency = (has_changed ? 1 : 0) + 1 / ((double)wish.cost_ns / 1e6 + 1);
+    return wish;
+}
+
 struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *subject,
                            const struct plan_figures *now)
 {
-    bool can_account = !subject->no_account;
+    bool can_account = plan_can_account(subject, now);
     if (subject->is_wanted && can_account && now->now_ns >= subject->account_until_ns)
         return plan_wish_wanted(plan, subject, now);
     struct plan_wish none = {.kind = SAMPLE_CHEAP};
@@ -202,14 +240,16 @@ struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *s
         return none;
     // Both are weighed; the account tells all that the other does.
     double account = can_account ? plan_weigh_account(plan, subject, now) : 0;
-    double lazy = subject->no_lazy ? 0 : plan_weigh_lazy(plan, subject, now);
+    bool can_lazy = !subject->no_lazy && !subject->lazy_is_denied;
+    double lazy = can_lazy ? plan_weigh_lazy(plan, subject, now) : 0;
     if (account == 0 && lazy == 0)
         return none;
     struct plan_wish deep = plan_wish_for(plan, subject, now, SAMPLE_ACCOUNT, account);
     struct plan_wish light = plan_wish_for(plan, subject, now, SAMPLE_LAZY, lazy);
     // One that cannot be paid for yet is waited for, but not in the dark: the light one is a first
-    // answer.
-    bool is_blind = !subject->has_deep && lazy > 0 && !plan_affords(plan, deep.cost_ns);
+    // answer, and where many wait for their first, everybody has that one before anybody has more.
+    bool is_dear = !plan_may_begin(plan, &deep) || (plan->has_begun && !plan_has_plenty(plan));
+    bool is_blind = !subject->has_deep && lazy > 0 && is_dear;
     return account > 0 && !is_blind ? deep : light;
 }
 
@@ -252,6 +292,9 @@ void plan_spend(struct plan *plan, struct plan_subject *subject, enum sample_kin
         subject->lazy_rss_bytes = now->rss_bytes;
         return;
     }
+    plan->has_begun = true;
+    subject->denials = 0;
+    subject->lazy_is_denied = false;
     // A user who looks on takes a tenth of the target's time at most.
     const double wanted_rest = 10;
     subject->account = *now;
@@ -267,4 +310,14 @@ void plan_fail(struct plan *plan, struct plan_subject *subject, uint64_t now_ns,
     plan->tokens_ns -= (double)cpu_ns;
     subject->rest_until_ns = plan_after(now_ns, ns_per_s);
     subject->account_until_ns = subject->rest_until_ns;
+}
+
+void plan_deny(struct plan_subject *subject, uint64_t now_ns)
+{
+    double rest_s = ldexp(1, (int)subject->denials);
+    if (subject->denials < PLAN_DENIALS_MAX)
+        subject->denials++;
+    subject->denied_until_ns = plan_after(now_ns, fmin(rest_s, plan_denied_most_s) * ns_per_s);
+    // A user's wish is not repeated for ever.
+    subject->is_wanted = false;
 }

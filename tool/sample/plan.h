@@ -33,7 +33,8 @@ struct plan_cost {
 struct plan {
     double share;
     double tokens_ns, capacity_ns;
-    uint64_t refilled_ns;           // when the tokens were counted last
+    uint64_t began_ns, refilled_ns; // since when; when the tokens were counted last
+    bool has_begun;                 // somebody has had an account
     struct plan_cost lazy, account; // learnt from every reading
 };
 
@@ -47,7 +48,11 @@ struct plan_subject {
     uint64_t lazy_rss_bytes, account_rss_bytes; // its RSS then
     bool has_deep, has_account;
     bool no_lazy, no_account; // such a reading is not possible here
-    bool is_wanted;           // an account, whatever the budget says
+    bool lazy_is_denied;      // for want of rights: until an account shows that they have come
+    unsigned denials;         // accounts that were not possible, one after the other
+    uint64_t denied_until_ns; // no other try before
+    uint64_t again_ns; // an account then, to see whether the last one's verdict stands; 0 none
+    bool is_wanted;    // an account, whatever the budget says
 };
 
 // What a process should get next. SAMPLE_CHEAP: nothing more than it has.
@@ -58,8 +63,8 @@ struct plan_wish {
     bool is_wanted;
 };
 
-// `share` of one core in (0, 1]. The tokens of a while are there from the start, so that the first
-// accounts need not wait.
+// `share` of one core in (0, 1]. The tokens of some seconds are there from the start, and the very
+// first account needs none: one process is not kept waiting, and hundreds are not read in one go.
 void plan_init(struct plan *plan, double share, uint64_t now_ns);
 // Lets tokens flow in. A clock that goes back adds none.
 void plan_refill(struct plan *plan, uint64_t now_ns);
@@ -91,5 +96,13 @@ void plan_spend(struct plan *plan, struct plan_subject *subject, enum sample_kin
                 const struct plan_figures *now, uint64_t cpu_ns, uint64_t walk_ns);
 // A reading failed: it is charged, and the process left alone for a second.
 void plan_fail(struct plan *plan, struct plan_subject *subject, uint64_t now_ns, uint64_t cpu_ns);
+// No account is possible of it: tried again after a second, two, four, and so on up to five
+// minutes. Rights may come, and what was in the middle of an exec or of its start gets through it.
+void plan_deny(struct plan_subject *subject, uint64_t now_ns);
+
+// The last account of all, whatever the budget says: who has changed since its account is more
+// urgent, and of these who costs less. SAMPLE_CHEAP where none is possible.
+struct plan_wish plan_wish_last(const struct plan *plan, const struct plan_subject *subject,
+                                const struct plan_figures *now);
 
 #endif

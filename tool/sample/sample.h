@@ -85,7 +85,8 @@ enum event_kind {
     EVENT_LEVER,      // ebb or somebody else pulled a lever: `text` says which
     EVENT_GAP,        // no readings for `value` ms: the host slept, or ebb was not given time
     EVENT_CLOCK,      // the clock of the day was set by `value` ms (as int64_t)
-    EVENT_UNREADABLE, // an account was not possible: `text` says why and what would help
+    EVENT_UNREADABLE, // an account was not possible: `text` says why and what would help; of the
+                      // host: of `value` processes it was not
     EVENT_ALARM,      // an alarm began (`value` 1) or ended (0)
     EVENT_COUNT
 };

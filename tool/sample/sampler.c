@@ -30,13 +30,19 @@ uint64_t sampler_clock_ns(clockid_t clock)
 }
 
 // Not in one call, but a microsecond apart: nothing here is compared more closely.
-struct sampler_clocks sampler_read_clocks(void)
+static struct sampler_clocks system_clocks(void)
 {
     return (struct sampler_clocks){
         .mono_ns = sampler_clock_ns(CLOCK_MONOTONIC),
         .boot_ms = sampler_clock_ns(CLOCK_BOOTTIME) / 1000000,
         .real_ms = (int64_t)(sampler_clock_ns(CLOCK_REALTIME) / 1000000),
     };
+}
+
+struct sampler_clocks sampler_read_clocks(const struct sampler *sampler)
+{
+    const struct sampler_options *options = &sampler->options;
+    return options->clocks ? options->clocks(options->clocks_context) : system_clocks();
 }
 
 // An upper bound keeps products with nanoseconds within 64 bits.

@@ -14,6 +14,12 @@
 
 struct sampler;
 
+// All three clocks at one moment.
+struct sampler_clocks {
+    uint64_t mono_ns, boot_ms; // CLOCK_MONOTONIC; CLOCK_BOOTTIME
+    int64_t real_ms;           // since the epoch
+};
+
 struct sampler_options {
     const char *proc_root; // "/proc"
     const struct selection *selections;
@@ -26,6 +32,10 @@ struct sampler_options {
     bool no_accounts; // never a survey: SAMPLE_LAZY is the deepest
     bool has_self;    // ebb itself is a subject too, where it matches
     uint64_t find_ms; // between two looks for new processes; 0: the interval, at least 1 s
+    // What time it is, for who wants to see a clock set or a host sleep; NULL: the system's clocks.
+    // mono_ns must be CLOCK_MONOTONIC's, by which rounds are due.
+    struct sampler_clocks (*clocks)(void *context);
+    void *clocks_context;
 };
 
 // 0 and a sampler that sampler_close() frees; -ENOENT without a proc tree; -ESRCH when nothing
@@ -39,6 +49,11 @@ void sampler_close(struct sampler *sampler);
 // Cost: about 15 µs for each subject, 20 µs for each process of the host where new ones are looked
 // for, and what the budgets allow.
 int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
+
+// The last round of all: as sampler_round(), and as many accounts as fit into `budget_ms` of time,
+// whatever the plan's budgets say: first of those that have changed since their last one, and of
+// these first the cheap ones. So what is stored last is of the end, and not of some time before.
+int sampler_last_round(struct sampler *sampler, uint64_t budget_ms, const struct batch **ret_batch);
 
 // Milliseconds until the next round is due, 0 if it is; rounds keep to a grid and are left out, not
 // made up for, after a gap.

@@ -11,12 +11,6 @@
 #include "sample/follow.h"
 #include "sample/sampler.h"
 
-// All three clocks at one moment.
-struct sampler_clocks {
-    uint64_t mono_ns, boot_ms;
-    int64_t real_ms;
-};
-
 struct sampler {
     struct sampler_options options;
     char *proc_root;
@@ -38,10 +32,14 @@ struct sampler {
     struct sampler_cost cost;
     struct sampler_clocks last; // of the round before; boot_ms 0: none yet
     uint64_t due_ns, find_due_ns;
+    // Processes of which no account is possible: told one by one at first, then by their number.
+    uint64_t denied_told, denied_waiting, denied_told_ms;
+    char denied_text[EVENT_TEXT_MAX];
 };
 
 uint64_t sampler_clock_ns(clockid_t clock);
-struct sampler_clocks sampler_read_clocks(void);
+// As its options say.
+struct sampler_clocks sampler_read_clocks(const struct sampler *sampler);
 
 // By id, or NULL: a subject may have been forgotten, and only those that live are followed. Good
 // until one is added.
@@ -49,7 +47,7 @@ struct subject *sampler_get_subject(const struct sampler *sampler, unsigned id);
 struct follow *sampler_get_follow(const struct sampler *sampler, unsigned id);
 
 // The moment of a reading, for its sample and its subject.
-void sampler_stamp(struct sample *sample, struct subject *subject);
+void sampler_stamp(const struct sampler *sampler, struct sample *sample, struct subject *subject);
 
 // Cheap readings of all that are followed, with their samples and events. 0 or -ENOMEM.
 int sampler_visit_all(struct sampler *sampler);

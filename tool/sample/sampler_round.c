@@ -12,6 +12,8 @@ enum {
     SAMPLER_CLOCK_MS = 1000, // smaller steps are those of a clock that is kept right
     SAMPLER_GAP_MS = 2000,
     SAMPLER_ENDED_MAX = 8192, // 6 MiB
+    SAMPLER_DENIED_MAX = 3,   // told one by one
+    SAMPLER_DENIED_MS = 60000,
 };
 
 // New ones come after those that are known, so that ids ascend in the batch.
@@ -27,7 +29,7 @@ static int sampler_look(struct sampler *sampler)
 }
 
 // Those that wish for more than they have, the most urgent first.
-static int sampler_gather(struct sampler *sampler, size_t *ret_count)
+static int sampler_gather(struct sampler *sampler, bool is_last, size_t *ret_count)
 {
     size_t count = 0;
     uint64_t now_ns = sampler_clock_ns(CLOCK_MONOTONIC);
@@ -36,7 +38,8 @@ static int sampler_gather(struct sampler *sampler, size_t *ret_count)
         if (follow->is_gone || follow->sample == SIZE_MAX)
             continue;
         struct plan_figures now = follow_figures(follow, &sampler->batch.host, now_ns);
-        struct plan_wish wish = plan_wish(&sampler->plan, &follow->plan, &now);
+        struct plan_wish wish = is_last ? plan_wish_last(&sampler->plan, &follow->plan, &now)
+                                        : plan_wish(&sampler->plan, &follow->plan, &now);
         // Most of them, most of the time.
         if (wish.kind == SAMPLE_CHEAP)
             continue;
@@ -74,7 +77,7 @@ static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
     // Its own stamp: the readings of a round may be hundreds of milliseconds apart.
     struct subject *subject = sampler_get_subject(sampler, follow->id);
     struct sample sample = follow_cheap_sample(follow, &sampler->batch.host);
-    sampler_stamp(&sample, subject);
+    sampler_stamp(sampler, &sample, subject);
     int error = follow_read_deep(&context, follow, subject, turn->wish.kind, &sample);
     sampler->batch.samples[follow->sample] = sample;
     return error;
@@ -85,7 +88,7 @@ static int sampler_deepen_all(struct sampler *sampler)
 {
     plan_refill(&sampler->plan, sampler_clock_ns(CLOCK_MONOTONIC));
     size_t count;
-    int error = sampler_gather(sampler, &count);
+    int error = sampler_gather(sampler, false, &count);
     uint64_t end_ns = sampler_clock_ns(CLOCK_MONOTONIC) + sampler->options.interval_ms * 500000;
     for (size_t i = 0; i < count && !error; i++) {
         const struct plan_turn *turn = &sampler->turns[i];
@@ -94,6 +97,64 @@ static int sampler_deepen_all(struct sampler *sampler)
             break;
         error = sampler_deepen(sampler, turn);
     }
+    return error;
+}
+
+// Accounts of the end, for as long as there is time. One that would take too long is passed over:
+// behind it may come one that has not changed, and is cheap.
+static int sampler_deepen_last(struct sampler *sampler, uint64_t budget_ms)
+{
+    size_t count;
+    int error = sampler_gather(sampler, true, &count);
+    uint64_t end_ns = sampler_clock_ns(CLOCK_MONOTONIC) + budget_ms * 1000000;
+    for (size_t i = 0; i < count && !error; i++) {
+        const struct plan_turn *turn = &sampler->turns[i];
+        if (sampler_clock_ns(CLOCK_MONOTONIC) + turn->wish.cost_ns <= end_ns)
+            error = sampler_deepen(sampler, turn);
+    }
+    return error;
+}
+
+// Takes the events of processes without accounts out of the batch, and counts them.
+static uint64_t sampler_take_denied(struct sampler *sampler)
+{
+    struct batch *batch = &sampler->batch;
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        if (batch->events[i].kind != EVENT_UNREADABLE)
+            batch->events[kept++] = batch->events[i];
+        else if (sampler->denied_waiting++ == 0)
+            text_copy(text_of(batch->events[i].text), sampler->denied_text,
+                      sizeof sampler->denied_text);
+    }
+    uint64_t taken = batch->event_count - kept;
+    batch->event_count = kept;
+    return taken;
+}
+
+// Without rights a host has hundreds of processes without accounts: the first few are told each,
+// the others by one event of the host now and then.
+static int sampler_sum_up_denied(struct sampler *sampler, bool is_last)
+{
+    uint64_t now_ms = sampler->last.boot_ms, count = 0;
+    for (size_t i = 0; i < sampler->batch.event_count; i++)
+        count += sampler->batch.events[i].kind == EVENT_UNREADABLE;
+    if (sampler->denied_told + count <= SAMPLER_DENIED_MAX) {
+        sampler->denied_told += count;
+        return 0;
+    }
+    if (count > 0)
+        sampler->denied_told += sampler_take_denied(sampler);
+    bool is_due = sampler->denied_told_ms == 0 ||
+                  now_ms - sampler->denied_told_ms >= SAMPLER_DENIED_MS || is_last;
+    if (sampler->denied_waiting == 0 || !is_due)
+        return 0;
+    char text[EVENT_TEXT_MAX];
+    text_format(text, sizeof text, "no account of %llu processes; of the first: %s",
+                (unsigned long long)sampler->denied_waiting, sampler->denied_text);
+    int error = batch_tell(&sampler->batch, 0, EVENT_UNREADABLE, sampler->denied_waiting, text);
+    sampler->denied_waiting = 0;
+    sampler->denied_told_ms = now_ms;
     return error;
 }
 
@@ -154,7 +215,7 @@ static void sampler_forget_beyond(struct sampler *sampler)
 // Begins a batch: what the clocks tell, and the host.
 static int sampler_begin(struct sampler *sampler)
 {
-    struct sampler_clocks now = sampler_read_clocks();
+    struct sampler_clocks now = sampler_read_clocks(sampler);
     // Those that ended in the round before have been seen by now.
     sampler_forget_beyond(sampler);
     batch_clear(&sampler->batch);
@@ -184,7 +245,9 @@ static void sampler_set_due(struct sampler *sampler)
         sampler->due_ns += (passed + 1) * interval_ns;
 }
 
-int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
+// `last_ms` is the time for accounts of the end; 0: it is a round among others.
+static int sampler_make_round(struct sampler *sampler, uint64_t last_ms,
+                              const struct batch **ret_batch)
 {
     int error = sampler_begin(sampler);
     sampler_set_due(sampler);
@@ -193,7 +256,9 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
     if (!error)
         error = sampler_look(sampler);
     if (!error)
-        error = sampler_deepen_all(sampler);
+        error = last_ms ? sampler_deepen_last(sampler, last_ms) : sampler_deepen_all(sampler);
+    if (!error)
+        error = sampler_sum_up_denied(sampler, last_ms > 0);
     // Also after a failure: what is gone must not be visited again.
     sampler_drop_gone(sampler);
     if (error)
@@ -202,4 +267,14 @@ int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
     *ret_batch = &sampler->batch;
     bool is_over = sampler->follow_count == 0 && sampler->matches.count == 0;
     return is_over && !sampler->options.follow ? -ESRCH : 0;
+}
+
+int sampler_round(struct sampler *sampler, const struct batch **ret_batch)
+{
+    return sampler_make_round(sampler, 0, ret_batch);
+}
+
+int sampler_last_round(struct sampler *sampler, uint64_t budget_ms, const struct batch **ret_batch)
+{
+    return sampler_make_round(sampler, budget_ms ? budget_ms : 1, ret_batch);
 }

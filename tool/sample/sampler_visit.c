@@ -13,9 +13,9 @@
 enum { SAMPLER_GROUP_MS = 60000 }; // processes seldom change their group
 
 // The moment of a reading, for its sample and its subject.
-void sampler_stamp(struct sample *sample, struct subject *subject)
+void sampler_stamp(const struct sampler *sampler, struct sample *sample, struct subject *subject)
 {
-    struct sampler_clocks now = sampler_read_clocks();
+    struct sampler_clocks now = sampler_read_clocks(sampler);
     sample->time_ms = now.real_ms;
     sample->boot_ms = now.boot_ms;
     subject->last_ms = now.real_ms;
@@ -26,7 +26,7 @@ static int follow_add_sample(struct sampler *sampler, struct follow *follow,
                              struct subject *subject)
 {
     struct sample sample = follow_cheap_sample(follow, &sampler->batch.host);
-    sampler_stamp(&sample, subject);
+    sampler_stamp(sampler, &sample, subject);
     follow->sample = sampler->batch.sample_count;
     sampler->cost.cheap++;
     return batch_add_sample(&sampler->batch, &sample);
@@ -47,17 +47,17 @@ static int sampler_adopt(struct sampler *sampler, const struct find_match *match
     struct subject *subject = &sampler->subjects[sampler->subject_count++];
     *subject = match->subject;
     subject->id = ++sampler->last_id;
-    subject->first_ms = (int64_t)(sampler_clock_ns(CLOCK_REALTIME) / 1000000);
+    struct sampler_clocks now = sampler_read_clocks(sampler);
+    subject->first_ms = now.real_ms;
     struct follow *follow = &sampler->follows[sampler->follow_count++];
     *follow = (struct follow){
         .id = subject->id,
         .pid = subject->pid,
         .cheap = *cheap,
-        .plan = {.since_ns = sampler_clock_ns(CLOCK_MONOTONIC),
-                 .no_account = sampler->options.no_accounts},
+        .plan = {.since_ns = now.mono_ns, .no_account = sampler->options.no_accounts},
         .lazy_bytes = SAMPLE_UNKNOWN,
         .swap_bytes = SAMPLE_UNKNOWN,
-        .group_read_ms = sampler_clock_ns(CLOCK_BOOTTIME) / 1000000,
+        .group_read_ms = now.boot_ms,
     };
     error = batch_tell(&sampler->batch, subject->id, EVENT_APPEARED, 0, subject->name);
     return error ? error : follow_add_sample(sampler, follow, subject);

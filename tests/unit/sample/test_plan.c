@@ -206,6 +206,30 @@ static void test_quiet_ones_get_first_accounts(void **state)
     free(herd);
 }
 
+// What is denied is tried again, ever more seldom, and as often as before once it went well.
+static void test_denied_is_tried_again(void **state)
+{
+    (void)state;
+    struct herd *herd = herd_new(0.01, 1, 100 * mib);
+    struct plan_subject *subject = &herd->items[0].plan;
+    uint64_t tries[20], count = 0;
+    for (int i = 0; i < 20 * 60; i++) {
+        struct plan_figures now = herd->items[0].figures;
+        now.now_ns = herd->now_ns;
+        if (plan_wish(&herd->plan, subject, &now).kind == SAMPLE_ACCOUNT) {
+            tries[count++] = herd->now_ns / second_ns - 1000;
+            plan_deny(subject, herd->now_ns);
+        }
+        herd->now_ns += second_ns;
+    }
+    static const uint64_t wanted[] = {0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1111};
+    assert_int_equal(count, sizeof wanted / sizeof wanted[0]);
+    assert_memory_equal(tries, wanted, sizeof wanted);
+    herd_read(herd, 0, SAMPLE_ACCOUNT);
+    assert_int_equal(subject->denials, 0);
+    free(herd);
+}
+
 static void test_one_process_has_an_account_at_once(void **state)
 {
     (void)state;
@@ -383,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_equals_get_equal_turns),
         cmocka_unit_test(test_nobody_starves),
         cmocka_unit_test(test_quiet_ones_get_first_accounts),
+        cmocka_unit_test(test_denied_is_tried_again),
         cmocka_unit_test(test_one_process_has_an_account_at_once),
         cmocka_unit_test(test_quiet_ones_are_left_alone),
         cmocka_unit_test(test_what_wakes_a_reading),
