@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "heap/fast.h"
 #include "heap/guard.h"
 #include "heap/large.h"
 #include "heap/lists.h"
@@ -224,37 +225,22 @@ size_t heap_usable_bytes(const void *pointer)
 static void *move_block(void *pointer, size_t old_bytes, size_t bytes)
 {
     bool is_zero;
-    void *moved = heap_allocate(bytes, &is_zero);
+    void *moved = heap_pop_fast(bytes);
+    if (!moved)
+        moved = heap_allocate(bytes, &is_zero);
     if (!moved)
         return NULL;
     memcpy(moved, pointer, old_bytes < bytes ? old_bytes : bytes);
-    heap_free(pointer);
+    enum heap_push pushed = heap_push_fast(pointer);
+    if (pushed == HEAP_NOT_PUSHED)
+        heap_free(pointer);
+    else if (pushed == HEAP_PUSHED_LAST)
+        heap_note_empty(pointer);
     return moved;
-}
-
-// A block that would be mostly empty moves to one of its size.
-static bool fits(size_t usable, size_t bytes)
-{
-    return bytes <= usable && (bytes >= usable / 2 || usable <= 64);
-}
-
-// The most frequent case by far: a live block of an open span of one's own, in which the new size
-// has room. Sizes come in any order: nothing here is left to a guess of the branch predictor.
-static bool stays(const void *pointer, size_t bytes)
-{
-    if ((uintptr_t)pointer - space_base >= space_bytes)
-        return false;
-    const struct wire_record *span = space_record_at((uintptr_t)pointer);
-    if (!is_fast(span) || !fits(span->block_bytes, bytes))
-        return false;
-    const struct block *block = pointer;
-    return span_block_at(span, (uintptr_t)pointer) >= 0 && block->tag != span_tag(span, block);
 }
 
 void *heap_resize(void *pointer, size_t bytes)
 {
-    if (stays(pointer, bytes))
-        return pointer;
     struct wire_record *record = misuse_check(pointer, "realloc");
     enum wire_kind kind = wire_run_kind(record->run);
     size_t usable = usable_bytes(record);
@@ -267,7 +253,7 @@ void *heap_resize(void *pointer, size_t bytes)
         void *resized = large_resize(record, bytes);
         if (resized)
             return resized;
-    } else if (fits(usable, bytes)) {
+    } else if (heap_fits(usable, bytes)) {
         return pointer;
     }
     void *moved = move_block(pointer, usable, bytes);

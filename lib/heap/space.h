@@ -103,16 +103,20 @@ static inline uintptr_t space_address(const struct wire_record *record)
     return space_base + (uintptr_t)space_slot(record) * WIRE_SLOT_BYTES;
 }
 
+// How many slots before this one the record in charge stands, by the slot's word: 0, but inside a
+// medium span. Without a branch: which slot of one it is cannot be guessed.
+static inline uint32_t space_tail(uint64_t run)
+{
+    return wire_run_slots(run) & (0 - (uint32_t)(wire_run_kind(run) == WIRE_TAIL));
+}
+
 // The record that is in charge of an address inside the reservation: of the run's first slot for
 // medium spans, of the very slot for all others.
 static inline struct wire_record *space_record_at(uintptr_t address)
 {
     struct wire_record *record =
         space_record((uint32_t)((address - space_base) >> WIRE_SLOT_SHIFT));
-    uint64_t run = atomic_peek64(&record->run);
-    // Without a branch: which slot of a medium span it is cannot be guessed.
-    uint64_t is_tail = wire_run_kind(run) == WIRE_TAIL;
-    return record - (wire_run_slots(run) & (0 - is_tail));
+    return record - space_tail(atomic_peek64(&record->run));
 }
 
 // Takes a run of `slots` at a multiple of `align_slots`, and marks it as `kind`. Ordinary runs are
@@ -146,6 +150,10 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy);
 // refuses to do it lazily, which `*is_lazy` then says. Returns the bytes; what the system refuses
 // altogether (locked memory) stays as it is.
 size_t space_purge_ranges(const struct os_range *ranges, size_t count, bool *is_lazy);
+
+// Guarded pages that nobody uses become inaccessible and go back: SPACE_CLEAN. SPACE_DIRTY where
+// the system refuses one of these: they hold anything then, and may be accessible.
+enum space_pages space_close(uintptr_t address, size_t bytes);
 
 // The last page of a kept guarded run, in use or busy, becomes inaccessible: it was cut there, and
 // the next block may stand right behind it.

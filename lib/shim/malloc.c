@@ -94,7 +94,7 @@ EXPORT void *calloc(size_t nmemb, size_t size)
 }
 
 // realloc(p, 0) frees and returns NULL, as glibc does and C23 leaves undefined.
-static void *resize(void *ptr, size_t size)
+__attribute__((noinline)) static void *resize_slow(void *ptr, size_t size)
 {
     if (!ptr)
         return shim_allocate(size);
@@ -106,6 +106,13 @@ static void *resize(void *ptr, size_t size)
     // What shrinks or moves leaves free memory behind, too.
     engine_poke();
     return block ? block : fail(ENOMEM);
+}
+
+static inline void *resize(void *ptr, size_t size)
+{
+    if (__builtin_expect(size != 0, 1) && heap_stays_fast(ptr, size))
+        return ptr;
+    return resize_slow(ptr, size);
 }
 
 EXPORT void *realloc(void *ptr, size_t size)
