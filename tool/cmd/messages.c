@@ -21,7 +21,7 @@ void message_escape(const char *name, char *ret_shown, size_t size)
 {
     struct buffer shown = {0};
     // What could be escaped before memory ran out is still safe to show.
-    (void)format_escaped(&shown, name, size - sizeof("..."));
+    (void)format_escaped_bytes(&shown, name, size - sizeof("..."));
     text_copy(buffer_text(&shown), ret_shown, size);
     buffer_free(&shown);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/columns.h"
 #include "base/units.h"
 #include "base/utf8.h"
 
@@ -38,23 +39,54 @@ static size_t format_character(const unsigned char *name, char piece[8])
 }
 
 // Pieces are never cut in the middle: what is shown stays valid UTF-8 and shows no half of an
-// escape.
-int format_escaped(struct buffer *buffer, const char *name, size_t limit)
+// escape. `measure` says what the limit counts.
+static int append_escaped(struct buffer *buffer, const char *name, size_t limit,
+                          size_t (*measure)(struct text piece))
 {
     size_t written = 0;
     while (*name) {
         char piece[8];
         size_t used = format_character((const unsigned char *)name, piece);
-        size_t len = strlen(piece);
-        if (limit && written + len > limit)
+        size_t taken = measure(text_of(piece));
+        if (limit && written + taken > limit)
             return buffer_append(buffer, "...", 3);
-        int error = buffer_append(buffer, piece, len);
+        int error = buffer_append(buffer, piece, strlen(piece));
         if (error)
             return error;
-        written += len;
+        written += taken;
         name += used;
     }
     return 0;
+}
+
+static size_t count_bytes(struct text piece)
+{
+    return piece.len;
+}
+
+int format_escaped(struct buffer *buffer, const char *name, size_t limit)
+{
+    return append_escaped(buffer, name, limit, format_columns);
+}
+
+int format_escaped_bytes(struct buffer *buffer, const char *name, size_t limit)
+{
+    return append_escaped(buffer, name, limit, count_bytes);
+}
+
+// Escaped twice where it is too long, which is seldom: only then is there something to make room
+// for.
+int format_name(struct buffer *buffer, const char *name, size_t columns)
+{
+    struct buffer whole = {0};
+    int error = format_escaped(&whole, name, 0);
+    if (!error && format_columns(buffer_text(&whole)) <= columns)
+        error = whole.len > 0 ? buffer_append(buffer, whole.data, whole.len) : 0;
+    else if (!error)
+        error = columns > 3 ? format_escaped(buffer, name, columns - 3)
+                            : buffer_append(buffer, "...", columns);
+    buffer_free(&whole);
+    return error;
 }
 
 // The eight colours that every terminal has, which its owner has made readable there.
@@ -123,11 +155,25 @@ int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, 
     return rounds_up ? buffer_append(buffer, "#", 1) : 0;
 }
 
-// Counts what begins a character: all bytes but the continuations (10xxxxxx).
 size_t format_columns(struct text text)
 {
     size_t columns = 0;
-    for (size_t i = 0; i < text.len; i++)
-        columns += ((unsigned char)text.data[i] & 0xC0) != 0x80;
+    while (text.len > 0)
+        columns += columns_of_character(columns_next_character(&text));
     return columns;
+}
+
+// Marks behind the last character still belong to it: they take no column.
+size_t format_bytes_within(struct text text, size_t columns)
+{
+    struct text rest = text;
+    size_t taken = 0;
+    while (rest.len > 0) {
+        struct text behind = rest;
+        taken += columns_of_character(columns_next_character(&behind));
+        if (taken > columns)
+            break;
+        rest = behind;
+    }
+    return text.len - rest.len;
 }

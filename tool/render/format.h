@@ -22,9 +22,13 @@ enum render_color {
 void format_bytes(const struct render_style *style, uint64_t bytes, char *ret_text, size_t size);
 
 // Appends a name from a target: control bytes, DEL and broken UTF-8 become \xNN, a backslash is
-// doubled, and so are marks that turn the direction of text. Cut at `limit` bytes of output with
+// doubled, and so are marks that turn the direction of text. Cut at `limit` columns of output with
 // "..." behind them (0: no limit). 0 or -ENOMEM.
 int format_escaped(struct buffer *buffer, const char *name, size_t limit);
+// The same with a limit in bytes, for buffers of a fixed size.
+int format_escaped_bytes(struct buffer *buffer, const char *name, size_t limit);
+// The same for a column of a table: at most `columns`, the dots of what is cut included.
+int format_name(struct buffer *buffer, const char *name, size_t columns);
 
 // Colours have roles, so that all reports agree; COLOR_LAZY is for lazily freed memory alone.
 // Appends the escape sequence that begins or ends a colour; nothing in a style without colour.
@@ -38,8 +42,9 @@ int format_color_end(const struct render_style *style, enum render_color color,
 int format_bar(const struct render_style *style, uint64_t part, uint64_t whole, unsigned columns,
                struct buffer *buffer);
 
-// Columns that a UTF-8 text takes (code points; wide characters count one, so that a table with
-// such names is ragged, but never cut).
+// Columns that a UTF-8 text takes on a terminal: wide characters two, combining marks none.
 size_t format_columns(struct text text);
+// How many bytes of it fit into so many columns, in whole characters.
+size_t format_bytes_within(struct text text, size_t columns);
 
 #endif

@@ -107,13 +107,13 @@ static void write_size(struct writer *writer, uint64_t bytes)
     write_right(writer, text, SIZE_COLUMNS);
 }
 
-// Escapes make a name longer than its column at times: then it is cut, and takes a blank behind it.
+// A name that is longer than its column is cut; a blank always parts it from the figures.
 static void write_table_row(struct writer *writer, const struct table_row *row)
 {
     // Escaped aside, because what its columns are is known only then.
     struct buffer name = {0};
     if (!writer->error)
-        writer->error = format_escaped(&name, row->name, NAME_COLUMNS - 1);
+        writer->error = format_name(&name, row->name, NAME_COLUMNS - 1);
     write_format(writer, "%*d  ", PID_COLUMNS, row->pid);
     struct text shown = buffer_text(&name);
     write_text(writer, shown.data);

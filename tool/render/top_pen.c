@@ -6,16 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
-// Bytes of a UTF-8 text that take at most `columns`, in whole characters.
-static size_t bytes_within(const char *text, unsigned columns)
+#include "base/columns.h"
+
+// A terminal whose locale is not UTF-8 would show the bytes of a name one by one: there a question
+// mark stands for each column.
+static void replace_wide(char *text)
 {
-    size_t len = 0;
-    for (unsigned taken = 0; text[len]; len++) {
-        bool begins = ((unsigned char)text[len] & 0xC0) != 0x80;
-        if (begins && taken++ == columns)
-            break;
+    struct text rest = text_of(text);
+    while (rest.len > 0) {
+        uint32_t character = columns_next_character(&rest);
+        unsigned columns = character < 0x80 ? 0 : columns_of_character(character);
+        if (character < 0x80)
+            *text++ = (char)character;
+        // Never more columns than bytes, so that what is still to be read stays.
+        while (columns-- > 0)
+            *text++ = '?';
     }
-    return len;
+    *text = '\0';
 }
 
 // The one place that paints: whatever the caller does, nothing is put outside of the canvas.
@@ -25,12 +32,12 @@ void pen_text(struct pen *pen, const char *text)
     if (pen->line >= canvas->lines || pen->column >= canvas->columns || !text[0])
         return;
     char cut[512];
-    size_t len = bytes_within(text, canvas->columns - pen->column);
     // No piece is that long, and a cut one must not end within a character.
-    if (len >= sizeof cut)
-        len = bytes_within(text, sizeof cut / 4 - 1);
-    memcpy(cut, text, len);
-    cut[len] = '\0';
+    struct text whole = text_of(text);
+    whole.len = format_bytes_within(whole, canvas->columns - pen->column);
+    text_copy(whole, cut, sizeof cut);
+    if (!canvas->unicode)
+        replace_wide(cut);
     canvas->put(canvas->context, pen->line, pen->column, pen->color, pen->is_inverse, cut);
     pen->column += (unsigned)format_columns(text_of(cut));
 }
@@ -47,10 +54,10 @@ void pen_format(struct pen *pen, const char *format, ...)
 }
 
 // Without memory the name is missing for one refresh.
-void pen_name(struct pen *pen, const char *name, size_t limit)
+void pen_name(struct pen *pen, const char *name, size_t columns)
 {
     struct buffer shown = {0};
-    if (format_escaped(&shown, name, limit) == 0 && shown.data)
+    if (format_name(&shown, name, columns) == 0 && shown.data)
         pen_text(pen, shown.data);
     buffer_free(&shown);
 }

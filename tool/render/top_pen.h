@@ -15,8 +15,8 @@ struct pen {
 // Our own words: no control bytes. What does not fit on the line is cut.
 void pen_text(struct pen *pen, const char *text);
 void pen_format(struct pen *pen, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// A name from a target, escaped and cut.
-void pen_name(struct pen *pen, const char *name, size_t limit);
+// A name from a target, escaped; at most `columns`, the dots of what is cut included.
+void pen_name(struct pen *pen, const char *name, size_t columns);
 // A text in so many columns, flush right or left; longer text takes what it needs.
 void pen_right(struct pen *pen, const char *text, unsigned columns);
 void pen_left(struct pen *pen, const char *text, unsigned columns);

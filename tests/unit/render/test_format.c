@@ -84,6 +84,10 @@ static void test_escaping(void **state)
     assert_escaped("\xe2\x82\xac", 0, "\xe2\x82\xac");
     assert_escaped("\x7f", 0, "\\x7f");
     assert_escaped("abcdef", 3, "abc...");
+    // Columns, not bytes: wide characters take two, marks none.
+    assert_escaped("größer", 5, "größe...");
+    assert_escaped("中文名字", 5, "中文...");
+    assert_escaped("e\xcc\x81t\xc3\xa9x", 2, "e\xcc\x81t..."); // a mark is no column
 }
 
 static void assert_bar(bool unicode, uint64_t part, uint64_t whole, const char *expected)
@@ -121,11 +125,39 @@ static void test_wrapping(void **state)
     buffer_free(&buffer);
 }
 
+// A field of a table is never wider than its columns, whatever stands in it.
+static void test_names_fit_their_columns(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "redis-server",          "中文名字很长的进程",       "größe", "",
+        "\033[2J\033[2J\033[2J", "e\xcc\x81\xcc\x81\xcc\x81"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        for (size_t columns = 0; columns < 24; columns++) {
+            struct buffer buffer = {0};
+            assert_int_equal(format_name(&buffer, names[i], columns), 0);
+            assert_true(format_columns(buffer_text(&buffer)) <= columns);
+            buffer_free(&buffer);
+        }
+    }
+    struct buffer buffer = {0};
+    assert_int_equal(format_name(&buffer, "中文名字很长", 10), 0);
+    assert_string_equal(buffer.data, "中文名...");
+    buffer_free(&buffer);
+    // A message's room is in bytes.
+    assert_int_equal(format_escaped_bytes(&buffer, "中文名字", 7), 0);
+    assert_string_equal(buffer.data, "中文...");
+    buffer_free(&buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),    cmocka_unit_test(test_other_units),
-        cmocka_unit_test(test_escaping), cmocka_unit_test(test_bars),
+        cmocka_unit_test(test_names_fit_their_columns),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_other_units),
+        cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_bars),
         cmocka_unit_test(test_wrapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
