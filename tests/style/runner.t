@@ -166,6 +166,14 @@ sed -i '/beside/d' "$tree/tests/e2e/"*.t
 rm "$TMPDIR"/came-*
 "$runner" --source "$tree" --build "$tree/build" t2 >"$TMPDIR/out" 2>&1
 check "others run one at a time" closes_with "1 passed, 1 failed, 0 skipped"
+mkdir "$tree/tests/analysis"
+mv "$tree/tests/e2e/two.t" "$tree/tests/analysis/two.t"
+rm "$TMPDIR"/came-*
+"$runner" --source "$tree" --build "$tree/build" t2 >"$TMPDIR/out" 2>&1
+check "analysis runs meanwhile" closes_with "2 passed, 0 failed, 0 skipped"
+rm "$TMPDIR"/came-*
+"$runner" --jobs 1 --source "$tree" --build "$tree/build" t2 >"$TMPDIR/out" 2>&1
+check "not so with one job" closes_with "1 passed, 1 failed, 0 skipped"
 
 rm -rf "$tree"
 mkdir -p "$tree/build/tests/unit" "$tree/build/tests"
