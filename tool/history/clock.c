@@ -119,3 +119,10 @@ int64_t clock_at(const struct history_clock *clock, int64_t time_ms, int64_t max
         return 0;
     return found > max_ms ? max_ms : found;
 }
+
+// Times ascend with moments: the one before the first that is later is the last that is not.
+int64_t clock_until(const struct history_clock *clock, int64_t time_ms, int64_t max_ms)
+{
+    int64_t at_ms = clock_at(clock, time_ms, max_ms);
+    return clock_time(clock, at_ms) > time_ms ? at_ms - 1 : at_ms;
+}

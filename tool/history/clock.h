@@ -43,5 +43,8 @@ void clock_free(struct history_clock *clock);
 // and `max_ms`). Both ascend. Of an empty clock, both are the same.
 int64_t clock_time(const struct history_clock *clock, int64_t at_ms);
 int64_t clock_at(const struct history_clock *clock, int64_t time_ms, int64_t max_ms);
+// The last moment that is at or before a time of day, for the end of a range; -1: there is none.
+// Where the clock jumped over that time it is the moment before the jump, not the one behind it.
+int64_t clock_until(const struct history_clock *clock, int64_t time_ms, int64_t max_ms);
 
 #endif

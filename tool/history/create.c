@@ -125,6 +125,7 @@ int history_create(const char *path, const struct history_options *options,
         return -ENOMEM;
     int error = 0;
     bool has_file = strcmp(path, ":memory:") != 0, is_made = false;
+    history->schema = HISTORY_SCHEMA;
     if (has_file) {
         history->path = open_plain_path(path);
         error = history->path ? make_file(history, history->path) : -ENOMEM;

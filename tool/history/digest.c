@@ -180,8 +180,9 @@ int history_digest(struct history *history, unsigned subject, int64_t time_ms, i
                    struct digest *ret_digest)
 {
     int error = subject > KEY_SUBJECT_MAX ? -ENOENT : open_clock(history);
-    // clock_at() would clamp it to the first moment, and tell an account that was not there yet.
-    if (!error && time_ms < clock_time(&history->clock, 0))
+    // Before the first moment nothing was there yet.
+    int64_t at_ms = error ? 0 : clock_until(&history->clock, time_ms, key_time_max);
+    if (at_ms < 0)
         error = -ENOENT;
     sqlite3_stmt *select = NULL;
     if (!error)
@@ -191,8 +192,7 @@ int history_digest(struct history *history, unsigned subject, int64_t time_ms, i
     const int64_t first_key = key_make(subject, 0);
     int64_t key = 0;
     struct digest digest = {0};
-    sqlite3_bind_int64(select, 1,
-                       key_make(subject, clock_at(&history->clock, time_ms, key_time_max)));
+    sqlite3_bind_int64(select, 1, key_make(subject, at_ms));
     sqlite3_bind_int64(select, 2, first_key);
     error = read_account(history, select, first_key, &key, &digest);
     sqlite3_finalize(select);

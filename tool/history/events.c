@@ -123,9 +123,8 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
         return error;
     struct events events = {0};
     int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
-    int64_t last_ms = clock_at(&history->clock, to_ms, key_time_max);
-    // clock_at() clamps: a range that ends before the recording would else give its first events.
-    if (to_ms >= from_ms && to_ms >= clock_time(&history->clock, 0)) {
+    int64_t last_ms = clock_until(&history->clock, to_ms, key_time_max);
+    if (last_ms >= first_ms) {
         error = read_events(history, select, subject, first_ms, last_ms, &events);
         if (!error && subject == 0)
             error = read_subjects(history, select, first_ms, last_ms, &events);
@@ -215,15 +214,16 @@ int history_host(struct history *history, int64_t from_ms, int64_t to_ms, size_t
     if (error)
         return error;
     struct host_samples samples = {0};
-    int64_t first_ms = clock_at(&history->clock, from_ms, recorded_ms);
-    int64_t last_ms = clock_at(&history->clock, to_ms, recorded_ms);
+    // Both are cut to what there is: steps are of the time that has any samples.
+    int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
+    int64_t last_ms = clock_until(&history->clock, to_ms, recorded_ms);
     int64_t step_ms = 1;
     // Rounded up, so that there are never more steps than points.
-    if (max_points > 0 && max_points < (size_t)key_time_max)
+    if (max_points > 0 && max_points < (size_t)key_time_max && last_ms > first_ms)
         step_ms = (last_ms - first_ms) / (int64_t)max_points + 1;
     sqlite3_bind_int64(select, 1, first_ms);
     sqlite3_bind_int64(select, 2, last_ms);
-    if (to_ms >= from_ms && to_ms >= clock_time(&history->clock, 0))
+    if (last_ms >= first_ms)
         error = read_host(history, select, first_ms, step_ms, &samples);
     sqlite3_finalize(select);
     if (error) {

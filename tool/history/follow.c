@@ -12,9 +12,12 @@ enum {
     STORE_EVERY_MS = 60000,    // whatever happens
     STORE_COUNTERS_MS = 10000, // where nothing but counters go on
     IDENTITY_EVERY_MS = 60000,
-    PATIENCE_INTERVALS = 5, // a sample stands so long without a next one,
-    PATIENCE_MIN_MS = 15000 // but at least so long
+    PATIENCE_INTERVALS = 5,  // a sample stands so long without a next one,
+    PATIENCE_MIN_MS = 15000, // but at least so long
+    START_MS = 1000          // how exactly the start of a process is known
 };
+// How far the kernel's two ways of counting RSS may be apart: a part, and batches of processors.
+static const uint64_t peak_slack_bytes = 256 << 10, peak_slack_part = 64;
 
 // The first whose id is not below `id`. A binary search over what lives: it is asked for each
 // sample of a round.
@@ -95,8 +98,10 @@ static int follow_add(struct history *history, const struct subject *subject)
     size_t place = follow_place(writer, subject->id);
     struct follow *follow = &writer->follows[place];
     memmove(follow + 1, follow, (writer->follow_count - place) * sizeof *follow);
+    int64_t began_ms = clock_time(&history->clock, writer->first_ms);
     *follow = (struct follow){
         .id = subject->id,
+        .is_ours = subject->start_ms >= began_ms - START_MS - (int64_t)writer->interval_ms,
         .identity = hash_identity(subject),
         .identity_ms = writer->last_ms,
     };
@@ -168,14 +173,13 @@ static int turn_to(struct history *history, struct follow *follow, int64_t at_ms
     return error;
 }
 
-// Unknown lazy memory counts as none, as it does in effective RSS. Where the kernel does not tell
-// what is lazily freed, effective RSS is RSS, as the sampler has it.
+// Where the kernel does not tell what is lazily freed, that stays unknown, and effective RSS is
+// RSS, as the sampler has it.
 static struct rollup_values values_of(const struct follow *follow)
 {
-    uint64_t lazy_bytes = follow->last.lazy_bytes;
     return (struct rollup_values){
         .rss_bytes = follow->last.rss_bytes,
-        .lazy_bytes = lazy_bytes == SAMPLE_UNKNOWN ? 0 : lazy_bytes,
+        .lazy_bytes = follow->last.lazy_bytes,
         .effective_bytes = follow->last.effective_bytes,
         .verdict = follow->verdict,
     };
@@ -295,6 +299,31 @@ static int write_sample(struct history *history, const struct sample *sample, in
     return store_run(history, insert);
 }
 
+// What came and went between two readings the kernel remembers. Its counts and those of the samples
+// differ by some pages: what is less than that is no peak.
+static int write_peak(struct history *history, struct follow *follow, const struct sample *sample,
+                      int64_t key)
+{
+    uint64_t peak = sample->peak_rss_bytes, known = follow->peak_bytes;
+    uint64_t seen = sample->rss_bytes;
+    if (peak <= known)
+        return 0;
+    follow->peak_bytes = peak;
+    // What it was before anybody looked.
+    if (!follow->has_sample && !follow->is_ours)
+        return 0;
+    if (follow->has_sample && follow->last.rss_bytes > seen)
+        seen = follow->last.rss_bytes;
+    if (known > seen)
+        seen = known;
+    if (peak < seen + peak_slack_bytes + seen / peak_slack_part)
+        return 0;
+    sqlite3_stmt *insert = history->writer->statements[WRITE_PEAK];
+    sqlite3_bind_int64(insert, 1, key);
+    store_bind_u64(insert, 2, peak);
+    return store_run(history, insert);
+}
+
 // The verdict stands from now on, for the time under each.
 static int write_account(struct history *history, struct follow *follow,
                          const struct digest *digest, int64_t key)
@@ -337,6 +366,8 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         error = turn_to(history, follow, at_ms);
     if (!error && is_stored)
         error = write_sample(history, sample, key);
+    if (!error)
+        error = write_peak(history, follow, sample, key);
     if (!error && sample->digest)
         error = write_account(history, follow, sample->digest, key);
     if (error)

@@ -13,7 +13,9 @@
 
 struct history;
 
-enum { HISTORY_SCHEMA = 1 };
+// 2 has the kernel's peaks, and NULL for the highest lazily freed bytes that nobody saw. 1 is read
+// as well, with neither.
+enum { HISTORY_SCHEMA = 2 };
 
 struct history_options {
     uint64_t interval_ms; // that samples come at: written into the recording
@@ -128,8 +130,13 @@ struct history_summary {
     unsigned subject;
     uint64_t samples;
     uint64_t first_rss_bytes, last_rss_bytes, first_effective_bytes, last_effective_bytes;
-    uint64_t peak_rss_bytes, peak_effective_bytes, peak_lazy_bytes, low_effective_bytes;
+    uint64_t peak_rss_bytes, peak_effective_bytes, low_effective_bytes;
+    uint64_t peak_lazy_bytes; // SAMPLE_UNKNOWN where nobody could look
     int64_t peak_rss_ms, peak_effective_ms;
+    // The highest RSS that came and went between two readings, as the kernel knows it (VmHWM), and
+    // when the later of the two was; 0: no reading missed any.
+    uint64_t missed_rss_bytes;
+    int64_t missed_rss_ms;
     double mean_rss_bytes, mean_effective_bytes; // over time, not over samples
     uint64_t verdict_ms[VERDICT_UNKNOWN + 1];    // time under each verdict; [0]: before the first
     // Effective RSS: slope by least squares over the means of its minutes, and its standard error.

@@ -49,6 +49,8 @@ static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
     // A recording in memory must not grow with the days, however slowly.
     if (!error && !history->path)
         error = drop_rows(history, "hour", subject, until_ms, false);
+    if (!error && !history->path)
+        error = drop_rows(history, "peak", subject, until_ms, false);
     return error;
 }
 
@@ -56,7 +58,7 @@ static int drop_old(struct history *history, unsigned subject, int64_t until_ms,
 // own row goes last: after a failure in between it is found, and dropped, again.
 static int drop_subject(struct history *history, unsigned subject)
 {
-    static const char *const tables[] = {"sample", "account", "event", "minute", "hour"};
+    static const char *const tables[] = {"sample", "account", "event", "minute", "hour", "peak"};
     int error = 0;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !error; i++)
         error = drop_rows(history, tables[i], subject, key_time_max, true);

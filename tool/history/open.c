@@ -194,6 +194,7 @@ static int open_file(struct history *history)
     // Said before its tables are compared, or a newer recording would pass for a damaged one.
     if (version > HISTORY_SCHEMA)
         return -EPROTONOSUPPORT;
+    history->schema = version;
     int error = open_database(history, false);
     return is_index_missing(error) ? open_database(history, true) : error;
 }

@@ -47,7 +47,10 @@ static int take_digest(struct history *history, int64_t to_ms, struct report_sub
     int error = history_digest(history, entry->subject.id, to_ms, &time_ms, &digest);
     if (error)
         return error == -ENOENT ? 0 : error;
+    int64_t end_ms = entry->subject.last_ms < to_ms ? entry->subject.last_ms : to_ms;
     entry->has_account = true;
+    entry->account_ms = time_ms;
+    entry->age_ms = end_ms > time_ms ? (uint64_t)(end_ms - time_ms) : 0;
     entry->verdict = digest.verdict;
     text_copy(text_of(digest.headline), entry->headline, sizeof entry->headline);
     text_copy(text_of(digest.next), entry->next, sizeof entry->next);

@@ -19,7 +19,9 @@ struct report_subject {
     struct subject subject;
     struct history_summary summary;
     uint64_t observed_ms;
-    bool has_account; // the rest is of the last account in the range
+    bool has_account;   // the rest is of the last account in the range
+    int64_t account_ms; // its moment
+    uint64_t age_ms;    // how much older it is than the last that is known of the process
     enum verdict_code verdict;
     char headline[VERDICT_TEXT_MAX], next[VERDICT_TEXT_MAX];
     char runtimes[128];

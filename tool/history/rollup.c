@@ -70,6 +70,16 @@ static void see(struct rollup_figure *figure, int64_t at_ms, uint64_t bytes, boo
     figure->last_bytes = bytes;
 }
 
+// 0 is a measurement, and unknown is none.
+static void see_lazy(struct rollup *rollup, uint64_t lazy_bytes)
+{
+    if (lazy_bytes == SAMPLE_UNKNOWN)
+        return;
+    rollup->has_lazy = true;
+    if (lazy_bytes > rollup->lazy_high_bytes)
+        rollup->lazy_high_bytes = lazy_bytes;
+}
+
 // What stands from before the minute counts in it from its start. Called with an empty stretch when
 // a sample comes, so that a peak of one sample is never lost; and again with how long it stood,
 // once the next one tells.
@@ -79,8 +89,7 @@ void rollup_stand(struct rollup *rollup, int64_t from_ms, int64_t to_ms,
     see(&rollup->rss, from_ms, values->rss_bytes, !rollup->has_figures);
     see(&rollup->effective, from_ms, values->effective_bytes, !rollup->has_figures);
     rollup->has_figures = true;
-    if (values->lazy_bytes > rollup->lazy_high_bytes)
-        rollup->lazy_high_bytes = values->lazy_bytes;
+    see_lazy(rollup, values->lazy_bytes);
     if (to_ms <= from_ms)
         return;
     // At most a minute: sums of these cannot overflow within 34 years.
@@ -123,8 +132,7 @@ void rollup_join(struct rollup *rollup, const struct rollup *part)
     }
     rollup->samples += part->samples;
     rollup->covered_ms += part->covered_ms;
-    if (part->lazy_high_bytes > rollup->lazy_high_bytes)
-        rollup->lazy_high_bytes = part->lazy_high_bytes;
+    see_lazy(rollup, part->has_lazy ? part->lazy_high_bytes : SAMPLE_UNKNOWN);
     for (size_t i = 0; i < VERDICT_SLOTS; i++)
         rollup->verdict_ms[i] += part->verdict_ms[i];
 }
@@ -211,7 +219,8 @@ int rollup_write(struct history *history, sqlite3_stmt *insert, unsigned subject
     bind_moment(insert, COLUMN_EFFECTIVE_HIGH_AT, effective->high_at_ms, rollup->start_ms);
     bind_unless(insert, COLUMN_EFFECTIVE_MEAN, (uint64_t)(rollup_mean(rollup, effective) + 0.5),
                 effective->first_bytes);
-    store_bind_u64(insert, COLUMN_LAZY_HIGH + 1, rollup->lazy_high_bytes);
+    store_bind_u64(insert, COLUMN_LAZY_HIGH + 1,
+                   rollup->has_lazy ? rollup->lazy_high_bytes : SAMPLE_UNKNOWN);
     bind_verdicts(insert, rollup, list);
     if (is_hour)
         bind_fit(insert, &rollup->fit);
@@ -307,8 +316,8 @@ int rollup_read(sqlite3_stmt *select, bool is_hour, struct rollup *ret_rollup)
         .has_figures = true,
         .samples = read_unless(select, COLUMN_SAMPLES, 0),
         .covered_ms = read_unless(select, COLUMN_COVERED, 0),
-        .lazy_high_bytes = read_unless(select, COLUMN_LAZY_HIGH, 0),
     };
+    see_lazy(&rollup, store_u64(select, COLUMN_LAZY_HIGH));
     // Callers step from row to row by their length, and rely on it that none overlap.
     if (rollup.covered_ms > length_ms || rollup.start_ms % (int64_t)length_ms != 0)
         return -EBADMSG;

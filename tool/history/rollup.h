@@ -22,6 +22,7 @@ struct rollup {
     uint64_t samples;
     uint64_t covered_ms; // of its time that is known; the rest lies before, behind or in a gap
     struct rollup_figure rss, effective;
+    bool has_lazy; // somebody saw what was lazily freed
     uint64_t lazy_high_bytes;
     uint64_t verdict_ms[VERDICT_UNKNOWN + 1]; // sums up to covered_ms
     struct fit fit;                           // of hours: effective RSS over their minutes
@@ -29,8 +30,9 @@ struct rollup {
 
 // The figures that stand at a moment.
 struct rollup_values {
-    uint64_t rss_bytes, lazy_bytes, effective_bytes; // lazy: 0 where unknown
-    unsigned verdict;                                // 0: none yet
+    uint64_t rss_bytes, effective_bytes;
+    uint64_t lazy_bytes; // SAMPLE_UNKNOWN: nobody could look
+    unsigned verdict;    // 0: none yet
 };
 
 // `values` stand in [from_ms, to_ms), or are seen for a moment where the two are the same.

@@ -55,6 +55,9 @@ static const struct table tables[] = {
     // fit_*: least squares over the means of its minutes, centred; time in seconds of at_ms.
     {"hour", "CREATE TABLE hour " ROLLUP_COLUMNS ", fit_count INT, fit_x REAL, fit_y REAL, "
              "fit_xx REAL, fit_xy REAL, fit_yy REAL)"},
+    // Last, since the first schema lacks it. How high RSS was since the sample before, where no
+    // sample saw it. Seldom: the kernel's peak only rises.
+    {"peak", "CREATE TABLE peak (id INTEGER PRIMARY KEY, rss INT)"},
 };
 
 // For people with the sqlite3 shell; ebb itself never reads a view.
@@ -135,7 +138,9 @@ int schema_check(struct history *history)
     sqlite3_stmt *statement = NULL;
     int error = store_prepare(
         history, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &statement);
-    for (size_t i = 0; i < TABLE_COUNT && !error; i++)
+    // What an older one does not have, it is not asked for.
+    size_t count = history->schema < 2 ? TABLE_COUNT - 1 : TABLE_COUNT;
+    for (size_t i = 0; i < count && !error; i++)
         error = check_table(history, statement, &tables[i]);
     sqlite3_finalize(statement);
     return error;

@@ -317,10 +317,10 @@ int history_series(struct history *history, unsigned subject, int64_t from_ms, i
     // `last_key` below any key: the first row always ascends.
     struct series_builder builder = {.history = history, .subject = subject, .last_key = -1};
     int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
-    int64_t last_ms = clock_at(&history->clock, to_ms, key_time_max);
+    int64_t last_ms = clock_until(&history->clock, to_ms, key_time_max);
     bool is_thin = false;
-    // A time before the recording has no moment in it.
-    bool is_empty = to_ms < from_ms || to_ms < clock_time(&history->clock, 0);
+    // A time before the recording, or one that its clock jumped over, has no moment in it.
+    bool is_empty = last_ms < first_ms;
     if (!is_empty && max_points > 0)
         error = thin_read(&builder, first_ms, last_ms, max_points, &is_thin);
     // Few enough to show them all, which costs less than choosing.

@@ -14,6 +14,7 @@ struct writer; // write.h
 struct history {
     sqlite3 *db;
     struct writer *writer; // NULL: opened for reading
+    int schema;            // that its tables have
     char *path;            // NULL: in memory
     dev_t device;          // of the file as it was made: it may be taken away under us
     ino_t inode;

@@ -58,15 +58,14 @@ static int read_before(struct sum *sum, const struct sum_range *range, struct ro
     return stepped < 0 ? stepped : 0;
 }
 
-// Unknown sizes cannot have been stored by us; here they are none.
+// An unknown RSS cannot have been stored by us; here it is none.
 static void settle(struct rollup_values *values)
 {
     if (values->rss_bytes == SAMPLE_UNKNOWN)
         values->rss_bytes = 0;
-    if (values->lazy_bytes == SAMPLE_UNKNOWN)
-        values->lazy_bytes = 0;
-    values->effective_bytes =
-        values->rss_bytes - number_least(values->rss_bytes, values->lazy_bytes);
+    values->effective_bytes = values->rss_bytes;
+    if (values->lazy_bytes != SAMPLE_UNKNOWN)
+        values->effective_bytes -= number_least(values->rss_bytes, values->lazy_bytes);
 }
 
 // The samples of a stretch, walked one by one into rollups of a minute at most. Many short
@@ -200,7 +199,11 @@ static int sum_samples(struct sum *sum, const struct sum_range *range)
 {
     if (range->first_ms >= range->end_ms)
         return 0;
-    struct walk walk = {.sum = sum, .range = range, .at_ms = -1, .stands_ms = sum->patience_ms};
+    struct walk walk = {.sum = sum,
+                        .range = range,
+                        .values = {.lazy_bytes = SAMPLE_UNKNOWN},
+                        .at_ms = -1,
+                        .stands_ms = sum->patience_ms};
     int error = read_before(sum, range, &walk.values, &walk.at_ms);
     if (error)
         return error;
@@ -292,8 +295,8 @@ int sum_range(struct sum *sum, const struct sum_range *range)
 // not prepared is NULL.
 void sum_close(struct sum *sum)
 {
-    sqlite3_stmt *const all[] = {sum->hours, sum->minutes,  sum->samples,       sum->before,
-                                 sum->after, sum->verdicts, sum->verdict_before};
+    sqlite3_stmt *const all[] = {sum->hours, sum->minutes,  sum->samples,        sum->before,
+                                 sum->after, sum->verdicts, sum->verdict_before, sum->peaks};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sqlite3_finalize(all[i]);
 }
@@ -329,8 +332,13 @@ int sum_open(struct history *history, struct sum *ret_sum)
          &ret_sum->verdicts},
         {"SELECT id, verdict FROM account WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT 1",
          &ret_sum->verdict_before},
+        // The table that older recordings do not have.
+        {history->schema >= 2 ? "SELECT id, rss FROM peak WHERE id >= ? AND id < ? ORDER BY rss "
+                                "DESC, id LIMIT 1"
+                              : NULL,
+         &ret_sum->peaks},
     };
-    for (size_t i = 0; i < sizeof list / sizeof list[0] && !error; i++)
+    for (size_t i = 0; i < sizeof list / sizeof list[0] && !error && list[i].sql; i++)
         error = store_prepare(history, list[i].sql, list[i].statement);
     if (error)
         sum_close(ret_sum);

@@ -13,6 +13,7 @@ struct sum {
     int64_t until_ms;                 // nothing stands longer than that
     int64_t interval_ms, patience_ms; // how long a stored sample stands before a gap, and else
     sqlite3_stmt *hours, *minutes, *samples, *before, *after, *verdicts, *verdict_before;
+    sqlite3_stmt *peaks; // NULL: the recording has none
     // Takes a piece, in the order of time. `length_ms` is that of an hour or a minute, which come
     // whole, or 0 for a stretch of samples within a minute. False: this row does not tell enough.
     bool (*take)(struct sum *sum, const struct rollup *part, int64_t length_ms);

@@ -86,6 +86,36 @@ static int find_lows(struct sum *sum, const struct sum_range *range,
     return 0;
 }
 
+// The first schema had 0 where nobody could look, and whoever reads smaps makes an account of it.
+static uint64_t peak_lazy(const struct sum *sum)
+{
+    const struct rollup *total = &sum->total;
+    bool is_judged = total->verdict_ms[0] < total->covered_ms;
+    bool is_old_zero = sum->history->schema < 2 && total->lazy_high_bytes == 0 && !is_judged;
+    return total->has_lazy && !is_old_zero ? total->lazy_high_bytes : SAMPLE_UNKNOWN;
+}
+
+// The highest of those that no reading saw.
+static int find_missed(struct sum *sum, const struct sum_range *range,
+                       struct history_summary *summary)
+{
+    if (!sum->peaks)
+        return 0;
+    sqlite3_bind_int64(sum->peaks, 1, key_make(range->subject, range->first_ms));
+    sqlite3_bind_int64(sum->peaks, 2, key_make(range->subject, range->end_ms));
+    int stepped = store_step(sum->history, sum->peaks);
+    if (stepped < 1)
+        return stepped;
+    uint64_t rss_bytes = store_u64(sum->peaks, 1);
+    if (rss_bytes != SAMPLE_UNKNOWN && rss_bytes > summary->peak_rss_bytes) {
+        summary->missed_rss_bytes = rss_bytes;
+        summary->missed_rss_ms =
+            clock_time(&sum->history->clock, key_time(sqlite3_column_int64(sum->peaks, 0)));
+    }
+    sqlite3_reset(sum->peaks);
+    return 0;
+}
+
 // A subject with nothing in the range has zeros, and no slope. Of a subject that has nothing in the
 // range all is 0, `samples` above all.
 static void fill_summary(const struct sum *sum, unsigned subject, struct history_summary *summary)
@@ -101,7 +131,7 @@ static void fill_summary(const struct sum *sum, unsigned subject, struct history
         .last_effective_bytes = total->effective.last_bytes,
         .peak_rss_bytes = total->rss.high_bytes,
         .peak_effective_bytes = total->effective.high_bytes,
-        .peak_lazy_bytes = total->lazy_high_bytes,
+        .peak_lazy_bytes = peak_lazy(sum),
         .low_effective_bytes = total->effective.low_bytes,
         .peak_rss_ms = clock_time(clock, total->rss.high_at_ms),
         .peak_effective_ms = clock_time(clock, total->effective.high_at_ms),
@@ -136,6 +166,8 @@ static int summarize(struct sum *sum, int64_t from_ms, int64_t to_ms,
             fill_summary(sum, subjects[i].id, &summaries[i]);
         if (!error && has)
             error = find_lows(sum, &range, &summaries[i]);
+        if (!error && has)
+            error = find_missed(sum, &range, &summaries[i]);
     }
     return error;
 }

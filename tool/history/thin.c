@@ -15,7 +15,7 @@
 struct pick {
     int64_t at_ms;
     // What the minute says of it, for when its samples are dropped: then these are the point.
-    bool has_minute;
+    bool has_minute, has_lazy;
     uint64_t rss_bytes, effective_bytes;
 };
 
@@ -111,8 +111,9 @@ static void offer_minute(const struct thin *thin, const struct rollup *minute)
 {
     uint64_t rss_mean = (uint64_t)rollup_mean(minute, &minute->rss);
     uint64_t effective_mean = (uint64_t)rollup_mean(minute, &minute->effective);
-    struct pick high = {minute->rss.high_at_ms, true, minute->rss.high_bytes, effective_mean};
-    struct pick low = {minute->effective.low_at_ms, true,
+    struct pick high = {minute->rss.high_at_ms, true, minute->has_lazy, minute->rss.high_bytes,
+                        effective_mean};
+    struct pick low = {minute->effective.low_at_ms, true, minute->has_lazy,
                        rss_mean > minute->effective.low_bytes ? rss_mean
                                                               : minute->effective.low_bytes,
                        minute->effective.low_bytes};
@@ -180,7 +181,7 @@ static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms
             break;
         }
         last_key = key;
-        struct pick pick = {key_time(key), false, rss_bytes,
+        struct pick pick = {key_time(key), false, false, rss_bytes,
                             lazy_bytes < rss_bytes ? rss_bytes - lazy_bytes : 0};
         offer(thin, &pick, &pick);
     }
@@ -221,7 +222,7 @@ static int add_minute(struct series_builder *builder, const struct pick *pick)
     builder->series.columns[SERIES_RSS][index] = pick->rss_bytes;
     builder->series.columns[SERIES_EFFECTIVE][index] = pick->effective_bytes;
     // Made of a peak of one and the mean of the other: where they do not fit, lazy is unknown.
-    if (pick->rss_bytes >= pick->effective_bytes)
+    if (pick->has_lazy && pick->rss_bytes >= pick->effective_bytes)
         builder->series.columns[SERIES_LAZY][index] = pick->rss_bytes - pick->effective_bytes;
     return 0;
 }

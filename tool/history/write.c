@@ -27,6 +27,7 @@ static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
     [WRITE_ENDED] = "UPDATE subject SET last_at_ms = ? WHERE id = ?",
     [WRITE_CLOCK] = "INSERT OR REPLACE INTO clock VALUES (?,?)",
     [WRITE_LEDGER] = ledger_insert,
+    [WRITE_PEAK] = "INSERT OR REPLACE INTO peak VALUES (?,?)",
 };
 
 enum {
@@ -113,7 +114,7 @@ static void start_clock(struct writer *writer, const struct batch *batch)
         into_hour_ms += ROLLUP_HOUR_MS;
     writer->has_boot_clock = first && first->boot_ms > 0 && first->boot_ms < INT64_MAX / 2;
     writer->origin_ms = (writer->has_boot_clock ? (int64_t)first->boot_ms : time_ms) - into_hour_ms;
-    writer->last_ms = writer->flushed_ms = into_hour_ms;
+    writer->first_ms = writer->last_ms = writer->flushed_ms = into_hour_ms;
     // The first round is flushed at once: whoever opens the file right after finds something in it.
     writer->flushed_ms -= (int64_t)writer->flush_ms;
     // So that the first round stores the host as well.

@@ -18,7 +18,9 @@ struct follow {
     int64_t last_ms;      // when
     struct sample stored; // the last one that was stored
     int64_t stored_ms;
-    unsigned verdict; // of the last account; 0 none
+    unsigned verdict;    // of the last account; 0 none
+    uint64_t peak_bytes; // the kernel's, so far; what it was before the recording is none of ours
+    bool is_ours;        // it began within the recording: all of its peaks are of it
     struct rollup minute, hour;
     struct account_memory account;
     uint64_t identity; // hash of what the subject's row says; looked at once a minute
@@ -37,6 +39,7 @@ enum write_statement {
     WRITE_ENDED,
     WRITE_CLOCK,
     WRITE_LEDGER,
+    WRITE_PEAK,
     WRITE_STATEMENT_COUNT
 };
 
@@ -46,7 +49,8 @@ struct writer {
     int error;           // of the database: nothing is written any more
     bool has_boot_clock; // samples tell boot time; else the day's clock must do
     int64_t origin_ms;   // what that clock showed at at_ms 0
-    int64_t last_ms;     // at_ms of the last round
+    int64_t first_ms;    // at_ms of the first round
+    int64_t last_ms;     // and of the last one
     int64_t flushed_ms;  // and when the last flush was
     int64_t host_ms;     // and the last host sample that was stored
     uint64_t sample_count, account_count;

@@ -53,10 +53,16 @@ static void put_summary(json_t **object, const struct history_summary *summary)
     json_put(object, "peak_rss_time", json_of_time(summary->peak_rss_ms));
     json_put(object, "peak_effective_rss_bytes", json_of_u64(summary->peak_effective_bytes));
     json_put(object, "peak_effective_rss_time", json_of_time(summary->peak_effective_ms));
+    // null where the readings missed none.
+    bool has_missed = summary->missed_rss_bytes > 0;
+    json_put(object, "kernel_peak_rss_bytes",
+             has_missed ? json_of_u64(summary->missed_rss_bytes) : json_null());
+    json_put(object, "kernel_peak_rss_time",
+             has_missed ? json_of_time(summary->missed_rss_ms) : json_null());
     // null where nobody could look: 0 would be a measurement.
-    uint64_t lazy_bytes = report_peak_lazy(summary);
     json_put(object, "peak_lazy_bytes",
-             lazy_bytes == SAMPLE_UNKNOWN ? json_null() : json_of_u64(lazy_bytes));
+             summary->peak_lazy_bytes == SAMPLE_UNKNOWN ? json_null()
+                                                        : json_of_u64(summary->peak_lazy_bytes));
     json_put(object, "lowest_effective_rss_bytes", json_of_u64(summary->low_effective_bytes));
     json_put(object, "mean_rss_bytes", json_of_double(summary->mean_rss_bytes));
     json_put(object, "mean_effective_rss_bytes", json_of_double(summary->mean_effective_bytes));
@@ -83,6 +89,11 @@ static json_t *json_of_entry(const struct report *report, const struct report_su
     json_put(&object, "observed_seconds", json_of_double((double)entry->observed_ms / 1000));
     put_summary(&object, &entry->summary);
     json_put(&object, "growing", json_boolean(entry->is_growing));
+    json_put(&object, "account_time",
+             entry->has_account ? json_of_time(entry->account_ms) : json_null());
+    json_put(&object, "account_age_seconds",
+             entry->has_account ? json_of_double((double)entry->age_ms / 1000) : json_null());
+    // Of that account, as what follows.
     json_put(&object, "verdict",
              entry->has_account ? json_string(verdict_name(entry->verdict)) : json_null());
     json_put(&object, "headline", entry->has_account ? json_of_name(entry->headline) : json_null());
@@ -224,14 +235,23 @@ static json_t *json_of_figures(const struct digest *digest)
     return figures;
 }
 
-// One process at the moment that was asked for; `context` is the array.
+// The array, and the moment that was asked for.
+struct moment_json {
+    json_t **accounts;
+    int64_t at_ms;
+};
+
+// One process at that moment.
 static int push_moment(void *context, const struct report_subject *entry, int64_t time_ms,
                        const struct digest *digest)
 {
+    const struct moment_json *moment = context;
     json_t *object = json_object();
     json_put(&object, "pid", json_integer(entry->subject.pid));
     json_put(&object, "name", json_of_name(entry->subject.name));
     json_put(&object, "time", json_of_time(time_ms));
+    json_put(&object, "age_seconds",
+             json_of_double((double)report_moment_age_ms(entry, moment->at_ms, time_ms) / 1000));
     json_put(&object, "account", json_of_rows(digest));
     json_put(&object, "swap_bytes", json_of_u64(digest->swap_bytes));
     json_put(&object, "verdict",
@@ -239,7 +259,7 @@ static int push_moment(void *context, const struct report_subject *entry, int64_
     json_put(&object, "headline", json_of_name(digest->headline));
     json_put(&object, "runtimes", json_of_name(digest->runtimes));
     json_put(&object, "figures", json_of_figures(digest));
-    json_push(context, object);
+    json_push(moment->accounts, object);
     return 0;
 }
 
@@ -248,7 +268,8 @@ int render_moment_json(struct history *history, const struct report *report, int
                        struct buffer *buffer)
 {
     json_t *object = json_object(), *accounts = json_array();
-    int error = report_each_moment(history, report, at_ms, push_moment, &accounts);
+    struct moment_json moment = {&accounts, at_ms};
+    int error = report_each_moment(history, report, at_ms, push_moment, &moment);
     json_put(&object, "schema", json_integer(1));
     json_put(&object, "at", json_of_time(at_ms));
     json_put(&object, "processes", accounts);

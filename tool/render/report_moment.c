@@ -12,7 +12,7 @@
 #include "render/text.h"
 #include "sample/digest.h"
 
-enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20, NAME_COLUMNS = 24 };
+enum { TITLE_COLUMNS = 16, SIZE_COLUMNS = 12, BAR_COLUMNS = 20 };
 
 // A process that had ended by then, or came later, has no place in the picture. Where a recording
 // was cut off nothing has ended: what lived then counts to the end of time.
@@ -54,10 +54,19 @@ int report_each_moment(struct history *history, const struct report *report, int
     return error;
 }
 
-// What the text needs beside each account: whether it is the first.
+uint64_t report_moment_age_ms(const struct report_subject *entry, int64_t at_ms, int64_t time_ms)
+{
+    // What has ended grows no older; of what lives the last moment is the recording's.
+    if (entry->subject.last_ms < at_ms)
+        at_ms = entry->subject.last_ms;
+    return at_ms > time_ms ? (uint64_t)(at_ms - time_ms) : 0;
+}
+
+// What the text needs beside each account: whether it is the first, and for which moment.
 struct moment_text {
     struct writer *writer;
     size_t count;
+    int64_t at_ms;
 };
 
 // As in explain's text, without owners: a recording has rows, not what each runtime has in them.
@@ -120,7 +129,7 @@ static void write_figure(struct writer *writer, const struct digest_figure *entr
     write_blanks(writer, 2);
     write_name(writer, entry->runtime, 20);
     write_text(writer, " ");
-    write_name(writer, figure->name, NAME_COLUMNS);
+    write_name(writer, figure->name, sizeof figure->name);
     write_text(writer, "  ");
     // Nanoseconds as they are: totals of a runtime's time are compared, not read.
     switch (figure->unit) {
@@ -154,14 +163,25 @@ static int write_moment(void *context, const struct report_subject *entry, int64
     // The PID of then: it may be another process's by now.
     write_format(writer, " (pid %d)  ", entry->subject.pid);
     write_name(writer, digest->runtimes, 60);
-    write_format(writer, "  account of %s\n", when);
+    write_format(writer, "  account of %s", when);
+    uint64_t age_ms = report_moment_age_ms(entry, moment->at_ms, time_ms);
+    // Tenths of a second are the time that a round takes.
+    if (age_ms >= AGE_TOLD_MS) {
+        units_format_seconds((double)age_ms / 1000, when, sizeof when);
+        write_format(writer, ", %s before", when);
+    }
+    write_text(writer, "\n");
     write_rows(writer, digest);
     if (digest->headline[0]) {
         write_text(writer, "Verdict: ");
         write_wrapped(writer, digest->headline, 9, 2);
     }
-    for (size_t i = 0; i < digest->figure_count; i++)
-        write_figure(writer, &digest->figures[i]);
+    // As rows of nothing, figures of nothing are left out.
+    for (size_t i = 0; i < digest->figure_count; i++) {
+        uint64_t value = digest_figure_value(&digest->figures[i].figure);
+        if (value != 0 && value != SAMPLE_UNKNOWN)
+            write_figure(writer, &digest->figures[i]);
+    }
     return writer->error;
 }
 
@@ -170,7 +190,7 @@ int render_moment_text(struct history *history, const struct report *report, int
                        const struct render_style *style, struct buffer *buffer)
 {
     struct writer writer = {.buffer = buffer, .style = style};
-    struct moment_text moment = {.writer = &writer};
+    struct moment_text moment = {.writer = &writer, .at_ms = at_ms};
     int error = report_each_moment(history, report, at_ms, write_moment, &moment);
     if (!error && moment.count == 0)
         write_text(&writer, anybody_was_there(report, at_ms) ? "no account was taken by then\n"

@@ -12,4 +12,8 @@ int report_each_moment(struct history *history, const struct report *report, int
                                    int64_t time_ms, const struct digest *digest),
                        void *context);
 
+// How old an account of `time_ms` was at `at_ms`, or at the end of its process where that came
+// before.
+uint64_t report_moment_age_ms(const struct report_subject *entry, int64_t at_ms, int64_t time_ms);
+
 #endif

@@ -6,15 +6,14 @@
 #include "history/report.h"
 #include "render/text.h"
 
+// An account that is as old as this is told to be.
+enum { AGE_TOLD_MS = 1000 };
+
 // What was recorded, from when to when, where: two lines, the second indented.
 void write_report_head(struct writer *writer, const struct report *report, size_t indent);
 
 // One line: time, process, what happened.
 void write_event(struct writer *writer, const struct report *report, const struct event *event);
-
-// The highest lazily freed memory; SAMPLE_UNKNOWN where nothing was ever read of it. Summaries have
-// 0 there, which would say that all of RSS is in use.
-uint64_t report_peak_lazy(const struct history_summary *summary);
 
 // "+1.20 MiB/h ± 96 KiB/h".
 void report_slope(const struct render_style *style, double bytes_per_s, double error_bytes_per_s,

@@ -15,7 +15,14 @@
 #include "render/text.h"
 
 // Ten lines of eighths are eighty steps, more than a page's chart needs to show a shape.
-enum { CHART_LINES = 10, PID_COLUMNS = 7, NAME_COLUMNS = 16, SIZE_COLUMNS = 10, ROWS_MAX = 40 };
+enum {
+    CHART_LINES = 10,
+    PID_COLUMNS = 7,
+    NAME_COLUMNS = 16,
+    SIZE_COLUMNS = 10,
+    ROWS_MAX = 40,
+    MISSED_MAX = 5
+};
 
 // Flush right in its column, so that the eye finds the longest.
 static void write_size(struct writer *writer, uint64_t bytes)
@@ -66,16 +73,6 @@ void report_slope(const struct render_style *style, double bytes_per_s, double e
     snprintf(ret_text, size, "%s/h %s %s/h", slope, style->unicode ? "±" : "+/-", error);
 }
 
-// Whoever reads smaps makes an account of it: without any, nobody has looked.
-uint64_t report_peak_lazy(const struct history_summary *summary)
-{
-    uint64_t judged_ms = 0;
-    for (int code = VERDICT_LAZY; code <= VERDICT_UNKNOWN; code++)
-        judged_ms += summary->verdict_ms[code];
-    return summary->peak_lazy_bytes == 0 && judged_ms == 0 ? SAMPLE_UNKNOWN
-                                                           : summary->peak_lazy_bytes;
-}
-
 // "lazy 79 %, in-use 21 %": the most part first, at most three.
 static void write_verdicts(struct writer *writer, const struct report_subject *entry)
 {
@@ -117,7 +114,7 @@ static void write_subject(struct writer *writer, const struct report_subject *en
     write_size(writer, summary->peak_rss_bytes);
     write_size(writer, summary->peak_effective_bytes);
     write_size(writer, (uint64_t)summary->mean_effective_bytes);
-    write_size(writer, report_peak_lazy(summary));
+    write_size(writer, summary->peak_lazy_bytes);
     units_format_seconds((double)entry->observed_ms / 1000, text, sizeof text);
     write_right(writer, text, 13);
     write_blanks(writer, 2);
@@ -151,6 +148,29 @@ static void write_subjects(struct writer *writer, const struct report *report)
                      report->subject_count - ROWS_MAX);
 }
 
+// Peaks that came and went between two readings: of those that the table shows, the first few.
+static void write_missed(struct writer *writer, const struct report *report)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < report->subject_count && i < ROWS_MAX && told < MISSED_MAX; i++) {
+        const struct report_subject *entry = &report->subjects[i];
+        const struct history_summary *summary = &entry->summary;
+        char when[WHEN_TEXT_MAX], missed[UNITS_TEXT_MAX], seen[UNITS_TEXT_MAX];
+        if (summary->missed_rss_bytes == 0)
+            continue;
+        when_format(summary->missed_rss_ms, report->to_ms, when, sizeof when);
+        format_bytes(writer->style, summary->missed_rss_bytes, missed, sizeof missed);
+        format_bytes(writer->style, summary->peak_rss_bytes, seen, sizeof seen);
+        write_text(writer, "Peak RSS by the kernel: ");
+        write_text(writer, missed);
+        write_text(writer, ", of ");
+        write_name(writer, entry->subject.name, 32);
+        write_format(writer, " (%d), shortly before %s; readings saw %s at most.\n",
+                     entry->subject.pid, when, seen);
+        told++;
+    }
+}
+
 // What the table comes to, for the largest process: the sentence that one takes to the meeting.
 static void write_findings(struct writer *writer, const struct report *report)
 {
@@ -180,9 +200,19 @@ static void write_findings(struct writer *writer, const struct report *report)
         units_format_seconds((double)entry->effective_above_ms / 1000, lazily, sizeof lazily);
         write_format(writer, "Above %s: RSS for %s, effective RSS for %s.\n", above, took, lazily);
     }
+    write_missed(writer, report);
     if (entry->headline[0]) {
-        write_text(writer, "At the end: ");
-        write_wrapped(writer, entry->headline, 12, 2);
+        size_t column = 12;
+        write_text(writer, "At the end");
+        // What has happened since then, nobody has looked at.
+        if (entry->age_ms >= AGE_TOLD_MS) {
+            units_format_seconds((double)entry->age_ms / 1000, took, sizeof took);
+            snprintf(text, sizeof text, " (an account %s older)", took);
+            write_text(writer, text);
+            column += strlen(text);
+        }
+        write_text(writer, ": ");
+        write_wrapped(writer, entry->headline, column, 2);
     }
     if (entry->next[0]) {
         write_text(writer, "Next: ");

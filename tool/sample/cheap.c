@@ -17,6 +17,7 @@ enum {
     CHEAP_FORKED = 0x40,              // PF_FORKNOEXEC
     CHEAP_KERNEL_THREAD = 0x00200000, // PF_KTHREAD
     CHEAP_FILE_BYTES = 2048,          // 52 numbers of 20 digits, and a comm
+    CHEAP_STATUS_BYTES = 1024,        // VmHWM stands in its first half
 };
 
 // Reads the head of PID/NAME. The length, or -errno; -ESRCH where it is gone.
@@ -128,7 +129,27 @@ static int cheap_take_statm(const struct cheap_reader *reader, int pid,
     return 0;
 }
 
-// Most processes stand still most of the time: for them one file of the two is enough.
+// Without a fault nothing came, so that this too is read of those that move alone. A tree without
+// the file, or a kernel that hides it, has no peak to tell.
+static void cheap_take_peak(const struct cheap_reader *reader, int pid,
+                            struct cheap_reading *reading)
+{
+    char file[CHEAP_STATUS_BYTES];
+    ssize_t len = cheap_file(reader, pid, "status", file, sizeof file);
+    struct text rest = {file, len > 0 ? (size_t)len : 0}, line;
+    uint64_t kib;
+    while (text_next_line(&rest, &line)) {
+        // One line of fifty: the rest is not worth a parser's time in each round.
+        if (!text_take_prefix(&line, "VmHWM:"))
+            continue;
+        text_skip_blanks(&line);
+        if (text_take_u64(&line, &kib))
+            reading->peak_rss_bytes = cheap_bytes(kib, 1024);
+        return;
+    }
+}
+
+// Most processes stand still most of the time: for them one file of the three is enough.
 int cheap_read(const struct cheap_reader *reader, int pid, const struct cheap_reading *last,
                struct cheap_reading *ret_reading)
 {
@@ -141,10 +162,12 @@ int cheap_read(const struct cheap_reader *reader, int pid, const struct cheap_re
     if (last && cheap_stood_still(last, &reading)) {
         reading.rss_bytes = last->rss_bytes;
         reading.anon_bytes = last->anon_bytes;
+        reading.peak_rss_bytes = last->peak_rss_bytes;
     } else {
         error = cheap_take_statm(reader, pid, &reading);
         if (error)
             return error;
+        cheap_take_peak(reader, pid, &reading);
     }
     *ret_reading = reading;
     return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cheap reading of a process: stat and statm, which everybody may read and which take no lock
-// of the target's. Tool world; one thread.
+// The cheap reading of a process: stat, statm and status, which everybody may read and which take
+// no lock of the target's. Tool world; one thread.
 //
 // No descriptor is kept for a process, so that thousands can be followed; who it is tells its start
 // time, what it executes tell the addresses that every exec chooses anew.
@@ -27,11 +27,12 @@ struct cheap_reading {
     uint64_t rss_bytes, anon_bytes, virtual_bytes; // of statm
     uint64_t stat_rss_bytes; // of stat: less exact in kernels that add it up from parts
     uint64_t minor_faults, major_faults, cpu_ms, threads; // since its start
+    uint64_t peak_rss_bytes; // VmHWM of status: what came and went between two readings; 0 unknown
 };
 
 // 0; -ESRCH it ended, or is a zombie or about to be one; -ENOEXEC a kernel thread; -EBADMSG for a
 // damaged tree; -errno where it could not be read this time. `last` is its reading before, or NULL:
-// statm is left out where stat tells that nothing moved. Cost: 10 to 15 µs.
+// statm and status are left out where stat tells that nothing moved. Cost: 10 µs, 25 µs with them.
 int cheap_read(const struct cheap_reader *reader, int pid, const struct cheap_reading *last,
                struct cheap_reading *ret_reading);
 

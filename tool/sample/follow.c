@@ -60,6 +60,7 @@ struct sample follow_cheap_sample(const struct follow *follow, const struct host
         .major_faults = cheap->major_faults,
         .cpu_ms = cheap->cpu_ms,
         .threads = cheap->threads,
+        .peak_rss_bytes = cheap->peak_rss_bytes,
     };
 }
 

@@ -58,6 +58,8 @@ struct sample {
     uint64_t swap_bytes;                         // as lazy_bytes: the last known
     uint64_t minor_faults, major_faults, cpu_ms; // since its start
     uint64_t threads;
+    uint64_t peak_rss_bytes; // the highest since the program began, as the kernel knows it (VmHWM);
+                             // 0 unknown
     const struct digest *digest; // of an account, else NULL; its sampler's until the next reading
 };
 

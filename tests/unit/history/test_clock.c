@@ -46,6 +46,13 @@ static void test_forward(void **state)
     assert_int_equal(clock_at(&clock, 0, 100000), 0);
     assert_int_equal(clock_at(&clock, INT64_MIN, 100000), 0);
     assert_int_equal(clock_at(&clock, INT64_MAX, 100000), 100000);
+    // As the end of a range it is the last moment before the jump.
+    assert_int_equal(clock_until(&clock, 1300000, 100000), 6999);
+    assert_int_equal(clock_until(&clock, 1606999, 100000), 6999);
+    assert_int_equal(clock_until(&clock, 1607000, 100000), 7000);
+    assert_int_equal(clock_until(&clock, 999999, 100000), -1);
+    assert_int_equal(clock_until(&clock, INT64_MIN, 100000), -1);
+    assert_int_equal(clock_until(&clock, INT64_MAX, 100000), 100000);
     clock_free(&clock);
 }
 
@@ -141,6 +148,48 @@ static void test_settings(void **state)
     assert_int_equal(history_close(history), 0);
 }
 
+// Nothing was recorded at times that the clock jumped over.
+static void test_jump(void **state)
+{
+    (void)state;
+    struct round round;
+    struct history *history = create();
+    struct series series;
+    struct event *events = NULL;
+    struct host_sample *samples = NULL;
+    struct digest digest;
+    size_t count = 9;
+    int64_t time_ms;
+    round_init(&round, 1);
+    add(history, &round, 0, 10, 0);
+    // The first sample behind the jump is an account.
+    round_begin(&round, 10000);
+    round_sample(&round, 1, 100, 1)->time_ms += 36000000;
+    round_account(&round, 1, VERDICT_LAZY);
+    round.batch.time_ms += 36000000;
+    round_write(&round, history);
+    add(history, &round, 11, 20, 36000000);
+    const int64_t from_ms = RECORDING_TIME_MS + 3600000, to_ms = RECORDING_TIME_MS + 7200000;
+    assert_int_equal(history_series(history, 1, from_ms, to_ms, 0, &series), 0);
+    assert_int_equal(series.count, 0);
+    series_free(&series);
+    assert_int_equal(history_events(history, 1, from_ms, to_ms, &events, &count), 0);
+    assert_int_equal(count, 0);
+    free(events);
+    assert_int_equal(history_host(history, from_ms, to_ms, 0, &samples, &count), 0);
+    assert_int_equal(count, 0);
+    free(samples);
+    assert_int_equal(history_digest(history, 1, to_ms, &time_ms, &digest), -ENOENT);
+    // Up to the jump, and from it on.
+    assert_int_equal(history_series(history, 1, INT64_MIN, to_ms, 0, &series), 0);
+    assert_int_equal(series.count, 10);
+    series_free(&series);
+    assert_int_equal(history_series(history, 1, from_ms, INT64_MAX, 0, &series), 0);
+    assert_int_equal(series.count, 10);
+    series_free(&series);
+    assert_int_equal(history_close(history), 0);
+}
+
 // Recordings of other tools have no clock but the day's.
 static void test_no_boot_clock(void **state)
 {
@@ -215,10 +264,10 @@ static void test_numbers(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_forward),       cmocka_unit_test(test_back),
-    cmocka_unit_test(test_stored),        cmocka_unit_test(test_settings),
-    cmocka_unit_test(test_no_boot_clock), cmocka_unit_test(test_sleep),
-    cmocka_unit_test(test_numbers),
+    cmocka_unit_test(test_forward), cmocka_unit_test(test_back),
+    cmocka_unit_test(test_stored),  cmocka_unit_test(test_settings),
+    cmocka_unit_test(test_jump),    cmocka_unit_test(test_no_boot_clock),
+    cmocka_unit_test(test_sleep),   cmocka_unit_test(test_numbers),
 };
 
 int main(void)
