@@ -127,9 +127,23 @@ static void account_note_unexplained(struct account *account, const struct mappi
     }
 }
 
+// What a reader asks next where most of RSS is files or shared memory: which. A copy on write is
+// anonymous memory (fs/proc/task_mmu.c counts it so), which goes with the process alone.
+static void account_note_file(struct account *account, const struct mappings *mappings,
+                              const struct mapping *mapping, uint64_t bytes)
+{
+    if (mapping->kind == MAPPING_FILE)
+        account->written_file_bytes += number_least((uint64_t)mapping->anonymous_kib * 1024, bytes);
+    if (bytes <= account->largest_file_bytes)
+        return;
+    account->largest_file_bytes = bytes;
+    text_copy(text_of(mappings_path(mappings, mapping)), account->largest_file,
+              sizeof account->largest_file);
+}
+
 // Names what is left of a mapping after the claims. Precondition: lazy_bytes <= rss_bytes.
-static int account_add_rest(struct account *account, const struct mapping *mapping,
-                            uint64_t rss_bytes, uint64_t lazy_bytes)
+static int account_add_rest(struct account *account, const struct mappings *mappings,
+                            const struct mapping *mapping, uint64_t rss_bytes, uint64_t lazy_bytes)
 {
     const char *source;
     enum account_row row = account_row_of(mapping, &source);
@@ -139,6 +153,8 @@ static int account_add_rest(struct account *account, const struct mapping *mappi
     uint64_t bytes = rss_bytes - lazy_bytes;
     if (row == ROW_UNEXPLAINED && bytes > 0)
         account_note_unexplained(account, mapping, bytes);
+    if (row == ROW_CODE_FILES || row == ROW_SHARED)
+        account_note_file(account, mappings, mapping, bytes);
     return account_add(account, row, "", source, bytes, 0);
 }
 
@@ -173,7 +189,7 @@ static int account_add_mappings(struct account *account, const struct account_in
         uint64_t lazy = number_least((uint64_t)mapping->lazy_free_kib * 1024, rss);
         for (size_t k = 0; k < input->report_count; k++)
             split_take(&splits[k], &input->reports[k], mapping, &rss, &lazy);
-        int error = account_add_rest(account, mapping, rss, lazy);
+        int error = account_add_rest(account, input->mappings, mapping, rss, lazy);
         if (error)
             return error;
     }

@@ -36,6 +36,10 @@ struct account {
     struct mapping largest_unexplained; // the mapping with most of it; rss_kib 0 when there is none
     size_t unexplained_mappings;        // that no runtime claims
     uint64_t unexplained_mapped_bytes;  // in them; the rest of the row is unexplained in claims
+    // Of code, files and shared memory: the largest mapping, by name as mappings_path() has it (cut
+    // where it is longer), and what of private mappings of files was written: nobody can take that.
+    char largest_file[128];
+    uint64_t largest_file_bytes, written_file_bytes;
 };
 
 struct account_input {

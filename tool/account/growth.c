@@ -121,9 +121,10 @@ int growth_fit(const struct growth_sample *samples, size_t count, struct growth 
     };
     growth.has_busy = growth_fit_rows(samples, count, &growth);
     double wanted = busy_share * (double)growth.effective.change_bytes;
+    growth.is_rising =
+        growth_line_rises(&growth.effective, count, (double)samples[0].effective_bytes);
     growth.is_growing =
-        growth_line_rises(&growth.effective, count, (double)samples[0].effective_bytes) &&
-        (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
+        growth.is_rising && (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
     *ret_growth = growth;
     return 0;
 }

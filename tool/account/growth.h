@@ -40,6 +40,8 @@ struct growth {
     // Effective RSS rises beyond twice its error and by an amount that matters, and a quarter of
     // the rise or more is in busy_bytes where these are known.
     bool is_growing;
+    // It rises so, whatever it is that fills: reserves and files as well.
+    bool is_rising;
     // It rises so, but who observes for long says that it may be a wave, a step or a beginning.
     bool is_doubted;
 };

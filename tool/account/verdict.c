@@ -242,8 +242,9 @@ static void headline_of_stacks(const struct verdict_input *input, char *text)
     char share[UNITS_TEXT_MAX];
     units_format_percent(input->account->row_bytes[ROW_STACKS], input->account->rss_bytes, share,
                          sizeof share);
-    text_format(text, VERDICT_TEXT_MAX, "in use. %s of RSS is stacks; the process has %zu threads.",
-                share, input->thread_count);
+    text_format(text, VERDICT_TEXT_MAX,
+                "in use. %s of RSS is stacks; the process has %zu thread%s.", share,
+                input->thread_count, input->thread_count == 1 ? "" : "s");
 }
 
 // Thousands of threads look like a leak of the heap from afar.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "account/verdict_text.h"
+#include "base/number.h"
 #include "base/units.h"
 
 // Levers reach the processes of this very system only. The command stands first, where no line
@@ -40,9 +41,12 @@ static void next_lazy(const struct verdict_input *input, struct verdict_lines *l
                has_purge(owner)
                    ? "the kernel takes it now, and nothing else (as root; --runtime as its user)"
                    : "the kernel takes it now, and nothing else (as root)");
-    // Several owners, or none that is known: there is no one setting to change.
-    if (!owner)
+    // Several owners, or none that is known: there is no one setting to change, but a filter that
+    // holds for all of them.
+    if (!owner) {
+        verdict_say(lines, "From the next start on: ebb run --madv-free=off -- COMMAND.");
         return;
+    }
     bool is_go = owner->facts & FACT_GO, is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
     bool is_libebb = strcmp(owner->name, "libebb") == 0;
     if ((is_go && (owner->facts & FACT_GIVES_LAZILY)) || is_jemalloc || is_libebb)
@@ -114,6 +118,27 @@ static void next_fragmented(const struct verdict_input *input, struct verdict_li
                     "Small long-lived objects between freed ones: fewer arenas "
                     "(MALLOC_ARENA_MAX=2), or an allocator with size classes of its own pages "
                     "(jemalloc, mimalloc).");
+    // Some programs can: redis copies its values together where its build has activedefrag.
+    verdict_say(lines, "Now: nothing from outside. Objects do not move unless the program itself "
+                       "moves them; else a restart is what packs those that live on.");
+}
+
+// Which of them it is decides what helps; where nothing stands out, all are said.
+static void next_files(const struct account *account, struct verdict_lines *lines)
+{
+    const uint64_t *rows = account->row_bytes;
+    uint64_t written = account->written_file_bytes;
+    uint64_t clean = rows[ROW_CODE_FILES] - number_least(rows[ROW_CODE_FILES], written);
+    uint64_t tenth = (rows[ROW_CODE_FILES] + rows[ROW_SHARED]) / 10;
+    if (clean >= tenth)
+        verdict_say(lines, "Clean file pages go when anything needs memory: no leak, and nothing "
+                           "to do.");
+    if (rows[ROW_SHARED] >= tenth)
+        verdict_say(lines, "Shared memory belongs to all who map it and goes with its last user; "
+                           "a file in /dev/shm stays until it is deleted, too.");
+    if (written >= tenth)
+        verdict_say(lines, "What was written in private mappings of files is the program's own "
+                           "memory: it goes when the program unmaps it or ends.");
 }
 
 // The same question over time, typed for this very process: a pid of another tree means somebody
@@ -136,7 +161,11 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
         verdict_say(lines, "Where from: go tool pprof -inuse_space of two heap profiles "
                            "(/debug/pprof/heap), with -base the earlier one.");
     else if (verdict_find_runtime(input, "JVM") && input->is_live)
-        verdict_say(lines, "Where from: jcmd %d GC.class_histogram, twice.", input->pid);
+        verdict_say(
+            lines,
+            "Where from: jcmd %d GC.class_histogram, twice (each collects the whole heap, a "
+            "pause). A heap fills up to -Xmx before that: only what is left then leaks.",
+            input->pid);
     else if (verdict_find_runtime(input, "V8"))
         verdict_say(lines,
                     "Where from: two heap snapshots (node --heapsnapshot-signal=SIGUSR2 from the "
@@ -166,6 +195,9 @@ static void next_unknown(const struct verdict_input *input, struct verdict_lines
     if (verdict_find_fact(input, FACT_ASK))
         next_lever(input, lines, "ebb explain --ask",
                    "its malloc is asked what it holds, by a call in the process");
+    if (has_purge(verdict_row_owner(input, ROW_HELD)))
+        next_lever(input, lines, "ebb reclaim --runtime",
+                   "its malloc gives back what of that is free, by a call in the process");
     if (verdict_find_runtime(input, "JVM") && input->is_live)
         verdict_say(lines,
                     "jcmd %d GC.heap_info tells what the heap holds; VM.native_memory (started "
@@ -192,13 +224,14 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
         break;
     case VERDICT_IN_USE:
         if (input->growth)
-            next_watch(input, "It did not grow while it was observed. Over a longer time:", "600s",
-                       lines);
+            next_watch(input,
+                       input->growth->is_rising
+                           ? "What rises is not what leaks, so far. Over a longer time:"
+                           : "It did not grow while it was observed. Over a longer time:",
+                       "600s", lines);
         break;
     case VERDICT_FILES:
-        verdict_say(lines,
-                    "Clean file pages go when anything needs memory; shared memory belongs to "
-                    "all who map it and goes with its last user.");
+        next_files(input->account, lines);
         break;
     case VERDICT_UNKNOWN:
         next_unknown(input, lines);

@@ -50,8 +50,9 @@ static void reason_ledger(const struct verdict_input *input, const struct ledger
     uint64_t value = ledger_value(report, known->name) + ledger_value(report, known->plus);
     value -= number_least(value, ledger_value(report, known->minus));
     uint64_t bytes = account_runtime_bytes(input->account, report->name, known->row);
-    // A malloc that serves nothing, below another one.
-    if (value == 0 && bytes == 0)
+    // A malloc that serves next to nothing, below another one.
+    uint64_t least = input->account->rss_bytes / 100;
+    if (value <= least && bytes <= least)
         return;
     char claimed[UNITS_TEXT_MAX], measured[UNITS_TEXT_MAX];
     units_format_bytes(value, claimed, sizeof claimed);
@@ -66,6 +67,23 @@ static void reason_ledgers(const struct verdict_input *input, enum verdict_code 
     for (size_t i = 0; i < sizeof ledger_figures / sizeof ledger_figures[0]; i++)
         if (ledger_figures[i].code == code)
             reason_ledger(input, &ledger_figures[i], lines);
+}
+
+// The JVM publishes how full its heap is, though not which pages of it. Source: hsperfdata, which
+// collections bring up to date.
+static void reason_jvm(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    const struct runtime_report *report = verdict_find_runtime(input, "JVM");
+    if (!report || !report_figure(report, "heap committed"))
+        return;
+    char used[UNITS_TEXT_MAX], committed[UNITS_TEXT_MAX], held[UNITS_TEXT_MAX];
+    units_format_bytes(ledger_value(report, "heap used"), used, sizeof used);
+    units_format_bytes(ledger_value(report, "heap committed"), committed, sizeof committed);
+    units_format_bytes(account_runtime_bytes(input->account, "JVM", ROW_HELD), held, sizeof held);
+    verdict_say(lines,
+                "JVM says heap used %s of %s committed, when it last collected; the account has %s "
+                "of JVM in memory as held, heap and all else.",
+                used, committed, held);
 }
 
 // The nearest whole number that the type holds: a change of gigabytes within nanoseconds, as only a
@@ -98,8 +116,10 @@ static const char *reason_of_rise(const struct growth *growth)
 {
     if (growth->is_growing)
         return "it grows";
-    return growth->is_doubted ? "it rises, but its lows do not, or not for long enough to tell"
-                              : "no growth beyond chance";
+    if (growth->is_doubted)
+        return "it rises, but its lows do not, or not for long enough to tell";
+    return growth->is_rising ? "it rises, but mostly by what is kept, slack, files or shared"
+                             : "no growth beyond chance, or too little to matter";
 }
 
 // Page faults tell idle from busy: a process that does nothing has none.
@@ -151,6 +171,17 @@ static void reason_unexplained_claims(const struct account *account, struct verd
     }
 }
 
+// A name is where the search goes on: who made that file, and who else maps it.
+static void reason_files(const struct account *account, struct verdict_lines *lines)
+{
+    char bytes[UNITS_TEXT_MAX];
+    if (account->largest_file_bytes < unexplained_bytes)
+        return;
+    units_format_bytes(account->largest_file_bytes, bytes, sizeof bytes);
+    verdict_say(lines, "The largest mapping of a file or of shared memory: %s of %s.", bytes,
+                account->largest_file[0] ? account->largest_file : "shared anonymous memory");
+}
+
 // How close the cgroup's limit is, by the number that counts.
 static void reason_limit(const struct verdict_input *input, struct verdict_lines *lines)
 {
@@ -178,6 +209,10 @@ void verdict_give_reasons(const struct verdict_input *input, enum verdict_code c
         verdict_say(lines, "The kernel says LazyFree %s: it can take that at once, without I/O.",
                     lazy);
     }
+    if (code == VERDICT_UNKNOWN || code == VERDICT_GROWING)
+        reason_jvm(input, lines);
+    if (code == VERDICT_FILES)
+        reason_files(input->account, lines);
     if (input->growth)
         reason_growth(input->growth, lines);
     reason_unexplained(input->account, lines);

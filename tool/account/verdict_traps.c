@@ -84,6 +84,13 @@ static void trap_kernel(const struct verdict_input *input, struct verdict_lines 
             "and nothing of it can be reclaimed while both live.",
             bytes);
     }
+    if (is_telling(input, account->locked_bytes)) {
+        units_format_bytes(account->locked_bytes, bytes, sizeof bytes);
+        verdict_say(lines,
+                    "%s are locked (mlock): the kernel takes nothing of it, and nothing of it can "
+                    "be freed lazily.",
+                    bytes);
+    }
     if (is_telling(input, account->swap_bytes)) {
         units_format_bytes(account->swap_bytes, bytes, sizeof bytes);
         verdict_say(lines, "%s more are swapped out: not in RSS, but owned by the process.", bytes);

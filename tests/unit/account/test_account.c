@@ -84,6 +84,22 @@ static void test_kinds_without_runtimes(void **state)
     assert_int_equal(account.row_bytes[ROW_SHARED], 8 * MIB);
     assert_int_equal(account.row_bytes[ROW_STACKS], 16 * MIB);
     assert_int_equal(account.largest_unexplained.start, 0x30000000);
+    assert_int_equal(account.largest_file_bytes, 8 * MIB);
+    assert_int_equal(account.written_file_bytes, 0);
+    account_free(&account);
+}
+
+// What was written of a private mapping of a file is nobody's but the process's.
+static void test_written_files_are_counted(void **state)
+{
+    (void)state;
+    struct mapping items[] = {mapping_at(0x10000000, 5, 0, MAPPING_FILE),
+                              mapping_at(0x20000000, 3, 0, MAPPING_FILE)};
+    items[1].anonymous_kib = 2 * KIB;
+    struct account account = build(items, 2, NULL, 0);
+    assert_int_equal(account.row_bytes[ROW_CODE_FILES], 8 * MIB);
+    assert_int_equal(account.written_file_bytes, 2 * MIB);
+    assert_int_equal(account.largest_file_bytes, 5 * MIB);
     account_free(&account);
 }
 
@@ -313,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds_without_runtimes),
+        cmocka_unit_test(test_written_files_are_counted),
         cmocka_unit_test(test_shared_anonymous_is_shared),
         cmocka_unit_test(test_parts_fill_the_claim),
         cmocka_unit_test(test_parts_beyond_the_claim_are_cut),

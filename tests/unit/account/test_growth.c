@@ -76,6 +76,7 @@ static void test_busy_memory_must_rise_too(void **state)
     rows_at_ends(samples, 5, 0);
     assert_int_equal(growth_fit(samples, 5, &growth), 0);
     assert_true(growth.has_busy);
+    assert_true(growth.is_rising);
     assert_false(growth.is_growing);
     // A page more of 8 MiB is not "with it".
     rows_at_ends(samples, 5, 4096);

@@ -117,6 +117,63 @@ static void test_kept_and_fragmented(void **state)
     scene_row(&scene, ROW_SLACK, 90);
     scene_row(&scene, ROW_KEPT, 20);
     assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
+    // Every runtime's holes have an answer to "how do I get it back".
+    strcpy(scene.report.name, "jemalloc");
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
+    assert_true(lines_have(&verdict.next, "restart"));
+}
+
+// Lazily freed by somebody that is not known: a filter works all the same.
+static void test_lazy_of_nobody(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_LAZY, 100);
+    scene.entries[0].runtime[0] = '\0';
+    assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
+    assert_true(lines_have(&verdict.next, "ebb run --madv-free=off"));
+}
+
+// Only what is true of these files is said of them, and which they are.
+static void test_files_are_told_apart(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "glibc");
+    scene_row(&scene, ROW_SHARED, 100);
+    strcpy(scene.account.largest_file, "/dev/shm/cache");
+    scene.account.largest_file_bytes = 100 * MIB;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FILES);
+    assert_true(lines_have(&verdict.reasons, "100 MiB of /dev/shm/cache"));
+    assert_true(lines_have(&verdict.next, "Shared memory"));
+    assert_false(lines_have(&verdict.next, "Clean file pages"));
+    scene_row(&scene, ROW_CODE_FILES, 200);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FILES);
+    assert_true(lines_have(&verdict.next, "Clean file pages"));
+    assert_false(lines_have(&verdict.next, "written"));
+    scene.account.written_file_bytes = 195 * MIB;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_FILES);
+    assert_true(lines_have(&verdict.next, "written in private mappings"));
+    assert_false(lines_have(&verdict.next, "Clean file pages"));
+}
+
+// What the JVM says of itself is more than nothing.
+static void test_jvm_says_its_heap(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "JVM");
+    scene_row(&scene, ROW_HELD, 400);
+    struct runtime_figure figures[] = {{.name = "heap used", .value = 263ull * MIB},
+                                       {.name = "heap committed", .value = 388ull * MIB}};
+    scene.report.figures = figures;
+    scene.report.figure_count = 2;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
+    assert_true(lines_have(&verdict.reasons, "heap used 263 MiB of 388 MiB committed"));
 }
 
 static void test_in_use_files_unknown(void **state)
@@ -137,6 +194,7 @@ static void test_in_use_files_unknown(void **state)
     scene_row(&scene, ROW_IN_USE, 5);
     assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
     assert_non_null(strstr(verdict.headline, "held by jemalloc"));
+    assert_true(lines_have(&verdict.next, "ebb reclaim --runtime 42"));
     scene_init(&scene, "glibc");
     scene_row(&scene, ROW_IN_USE, 5);
     scene_row(&scene, ROW_UNEXPLAINED, 100);
@@ -191,6 +249,7 @@ static void test_traps(void **state)
     scene.account.huge_bytes = 60 * MIB;
     scene.account.shared_anon_bytes = 30 * MIB;
     scene.account.swap_bytes = 30 * MIB;
+    scene.account.locked_bytes = 40 * MIB;
     scene.cgroup.version = 2;
     scene.cgroup.limit_bytes = 240ull * MIB;
     scene.host.kernel = (struct kernel_version){4, 4, 0};
@@ -198,6 +257,7 @@ static void test_traps(void **state)
     assert_true(lines_have(&verdict.traps, "16 arenas for 8 threads"));
     assert_true(lines_have(&verdict.traps, "muzzy_decay_ms"));
     assert_true(lines_have(&verdict.traps, "race detector"));
+    assert_true(lines_have(&verdict.traps, "40.0 MiB are locked"));
     assert_true(lines_have(&verdict.traps, "huge pages"));
     assert_true(lines_have(&verdict.traps, "forked process"));
     assert_true(lines_have(&verdict.traps, "swapped out"));
@@ -330,6 +390,11 @@ static void test_no_growth_is_said(void **state)
     assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
     assert_true(lines_have(&verdict.next, "It did not grow"));
     assert_false(lines_have(&verdict.next, "pprof"));
+    // A slope stands right below: one that is beyond chance must not be called chance.
+    scene.growth.is_rising = true;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_true(lines_have(&verdict.reasons, "it rises, but mostly by what is kept"));
+    assert_false(lines_have(&verdict.next, "It did not grow"));
 }
 
 static void test_names(void **state)
@@ -346,6 +411,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lazy),
         cmocka_unit_test(test_kept_and_fragmented),
+        cmocka_unit_test(test_lazy_of_nobody),
+        cmocka_unit_test(test_files_are_told_apart),
+        cmocka_unit_test(test_jvm_says_its_heap),
         cmocka_unit_test(test_in_use_files_unknown),
         cmocka_unit_test(test_growing_outweighs_the_rows),
         cmocka_unit_test(test_no_account_is_unknown),
