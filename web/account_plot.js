@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account over time: rows stacked up to RSS, and effective RSS as the line that matters.
-import { drawSteps, fillBands, layColumns, startsOf } from "./paint.js";
 import { paintMarks } from "./event_marks.js";
+import { Painter } from "./paint.js";
 import { rowInk } from "./patterns.js";
 import { Raster } from "./raster.js";
 import { LAZY, ROWS } from "./rows.js";
@@ -12,52 +12,49 @@ const LABEL_FONT = 11.5;
 const LABEL_PLACES = 40; // tried across the chart
 
 export class AccountPainter {
-    constructor() {
-        this.drawing = null;
+    constructor(drawing) {
+        this.drawing = drawing;
         this.events = [];
         this.raster = new Raster();
+        this.painter = new Painter(this.raster);
         this.labelTimes = ROWS.map(() => NaN); // where names were drawn
     }
 
+    // Below the grid, in one go: a raster takes the place of what it is put on.
     paintUnder(context, geometry) {
-        const { drawing } = this;
-        if (!drawing || !drawing.picked.length) return;
-        this.xs = startsOf(drawing.series, drawing.picked, geometry);
-        this.columns = layColumns(this.xs, drawing.pieces, geometry);
+        const { drawing, painter } = this;
+        if (drawing.isEmpty) return;
+        painter.begin(geometry, drawing.columns.count);
         const bands = [];
         for (let row = LAZY; row >= 0; row--) {
-            if (!drawing.hasBand[row]) continue;
-            bands.push({ values: drawing.borders[row], ink: rowInk(row, geometry.ratio) });
+            if (!drawing.hasRow[row]) continue;
+            bands.push({ highs: drawing.highs[row], ink: rowInk(row, geometry.ratio) });
         }
-        this.raster.begin(geometry);
-        fillBands(this.raster, this.columns, bands, geometry);
+        painter.fillBands(bands);
+        const { rss, effective } = drawing.lows;
+        const edge = (highs, lows, name, width) =>
+            painter.drawSteps(highs, lows, { ink: ink(name), width });
+        edge(drawing.highs[LAZY], rss, "rss", 1.25);
+        // A halo keeps the line readable on every colour below it.
+        edge(drawing.effective, effective, "surface", 4);
+        edge(drawing.effective, effective, "effective", 2);
         this.raster.end(context);
     }
 
     paintOver(context, geometry) {
-        const { drawing } = this;
         paintMarks(context, this.events, geometry);
-        if (!drawing || !drawing.picked.length) return;
-        this.raster.begin(geometry);
-        const edge = (row, name, width) => drawSteps(this.raster, this.columns,
-            drawing.borders[row], geometry, { ink: ink(name), width });
-        edge(LAZY, "rss", 1.25);
-        // A halo keeps the line readable on every colour below it.
-        edge(LAZY - 1, "surface", 4);
-        edge(LAZY - 1, "effective", 2);
-        this.raster.end(context);
-        this.paintLabels(context, geometry);
+        if (!this.drawing.isEmpty) this.paintLabels(context, geometry);
     }
 
     // Names on bands that have room for them, where they have most of it.
     paintLabels(context, geometry) {
-        const { hasBand } = this.drawing;
+        const { hasRow } = this.drawing;
         const { ratio } = geometry;
         context.font = `500 ${LABEL_FONT * ratio}px system-ui, sans-serif`;
         context.textAlign = "center";
         context.textBaseline = "middle";
         for (let row = 0; row <= LAZY; row++) {
-            if (!hasBand[row]) continue;
+            if (!hasRow[row]) continue;
             const text = ROWS[row].title;
             const half = context.measureText(text).width / 2 + 8 * ratio;
             const place = this.placeLabel(row, half, geometry);
@@ -87,34 +84,21 @@ export class AccountPainter {
     }
 
     // What of a band is free of its borders over the width of a label around x.
-    roomAt(row, x, half, { left, width, y, x: xOf }) {
+    roomAt(row, x, half, { left, width, y, ratio }) {
         const none = { height: 0, y: 0 };
         if (!(x - half >= left && x + half <= left + width)) return none;
-        const { borders, pieces } = this.drawing;
-        const { xs } = this;
-        const piece = pieces.find((one) => xs[one.start] <= x - half && xOf(one.until) >= x + half);
-        if (!piece) return none;
+        const { highs, hasRow } = this.drawing;
+        const below = hasRow.lastIndexOf(true, row - 1);
+        const end = Math.min(Math.ceil((x + half - left) / ratio), highs[row].length);
         let high = Infinity;
         let low = 0;
-        for (let i = firstBeyond(xs, x + half, piece) - 1; i >= piece.start; i--) {
-            high = Math.min(high, borders[row][i]);
-            if (row > 0) low = Math.max(low, borders[row - 1][i]);
-            if (xs[i] <= x - half) break;
+        for (let at = Math.floor((x - half - left) / ratio); at < end; at++) {
+            if (highs[row][at] < 0) return none;
+            high = Math.min(high, highs[row][at]);
+            if (row > 0 && below >= 0) low = Math.max(low, highs[below][at]);
         }
         return { height: y(low) - y(high), y: (y(low) + y(high)) / 2 };
     }
-}
-
-// The first point of a piece to the right of x.
-function firstBeyond(xs, x, piece) {
-    let low = piece.start;
-    let high = piece.end;
-    while (low < high) {
-        const middle = (low + high) >> 1;
-        if (xs[middle] <= x) low = middle + 1;
-        else high = middle;
-    }
-    return low;
 }
 
 // On a plate of the band's own colour, so that its pattern does not run through the letters.

@@ -17,6 +17,7 @@ import { View } from "./view.js";
 
 const REFINE_AFTER_MS = 150; // a window that still moves is not asked for
 const ACCOUNT_AFTER_MS = 120;
+const WORDS_EVERY_MS = 150; // while the window moves: texts are read when it rests
 
 class App {
     constructor() {
@@ -57,7 +58,7 @@ class App {
 
     listen() {
         this.store.listen((what) => {
-            if (what === "subjects") this.chooseFirst();
+            if (what === "subjects") this.keepPanes();
             this.mark("draw", "lists");
         });
         this.view.listen(() => {
@@ -89,7 +90,8 @@ class App {
         this.view.setBounds(this.store.first, this.store.end);
         if (dirty.has("lists")) this.updateLists();
         if (dirty.has("draw")) this.draw();
-        this.showCursor();
+        if (dirty.has("lists") || dirty.has("cursor") || dirty.has("words")) this.showWords();
+        else this.showWordsSoon();
         if (dirty.has("refine") || dirty.has("lists")) this.refineSoon();
     }
 
@@ -100,36 +102,61 @@ class App {
 
     draw() {
         const range = this.view.window();
-        const subjects = this.panes.map((pane) => pane.subject).filter(Boolean);
-        this.toolbar.update(subjects);
         if (!Number.isFinite(range.from)) return;
         // Two processes are drawn on one scale, or they could not be compared.
         const top = Math.max(0, ...this.panes.map((pane) => pane.prepare(range)));
         const figuresTop = Math.max(0, ...this.panes.map((pane) => pane.figures.top));
         for (const pane of this.panes) {
             pane.draw(range, top, figuresTop);
-            if (pane.drawing?.picked.length) markFirst();
-            if (pane.subject) pane.verdict.show(pane.subject, this.newestAccount(pane.id));
+            pane.showTip();
+            if (!pane.drawing.isEmpty) markFirst();
         }
-        if (this.panes[0]) this.details.showEvents(this.store.eventsOf(this.panes[0].id), range);
     }
 
-    showCursor() {
-        for (const pane of this.panes) pane.showCursor();
+    // All that is written. A text that changed costs a browser more than a chart: it lays the page
+    // out anew, and composes all between the text and the chart.
+    showWords() {
+        const range = this.view.window();
+        this.toolbar.update(this.panes.map((pane) => pane.subject).filter(Boolean));
+        for (const pane of this.panes) {
+            pane.showCursor();
+            pane.describe(range);
+            if (pane.subject) {
+                pane.verdict.show(pane.subject, this.newestAccount(pane.id));
+                pane.verdict.showAge(this.store.tracks.get(pane.id), this.store.end);
+            }
+        }
         const sides = this.panes.map((pane) => ({
-            name: pane.subject?.name, series: pane.series, index: pane.index,
-            account: this.accounts.get(pane.id),
+            name: pane.subject?.name, ...pane.pointed, account: this.accounts.get(pane.id),
         }));
         if (!sides.length) return;
         this.table.show(sides, this.cursor.time);
         const [{ account, series, index }] = sides;
         this.details.showAccount(account, series, index);
+        this.details.showEvents(this.store.eventsOf(this.panes[0].id), range);
         this.askAccountsSoon();
     }
 
+    showWordsSoon() {
+        this.wordsTimer ??= setTimeout(() => {
+            this.wordsTimer = null;
+            this.mark("words");
+        }, WORDS_EVERY_MS);
+    }
+
+    // Another server may know the same processes under other ids, or not at all.
+    keepPanes() {
+        const { moved } = this.store;
+        for (const pane of this.panes) if (moved.has(pane.id)) pane.id = moved.get(pane.id);
+        moved.clear();
+        const known = this.panes.map((pane) => pane.id)
+            .filter((id) => this.store.subjects.has(id));
+        if (!known.length) this.chooseFirst();
+        else if (known.length < this.panes.length) this.setPanes(known);
+    }
+
     chooseFirst() {
-        const known = this.panes.filter((pane) => this.store.subjects.has(pane.id));
-        if (known.length || !this.store.subjects.size) return;
+        if (!this.store.subjects.size) return;
         const all = [...this.store.subjects.values()];
         all.sort((a, b) => (a.ended || 0) - (b.ended || 0)
             || (b.effective_bytes || 0) - (a.effective_bytes || 0));
@@ -146,12 +173,15 @@ class App {
         const kept = ids.map((id) => this.panes.find((pane) => pane.id === id));
         for (const pane of this.panes) if (!kept.includes(pane)) pane.destroy();
         const context = { store: this.store, view: this.view, cursor: this.cursor,
-            onChange: () => this.mark("draw") };
+            onChange: () => this.mark("draw", "words") };
         this.panes = ids.map((id, at) => kept[at] || new Pane(id, context));
         byId("panes").replaceChildren(...this.panes.map((pane) => pane.node));
         byId("panes").dataset.count = ids.length;
         this.panes.forEach((pane, at) => (kept[at] ? pane.resize() : pane.start()));
-        for (const id of ids) this.store.open(id).catch(() => {});
+        this.store.follow(ids);
+        for (const key of this.accounts.keys()) {
+            if (!ids.includes(Number.parseInt(key, 10))) this.accounts.delete(key);
+        }
         this.mark("draw", "lists");
     }
 
@@ -171,13 +201,18 @@ class App {
     // it rests, and the newest, which is what the verdict is about.
     askAccountsSoon() {
         for (const pane of this.panes) {
-            const pointed = pane.series?.accountAt(pane.index);
+            const { series, index } = pane.pointed;
+            const pointed = series?.accountAt(index);
             const newest = this.store.tracks.get(pane.id)?.overview.accounts.at(-1);
             const wanted = [[pane.id, pointed], [`${pane.id} newest`, newest]].filter(
                 ([key, account]) => account && this.accounts.get(key)?.time_ms !== account.time);
-            if (!wanted.length) continue;
+            // What is waited for already is not put off: at ten samples a second it would never come.
+            const asks = wanted.map(([key, { time }]) => `${key} ${time}`).join();
+            if (!wanted.length || pane.asks === asks) continue;
+            pane.asks = asks;
             clearTimeout(pane.accountTimer);
             pane.accountTimer = setTimeout(() => {
+                pane.asks = null;
                 for (const [key, account] of wanted) this.askAccount(pane.id, key, account.time);
             }, ACCOUNT_AFTER_MS);
         }
@@ -189,15 +224,18 @@ class App {
             if (!account) return;
             // What was asked for counts: asking again would give the same.
             this.accounts.set(key, { ...account, time_ms: time });
-            this.mark("draw");
+            this.mark("words");
         } catch {
             // Without it the table has no errors; the next moment asks again.
         }
     }
 
     stepCursor(by) {
-        const { series, index } = this.panes[0] || {};
-        if (!series || !series.count) return;
+        const [pane] = this.panes;
+        const { series } = pane || {};
+        if (!series?.count) return;
+        // The first step is from the newest sample that is drawn.
+        const index = this.cursor.time === null ? series.count : pane.pointed.index;
         const next = Math.min(Math.max(index + by, 0), series.count - 1);
         this.cursor.set(series.time[next]);
     }

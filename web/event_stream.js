@@ -44,8 +44,8 @@ function holdBack(text) {
 }
 
 // Reads messages until the answer ends or `signal` is aborted; throws what fetch() throws, and an
-// Error where the answer is none of events.
-export async function readMessages(response, onMessage) {
+// Error where the answer is none of events. `onBytes` hears of anything that comes.
+export async function readMessages(response, onBytes, onMessage) {
     const kind = response.headers.get("content-type") || "";
     if (!response.ok || !kind.startsWith("text/event-stream")) {
         throw new Error(`no events: ${response.status}`);
@@ -55,6 +55,7 @@ export async function readMessages(response, onMessage) {
     let held = "";
     for (;;) {
         const { done, value } = await reader.read();
+        onBytes();
         if (done) return parser;
         const [text, next] = holdBack(held + value);
         held = next;

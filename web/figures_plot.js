@@ -2,7 +2,9 @@
 // The runtime's own figures under their own names, as lines that can be switched, with RSS and VMS
 // of the kernel beside them.
 import { element, setHidden, setPressed, setText } from "./dom.js";
-import { drawSteps, layColumns, startsOf } from "./paint.js";
+import { highest } from "./drawing.js";
+import { reach } from "./columns.js";
+import { Painter } from "./paint.js";
 import { formatBytes } from "./units.js";
 import { Raster } from "./raster.js";
 import { color, ink, listenTheme } from "./theme.js";
@@ -14,27 +16,37 @@ const SHOWN_FIRST = 6; // of a ledger that nobody knows the important figures of
 const KNOWN = ["Sys", "HeapSys", "HeapAlloc", "HeapInuse", "HeapIdle", "HeapReleased"];
 
 export class FiguresPainter {
-    constructor(root, onChange) {
+    constructor(root, drawing, onChange) {
         this.root = root;
         this.onChange = onChange;
-        this.drawing = null;
+        this.drawing = drawing;
         this.raster = new Raster();
+        this.painter = new Painter(this.raster);
         this.lines = [];
         this.choices = new Map(); // what the user switched: it outlives new figures
         this.hasAll = false; // shows those that are off at first, too
         this.more = element("button", { type: "button", class: "line-more",
             click: () => this.showAll() });
-        listenTheme(() => this.lines.forEach((line) => drawSample(line)));
+        this.destroy = listenTheme(() => this.lines.forEach((line) => drawSample(line)));
     }
 
     // Takes new data over; the list of lines is made anew only when there are other figures.
-    update(drawing) {
-        this.drawing = drawing;
-        const { series } = drawing;
+    update() {
+        const { series } = this.drawing;
         if (series !== this.series || series.figures.length !== this.count) this.remake(series);
-        for (const line of this.lines) {
-            if (line.isShown) line.values = valuesOf(drawing, line.entry);
+        for (const line of this.lines) if (line.isShown) this.reach(line);
+    }
+
+    // The extremes of a line in each column.
+    reach(line) {
+        const { series, columns, accounts } = this.drawing;
+        const { entry } = line;
+        if (line.highs?.length !== columns.count) {
+            line.highs = new Float32Array(columns.count);
+            line.lows = new Float32Array(columns.count);
         }
+        if (entry.column) reach(series.extremesOf(entry.column), columns, line.highs, line.lows);
+        else reach(series.extremesOfFigure(entry.place), accounts, line.highs, line.lows);
     }
 
     remake(series) {
@@ -52,7 +64,7 @@ export class FiguresPainter {
 
     makeLine(entry, at) {
         const line = { entry, at, isShown: this.choices.get(entry.key) ?? entry.isShown };
-        line.sample = element("canvas", { class: "line-sample", "aria-hidden": "true" });
+        line.sample = element("img", { class: "line-sample", alt: "" });
         line.value = element("span", { class: "number" });
         line.button = element("button", {
             type: "button", class: "line", title: entry.hint,
@@ -78,7 +90,7 @@ export class FiguresPainter {
 
     toggle(line) {
         line.isShown = !line.isShown;
-        if (line.isShown) line.values = valuesOf(this.drawing, line.entry);
+        if (line.isShown) this.reach(line);
         this.choices.set(line.entry.key, line.isShown);
         setPressed(line.button, line.isShown);
         this.onChange();
@@ -87,33 +99,31 @@ export class FiguresPainter {
     get top() {
         let top = 0;
         for (const line of this.lines) {
-            if (!line.isShown) continue;
-            for (const value of line.values) if (value > top) top = value;
+            if (line.isShown) top = Math.max(top, highest(line.highs));
         }
         return top;
     }
 
-    showValues(index) {
+    // Of any series of the process, not of the one that is drawn alone.
+    showValues(series, index) {
         for (const line of this.lines) {
-            setText(line.value, index < 0 ? "" : formatBytes(valueAt(this.drawing.series, index,
-                line.entry)));
+            setText(line.value, index < 0 ? "" : formatBytes(valueAt(series, index, line.entry)));
         }
     }
 
-    paintUnder() {}
-
-    paintOver(context, geometry) {
-        if (!this.drawing || !this.drawing.picked.length) return;
-        const { series, picked, pieces } = this.drawing;
-        this.raster.begin(geometry);
-        const columns = layColumns(startsOf(series, picked, geometry), pieces, geometry);
+    paintUnder(context, geometry) {
+        const { drawing, painter } = this;
+        if (drawing.isEmpty) return;
+        painter.begin(geometry, drawing.columns.count);
         for (const line of this.lines) {
             if (!line.isShown) continue;
             const { name, width, dash } = styleOf(line);
-            drawSteps(this.raster, columns, line.values, geometry, { ink: ink(name), width, dash });
+            painter.drawSteps(line.highs, line.lows, { ink: ink(name), width, dash });
         }
         this.raster.end(context);
     }
+
+    paintOver() {}
 }
 
 function styleOf({ at, entry }) {
@@ -155,19 +165,13 @@ function listFigures(series) {
 
 function valueAt(series, index, entry) {
     if (entry.column) return series[entry.column][index];
-    return series.accountAt(index)?.figures[entry.place] ?? NaN;
+    return series.accountAt(index)?.figures[series.places.get(entry.key)] ?? NaN;
 }
 
-// For each frame while somebody pans: a plain loop.
-function valuesOf({ series, picked }, entry) {
-    const values = new Float64Array(picked.length);
-    for (let i = 0; i < values.length; i++) values[i] = valueAt(series, picked[i], entry);
-    return values;
-}
-
+// A picture and no canvas: each canvas of a page is a layer of its own, composed in every frame.
 function drawSample(line) {
     const ratio = devicePixelRatio || 1;
-    const canvas = line.sample;
+    const canvas = document.createElement("canvas");
     canvas.width = 20 * ratio;
     canvas.height = 8 * ratio;
     const context = canvas.getContext("2d");
@@ -179,4 +183,5 @@ function drawSample(line) {
     context.moveTo(0, 4 * ratio);
     context.lineTo(20 * ratio, 4 * ratio);
     context.stroke();
+    line.sample.src = canvas.toDataURL();
 }

@@ -2,10 +2,10 @@
 // Moving through time by hand: shift and drag, wheel, one finger to pan, two to zoom. Dragging
 // without shift is the plot library's own: it selects what to zoom into.
 
-// `place` tells the pixels of the plot, `view` takes what is meant.
+// `place` tells the pixels and times of the plot, `view` takes what is meant.
 export function attachGestures(over, view, place) {
     attachWheel(over, view, place);
-    attachShiftDrag(over, view);
+    attachShiftDrag(over, view, place);
     attachTouch(over, view, place);
 }
 
@@ -18,12 +18,12 @@ function attachWheel(over, view, place) {
             view.scale(Math.exp(event.deltaY / 200), place.timeAt(event));
         } else if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) {
             event.preventDefault();
-            view.pan(sideways / over.clientWidth);
+            view.pan(sideways / place.width());
         }
     }, { passive: false });
 }
 
-function attachShiftDrag(over, view) {
+function attachShiftDrag(over, view, place) {
     let last = null;
     over.addEventListener("pointerdown", (event) => {
         const isOurs = event.pointerType === "mouse" &&
@@ -35,7 +35,7 @@ function attachShiftDrag(over, view) {
     });
     over.addEventListener("pointermove", (event) => {
         if (last === null) return;
-        view.pan((last - event.clientX) / over.clientWidth);
+        view.pan((last - event.clientX) / place.width());
         last = event.clientX;
     });
     const end = () => (last = null);
@@ -55,7 +55,7 @@ function attachTouch(over, view, place) {
         const before = fingers.get(event.pointerId);
         if (before === undefined) return;
         if (fingers.size === 1) {
-            view.pan((before - event.clientX) / over.clientWidth);
+            view.pan((before - event.clientX) / place.width());
         } else if (fingers.size === 2) {
             const [[, other]] = [...fingers].filter(([id]) => id !== event.pointerId);
             const spread = Math.max(Math.abs(before - other), 20);

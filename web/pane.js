@@ -2,11 +2,11 @@
 // Everything about one process: its verdict, the account over time, the runtime's figures. There
 // is one, or two side by side when processes are compared.
 import { AccountPainter } from "./account_plot.js";
-import { niceTop, prepareDrawing } from "./drawing.js";
+import { findGaps } from "./columns.js";
+import { Drawing, niceTop } from "./drawing.js";
 import { element, setHidden, setText } from "./dom.js";
 import { EventTip } from "./event_marks.js";
 import { FiguresPainter } from "./figures_plot.js";
-import { findGaps } from "./paint.js";
 import { TimePlot } from "./time_plot.js";
 import { formatBytes, formatSpan, formatTime } from "./units.js";
 import { provenanceAt } from "./stack.js";
@@ -34,9 +34,9 @@ export class Pane {
                 element("h3", {}, "Account"), this.readout, this.empty, this.accountRoot),
             element("section", { class: "card" },
                 element("h3", {}, "The runtime’s own figures"), this.legend, this.figuresRoot));
-        this.account = new AccountPainter();
-        this.figures = new FiguresPainter(this.legend, onChange);
-        this.drawing = null;
+        this.drawing = new Drawing();
+        this.account = new AccountPainter(this.drawing);
+        this.figures = new FiguresPainter(this.legend, this.drawing, onChange);
         this.pixels = 1000;
     }
 
@@ -54,6 +54,7 @@ export class Pane {
     destroy() {
         this.accountPlot?.destroy();
         this.figuresPlot?.destroy();
+        this.figures.destroy();
         this.node.remove();
     }
 
@@ -73,31 +74,41 @@ export class Pane {
 
     // First half of drawing: what there is, and so how high it goes.
     prepare(range) {
-        const { subject } = this;
+        const { subject, drawing } = this;
         const track = this.store.tracks.get(this.id);
-        if (!subject || !track || !track.isLoaded) return 0;
+        if (track?.fault) setText(this.empty, `its samples could not be read: ${track.fault}`);
+        if (!subject || !track || !track.isLoaded || !this.accountPlot) return 0;
         this.series = track.seriesFor(range.from, range.to);
         this.account.events = this.store.eventsOf(this.id);
         const until = subject.ended ? subject.last_ms : this.store.end;
-        this.drawing = prepareDrawing(this.series, range, this.pixels,
-            findGaps(this.account.events), until);
-        setHidden(this.empty, this.drawing.picked.length > 0);
-        if (!this.drawing.picked.length) setText(this.empty, "nothing was read in this time");
-        this.account.drawing = this.drawing;
-        this.figures.update(this.drawing);
-        return this.drawing.top;
+        const { count, perMs } = this.accountPlot.columnsOf(range);
+        drawing.prepare(this.series, { from: range.from, to: range.from + count / perMs }, count,
+            this.gaps(), until);
+        setHidden(this.empty, !drawing.isEmpty);
+        if (drawing.isEmpty) setText(this.empty, "nothing was read in this time");
+        this.figures.update();
+        return drawing.top;
+    }
+
+    // Looked for when there are other events, not in each frame.
+    gaps() {
+        if (this.gapEvents !== this.account.events) {
+            this.gapEvents = this.account.events;
+            this.foundGaps = findGaps(this.gapEvents);
+        }
+        return this.foundGaps;
     }
 
     // Second half: so many bytes high, the same for both panes.
     draw(range, top, figuresTop) {
-        if (!this.drawing || !this.accountPlot) return;
+        if (!this.drawing.series || !this.accountPlot) return;
         this.accountPlot.show(range, niceTop(top));
         this.figuresPlot.show(range, niceTop(figuresTop));
-        this.describe(range);
     }
 
     // For those who cannot see a chart.
     describe(range) {
+        if (!this.subject || !this.drawing.series) return;
         const { name, pid } = this.subject;
         const span = `${formatTime(range.from)} to ${formatTime(range.to)}`;
         const top = formatBytes(this.drawing.top);
@@ -107,26 +118,34 @@ export class Pane {
             `Figures of the runtime of ${name} ${pid}, ${span}. The list above has the values.`);
     }
 
-    // Index of the sample that the tables are about: at the cursor, or the newest.
-    get index() {
-        if (!this.series) return -1;
+    // The sample that the texts are about: at the cursor, or the newest, which need not be among
+    // the finer ones of a window.
+    get pointed() {
         const { time } = this.cursor;
-        return time === null ? this.series.count - 1 : this.series.indexAt(time);
+        const newest = this.store.tracks.get(this.id)?.overview;
+        if (time !== null || !newest) {
+            return { series: this.series, index: this.series ? this.series.indexAt(time) : -1 };
+        }
+        return { series: newest, index: newest.count - 1 };
     }
 
     showCursor() {
-        const { index, series } = this;
+        const { series, index } = this.pointed;
         if (!series) return;
-        this.figures.showValues(index);
+        this.figures.showValues(series, index);
         setText(this.readout, index < 0 ? "nothing was read before that"
             : describeSample(series, index, this.cursor.time));
-        if (!this.tip) return;
+        this.showTip();
+    }
+
+    showTip() {
+        if (!this.tip || !this.series) return;
         const { from, to } = this.accountPlot.range;
-        const over = this.accountPlot.plot.over;
-        const perPixel = (to - from) / over.clientWidth;
+        const { left: start, width } = this.accountPlot.box;
+        const perPixel = (to - from) / width;
         const left = this.cursor.time === null ? 0 : (this.cursor.time - from) / perPixel;
-        this.tip.show(this.account.events, this.cursor.time, perPixel, left + over.offsetLeft,
-            this.accountRoot.clientWidth);
+        this.tip.show(this.account.events, this.cursor.time, perPixel, left + start,
+            this.accountPlot.plot.width);
     }
 }
 
@@ -136,7 +155,7 @@ function describeSample(series, index, time) {
     const rss = series.rss[index];
     const lazy = series.lazy[index];
     const sizes = `${formatTime(series.time[index])} · RSS ${formatBytes(rss)} · effective ` +
-        `${formatBytes(rss - (lazy || 0))} · lazily freed ${formatBytes(lazy)}`;
+        `${formatBytes(rss - lazy)} · lazily freed ${formatBytes(lazy)}`;
     const prefix = time === null ? "now: " : "";
     if (isAccount) return `${prefix}${sizes} · measured`;
     const rows = account ? `rows estimated, account ${formatSpan(age)} before` : "no account yet";

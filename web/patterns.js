@@ -83,20 +83,23 @@ export function rowInk(index, ratio) {
     return fills.get(key);
 }
 
-// A small sample of a row's fill, redrawn when the colours change.
+// A small sample of a row's fill, drawn anew when the colours change: a picture and no canvas,
+// since each canvas of a page is a layer of its own, composed in every frame.
 export function makeSwatch(index) {
+    const image = document.createElement("img");
+    image.className = "swatch";
+    image.alt = "";
+    drawSwatch(image, index);
+    return image;
+}
+
+export function drawSwatch(image, index) {
+    const ratio = devicePixelRatio || 1;
     const canvas = document.createElement("canvas");
-    canvas.className = "swatch";
-    canvas.setAttribute("aria-hidden", "true");
-    const draw = () => {
-        const ratio = devicePixelRatio || 1;
-        canvas.width = Math.round(14 * ratio);
-        canvas.height = Math.round(14 * ratio);
-        const context = canvas.getContext("2d");
-        context.fillStyle = rowFill(context, index, ratio);
-        context.fillRect(0, 0, canvas.width, canvas.height);
-    };
-    draw();
-    listenTheme(draw);
-    return canvas;
+    canvas.width = Math.round(14 * ratio);
+    canvas.height = Math.round(14 * ratio);
+    const context = canvas.getContext("2d");
+    context.fillStyle = rowFill(context, index, ratio);
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    image.src = canvas.toDataURL();
 }

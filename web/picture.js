@@ -45,8 +45,8 @@ function measurePart(pane, ratio) {
 
 // Rows that are there at the end of what is shown, with their bytes.
 function legendRows({ series, drawing }) {
-    if (!drawing || !drawing.picked.length) return [];
-    const last = drawing.picked[drawing.picked.length - 1];
+    if (drawing.isEmpty) return [];
+    const last = drawing.newest;
     const bytes = rowsAt(series, last, new Float64Array(ROWS.length));
     return ROWS.map((row, index) => ({ index, text: `${row.title} ${formatBytes(bytes[index])}` }))
         .filter((entry) => bytes[entry.index] > 0).reverse();

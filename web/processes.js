@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of processes: filter, order, a bar for each, and which one or two are looked at.
 import { element, setHidden, setPressed, setText } from "./dom.js";
-import { formatBytes } from "./units.js";
+import { formatBytes, isKnown } from "./units.js";
 
 const SHOWN_MAX = 200; // more rows than anybody reads: the filter finds the others
 const ORDERS = {
-    effective: { title: "effective", key: (one) => -(one.effective_bytes || 0) },
+    // Where lazy is unknown, effective RSS may be as much as RSS is.
+    effective: { title: "effective", key: (one) => -(one.effective_bytes ?? one.rss_bytes ?? 0) },
     rss: { title: "RSS", key: (one) => -(one.rss_bytes || 0) },
     lazy: { title: "lazy", key: (one) => -(one.lazy_bytes || 0) },
     name: { title: "name", key: (one) => one.name },
@@ -37,6 +38,7 @@ export class ProcessList {
 
     update(subjects, chosen) {
         this.subjects = [...subjects.values()];
+        for (const id of this.items.keys()) if (!subjects.has(id)) this.items.delete(id);
         this.chosen = chosen;
         setHidden(this.root, this.subjects.length < 2);
         this.refresh();
@@ -75,6 +77,8 @@ export class ProcessList {
         setText(item.size, formatBytes(subject.effective_bytes));
         item.node.dataset.verdict = subject.verdict || "none";
         item.node.classList.toggle("ended", subject.ended);
+        const isUnknown = !isKnown(subject.effective_bytes);
+        item.bar.classList.toggle("unknown", isUnknown);
         item.bar.style.setProperty("--effective", (subject.effective_bytes || 0) / widest);
         item.bar.style.setProperty("--rss", (subject.rss_bytes || 0) / widest);
         item.choose.title = subject.cmdline || "";

@@ -4,93 +4,121 @@
 
 // Pixels are 32 bits, red first in memory: alpha is highest on every machine that has a browser.
 const OPAQUE = 0xff000000;
-const SMOOTH_MAX = 12; // pixels
+const CHUNK = 64; // columns whose common part is written by lines
 
 export class Raster {
     constructor() {
-        this.canvas = document.createElement("canvas");
-        this.context = this.canvas.getContext("2d");
         this.width = this.height = 0;
     }
 
-    // Empties it, and makes it as large as the plot.
-    begin({ left, top, width, height }) {
+    // Empties it, and makes it as large as the plot. `edges`: where each of its columns begins, and
+    // the last one ends, in pixels of the canvas.
+    begin({ left, top, width, height }, edges) {
         this.left = Math.round(left);
         this.top = Math.round(top);
+        this.edges = edges;
         const [columns, lines] = [Math.max(1, Math.round(width)), Math.max(1, Math.round(height))];
         if (columns === this.width && lines === this.height) {
             this.pixels.fill(0);
             return;
         }
-        this.width = this.canvas.width = columns;
-        this.height = this.canvas.height = lines;
-        this.image = this.context.createImageData(columns, lines);
+        this.width = columns;
+        this.height = lines;
+        this.image = new ImageData(columns, lines);
         this.pixels = new Uint32Array(this.image.data.buffer);
     }
 
-    // Puts it where it belongs on the plot's own canvas.
+    // Puts it where it belongs on the plot's own canvas, in the place of what is there.
     end(context) {
-        this.context.putImageData(this.image, 0, 0);
-        context.drawImage(this.canvas, this.left, this.top);
+        context.putImageData(this.image, this.left, this.top);
     }
 
-    // Columns of the picture, from the canvas's: none outside of it.
-    columns(x, width) {
-        const begin = Math.max(0, x - this.left);
-        return [begin, Math.min(this.width, x + width - this.left)];
+    // A column's first pixel in the picture; none outside of it.
+    pixelOf(column) {
+        return Math.min(Math.max(this.edges[column] - this.left, 0), this.width);
     }
 
-    // Fills whole pixels between two heights of the canvas.
-    fill(x, width, top, bottom, ink) {
-        const [begin, end] = this.columns(x, width);
-        const first = Math.max(0, Math.round(top) - this.top);
-        const last = Math.min(this.height, Math.round(bottom) - this.top);
-        if (ink.size === 1 && end - begin > last - first) {
-            for (let row = first * this.width; row < last * this.width; row += this.width) {
-                this.pixels.fill(ink.pixels[0], row + begin, row + end);
+    // Fills columns between two heights of the canvas each; none where the upper one is negative.
+    // Neighbours have most of their height in common, and lines of pixels lie together in memory.
+    fillArea(upper, lower, ink) {
+        for (let begin = 0; begin < upper.length;) {
+            if (upper[begin] < 0) {
+                begin++;
+                continue;
             }
-            return;
+            let [top, bottom] = [0, this.height];
+            let end = begin;
+            for (; end < upper.length && end < begin + CHUNK && upper[end] >= 0; end++) {
+                top = Math.max(top, upper[end] - this.top);
+                bottom = Math.min(bottom, lower[end] - this.top);
+            }
+            this.fillLines(this.pixelOf(begin), this.pixelOf(end), top, bottom, ink);
+            for (let column = begin; column < end; column++) {
+                const high = Math.max(0, upper[column] - this.top);
+                const low = Math.min(this.height, lower[column] - this.top);
+                const hasCommon = bottom > top;
+                this.fillColumns(column, high, hasCommon ? top : low, ink);
+                if (hasCommon) this.fillColumns(column, bottom, low, ink);
+            }
+            begin = end;
         }
-        for (let column = begin; column < end; column++) this.fillColumn(column, first, last, ink);
     }
 
-    // The inmost loop of all painting: no division, no call.
-    fillColumn(column, first, last, { pixels, size }) {
+    // Whole lines: the first few by their pattern, the others as copies of those.
+    fillLines(begin, end, first, last, { pixels, size }) {
         const { width, pixels: out } = this;
-        const all = size * size;
-        let from = (first % size) * size + (column % size);
-        for (let at = first * width + column; at < last * width + column; at += width) {
-            out[at] = pixels[from];
-            from += size;
-            if (from >= all) from -= all;
+        if (end <= begin) return;
+        for (let row = first; row < last; row++) {
+            const at = row * width;
+            if (size === 1) {
+                out.fill(pixels[0], at + begin, at + end);
+            } else if (row < first + size) {
+                const line = (row % size) * size;
+                for (let x = begin; x < end; x++) out[at + x] = pixels[line + (x % size)];
+            } else {
+                out.copyWithin(at + begin, at + begin - size * width, at + end - size * width);
+            }
         }
     }
 
-    // The same with ends that may lie within a pixel: a slope that rises slowly stays smooth. What
-    // goes far up and down in one column has no slope to smooth.
-    stroke(x, width, top, bottom, ink) {
-        if (bottom - top > SMOOTH_MAX) {
-            this.fill(x, width, top, bottom, ink);
-            return;
+    // The pixels of one column: no division, no call within.
+    fillColumns(column, first, last, { pixels, size }) {
+        const { width, pixels: out } = this;
+        if (last <= first) return;
+        const all = size * size;
+        const end = this.pixelOf(column + 1);
+        for (let x = this.pixelOf(column); x < end; x++) {
+            let from = (first % size) * size + (x % size);
+            for (let at = first * width + x; at < last * width + x; at += width) {
+                out[at] = pixels[from];
+                from += size;
+                if (from >= all) from -= all;
+            }
         }
+    }
+
+    // A stroke over columns, with ends that may lie within a pixel: a slope that rises slowly
+    // stays smooth.
+    stroke(column, columnEnd, top, bottom, ink) {
+        const begin = this.pixelOf(column);
+        const end = this.pixelOf(columnEnd);
         const first = Math.ceil(top);
         const last = Math.floor(bottom);
         if (last < first) {
-            this.blend(x, width, last, bottom - top, ink);
+            this.blend(begin, end, last, bottom - top, ink);
             return;
         }
-        this.fill(x, width, first, last, ink);
-        this.blend(x, width, first - 1, first - top, ink);
-        this.blend(x, width, last, bottom - last, ink);
+        this.fillLines(begin, end, Math.max(0, first - this.top),
+            Math.min(this.height, last - this.top), ink);
+        this.blend(begin, end, first - 1, first - top, ink);
+        this.blend(begin, end, last, bottom - last, ink);
     }
 
     // One line of pixels of which a share is covered.
-    blend(x, width, y, share, { pixels: [color] }) {
+    blend(begin, end, y, share, { pixels: [color] }) {
         const line = y - this.top;
         if (share <= 0 || line < 0 || line >= this.height) return;
-        const [begin, end] = this.columns(x, width);
-        const row = line * this.width;
-        for (let at = row + begin; at < row + end; at++) {
+        for (let at = line * this.width + begin; at < line * this.width + end; at++) {
             this.pixels[at] = mix(this.pixels[at], color, share);
         }
     }

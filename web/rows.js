@@ -19,6 +19,9 @@ export const ROWS = [
         "given back, not yet taken by the kernel: in RSS, and free"),
 ];
 
+// What a sample with an account has as its kind.
+export const KIND_ACCOUNT = 2;
+
 // What comes and goes with load; the others change little between two accounts.
 export const ELASTIC = ["in_use", "slack", "kept", "held", "unexplained"].map((key) =>
     ROWS.findIndex((entry) => entry.key === key));

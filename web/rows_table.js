@@ -2,8 +2,9 @@
 // The account at the cursor as a table: bytes, share of RSS, how it is known, and its error. It is
 // the legend of the chart as well. With two processes they stand side by side.
 import { element, setHidden, setText } from "./dom.js";
-import { makeSwatch } from "./patterns.js";
+import { drawSwatch, makeSwatch } from "./patterns.js";
 import { LAZY, ROW_COUNT, ROWS, UNMEASURED } from "./rows.js";
+import { listenTheme } from "./theme.js";
 import { formatBytes, formatChange, formatPercent, formatTime } from "./units.js";
 import { provenanceAt, rowsAt } from "./stack.js";
 
@@ -21,6 +22,9 @@ export class RowsTable {
         this.note = element("p", { class: "note" });
         root.replaceChildren(this.node, this.note);
         this.count = 0;
+        listenTheme(() => {
+            if (this.count) for (const index of ORDER) drawSwatch(this.lines.get(index).swatch, index);
+        });
     }
 
     // `sides`: for each process {name, series, index, account}; one or two.
@@ -66,8 +70,8 @@ export class RowsTable {
         const { rows, rss, sources, errors } = columns[0];
         setText(line.cells[0], formatBytes(rows[index]));
         setText(line.cells[1], formatPercent(rows[index], rss));
-        line.cells[1].style.setProperty("--share", rss ? rows[index] / rss : 0);
-        setText(line.cells[2], rows[index] ? sources[index === LAZY ? "lazy" : "rows"] : "");
+        line.cells[1].style.setProperty("--share", rows[index] / rss || 0);
+        setText(line.cells[2], rows[index] > 0 ? sources[index === LAZY ? "lazy" : "rows"] : "");
         const error = errors.get(ROWS[index].key);
         setText(line.cells[3], error ? formatBytes(error) : "");
     }
@@ -95,13 +99,14 @@ function makeCells(count) {
 
 function makeRow(index, count) {
     const cells = makeCells(count);
-    const name = element("th", { scope: "row", title: ROWS[index].hint }, makeSwatch(index),
+    const swatch = makeSwatch(index);
+    const name = element("th", { scope: "row", title: ROWS[index].hint }, swatch,
         ROWS[index].title);
     if (count === 4) {
         cells[1].classList.add("share");
         cells[2].className = "source";
     }
-    return { cells, node: element("tr", {}, name, ...cells) };
+    return { cells, swatch, node: element("tr", {}, name, ...cells) };
 }
 
 function makeSum(title, count, kind) {
@@ -112,14 +117,23 @@ function makeSum(title, count, kind) {
     return { cells, node: element("tr", { class: `sum ${kind}` }, name, ...cells) };
 }
 
+// A figure that nobody could read is no zero.
+function withUnknown(rows, lazy, account) {
+    if (Number.isNaN(lazy)) rows[LAZY] = NaN;
+    for (let row = 0; row < UNMEASURED && account; row++) {
+        if (Number.isNaN(account.rows[row])) rows[row] = NaN;
+    }
+    return rows;
+}
+
 // Rows of one process at its sample, and how they are known.
 function describeSide({ series, index, account }) {
     const empty = new Float64Array(ROW_COUNT);
     if (!series || index < 0) {
         return { rows: empty, rss: NaN, effective: NaN, sources: {}, errors: new Map(), note: "" };
     }
-    const rows = rowsAt(series, index, empty);
     const found = provenanceAt(series, index);
+    const rows = withUnknown(rowsAt(series, index, empty), series.lazy[index], found.account);
     const errors = new Map();
     // Errors belong to the account itself: an estimate from it has more, and nobody knows how much.
     if (found.isAccount && account && account.time_ms === series.time[index]) {

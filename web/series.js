@@ -3,11 +3,13 @@
 //
 // Points are many and accounts few, so what only an account tells (rows, verdict, the ledger's
 // figures) is kept once per account, and each point says which account was the last at its time.
+import { Stands } from "./columns.js";
+import { Extremes } from "./extremes.js";
+import { KIND_ACCOUNT, LAZY, ROWS, verdictNumber } from "./rows.js";
+import { Stack } from "./stack.js";
 import { isKnown } from "./units.js";
-import { ROWS, verdictNumber } from "./rows.js";
 
 const POINT_COLUMNS = ["time", "kind", "rss", "lazy", "virtual", "swap", "account"];
-export const KIND_ACCOUNT = 2;
 
 function number(value) {
     return isKnown(value) ? Number(value) : NaN;
@@ -24,6 +26,9 @@ export class Series {
         this.figures = []; // {runtime, name, unit}, in the order of an account's figures
         this.places = new Map(); // of a figure in `figures`
         for (const name of POINT_COLUMNS) this[name] = new Float64Array(0);
+        this.stack = new Stack(this);
+        this.stands = new Stands(this);
+        this.extremes = new Map(); // by column, or by place of a figure
     }
 
     // From a `series` of the server, see tool/serve/PAGE.md: parts that follow each other.
@@ -115,6 +120,25 @@ export class Series {
         return this.places.get(key);
     }
 
+    // A column with its extremes, of all that there is by now.
+    extremesOf(column) {
+        if (column === "rss") return this.stack.borders[LAZY];
+        return this.extremesFor(column, this.count, (at) => this[column][at]);
+    }
+
+    // The same of a figure of the ledger: one number for each account.
+    extremesOfFigure(place) {
+        return this.extremesFor(place, this.accounts.length,
+            (at) => this.accounts[at].figures[place] ?? NaN);
+    }
+
+    extremesFor(key, count, valueAt) {
+        if (!this.extremes.has(key)) this.extremes.set(key, new Extremes());
+        const extremes = this.extremes.get(key);
+        while (extremes.count < count) extremes.append(valueAt(extremes.count));
+        return extremes;
+    }
+
     // Index of the sample that stands at that time, or -1 before the first.
     indexAt(time) {
         let low = 0;
@@ -144,6 +168,14 @@ export class Series {
         made.from = Math.min(this.from, later.from);
         made.to = later.to;
         return made;
+    }
+
+    // Takes over what another one knows beyond the last sample: the stream went on while this one
+    // was fetched.
+    appendNewer(other) {
+        for (let i = this.count ? other.indexAt(this.last) + 1 : 0; i < other.count; i++) {
+            this.appendFrom(other, i);
+        }
     }
 
     appendFrom(other, i) {

@@ -5,6 +5,9 @@ import { readMessages } from "./event_stream.js";
 import { Series } from "./series.js";
 
 const RETRY_MAX_MS = 10000;
+// The server says something at least each ten seconds; behind a tunnel that broke, nobody would
+// ever tell that it is gone.
+const SILENCE_MAX_MS = 30000;
 
 // From the address behind "#", which no browser sends to a server.
 function tokenFromAddress() {
@@ -17,14 +20,25 @@ function pause(ms) {
 
 // Browsers keep few connections to a server for all tabs together, so a hidden page lets go of its
 // stream, and comes back when it is looked at.
-function closeWhenHidden() {
+function watchStream() {
     const controller = new AbortController();
+    const watch = { signal: controller.signal, isSilent: false };
     const close = () => document.hidden && controller.abort();
-    document.addEventListener("visibilitychange", close);
-    return {
-        signal: controller.signal,
-        done: () => document.removeEventListener("visibilitychange", close),
+    const giveUp = () => {
+        watch.isSilent = true;
+        controller.abort();
     };
+    let timer = setTimeout(giveUp, SILENCE_MAX_MS);
+    watch.hear = () => {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, SILENCE_MAX_MS);
+    };
+    watch.done = () => {
+        clearTimeout(timer);
+        document.removeEventListener("visibilitychange", close);
+    };
+    document.addEventListener("visibilitychange", close);
+    return watch;
 }
 
 function whileHidden() {
@@ -101,21 +115,22 @@ export class LiveSource {
     async follow(onBatch, onState) {
         for (let wait = this.retryMs; ; wait = Math.min(2 * wait, RETRY_MAX_MS)) {
             await whileHidden();
-            const closing = closeWhenHidden();
+            const watch = watchStream();
             try {
-                const response = await this.request("api/stream", {}, { signal: closing.signal });
+                const response = await this.request("api/stream", {}, { signal: watch.signal });
                 await onState("open");
                 wait = this.retryMs;
-                const parser = await readMessages(response, (message) => {
+                const parser = await readMessages(response, watch.hear, (message) => {
                     onBatch(JSON.parse(message.data));
                 });
                 this.retryMs = parser.retryMs || this.retryMs;
                 onState("gone", "its stream ended");
             } catch (error) {
+                if (watch.isSilent) onState("gone", "nothing came from it for a while");
                 // Closed by ourselves: nobody looks, and nobody need be told.
-                if (!closing.signal.aborted) onState("gone", error.message, error.status);
+                else if (!watch.signal.aborted) onState("gone", error.message, error.status);
             } finally {
-                closing.done();
+                watch.done();
             }
             await pause(wait);
         }

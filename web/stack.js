@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account at any sample: measured where one was taken, estimated between two.
-import { ELASTIC, LAZY, ROW_COUNT, UNMEASURED } from "./rows.js";
-import { KIND_ACCOUNT } from "./series.js";
+import { Extremes } from "./extremes.js";
+import { ELASTIC, KIND_ACCOUNT, LAZY, ROW_COUNT, UNMEASURED } from "./rows.js";
 
 // Writes the rows' bytes of sample `index` into `out`. RSS and lazy are the sample's own; what is
-// left is divided after the last account. Where there was none, it stays one piece.
+// left is divided after the last account. Where there was none, it stays one piece. For drawing:
+// what is unknown has no height.
 export function rowsAt(series, index, out) {
     const rss = series.rss[index];
     const lazy = Math.min(series.lazy[index] || 0, rss);
@@ -39,19 +40,30 @@ function sums(account) {
     return account.sums;
 }
 
-// Upper borders of the rows of all picked samples: one array for each row, bottom to top.
-export function stackBorders(series, picked) {
-    const borders = Array.from({ length: ROW_COUNT }, () => new Float64Array(picked.length));
-    const rows = new Float64Array(ROW_COUNT);
-    for (let i = 0; i < picked.length; i++) {
-        rowsAt(series, picked[i], rows);
-        let sum = 0;
-        for (let row = 0; row < ROW_COUNT; row++) {
-            sum += rows[row];
-            borders[row][i] = sum;
+// The upper borders of the rows at every sample, bottom to top; each border is made once.
+export class Stack {
+    constructor(series) {
+        this.series = series;
+        this.count = 0;
+        this.borders = Array.from({ length: ROW_COUNT }, () => new Extremes());
+        this.effective = new Extremes(); // unknown where lazy is: then no border is its line
+        this.hasRow = new Array(ROW_COUNT).fill(false);
+        this.rows = new Float64Array(ROW_COUNT);
+    }
+
+    // Takes in what has come.
+    update() {
+        for (; this.count < this.series.count; this.count++) {
+            rowsAt(this.series, this.count, this.rows);
+            let sum = 0;
+            for (let row = 0; row < ROW_COUNT; row++) {
+                sum += this.rows[row];
+                if (this.rows[row] > 0) this.hasRow[row] = true;
+                this.borders[row].append(sum);
+            }
+            this.effective.append(this.series.rss[this.count] - this.series.lazy[this.count]);
         }
     }
-    return borders;
 }
 
 // How the figures at a sample were come by, in words and as flags.

@@ -5,9 +5,11 @@ import { Series } from "./series.js";
 import { isKnown } from "./units.js";
 
 const OVERVIEW_POINTS = 2000; // "#points=100000" behind the address: more of it at once
+const TAIL_POINTS = 500;
 const DETAIL_POINTS_MAX = 100000;
 const POINTS_KEPT_MAX = 200000;
 const EVENTS_KEPT_MAX = 20000;
+const ENDED_KEPT_MAX = 500; // processes
 
 function overviewPoints() {
     const asked = Number(new URLSearchParams(location.hash.slice(1)).get("points"));
@@ -26,12 +28,27 @@ class Track {
         this.overview = new Series();
         this.detail = null;
         this.isLoaded = false;
+        this.fault = ""; // why it is not there
         this.pending = null;
     }
 
     append(sample, figures) {
         this.overview.append(sample, figures);
         if (this.detail && this.detail.to === Infinity) this.detail.append(sample, figures);
+    }
+
+    // What was fetched takes the place of what was known; what came meanwhile goes on from it.
+    load(fetched) {
+        const known = this.overview;
+        this.overview = this.isLoaded ? known.joinedWith(fetched) : fetched;
+        this.overview.appendNewer(known);
+        this.detail = null;
+        this.isLoaded = true;
+    }
+
+    refine(fetched) {
+        if (fetched.to === Infinity) fetched.appendNewer(this.overview);
+        this.detail = fetched;
     }
 
     // The finest that knows all of the window.
@@ -48,7 +65,9 @@ export class Store {
         this.subjects = new Map();
         this.keys = new Map();
         this.tracks = new Map();
+        this.moved = new Map(); // ids from before the last refresh: what they are now, if anything
         this.events = [];
+        this.eventsBySubject = new Map(); // what eventsOf() found
         this.state = "connecting";
         this.reason = "";
         this.listeners = [];
@@ -60,6 +79,7 @@ export class Store {
     }
 
     changed(what) {
+        if (what === "events") this.eventsBySubject.clear();
         for (const listener of this.listeners) listener(what);
     }
 
@@ -88,15 +108,17 @@ export class Store {
 
     async refresh() {
         const about = await this.source.about();
-        const followed = [...this.tracks].map(([id, track]) => [this.keys.get(id), track]);
+        const followed = [...this.tracks].map(([id, track]) => [id, this.keys.get(id), track]);
         this.about = about;
         this.subjects = new Map();
         this.keys = new Map();
         this.tracks = new Map();
         for (const subject of about.subjects) this.addSubject(subject);
         // The same process under the id that it has now.
-        for (const [key, track] of followed) {
+        this.moved = new Map();
+        for (const [before, key, track] of followed) {
             const id = [...this.keys].find((entry) => entry[1] === key)?.[0];
+            this.moved.set(before, id);
             if (id !== undefined) this.tracks.set(id, track);
         }
         this.changed("subjects");
@@ -135,10 +157,22 @@ export class Store {
         return this.source.isLive && this.about.live ? this.now : this.about.last_ms;
     }
 
-    // Begins to follow a subject's series; drawn when it is there.
-    open(id) {
-        if (!this.tracks.has(id)) this.tracks.set(id, new Track());
-        return this.load(id);
+    // Follows the series of these subjects, and of no others: what nobody looks at would grow for
+    // as long as the page is open. Drawn when they are there.
+    follow(ids) {
+        for (const id of this.tracks.keys()) if (!ids.includes(id)) this.tracks.delete(id);
+        for (const id of ids) {
+            if (this.tracks.has(id)) continue;
+            this.tracks.set(id, new Track());
+            this.load(id).catch((error) => this.fail(id, error));
+        }
+    }
+
+    // Tried again with the next batch, or with the next connection.
+    fail(id, error) {
+        const track = this.tracks.get(id);
+        if (track) track.fault = error.message;
+        this.changed("data");
     }
 
     // Two that want it at the same time wait for the same answer.
@@ -149,10 +183,14 @@ export class Store {
     }
 
     async loadNow(id, track) {
-        const fresh = await this.source.series(id, -Infinity, Infinity, overviewPoints());
-        track.overview = track.overview.joinedWith(fresh);
-        track.detail = null;
-        track.isLoaded = true;
+        track.fault = "";
+        track.load(await this.source.series(id, -Infinity, Infinity, overviewPoints()));
+        this.changed("data");
+        // The last of those that stand for many need not be the newest sample.
+        const { overview } = track;
+        if (!overview.step || !(overview.last < this.subjects.get(id)?.last_ms)) return;
+        const tail = await this.source.series(id, overview.last + 1, Infinity, TAIL_POINTS);
+        overview.appendNewer(tail);
         this.changed("data");
     }
 
@@ -168,7 +206,7 @@ export class Store {
         const points = Math.min(6 * pixels, DETAIL_POINTS_MAX);
         track.pending = this.source.series(id, from - span, isOpen ? Infinity : to + span, points);
         try {
-            track.detail = await track.pending;
+            track.refine(await track.pending);
             this.changed("data");
         } catch {
             // The overview stays; the next change of the window asks again.
@@ -190,8 +228,23 @@ export class Store {
             this.takeSample(sample, figures.get(sample.subject));
         }
         if (batch.events?.length) this.takeEvents(batch.events);
-        if (batch.subjects?.length) this.changed("subjects");
+        if (batch.subjects?.length) {
+            this.forgetEnded();
+            this.changed("subjects");
+        }
         this.changed("data");
+    }
+
+    // Of those that ended long ago, and that nobody looks at: a page that shows every process of a
+    // host may be open for weeks.
+    forgetEnded() {
+        const ended = [...this.subjects.values()].filter((one) => one.ended
+            && !this.tracks.has(one.id));
+        ended.sort((a, b) => a.last_ms - b.last_ms);
+        for (const { id } of ended.slice(0, Math.max(0, ended.length - ENDED_KEPT_MAX))) {
+            this.subjects.delete(id);
+            this.keys.delete(id);
+        }
     }
 
     takeSample(sample, figures) {
@@ -203,12 +256,15 @@ export class Store {
             if (isKnown(sample[name])) subject[name] = sample[name];
         }
         const track = this.tracks.get(sample.subject);
-        if (!track || !track.isLoaded) return;
+        if (!track) return;
         track.append(sample, figures);
         // After days of following: from now on the server's coarser overview.
         if (track.overview.count > POINTS_KEPT_MAX) {
             track.overview = new Series();
-            this.load(sample.subject);
+            track.isLoaded = false;
+            this.load(sample.subject).catch((error) => this.fail(sample.subject, error));
+        } else if (track.fault && !track.loading) {
+            this.load(sample.subject).catch((error) => this.fail(sample.subject, error));
         }
     }
 
@@ -223,8 +279,12 @@ export class Store {
         this.changed("events");
     }
 
-    // Of a subject and of the host.
+    // Of a subject and of the host. The same array until there are others.
     eventsOf(id) {
-        return this.events.filter((event) => event.subject === id || !event.subject);
+        if (!this.eventsBySubject.has(id)) {
+            this.eventsBySubject.set(id,
+                this.events.filter((event) => event.subject === id || !event.subject));
+        }
+        return this.eventsBySubject.get(id);
     }
 }

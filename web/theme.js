@@ -5,12 +5,13 @@ import { recall, remember } from "./dom.js";
 import { solidInk } from "./raster.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const listeners = [];
+let listeners = [];
 const cache = new Map();
 
-// Called after every change of the colours.
+// Called after every change of the colours. Returns what ends it.
 export function listenTheme(listener) {
     listeners.push(listener);
+    return () => (listeners = listeners.filter((one) => one !== listener));
 }
 
 // The same as what a raster writes.

@@ -102,6 +102,7 @@ export class TimePlot {
         this.isApplying = false;
         attachGestures(this.plot.over, this.view, {
             timeAt: (event) => this.timeAt(event),
+            width: () => this.box.width,
             pointAt: (event) => this.cursor.set(this.timeAt(event)),
         });
         this.unlisten = this.cursor.listen(() => this.showCursor());
@@ -135,6 +136,19 @@ export class TimePlot {
         this.isApplying = false;
     }
 
+    // The plot within its axes, in CSS pixels. As uPlot knows it: to ask the page would make the
+    // browser lay it out in each frame.
+    get box() {
+        const { left, width } = this.plot.bbox;
+        return { left: left / uPlot.pxRatio, width: Math.max(1, width / uPlot.pxRatio) };
+    }
+
+    // How many columns one CSS pixel wide a window has, and how many of them a millisecond.
+    columnsOf({ from, to }) {
+        const { width } = this.box;
+        return { count: Math.ceil(width), perMs: width / (to - from) };
+    }
+
     // Where times and bytes are on the canvas, in its own pixels.
     geometry() {
         const { left, top, width, height } = this.plot.bbox;
@@ -144,6 +158,7 @@ export class TimePlot {
         return {
             left, top, width, height,
             ratio: uPlot.pxRatio,
+            bytes: this.top,
             x: (time) => left + (time - from) * perMs,
             y: (bytes) => top + height - bytes * perByte,
             time: (x) => from + (x - left) / perMs,
@@ -166,7 +181,7 @@ export class TimePlot {
     selected(plot) {
         const { left, width } = plot.select;
         if (width < 2) return;
-        const scale = (this.range.to - this.range.from) / plot.over.clientWidth;
+        const scale = (this.range.to - this.range.from) / this.box.width;
         const from = this.range.from + left * scale;
         plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         this.view.zoom(from, from + width * scale);
@@ -176,7 +191,7 @@ export class TimePlot {
     pointed(plot) {
         if (this.isApplying) return;
         const { left } = plot.cursor;
-        const scale = (this.range.to - this.range.from) / plot.over.clientWidth;
+        const scale = (this.range.to - this.range.from) / this.box.width;
         this.cursor.set(left >= 0 ? this.range.from + left * scale : null);
     }
 
@@ -186,7 +201,7 @@ export class TimePlot {
         const share = time === null ? -1 : (time - from) / (to - from);
         const isIn = share >= 0 && share <= 1;
         this.isApplying = true;
-        const left = isIn ? share * this.plot.over.clientWidth : -10;
+        const left = isIn ? share * this.box.width : -10;
         this.plot.setCursor({ left, top: 10 }, false);
         this.isApplying = false;
     }

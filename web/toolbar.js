@@ -51,7 +51,7 @@ export class Toolbar {
             setText(byId("title"), title || "");
             setText(byId("host"), [about.host, about.kernel].filter(Boolean).join(" · "));
             setText(byId("version"), `ebb ${about.version}`);
-            document.title = `${title || subjects[0]?.name || "watch"} · ebb`;
+            setTitle(`${title || subjects[0]?.name || "watch"} · ebb`);
         }
         this.showState(subjects);
         this.showRange();
@@ -68,7 +68,8 @@ export class Toolbar {
         const last = Math.max(...subjects.map((subject) => subject.last_ms || 0));
         const when = shown === "ended" ? ` ${formatTime(last)}` : "";
         setText(this.status, `${STATES[shown]}${when}`);
-        this.status.title = state === "gone" ? reason : "";
+        const why = state === "gone" ? reason : "";
+        if (this.status.title !== why) this.status.title = why;
     }
 
     showRange() {
@@ -92,6 +93,11 @@ export class Toolbar {
         this.from.value = localInput(from);
         this.to.value = localInput(to);
     }
+}
+
+// The browser tells its own window of each one, changed or not.
+function setTitle(text) {
+    if (document.title !== text) document.title = text;
 }
 
 // As <input type="datetime-local"> wants it: the local time, without a zone.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verdict on one process in words, the three sizes that it is about, and what to do next.
 import { element, setHidden, setText } from "./dom.js";
-import { formatBytes } from "./units.js";
+import { formatBytes, formatSpan, MINUTE } from "./units.js";
+
+const AGE_TOLD_MS = 5000; // of a verdict; figures beside it are of each sample
 
 // "ebb reclaim 4121: the kernel takes it now" is a command and what it does; "Does it grow? ebb
 // explain --for 60s 4121" has its reason first.
@@ -30,6 +32,8 @@ export class VerdictStrip {
         this.about = element("p", { class: "about" });
         this.word = element("p", { class: "word" });
         this.rest = element("p", { class: "rest" });
+        // Not part of the words: a screen reader would hear it each second.
+        this.age = element("p", { class: "age note", hidden: "" });
         this.command = element("code", { tabindex: "0" });
         this.copy = element("button",
             { type: "button", class: "small", click: () => this.copyNext() }, "copy");
@@ -45,7 +49,7 @@ export class VerdictStrip {
             this.word, this.rest);
         this.node = element("section", { class: "verdict", "aria-label": "verdict" },
             element("div", { class: "who" }, this.name, this.about),
-            this.words,
+            element("div", {}, this.words, this.age),
             element("dl", { class: "sizes" },
                 ...Object.values(this.sizes).map((size) => size.node)),
             this.next);
@@ -70,6 +74,22 @@ export class VerdictStrip {
         setHidden(this.command, !command);
         setHidden(this.copy, !command);
         setHidden(this.next, false);
+    }
+
+    // Sizes are those of the newest sample, words those of the last account: of which moment that
+    // is, where the two are not the same.
+    showAge(track, now) {
+        const { overview } = track || {};
+        const account = overview?.accounts.at(-1);
+        const end = Number.isFinite(overview?.last) ? Math.max(overview.last, now) : now;
+        const age = account ? end - account.time : 0;
+        setHidden(this.age, !(age > AGE_TOLD_MS));
+        if (this.age.hidden) return;
+        const rss = overview.rss[overview.indexAt(account.time)];
+        const hasMoved = Math.abs(rss - overview.rss[overview.count - 1]) > 0.02 * rss;
+        const when = formatSpan(age > MINUTE ? age - age % MINUTE : age - age % 1000);
+        setText(this.age, `of the account ${when} ago${hasMoved
+            ? `, when RSS was ${formatBytes(rss)}` : ""}`);
     }
 
     // The clipboard is not given to pages from plain addresses: then the text is selected.
