@@ -89,9 +89,9 @@ void swings_drop_before(struct swings *swings, double time_s)
     memmove(swings->items, swings->items + old, swings->count * sizeof *swings->items);
 }
 
-// The largest fall, and how many there are like it: two thirds or more, so that one that takes
-// long is not counted twice.
-static size_t swings_count_falls(const struct swings *swings, double *ret_fall_bytes)
+// The largest fall of all that is remembered, and how many there are like it from `from_s` on: two
+// thirds or more, so that one that takes long is not counted twice.
+static size_t swings_count_falls(const struct swings *swings, double from_s, double *ret_fall_bytes)
 {
     struct swing all = swings->items[0];
     for (size_t i = 1; i < swings->count; i++)
@@ -103,7 +103,7 @@ static size_t swings_count_falls(const struct swings *swings, double *ret_fall_b
         uint64_t fall = high > swing->low_bytes ? high - swing->low_bytes : 0;
         fall = fall > swing->fall_bytes ? fall : swing->fall_bytes;
         bool is_fall = all.fall_bytes > 0 && fall >= all.fall_bytes - all.fall_bytes / 3;
-        falls += is_fall;
+        falls += is_fall && swing->time_s >= from_s;
         // A new one begins at the bottom of this one, or at the top of what comes next.
         high = is_fall ? swing->low_bytes : (high > swing->high_bytes ? high : swing->high_bytes);
     }
@@ -177,7 +177,8 @@ bool swings_rise(const struct swings *swings, double from_s, double to_s)
         !swings_are_busy(parts))
         return false;
     double fall;
-    size_t falls = swings_count_falls(swings, &fall);
+    // A judged time that is about as long as a wave's period rises for a part of it.
+    size_t falls = swings_count_falls(swings, from_s, &fall);
     if (fall <= swing_steady_share * rise)
         return true;
     return falls >= SWING_LEAST && rise >= swing_scatter_share * fall;

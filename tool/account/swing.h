@@ -42,8 +42,8 @@ double swings_least_s(void);
 
 // Do the lows of [from_s, to_s] rise: over five minutes or more, by what matters, all along and not
 // in one step, and as much as the falls of all that is remembered demand? A rise with next to no
-// fall counts by itself; where it swings, three swings must have been seen. Where busy bytes are
-// known, a quarter of the rise must be theirs. Cost: a few passes.
+// fall counts by itself; where it swings, three swings must have been seen in the judged time.
+// Where busy bytes are known, a quarter of the rise must be theirs. Cost: a few passes.
 bool swings_rise(const struct swings *swings, double from_s, double to_s);
 
 #endif

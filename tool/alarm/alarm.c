@@ -25,6 +25,8 @@ struct alarm {
 // for any longer: an alarm too many is better than none. By the samples' own clock: time that the
 // host sleeps through counts.
 enum { DOUBT_MAX_MS = 30000 };
+// A minute of a slope below its level.
+enum { CALM_MS = 60000 };
 
 // The condition is copied: expressions come from a command line that may be gone.
 int alarm_new(const struct alarm_condition *condition, struct alarm **ret_alarm)
@@ -43,7 +45,7 @@ void alarm_free(struct alarm *alarm)
     if (!alarm)
         return;
     for (size_t i = 0; i < alarm->watch_count; i++)
-        free(alarm->watches[i].trail);
+        free(alarm->watches[i].swings);
     free(alarm->watches);
     free(alarm->messages);
     free(alarm->wants);
@@ -101,6 +103,7 @@ static int tell(const struct step *step, const struct watch *watch, const struct
     message.condition = &alarm->condition;
     message.time_ms = step->batch->time_ms;
     message.sample = watch->last;
+    message.error = watch->error;
     // Of an end as well: since the alarm's condition became true, not since it was told.
     message.lasted_ms = watch->last.boot_ms - watch->since_ms;
     // A sampler that knows a sample's subject no more is not ours; its number still tells.
@@ -146,7 +149,7 @@ static int end(const struct step *step, struct watch *watch, double value, doubl
         subjects_find(step->subjects, step->subject_count, watch->subject);
     // Quiet again in any case, whether anybody hears of it or not.
     bool was_told = watch->is_told;
-    watch->is_raised = watch->is_pending = watch->is_told = false;
+    watch->is_raised = watch->is_pending = watch->is_told = watch->is_calming = false;
     if (!was_told)
         return 0;
     return tell(step, watch, subject,
@@ -207,6 +210,18 @@ static int step_quiet(const struct step *step, struct watch *watch, double value
     return begin(step, watch, value, level);
 }
 
+// A slope comes and goes with where its line begins: its end must last for a while.
+static bool is_calm(const struct alarm_condition *condition, struct watch *watch)
+{
+    if (condition->metric != ALARM_GROWTH)
+        return true;
+    if (!watch->is_calming) {
+        watch->is_calming = true;
+        watch->calm_ms = watch->last.boot_ms;
+    }
+    return watch->last.boot_ms - watch->calm_ms >= CALM_MS;
+}
+
 // Raised ends beyond the clear level; one that was held back is told when its time has come.
 static int step_raised(const struct step *step, struct watch *watch, double value, double level)
 {
@@ -215,8 +230,10 @@ static int step_raised(const struct step *step, struct watch *watch, double valu
     // The clear level itself does not end it, as the threshold alone does not begin it.
     if (alarm_watch_level(watch, &condition->clear, &step->batch->host, &clear) &&
         (condition->is_above ? value < clear : value > clear))
-        return must_wait(step->alarm, watch) ? 0 : end(step, watch, value, clear);
-    watch->is_doubted = false;
+        return is_calm(condition, watch) && !must_wait(step->alarm, watch)
+                   ? end(step, watch, value, clear)
+                   : 0;
+    watch->is_doubted = watch->is_calming = false;
     if (watch->is_told || watch->last.boot_ms - watch->told_ms < condition->every_ms)
         return 0;
     // It counts itself among those held back until now; one that failed for want of memory was not.
@@ -230,14 +247,15 @@ static int step_sample(const struct step *step, const struct sample *sample)
 {
     const struct alarm_condition *condition = &step->alarm->condition;
     struct watch *watch = alarm_watch_of(step->alarm, sample->subject);
-    double value, level;
+    double value, value_error, level;
     int error = watch ? alarm_watch_take(watch, condition, sample) : -ENOMEM;
     if (error)
         return error;
     // What is not known neither begins nor ends an alarm.
-    if (!alarm_watch_value(watch, condition, &value) ||
+    if (!alarm_watch_value(watch, condition, &value, &value_error) ||
         !alarm_watch_level(watch, &condition->threshold, &step->batch->host, &level))
         return 0;
+    watch->error = value_error;
     return watch->is_raised ? step_raised(step, watch, value, level)
                             : step_quiet(step, watch, value, level);
 }
@@ -258,12 +276,12 @@ static int step_ends(const struct step *step)
             continue;
         }
         // Its last figures, as far as they are known: it has no others any more.
-        double value = 0, level = 0;
-        (void)alarm_watch_value(watch, &alarm->condition, &value);
+        double value = 0, value_error, level = 0;
+        (void)alarm_watch_value(watch, &alarm->condition, &value, &value_error);
         (void)alarm_watch_level(watch, &alarm->condition.clear, &step->batch->host, &level);
         if (!error)
             error = end(step, watch, value, level);
-        free(watch->trail);
+        free(watch->swings);
     }
     alarm->watch_count = kept;
     return error;

@@ -28,6 +28,7 @@ struct alarm_message {
     struct subject subject;
     struct sample sample; // the last one; its digest is NULL
     double value;         // of the metric: bytes, or bytes per second
+    double error;         // of a growth: its standard error; else 0
     double level;         // what it crossed, in the same unit: the threshold; the clear level at
                           // the end
     uint64_t lasted_ms;   // since the condition was first met

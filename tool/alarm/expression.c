@@ -187,6 +187,21 @@ static int refuse(char ret_error[ALARM_ERROR_MAX], const char *sentence)
     return -EINVAL;
 }
 
+// "50 MiB": read as 50 bytes and a clause that nobody knows, it would be answered with riddles.
+static bool is_parted_size(struct text text)
+{
+    double number;
+    text_skip_blanks(&text);
+    if (!take_number(&text, &number))
+        return false;
+    size_t digits_end = text.len;
+    text_skip_blanks(&text);
+    return text.len < digits_end && text.len > 0 && memchr("kKMGTPB", text.data[0], 7) != NULL;
+}
+
+static const char parted_size[] =
+    "a size of an alarm has no blank between the number and its unit: 50MiB";
+
 // One clause behind the level. `given` has a bit for each that was there: twice is a slip.
 static int take_clause(struct text *rest, struct alarm_condition *condition, unsigned *given,
                        char ret_error[ALARM_ERROR_MAX])
@@ -202,6 +217,8 @@ static int take_clause(struct text *rest, struct alarm_condition *condition, uns
         return refuse(ret_error, "a clause of the alarm is there twice");
     // A bit for each word, in the order of the list.
     *given |= 1U << which;
+    if (which == 2 && is_parted_size(*rest))
+        return refuse(ret_error, parted_size);
     if (which == 2)
         return take_level(rest, condition->metric, &condition->clear)
                    ? 0
@@ -261,6 +278,8 @@ int alarm_condition_parse(struct text text, struct alarm_condition *ret_conditio
                                  "in_use, swap, growth, usage or working_set");
     if (!take_comparator(&text, &condition))
         return refuse(ret_error, "behind what to watch an alarm has > or <");
+    if (is_parted_size(text))
+        return refuse(ret_error, parted_size);
     if (!take_level(&text, condition.metric, &condition.threshold))
         return refuse(ret_error, condition.metric == ALARM_GROWTH
                                      ? "growth is compared with a rate: 1MiB/s, 100MiB/h"

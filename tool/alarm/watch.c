@@ -3,56 +3,62 @@
 #include "alarm/watch.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-// Growth is judged over the time that the expression names, but not over less than a minute: a
-// collection of garbage alone would look like growth and shrinkage by turns.
-enum { GROWTH_WINDOW_MS = 60000 };
+#include "account/growth.h"
 
-// The time over which a slope is taken.
-static uint64_t trail_window_ms(const struct alarm_condition *condition)
+// Growth is judged over the time that the expression names, but not over less than waves need to
+// come down again.
+static double window_s(const struct alarm_condition *condition)
 {
-    return condition->for_ms > GROWTH_WINDOW_MS ? condition->for_ms : GROWTH_WINDOW_MS;
+    return fmax((double)condition->for_ms / 1000, swings_least_s());
 }
 
-// Adds a point, at most one for each part of the window; what is older than the window goes.
-static int trail_add(struct watch *watch, const struct alarm_condition *condition,
-                     const struct sample *sample)
+// What is remembered, so that the falls of a wave are seen: of one whose period is half an hour, or
+// four times as long as the judged time.
+static const double remembered_s = 1800, remembered_windows = 4;
+// Stretches of the shortest judged time; they become longer as more is remembered.
+enum { WINDOW_STRETCHES = 60 };
+// A slope that so many of its standard errors explain is none.
+static const double slope_errors = 2;
+
+// What can be leaked, as in `ebb explain --for`: not what is kept, slack, mapped or shared.
+static uint64_t busy_bytes(const struct sample *sample)
 {
-    double window_s = (double)trail_window_ms(condition) / 1000, now_s = 0;
-    if (!watch->trail) {
-        watch->trail = calloc(WATCH_TRAIL, sizeof *watch->trail);
-        if (!watch->trail)
+    if (!sample->digest)
+        return SWING_UNKNOWN;
+    const uint64_t *rows = sample->digest->row_bytes;
+    uint64_t idle = rows[ROW_KEPT] + rows[ROW_SLACK] + rows[ROW_CODE_FILES] + rows[ROW_SHARED];
+    return sample->effective_bytes > idle ? sample->effective_bytes - idle : 0;
+}
+
+// Every sample is in a stretch: none between two that are remembered is lost.
+static int swings_take(struct watch *watch, const struct alarm_condition *condition,
+                       const struct sample *sample)
+{
+    double window = window_s(condition), now_s = (double)sample->boot_ms / 1000;
+    if (!watch->swings) {
+        watch->swings = calloc(1, sizeof *watch->swings);
+        if (!watch->swings)
             return -ENOMEM;
+        watch->swings->spacing_s = window / WINDOW_STRETCHES;
     }
-    now_s = (double)sample->boot_ms / 1000;
-    // The list is short: moving it costs less than a ring would in code.
-    size_t count = watch->trail_count, old = 0;
-    // The newest point moves with the time until its part of the window is over.
-    if (count > 1 && now_s - watch->trail[count - 2].time_s < window_s / WATCH_PARTS)
-        count--;
-    // The last one beyond the window stays, so that the line covers all of it, however seldom there
-    // are samples; and with the new one there are three at least.
-    while (count - old > 2 &&
-           (now_s - watch->trail[old + 1].time_s >= window_s || count - old >= WATCH_TRAIL))
-        old++;
-    // Oldest first, as the line wants them.
-    memmove(watch->trail, watch->trail + old, (count - old) * sizeof *watch->trail);
-    count -= old;
-    watch->trail[count++] = (struct growth_sample){
+    swings_drop_before(watch->swings, now_s - fmax(remembered_s, remembered_windows * window));
+    const struct swing swing = {
         .time_s = now_s,
-        .effective_bytes = sample->effective_bytes,
-        .rss_bytes = sample->rss_bytes,
+        .low_bytes = sample->effective_bytes,
+        .high_bytes = sample->effective_bytes,
+        .busy_low_bytes = busy_bytes(sample),
     };
-    watch->trail_count = count;
+    swings_add(watch->swings, &swing);
     return 0;
 }
 
 int alarm_watch_take(struct watch *watch, const struct alarm_condition *condition,
                      const struct sample *sample)
 {
-    int error = condition->metric == ALARM_GROWTH ? trail_add(watch, condition, sample) : 0;
+    int error = condition->metric == ALARM_GROWTH ? swings_take(watch, condition, sample) : 0;
     if (error)
         return error;
     watch->last = *sample;
@@ -75,20 +81,60 @@ int alarm_watch_take(struct watch *watch, const struct alarm_condition *conditio
 void alarm_watch_forget(struct watch *watch)
 {
     watch->is_pending = false;
-    watch->trail_count = 0;
+    if (watch->swings)
+        watch->swings->count = 0;
+}
+
+// A line through the lows of the stretches from `from_s` on. False of fewer than three.
+static bool fit_lows(const struct swings *swings, double from_s, double *ret_slope,
+                     double *ret_error)
+{
+    struct growth_sample lows[SWINGS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < swings->count; i++) {
+        if (swings->items[i].time_s >= from_s)
+            lows[count++] = (struct growth_sample){
+                .time_s = swings->items[i].time_s,
+                .effective_bytes = swings->items[i].low_bytes,
+            };
+    }
+    // The same line as in `ebb explain --for`.
+    struct growth growth;
+    if (count < 3 || growth_fit(lows, count, &growth) != 0)
+        return false;
+    *ret_slope = growth.effective.slope_bytes_per_s;
+    *ret_error = growth.effective.slope_error_bytes_per_s;
+    return true;
 }
 
 // Nearly all of the window must have been seen: a slope over less of it would be told too early.
-static bool growth_value(const struct watch *watch, const struct alarm_condition *condition,
-                         double *ret_value)
+// Lows that rise in the window are growth now; those that rise in all that is remembered are as
+// well, whatever a wave does at the moment.
+static bool growth_value(struct watch *watch, const struct alarm_condition *condition,
+                         double *ret_value, double *ret_error)
 {
-    // The same line as in `ebb explain --for`.
-    struct growth growth;
-    if (watch->trail_count < 3 || growth_fit(watch->trail, watch->trail_count, &growth) != 0)
+    const struct swings *swings = watch->swings;
+    if (!swings || swings->count < 3)
         return false;
-    if (growth.seconds * 1000 < 0.9 * (double)trail_window_ms(condition))
+    double now_s = (double)watch->last.boot_ms / 1000, first_s = swings->items[0].time_s;
+    double recent_s = now_s - window_s(condition), slope, error;
+    if (first_s > recent_s)
         return false;
-    *ret_value = growth.effective.slope_bytes_per_s;
+    double from_s = recent_s;
+    bool rises = swings_rise(swings, from_s, now_s);
+    if (!rises) {
+        from_s = first_s;
+        rises = swings_rise(swings, from_s, now_s);
+    }
+    if (!fit_lows(swings, rises ? from_s : recent_s, &slope, &error))
+        return false;
+    // What goes down is known to go down; what goes up must be more than noise or half a wave.
+    if (slope > 0 && (!rises || slope <= slope_errors * error))
+        slope = error = 0;
+    else
+        watch->grown_s = now_s - from_s;
+    *ret_value = slope;
+    *ret_error = error;
     return true;
 }
 
@@ -98,8 +144,8 @@ static uint64_t account_value(const struct watch *watch, uint64_t bytes)
     return watch->has_account ? bytes : SAMPLE_UNKNOWN;
 }
 
-bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *condition,
-                       double *ret_value)
+bool alarm_watch_value(struct watch *watch, const struct alarm_condition *condition,
+                       double *ret_value, double *ret_error)
 {
     const struct sample *sample = &watch->last;
     // One table instead of a branch for each; a slope alone is no figure of the sample.
@@ -115,17 +161,19 @@ bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *
         [ALARM_WORKING_SET] = account_value(watch, watch->working_set_bytes),
     };
     if (condition->metric == ALARM_GROWTH)
-        return growth_value(watch, condition, ret_value);
+        return growth_value(watch, condition, ret_value, ret_error);
     if (values[condition->metric] == SAMPLE_UNKNOWN)
         return false;
     *ret_value = (double)values[condition->metric];
+    *ret_error = 0;
     return true;
 }
 
 // Where the line begins that the slope is of.
 uint64_t alarm_watch_since_ms(const struct watch *watch)
 {
-    return watch->trail_count > 0 ? (uint64_t)(watch->trail[0].time_s * 1000) : watch->last.boot_ms;
+    uint64_t grown_ms = (uint64_t)(watch->grown_s * 1000);
+    return watch->last.boot_ms > grown_ms ? watch->last.boot_ms - grown_ms : 0;
 }
 
 // Accounts and walks of smaps know what is lazily freed at their own moment; cheap readings repeat

@@ -4,19 +4,18 @@
 #ifndef EBB_ALARM_WATCH_H
 #define EBB_ALARM_WATCH_H
 
-#include "account/growth.h"
+#include "account/swing.h"
 #include "alarm/expression.h"
 #include "sample/sample.h"
-
-// The window of a slope has so many parts, and up to two points in each: enough for a line whose
-// spread is known, few enough to fit it at each sample.
-enum { WATCH_PARTS = 16, WATCH_TRAIL = 2 * WATCH_PARTS + 4 };
 
 struct watch {
     unsigned subject;
     bool is_pending, is_raised, is_told, was_told;
     bool is_doubted;   // it would change, but by figures that a deeper look must confirm
     uint64_t doubt_ms; // boot time since when; with is_doubted
+    bool is_calming;   // beyond the clear level, but not for long enough
+    uint64_t calm_ms;  // boot time since when; with is_calming
+    double error;      // of the value, as the last step had it
     uint64_t since_ms; // boot time when the condition was first met; while pending or raised
     uint64_t told_ms;  // boot time of the last beginning that was told; with was_told
     uint64_t held_back;
@@ -24,9 +23,9 @@ struct watch {
     // Of its last account, since samples in between have none.
     bool has_account;
     uint64_t kept_bytes, in_use_bytes, usage_bytes, working_set_bytes, limit_bytes;
-    // Effective RSS of late; only for growth, else NULL.
-    struct growth_sample *trail;
-    size_t trail_count;
+    // Lows and falls of effective RSS; only for growth, else NULL.
+    struct swings *swings;
+    double grown_s; // the time over which it grew, when it did last
 };
 
 // Takes the figures of a sample over. 0 or -ENOMEM.
@@ -36,9 +35,11 @@ int alarm_watch_take(struct watch *watch, const struct alarm_condition *conditio
 // Forgets what came before a gap: nobody knows what happened in it.
 void alarm_watch_forget(struct watch *watch);
 
-// The metric now. False where it is not known (yet).
-bool alarm_watch_value(const struct watch *watch, const struct alarm_condition *condition,
-                       double *ret_value);
+// The metric now, and its standard error where it has one, else 0. False where it is not known
+// (yet). Growth is the slope of the lows, of a figure whose lows rise (swings_rise()), and 0 of any
+// other: a wave that goes up is no growth.
+bool alarm_watch_value(struct watch *watch, const struct alarm_condition *condition,
+                       double *ret_value, double *ret_error);
 
 // Does the metric rest on what is lazily freed, of which the last sample has an old figure alone?
 // Cheap samples have: memory that was freed or written again since then is counted wrongly.

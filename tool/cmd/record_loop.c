@@ -104,10 +104,11 @@ static void add_alarm(void *context, const struct event *event)
     const struct alarm_events *events = context;
     struct record *record = events->record;
     struct batch *batch = events->batch;
+    // Asked before it grows, and moves. The sampler's own list is not ours to write to.
+    bool is_ours = batch->events == record->events;
     if (reserve_events(record, batch->event_count + 1))
         return;
-    // The sampler's own list is not ours to write to.
-    if (batch->events != record->events && batch->event_count > 0)
+    if (!is_ours && batch->event_count > 0)
         memcpy(record->events, batch->events, batch->event_count * sizeof *batch->events);
     record->events[batch->event_count++] = *event;
     batch->events = record->events;

@@ -73,6 +73,9 @@ int render_alarm_json(const struct alarm_message *message, const struct alarm_co
     json_put(&object, "sentence", json_string(sentence));
     json_put(&object, "metric", json_string(alarm_metric_name(message->condition->metric)));
     json_put(&object, "value", json_of_double(message->value));
+    // Of a growth: its standard error. null of figures that are exact.
+    json_put(&object, "value_error",
+             message->error > 0 ? json_of_double(message->error) : json_null());
     json_put(&object, "level", json_of_double(message->level));
     json_put(&object, "time_ms", json_integer(message->time_ms));
     json_put(&object, "lasted_ms", json_of_u64(message->lasted_ms));

@@ -96,6 +96,9 @@ int render_alarm_text(const struct alarm_message *message, const struct alarm_co
     put_figure(&page, "RSS", message->sample.rss_bytes);
     put_figure(&page, "lazily freed", message->sample.lazy_bytes);
     put_figure(&page, "effective RSS", message->sample.effective_bytes);
+    // What came and went since its start, which the figures above do not show.
+    if (message->sample.peak_rss_bytes > message->sample.rss_bytes)
+        put_figure(&page, "peak RSS (kernel)", message->sample.peak_rss_bytes);
     if (context->digest)
         put_account(&page, context->digest);
     // Silence must not pass for quiet.

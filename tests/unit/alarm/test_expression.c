@@ -90,6 +90,20 @@ static void test_every_metric_has_its_name(void **state)
     }
 }
 
+// What people write most often, and how it is meant.
+static void test_blank_before_a_unit(void **state)
+{
+    (void)state;
+    static const char *const parted[] = {"rss>50 MiB", "growth>1 MiB/s for 5m",
+                                         "rss>50MiB clear 40 MiB", "rss>50MiB for 5s clear 4 kB"};
+    for (size_t i = 0; i < sizeof parted / sizeof parted[0]; i++) {
+        struct alarm_condition condition;
+        char error[ALARM_ERROR_MAX] = "";
+        assert_int_equal(alarm_condition_parse(text_of(parted[i]), &condition, error), -EINVAL);
+        assert_non_null(strstr(error, "no blank between the number and its unit: 50MiB"));
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -149,9 +163,13 @@ static void test_cut_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_usual),        cmocka_unit_test(test_other_spellings),
-        cmocka_unit_test(test_growth_is_a_rate), cmocka_unit_test(test_below),
-        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_every_metric_has_its_name),
+        cmocka_unit_test(test_the_usual),
+        cmocka_unit_test(test_blank_before_a_unit),
+        cmocka_unit_test(test_other_spellings),
+        cmocka_unit_test(test_growth_is_a_rate),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_every_metric_has_its_name),
         cmocka_unit_test(test_cut_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
