@@ -20,6 +20,7 @@ TYPED = [
     ("ebb explain --exi\t", "--exit-code"),
     ("ebb top --sort eff\t", "effective"),
     ("ebb export --group-by cg\t", "cgroup"),
+    ("ebb top -g na\t", "name"),
     ("ebb export --textfile nig\t", "night-one.ebb"),
     ("ebb export --token-file nig\t", "night-one.ebb"),
     ("ebb record -o nig\t", "night-one.ebb"),

@@ -39,6 +39,12 @@ check 'by PID: ascending' bash -c 'awk "NR > 1 { print \$1 }" "$TMPDIR/out" | so
 run "$EBB" top --json --sort rss --reverse
 check 'by RSS, turned round: ascending' \
     json 'it["processes"] == sorted(it["processes"], key=lambda row: row["rss_bytes"])'
+shows 'STARTS/MIN' top --once --group-by name
+run "$EBB" top --json -g name "$target" $$
+check 'JSON by name: success' ended_with 0
+check 'JSON by name: groups with sums' json '[group["name"] for group in it["groups"]] and all(
+    group["processes"] == 1 and "pid" not in group and group["starts_per_minute"] >= 0
+    for group in it["groups"])'
 run bash -c '"$EBB" top --once >/dev/full'
 check 'a table that cannot be written is a failure' ended_with 1
 done_testing

@@ -18,6 +18,9 @@
 static const char *const order_choices[] = {"back",    "rss", "lazy", "kept", "effective",
                                             "verdict", "pid", "name", NULL};
 
+// As the metrics call it; a control group or a user has no starts of its own.
+static const char *const group_choices[] = {"process", "name", NULL};
+
 const struct option_spec top_options[] = {
     {.name = "once", .kind = OPTION_FLAG, .help = "Read every process once, print, and end."},
     // JSON is of one moment: a stream of them would be a recording, which is another verb.
@@ -29,6 +32,13 @@ const struct option_spec top_options[] = {
      .fallback = "back",
      .help = "The order of the rows; back: what could be got back, lazy and kept."},
     {.name = "reverse", .letter = 'r', .kind = OPTION_FLAG, .help = "The order turned round."},
+    {.name = "group-by",
+     .letter = 'g',
+     .kind = OPTION_CHOICE,
+     .choices = group_choices,
+     .fallback = "process",
+     .help = "name: a row for each name, with the number of its processes, sums, and how many "
+             "began in the last minute."},
     {.name = "filter",
      .kind = OPTION_STRING,
      .argument = "TEXT",
@@ -270,6 +280,9 @@ int top_run(const struct command *command)
     struct top_run run = {
         .command = command,
         .view = {.order = (enum top_order)options_get(options, "sort")->number,
+                 .is_grouped = options_get(options, "group-by")->number == 1,
+                 // A table of one moment has every process.
+                 .shows_each = is_once,
                  .is_reversed = options_flag(options, "reverse"),
                  .exact_bytes = options_flag(options, "bytes")},
         .interval_ms = options_get(options, "interval")->number / ns_per_ms,

@@ -45,7 +45,7 @@ void metrics_label_of_cgroup(const char *path, char ret_label[METRICS_LABEL_MAX]
 
 // The name without what programs write behind it: "postgres: joe shop 10.0.0.7(4410) idle" would
 // make a group of each session. A name that the kernel has not cut, and that is no title, stays.
-static void name_of(const struct subject *subject, char *ret_name, size_t size)
+void metrics_group_name(const struct subject *subject, char *ret_name, size_t size)
 {
     const char *name = subject->name;
     // As a whole, unless it is a title.
@@ -72,7 +72,7 @@ void metrics_label_of(const struct subject *subject, enum metrics_grouping group
         snprintf(ret_label, METRICS_LABEL_MAX, "%u", subject->uid);
         break;
     case METRICS_BY_NAME:
-        name_of(subject, name, sizeof name);
+        metrics_group_name(subject, name, sizeof name);
         metrics_label_clean(name, ret_label, METRICS_LABEL_MAX);
         break;
     }

@@ -21,7 +21,10 @@ extern const char metrics_rest_label[];
 // character's end.
 void metrics_label_clean(const char *name, char *ret_label, size_t size);
 
-// The label of a process's group; by name it is without a title ("nginx: worker process" is nginx).
+// The name of a process's group, raw: without a title ("nginx: worker process" is nginx).
+void metrics_group_name(const struct subject *subject, char *ret_name, size_t size);
+
+// The label of a process's group; by name it is the one above.
 // With `pids` each process is its own ("redis-server 4121").
 void metrics_label_of(const struct subject *subject, enum metrics_grouping grouping, bool pids,
                       char ret_label[METRICS_LABEL_MAX]);

@@ -42,6 +42,9 @@ struct table_row {
     char runtimes[64]; // "Go 1.24.4, glibc 2.36", raw and cut
     uint64_t rss_bytes, lazy_bytes, kept_bytes, effective_bytes;
     enum verdict_code verdict; // 0: not known
+    // Of a group, which has a name and sums, and no PID.
+    bool is_group;
+    unsigned members, starts_per_minute;
 };
 
 // Zero-initialised is empty; table_free() frees it and makes it so again.
@@ -51,6 +54,7 @@ struct table {
     size_t count, capacity;
     size_t denied;   // processes that may not be read
     size_t vanished; // processes that ended meanwhile
+    bool is_grouped; // all rows are groups
 };
 
 // Appends a row made of `survey` to the table. 0; -ENOMEM, and the table is as it was.

@@ -20,17 +20,19 @@ enum {
     SIZE_COLUMNS = 10,
     VERDICT_COLUMNS = 10,
     FIXED_COLUMNS = PID_COLUMNS + 2 + NAME_COLUMNS + 4 * SIZE_COLUMNS + 2 + VERDICT_COLUMNS + 2,
+    STARTS_COLUMNS = 10,        // of groups: "STARTS/MIN"
     LEAST_RUNTIME_COLUMNS = 10, // a shorter piece of a name tells nothing
 };
 
 // Columns that are left for the runtimes, the last and longest field: 0 where it does not fit,
 // SIZE_MAX in a file, which has no width.
-static size_t runtime_columns(const struct writer *writer)
+static size_t runtime_columns(const struct writer *writer, bool is_grouped)
 {
     unsigned width = writer->style->width;
+    unsigned fixed = FIXED_COLUMNS + (is_grouped ? STARTS_COLUMNS + 2 : 0);
     if (width == 0)
         return SIZE_MAX;
-    return width < FIXED_COLUMNS + LEAST_RUNTIME_COLUMNS ? 0 : width - FIXED_COLUMNS;
+    return width < fixed + LEAST_RUNTIME_COLUMNS ? 0 : width - fixed;
 }
 
 // Names are ours, versions the target's: "Go 1.24.4, glibc 2.36", cut where full: raw bytes still,
@@ -114,7 +116,10 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     struct buffer name = {0};
     if (!writer->error)
         writer->error = format_name(&name, row->name, NAME_COLUMNS - 1);
-    write_format(writer, "%*d  ", PID_COLUMNS, row->pid);
+    if (row->is_group)
+        write_format(writer, "%*u  ", PID_COLUMNS, row->members);
+    else
+        write_format(writer, "%*d  ", PID_COLUMNS, row->pid);
     struct text shown = buffer_text(&name);
     write_text(writer, shown.data);
     size_t taken = format_columns(shown);
@@ -129,7 +134,9 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_blanks(writer, 2);
     write_text(writer, verdict);
     write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
-    size_t columns = runtime_columns(writer);
+    size_t columns = runtime_columns(writer, row->is_group);
+    if (row->is_group)
+        write_format(writer, "%*u  ", STARTS_COLUMNS, row->starts_per_minute);
     // The limit does not count the three dots that say that it was cut.
     if (columns > 0)
         write_name(writer, row->runtimes,
@@ -144,10 +151,12 @@ int render_table_text(const struct table *table, const struct render_style *styl
     struct writer writer = {.buffer = buffer, .style = style};
     // One piece for one colour; 160 bytes hold it whatever the columns above are, within reason.
     char heading[160];
-    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-*s%s\n", PID_COLUMNS, "PID",
-             NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS, "LAZY", SIZE_COLUMNS, "KEPT",
-             SIZE_COLUMNS, "EFFECTIVE", VERDICT_COLUMNS, "VERDICT",
-             runtime_columns(&writer) > 0 ? "  RUNTIME" : "");
+    bool is_grouped = table->is_grouped;
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-*s%s%s\n", PID_COLUMNS,
+             is_grouped ? "COUNT" : "PID", NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS,
+             "LAZY", SIZE_COLUMNS, "KEPT", SIZE_COLUMNS, "EFFECTIVE", VERDICT_COLUMNS, "VERDICT",
+             is_grouped ? "  STARTS/MIN" : "",
+             runtime_columns(&writer, is_grouped) > 0 ? "  RUNTIME" : "");
     write_colored(&writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < table->count; i++)
         write_table_row(&writer, &table->rows[i]);
@@ -170,8 +179,13 @@ static json_t *json_of_size(uint64_t bytes)
 static json_t *json_of_row(const struct table_row *row)
 {
     json_t *object = json_object();
-    json_put(&object, "pid", json_integer(row->pid));
+    if (!row->is_group)
+        json_put(&object, "pid", json_integer(row->pid));
     json_put(&object, "name", json_of_name(row->name));
+    if (row->is_group) {
+        json_put(&object, "processes", json_integer((json_int_t)row->members));
+        json_put(&object, "starts_per_minute", json_integer((json_int_t)row->starts_per_minute));
+    }
     json_put(&object, "rss_bytes", json_of_u64(row->rss_bytes));
     json_put(&object, "lazy_bytes", json_of_size(row->lazy_bytes));
     json_put(&object, "kept_bytes", json_of_size(row->kept_bytes));
@@ -190,7 +204,7 @@ int render_table_json(const struct table *table, struct buffer *buffer)
         json_push(&rows, json_of_row(&table->rows[i]));
     json_t *object = json_object();
     json_put(&object, "schema", json_integer(1));
-    json_put(&object, "processes", rows);
+    json_put(&object, table->is_grouped ? "groups" : "processes", rows);
     json_put(&object, "denied", json_of_u64(table->denied));
     json_put(&object, "vanished", json_of_u64(table->vanished));
     return json_append(object, buffer);

@@ -15,7 +15,8 @@
 
 enum { TOP_HISTORY = 120 }; // rounds that the detail pane can show
 
-// A process on the screen. Figures that nobody could read are SAMPLE_UNKNOWN, and shown as "-".
+// A process on the screen, or a group of them. Figures that nobody could read are SAMPLE_UNKNOWN,
+// and shown as "-".
 struct top_row {
     struct table_row figures; // verdict 0: none yet
     unsigned subject;
@@ -25,12 +26,21 @@ struct top_row {
     char headline[VERDICT_TEXT_MAX], next[VERDICT_TEXT_MAX], cmdline[256];
     uint32_t rss_kib[TOP_HISTORY], effective_kib[TOP_HISTORY]; // a ring, `rounds` written so far
     size_t rounds;
+    int64_t start_ms;    // of the process
+    unsigned group;      // id of its group's row
+    char group_name[64]; // the name without a title, raw
+    bool is_collapsed;   // a group stands for it in the plain list
+    size_t unread;       // of a group: how many of its processes have no account
 };
+
+struct top_group;
 
 // Zero-initialised is empty; top_free() frees it and makes it so again.
 struct top {
     struct top_row *rows; // ascending by subject
     size_t count, capacity;
+    struct top_group *groups; // ascending by id, see top_groups.h
+    size_t group_count, group_capacity;
     struct host_sample host;
     int64_t time_ms;
 };
@@ -39,6 +49,8 @@ struct top {
 int top_update(struct top *top, const struct batch *batch, const struct subject *subjects,
                size_t subject_count);
 void top_free(struct top *top);
+// The figures of a row go into its history.
+void top_row_push(struct top_row *row);
 
 // What the rows are sorted by: the largest, or the first of the alphabet, on top.
 enum top_order {
@@ -72,6 +84,8 @@ enum top_key {
 struct top_view {
     enum top_order order;
     bool is_reversed, is_paused;
+    bool is_grouped; // a row for each name
+    bool shows_each; // processes that keep ending too, each by itself
     bool shows_detail, shows_help;
     bool is_typing;    // the filter
     char filter[64];   // part of a name, a command line, a runtime or a verdict; "": all

@@ -87,8 +87,7 @@ static void draw_chart(const struct canvas *canvas, unsigned first, unsigned lin
     units_format_bytes((uint64_t)highest * 1024, size, sizeof size);
     struct pen title = {
         .canvas = canvas, .line = first, .column = LEFT_COLUMNS, .color = COLOR_DIM};
-    pen_format(&title, "RSS, of which lazily freed %s; highest %s", canvas->unicode ? "░" : ":",
-               size);
+    pen_format(&title, "RSS (%s lazily freed), highest %s", canvas->unicode ? "░" : ":", size);
     unsigned levels = lines - 1;
     for (unsigned line = 0; line < levels; line++) {
         struct pen pen = {.canvas = canvas, .line = first + 1 + line, .column = LEFT_COLUMNS};
@@ -153,11 +152,15 @@ static void draw_title(const struct canvas *canvas, unsigned line, const struct 
                        int64_t now_ms)
 {
     struct pen pen = {.canvas = canvas, .line = line, .color = COLOR_BOLD};
-    pen_format(&pen, "%d ", row->figures.pid);
-    pen_name(&pen, row->cmdline[0] ? row->cmdline : row->figures.name, canvas->columns / 2);
+    if (row->figures.is_group)
+        pen_format(&pen, "%u processes, %u starts a minute: ", row->figures.members,
+                   row->figures.starts_per_minute);
+    else
+        pen_format(&pen, "%d ", row->figures.pid);
+    pen_name(&pen, row->cmdline[0] ? row->cmdline : row->figures.name, canvas->columns * 2 / 5);
     pen.color = COLOR_DIM;
     if (!row->has_account) {
-        pen_text(&pen, "  no account: not read yet, or not allowed");
+        pen_text(&pen, "  no account yet, or no right to read it");
         return;
     }
     char age[UNITS_TEXT_MAX];
@@ -175,7 +178,7 @@ void top_draw_detail(const struct canvas *canvas, unsigned first, unsigned lines
     draw_title(canvas, first + 1, row, now_ms);
     struct pen verdict = {.canvas = canvas, .line = first + 2};
     pen_name(&verdict, row->headline, canvas->columns - 4);
-    if (row->next[0] && lines > 5) {
+    if (row->next[0] && lines > 3) {
         struct pen next = {.canvas = canvas, .line = first + 3, .color = COLOR_DIM};
         pen_text(&next, "next: ");
         pen_name(&next, row->next, canvas->columns - 10);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/top.h"
+#include "render/top_groups.h"
 
 static const char *const order_names[TOP_ORDER_COUNT] = {
     [TOP_BY_BACK] = "back",
@@ -40,8 +40,8 @@ static void select_by(struct top_view *view, const struct top *top, long step)
     if (top_list(top, view, &rows, &count))
         return;
     long place = (long)place_of(rows, count, view->selected);
-    // A first key press selects the first line rather than the second.
-    if (view->selected != 0)
+    // A first key press selects the first line rather than the second; but End is the end.
+    if (view->selected != 0 || step > 1)
         place += step;
     if (place >= (long)count)
         place = (long)count - 1;
@@ -173,6 +173,13 @@ static void press_look(struct top_view *view, const struct top *top, uint32_t ke
     case '/':
         view->is_typing = true;
         break;
+    // Rows of one list are none of the other: nothing stays selected.
+    case 'n':
+        view->is_grouped = !view->is_grouped;
+        view->selected = 0;
+        view->first = 0;
+        view->shows_detail = false;
+        break;
     case '?':
     case 'h':
         view->shows_help = !view->shows_help;
@@ -191,6 +198,12 @@ static void press_look(struct top_view *view, const struct top *top, uint32_t ke
     }
 }
 
+// A group's accounts are those of its processes: there is none to be read of itself.
+static bool is_process(const struct top_view *view)
+{
+    return view->selected != 0 && !top_row_is_group(view->selected);
+}
+
 // While a filter is typed every key is a letter, q too.
 enum top_wish top_press(struct top_view *view, const struct top *top, unsigned page, uint32_t key)
 {
@@ -204,14 +217,14 @@ enum top_wish top_press(struct top_view *view, const struct top *top, unsigned p
     case 'q':
         return TOP_WISH_QUIT;
     case 'a':
-        return view->selected ? TOP_WISH_ACCOUNT : TOP_WISH_NONE;
+        return is_process(view) ? TOP_WISH_ACCOUNT : TOP_WISH_NONE;
     case '+':
         return TOP_WISH_FASTER;
     case '-':
         return TOP_WISH_SLOWER;
     case TOP_KEY_ENTER:
         // Whoever opens the detail wants to see it as it is now.
-        return view->shows_detail && view->selected ? TOP_WISH_ACCOUNT : TOP_WISH_NONE;
+        return view->shows_detail && is_process(view) ? TOP_WISH_ACCOUNT : TOP_WISH_NONE;
     default:
         return TOP_WISH_NONE;
     }

@@ -42,6 +42,18 @@ void pen_text(struct pen *pen, const char *text)
     pen->column += (unsigned)format_columns(text_of(cut));
 }
 
+void pen_whole(struct pen *pen, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    // As counted by pen_text(), so that both agree on where the line ends.
+    if (pen->column + format_columns(text_of(text)) <= pen->canvas->columns)
+        pen_text(pen, text);
+}
+
 // For figures; names of targets never come this way, since they are not escaped here.
 void pen_format(struct pen *pen, const char *format, ...)
 {

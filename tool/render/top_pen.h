@@ -14,6 +14,8 @@ struct pen {
 
 // Our own words: no control bytes. What does not fit on the line is cut.
 void pen_text(struct pen *pen, const char *text);
+// Nothing, where the line has no room for all of it: half a figure is none.
+void pen_whole(struct pen *pen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void pen_format(struct pen *pen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // A name from a target, escaped; at most `columns`, the dots of what is cut included.
 void pen_name(struct pen *pen, const char *name, size_t columns);

@@ -6,7 +6,8 @@
 #include <strings.h>
 
 #include "base/array.h"
-#include "render/top.h"
+#include "metrics/label.h"
+#include "render/top_groups.h"
 #include "sample/subjects.h"
 
 // Rows ascend by subject, as subjects do: both are found by halving.
@@ -38,6 +39,11 @@ static int row_add(struct top *top, const struct subject *subject, struct top_ro
                                         .kept_bytes = SAMPLE_UNKNOWN}};
     text_copy(text_of(subject->name), row->figures.name, sizeof row->figures.name);
     text_copy(text_of(subject->cmdline), row->cmdline, sizeof row->cmdline);
+    row->start_ms = subject->start_ms;
+    metrics_group_name(subject, row->group_name, sizeof row->group_name);
+    row->group = top_group_id(row->group_name);
+    // Without memory for the group the row stands by itself.
+    (void)top_groups_start(top, row, top->time_ms);
     *ret_row = row;
     return 0;
 }
@@ -61,16 +67,22 @@ static void row_take_digest(struct top_row *row, const struct digest *digest, in
     text_copy(text_of(digest->runtimes), row->figures.runtimes, sizeof row->figures.runtimes);
 }
 
-// The ring of rounds is overwritten from its oldest on.
+// The ring of rounds is overwritten from its oldest on. It is the number of rounds that is kept, so
+// that the newest slot follows from it.
+void top_row_push(struct top_row *row)
+{
+    size_t slot = row->rounds++ % TOP_HISTORY;
+    row->rss_kib[slot] = kib_of(row->figures.rss_bytes);
+    row->effective_kib[slot] = kib_of(row->figures.effective_bytes);
+}
+
+// Figures of now; those of an account stay until there is another one.
 static void row_take(struct top_row *row, const struct sample *sample)
 {
     row->figures.rss_bytes = sample->rss_bytes;
     row->figures.lazy_bytes = sample->lazy_bytes;
     row->figures.effective_bytes = sample->effective_bytes;
-    // It is the number of rounds that is kept, so that the newest slot follows from it.
-    size_t slot = row->rounds++ % TOP_HISTORY;
-    row->rss_kib[slot] = kib_of(sample->rss_bytes);
-    row->effective_kib[slot] = kib_of(sample->effective_bytes);
+    top_row_push(row);
     if (sample->digest)
         row_take_digest(row, sample->digest, sample->time_ms);
 }
@@ -82,8 +94,10 @@ static void drop_ended(struct top *top, const struct subject *subjects, size_t s
     for (size_t i = 0; i < top->count; i++) {
         const struct subject *subject =
             subjects_find(subjects, subject_count, top->rows[i].subject);
-        if (!subject || subject->has_ended)
+        if (!subject || subject->has_ended) {
+            top_groups_end(top, &top->rows[i], top->time_ms);
             continue;
+        }
         // Rows are four KiB each: none is moved onto itself.
         if (kept != i)
             top->rows[kept] = top->rows[i];
@@ -113,6 +127,7 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
         row_take(row, sample);
     }
     drop_ended(top, subjects, subject_count);
+    top_groups_sum(top);
     return 0;
 }
 
@@ -120,6 +135,7 @@ int top_update(struct top *top, const struct batch *batch, const struct subject 
 void top_free(struct top *top)
 {
     free(top->rows);
+    free(top->groups);
     *top = (struct top){0};
 }
 
@@ -148,25 +164,19 @@ static uint64_t row_figure(const struct top_row *row, enum top_order order)
     }
 }
 
-// Verdicts by what they ask for: growing first, none last.
-static int verdict_rank(enum verdict_code verdict)
-{
-    // What calls for somebody stands above what merely could be had back.
-    static const int ranks[] = {
-        [VERDICT_LAZY] = 3,   [VERDICT_KEPT] = 2,  [VERDICT_FRAGMENTED] = 1, [VERDICT_GROWING] = 0,
-        [VERDICT_IN_USE] = 4, [VERDICT_FILES] = 5, [VERDICT_UNKNOWN] = 6};
-    return verdict >= VERDICT_LAZY && verdict <= VERDICT_UNKNOWN ? ranks[verdict] : 7;
-}
-
 // Negative when `a` stands above `b`: large figures and early letters come first.
 static int row_order(const struct top_row *a, const struct top_row *b, enum top_order order)
 {
     if (order == TOP_BY_NAME)
         return strcasecmp(a->figures.name, b->figures.name);
+    // Groups have no PID, but a number of processes.
+    if (order == TOP_BY_PID && a->figures.is_group && b->figures.is_group)
+        return a->figures.members > b->figures.members ? -1
+                                                       : a->figures.members < b->figures.members;
     if (order == TOP_BY_PID)
         return a->figures.pid < b->figures.pid ? -1 : a->figures.pid > b->figures.pid;
     if (order == TOP_BY_VERDICT)
-        return verdict_rank(a->figures.verdict) - verdict_rank(b->figures.verdict);
+        return top_verdict_rank(a->figures.verdict) - top_verdict_rank(b->figures.verdict);
     uint64_t left = row_figure(a, order), right = row_figure(b, order);
     return left > right ? -1 : left < right;
 }
@@ -193,17 +203,36 @@ static bool row_matches(const struct top_row *row, const char *filter)
            (row->figures.verdict && strcasestr(verdict_name(row->figures.verdict), filter));
 }
 
+// All groups where they are asked for, else those that stand for processes that keep ending: these
+// also while none of them runs.
+static size_t list_groups(const struct top *top, const struct top_view *view,
+                          const struct top_row **rows)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < top->group_count; i++) {
+        const struct top_group *group = &top->groups[i];
+        const struct top_row *row = view->is_grouped ? &group->all : &group->brief;
+        bool is_shown = view->is_grouped ? row->figures.members > 0 || group->is_churning
+                                         : group->is_churning && !view->shows_each;
+        if (is_shown && row_matches(row, view->filter))
+            rows[count++] = row;
+    }
+    return count;
+}
+
 // Pointers are sorted, not rows: a row with its history is four KiB.
 int top_list(const struct top *top, const struct top_view *view, const struct top_row ***ret_rows,
              size_t *ret_count)
 {
     // One more than needed, so that none is no special case.
-    const struct top_row **rows = malloc((top->count + 1) * sizeof(const struct top_row *));
+    size_t room = top->count + top->group_count + 1;
+    const struct top_row **rows = malloc(room * sizeof(const struct top_row *));
     if (!rows)
         return -ENOMEM;
-    size_t count = 0;
-    for (size_t i = 0; i < top->count; i++)
-        if (row_matches(&top->rows[i], view->filter))
+    size_t count = list_groups(top, view, rows);
+    for (size_t i = 0; i < top->count && !view->is_grouped; i++)
+        if ((view->shows_each || !top->rows[i].is_collapsed) &&
+            row_matches(&top->rows[i], view->filter))
             rows[count++] = &top->rows[i];
     // A copy, since qsort_r() takes what it is given as writable.
     struct top_view order = *view;
@@ -221,7 +250,7 @@ int top_table(const struct top *top, const struct top_view *view, struct table *
     int error = top_list(top, view, &rows, &count);
     if (error)
         return error;
-    struct table table = {0};
+    struct table table = {.is_grouped = view->is_grouped};
     for (size_t i = 0; i < count && !error; i++) {
         error = array_reserve_one(&table.rows, &table.capacity, table.count, sizeof *table.rows);
         if (!error)

@@ -31,11 +31,18 @@ static void grid_put(void *context, unsigned line, unsigned column, enum render_
         size_t len = 1;
         while (((unsigned char)text[i + len] & 0xC0) == 0x80)
             len++;
-        assert_true(column < grid->columns && len <= 4);
+        // Marks are left out: they stand in the cell of their character.
+        size_t wide = format_columns((struct text){text + i, len});
+        if (wide == 0) {
+            i += len;
+            continue;
+        }
+        assert_true(column + wide <= grid->columns && len <= 4);
         assert_true((unsigned char)text[i] >= ' ' && text[i] != 0x7F);
         memcpy(grid->cells[line][column], text + i, len);
         grid->cells[line][column][len] = '\0';
-        grid->is_inverse[line][column++] = is_inverse;
+        grid->is_inverse[line][column] = is_inverse;
+        column += (unsigned)wide;
         i += len;
     }
 }
@@ -45,8 +52,12 @@ static const char *grid_line(const struct grid *grid, unsigned line)
 {
     static char text[COLUMNS * 4 + 1];
     text[0] = '\0';
-    for (unsigned column = 0; column < grid->columns; column++)
-        strcat(text, grid->cells[line][column][0] ? grid->cells[line][column] : " ");
+    for (unsigned column = 0; column < grid->columns; column++) {
+        const char *cell = grid->cells[line][column];
+        strcat(text, cell[0] ? cell : " ");
+        // A wide character has two cells.
+        column += cell[0] && format_columns(text_of(cell)) == 2;
+    }
     size_t len = strlen(text);
     while (len > 0 && text[len - 1] == ' ')
         text[--len] = '\0';
@@ -132,8 +143,7 @@ static void test_rows_stand_in_order(void **state)
     struct top top = two_rounds();
     struct top_view view = {.order = TOP_BY_BACK};
     struct grid grid = drawn(&top, &view, 24, 100);
-    assert_non_null(strstr(grid_line(&grid, 1), "3 of 3 processes"));
-    assert_non_null(strstr(grid_line(&grid, 1), "(1 not read)"));
+    assert_non_null(strstr(grid_line(&grid, 1), "3 processes (1 not read)  effective 710 MiB"));
     assert_non_null(strstr(grid_line(&grid, 4), "lazy"));
     assert_non_null(strstr(grid_line(&grid, 4), "300 MiB  20.0 MiB   100 MiB"));
     assert_non_null(strstr(grid_line(&grid, 5), "redis-server"));
@@ -278,10 +288,143 @@ static void test_the_table_has_the_same_order(void **state)
     top_free(&top);
 }
 
+// Small screens have a row and what it is ordered by; none of it is cut.
+static void test_a_small_screen_has_rows(void **state)
+{
+    (void)state;
+    struct top top = two_rounds();
+    struct top_view view = {.order = TOP_BY_RSS};
+    struct grid grid = drawn(&top, &view, 5, 20);
+    assert_string_equal(grid_line(&grid, 0), "NAME            RSS▼");
+    assert_string_equal(grid_line(&grid, 1), "redis-s...   600 MiB");
+    assert_string_equal(grid_line(&grid, 4), "q quit  ? help");
+    // What is typed is seen where there is no line for the sums.
+    top_press(&view, &top, 3, '/');
+    top_press(&view, &top, 3, 'p');
+    grid = drawn(&top, &view, 5, 40);
+    assert_non_null(strstr(grid_line(&grid, 4), "filter: p▏"));
+    top_press(&view, &top, 3, TOP_KEY_ESCAPE);
+    for (unsigned lines = 1; lines < 24; lines++) {
+        grid = drawn(&top, &view, lines, 80);
+        assert_true(grid_has(&grid, "600 MiB"));
+        assert_true(top_page(&view, lines) > 0);
+        view.shows_detail = true;
+        view.selected = 1;
+        assert_true(top_page(&view, lines) > 0);
+        drawn(&top, &view, lines, 80);
+        view.shows_detail = false;
+    }
+    top_free(&top);
+}
+
+// Columns of figures stand below their headings, whatever the name is.
+static void test_wide_names_take_their_columns(void **state)
+{
+    (void)state;
+    static const struct subject odd[] = {
+        {.id = 1, .pid = 10, .name = "中文进程名字很长的程序", .cmdline = "x"},
+        {.id = 2, .pid = 20, .name = "e\xcc\x81t\xcc\x81", .cmdline = "x"},
+        {.id = 3, .pid = 30, .name = "\xff\xfe\xff\xfe\xff\xfe", .cmdline = "x"},
+    };
+    struct top top = {0};
+    struct sample samples[3];
+    for (unsigned i = 0; i < 3; i++)
+        samples[i] = (struct sample){.subject = i + 1,
+                                     .rss_bytes = 7ull * MIB,
+                                     .effective_bytes = 7ull * MIB,
+                                     .lazy_bytes = SAMPLE_UNKNOWN};
+    struct batch batch = {.time_ms = 1000, .samples = samples, .sample_count = 3};
+    assert_int_equal(top_update(&top, &batch, odd, 3), 0);
+    struct top_view view = {.order = TOP_BY_PID};
+    struct grid grid = drawn(&top, &view, 24, 80);
+    for (unsigned line = 4; line < 7; line++) {
+        assert_string_equal(grid.cells[line][29], "7");
+        assert_string_equal(grid.cells[line][36], "B");
+    }
+    assert_non_null(strstr(grid_line(&grid, 4), "中文进程名字很..."));
+    top_free(&top);
+}
+
+// Makes a process that began at `start_ms`, or has ended.
+static struct subject looping(unsigned id, int64_t start_ms, bool has_ended)
+{
+    struct subject subject = {
+        .id = id, .pid = (int)(1000 + id), .start_ms = start_ms, .has_ended = has_ended};
+    snprintf(subject.name, sizeof subject.name, "crasher");
+    return subject;
+}
+
+static void test_a_crash_loop_is_one_row(void **state)
+{
+    (void)state;
+    struct top top = {0};
+    struct top_view view = {.order = TOP_BY_PID};
+    struct subject known[9] = {{.id = 1, .pid = 7, .name = "steady", .start_ms = 1}};
+    // Each round the crasher of the round before has ended, and another one runs.
+    for (unsigned round = 0; round < 8; round++) {
+        int64_t now_ms = 1000000 + round * 2000;
+        for (unsigned i = 1; i <= round; i++)
+            known[i].has_ended = true;
+        known[round + 1] = looping(round + 2, now_ms - 500, false);
+        struct sample samples[] = {
+            {.subject = 1, .rss_bytes = MIB, .effective_bytes = MIB},
+            {.subject = round + 2, .rss_bytes = MIB, .effective_bytes = MIB},
+        };
+        struct batch batch = {.time_ms = now_ms, .samples = samples, .sample_count = 2};
+        assert_int_equal(top_update(&top, &batch, known, round + 2), 0);
+    }
+    struct grid grid = drawn(&top, &view, 24, 120);
+    assert_true(grid_has(&grid, "×1  crasher"));
+    assert_true(grid_has(&grid, "8 starts/min"));
+    assert_false(grid_has(&grid, "1009"));
+    // Also between two of them.
+    struct batch batch = {.time_ms = 1016000};
+    known[8].has_ended = true;
+    assert_int_equal(top_update(&top, &batch, known, 9), 0);
+    grid = drawn(&top, &view, 24, 120);
+    assert_true(grid_has(&grid, "×0  crasher"));
+    // By name it is a row among others.
+    top_press(&view, &top, 10, 'n');
+    grid = drawn(&top, &view, 24, 120);
+    assert_true(grid_has(&grid, "COUNT"));
+    assert_true(grid_has(&grid, "STARTS/MIN"));
+    struct table table;
+    view.is_grouped = true;
+    assert_int_equal(top_table(&top, &view, &table), 0);
+    assert_int_equal(table.count, 2);
+    assert_true(table.rows[0].is_group && table.is_grouped);
+    table_free(&table);
+    // Nobody is there any more a minute later, and the name is forgotten.
+    batch.time_ms += 120000;
+    assert_int_equal(top_update(&top, &batch, known, 9), 0);
+    assert_int_equal(top.group_count, 1);
+    top_free(&top);
+}
+
+// A thousand names that are gone again leave no thousand groups.
+static void test_names_do_not_pile_up(void **state)
+{
+    (void)state;
+    struct top top = {0};
+    for (unsigned round = 0; round < 3000; round++) {
+        struct subject one = looping(round + 1, 1000000, false);
+        snprintf(one.name, sizeof one.name, "made-up-%u", round);
+        struct sample sample = {.subject = round + 1, .rss_bytes = MIB};
+        struct batch batch = {.time_ms = 1000000, .samples = &sample, .sample_count = 1};
+        assert_int_equal(top_update(&top, &batch, &one, 1), 0);
+    }
+    assert_true(top.group_count < 300);
+    top_free(&top);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_stand_in_order),
+        cmocka_unit_test(test_a_small_screen_has_rows),
+        cmocka_unit_test(test_wide_names_take_their_columns),
+        cmocka_unit_test(test_a_crash_loop_is_one_row),
+        cmocka_unit_test(test_names_do_not_pile_up),
         cmocka_unit_test(test_names_are_escaped),
         cmocka_unit_test(test_a_filter_narrows_while_it_is_typed),
         cmocka_unit_test(test_the_selection_holds_on_to_a_process),
