@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the page draws of a hundred thousand samples, and what it keeps of a stream: spikes, gaps,
+// unknown figures, bounds. Run by ../watch-modules.t.
+import { pathToFileURL } from "node:url";
+import { done, report } from "./tap.mjs";
+
+const load = (name) => import(pathToFileURL(`${process.env.WEB}/${name}.js`).href);
+globalThis.location = { hash: "" };
+const { Drawing } = await load("drawing");
+const { Extremes } = await load("extremes");
+const { Series } = await load("series");
+const { Store } = await load("store");
+const { rowsAt } = await load("stack");
+const { LAZY, ROW_COUNT } = await load("rows");
+
+const MIB = 2 ** 20;
+const COUNT = 100000;
+const WIDTH = 777;
+const ACCOUNT = 2;
+
+// The same figures on each machine.
+function makeRandom(seed) {
+    let state = seed;
+    return () => (state = (state * 48271) % 2147483647) / 2147483647;
+}
+
+const sample = (at, more = {}) => ({ time_ms: 1000 * at, kind: 0, rss_bytes: 100 * MIB,
+    lazy_bytes: 40 * MIB, virtual_bytes: 1000 * MIB, swap_bytes: 0, ...more });
+const accountAt = (at, heap) => [sample(at, { kind: ACCOUNT, in_use_bytes: 60 * MIB }),
+    [{ runtime: "Go", name: "HeapInuse", unit: "bytes", value: heap }]];
+
+// An account each hundredth sample; `change` may make another of each.
+function makeSeries(count, change = (made) => made) {
+    const series = new Series();
+    for (let at = 0; at < count; at++) {
+        const made = at % 100 ? [sample(at)] : accountAt(at, 10 * MIB);
+        series.append(...change(made, at));
+    }
+    return series;
+}
+
+function draw(series, from = 0, to = 1000 * COUNT, gaps = []) {
+    const drawing = new Drawing();
+    drawing.prepare(series, { from, to }, WIDTH, gaps, series.last);
+    return drawing;
+}
+
+function knowsExtremes() {
+    const random = makeRandom(7);
+    const extremes = new Extremes();
+    const values = [];
+    for (let i = 0; i < 1000; i++) {
+        values.push(random() < 0.1 ? NaN : Math.floor(random() * 1e6));
+        extremes.append(values[i]);
+    }
+    let wrong = "";
+    for (let first = 0; first < values.length; first += first < 200 ? 1 : 97) {
+        let [high, low] = [-1, Infinity];
+        for (let last = first; last < values.length; last++) {
+            if (values[last] > high) high = values[last];
+            if (values[last] < low) low = values[last];
+            if (extremes.high(first, last) !== high || extremes.low(first, last) !== low) {
+                wrong ||= `${first} to ${last}: ${high}, ${low}`;
+            }
+        }
+    }
+    report(!wrong, "highest and lowest of any stretch are what a walk finds", wrong);
+}
+
+// One sample of a hundred thousand is less than a hundredth of a pixel wide, and is seen.
+function keepsSpikes() {
+    const spikes = { 54321: { rss_bytes: 900 * MIB }, 21111: { rss_bytes: 50 * MIB },
+        81234: { rss_bytes: 100 * MIB, lazy_bytes: 0 } };
+    const series = makeSeries(COUNT, (made, at) => (at === 33300 ? accountAt(at, 700 * MIB)
+        : [{ ...made[0], ...spikes[at] }, made[1]]));
+    const drawing = draw(series);
+    const columnsWith = (values, is) => [...values.keys()].filter((i) => is(values[i])).join();
+    const columnOf = (at) => String(Math.floor(at / COUNT * WIDTH));
+    report(columnsWith(drawing.highs[LAZY], (value) => value > 100 * MIB) === columnOf(54321)
+        && drawing.top === 900 * MIB, "a spike of RSS in one sample of 100,000 is drawn",
+    columnsWith(drawing.highs[LAZY], (value) => value > 100 * MIB));
+    report(columnsWith(drawing.lows.rss, (value) => value < 100 * MIB) === columnOf(21111),
+        "and so is a valley");
+    report(columnsWith(drawing.effective, (value) => value === 100 * MIB) === columnOf(81234),
+        "a spike of effective RSS, while RSS stood still");
+    const { first, last } = drawing.accounts;
+    const heap = series.extremesOfFigure(0);
+    const seen = [...first.keys()].filter((i) => heap.high(first[i], last[i]) === 700 * MIB);
+    // It stands until the next account: a hundred samples.
+    report(seen.length > 0 && seen.length < 3 && String(seen[0]) === columnOf(33300),
+        "a spike of a figure in one account", seen.join());
+    const spans = [1000 * COUNT, 3e7, 1e6, 77777, 9000, 2500].filter((span) => {
+        const from = 1000 * 54321 - 0.37 * span;
+        return draw(series, from, from + span).top !== 900 * MIB;
+    });
+    report(!spans.length, "in windows of any width", spans.join());
+}
+
+function keepsGaps() {
+    const series = makeSeries(2000, ([made, figures], at) =>
+        [{ ...made, time_ms: made.time_ms + (at >= 1000 ? 500000 : 0) }, figures]);
+    const empty = (drawing) => [...drawing.columns.first].filter((first) => first < 0).length;
+    const drawing = draw(series, 0, 2500000);
+    const there = empty(drawing) / WIDTH;
+    report(Math.abs(there - 0.2) < 0.01, "where nothing was read for long there is nothing",
+        there);
+    const close = draw(makeSeries(2000), 0, 2000000, [{ from: 700001, to: 700900 }]);
+    report(empty(close) === 0 || empty(close) === 1, "a gap narrower than a pixel hides nothing");
+    const zoomed = draw(makeSeries(2000), 690000, 710000, [{ from: 700001, to: 700900 }]);
+    report(empty(zoomed) > 20 && empty(zoomed) < 50, "and is seen when it is wide enough",
+        empty(zoomed));
+    const { first } = draw(makeSeries(100), -100000, 200000).columns;
+    const at = (time) => first[Math.floor((time + 100000) / 300000 * WIDTH)];
+    report(at(-2000) === -1 && at(2000) >= 0 && at(97000) >= 0 && at(102000) === -1,
+        "before the first sample there is nothing, and behind the last");
+}
+
+function knowsNoZeroes() {
+    const series = makeSeries(1000, ([made, figures], at) =>
+        [{ ...made, lazy_bytes: at < 500 ? null : made.lazy_bytes }, figures]);
+    const drawing = draw(series, 0, 1e6);
+    report(drawing.effective[10] === -1 && drawing.effective[WIDTH - 10] === 60 * MIB,
+        "where lazy is unknown, effective RSS has no line", drawing.effective[10]);
+    const rows = rowsAt(series, 600, new Float64Array(ROW_COUNT));
+    report(rows.reduce((sum, bytes) => sum + bytes, 0) === series.rss[600],
+        "rows between accounts sum to RSS");
+}
+
+// A source whose answers come when the test wants it.
+function makeSource() {
+    const waiting = [];
+    return {
+        isLive: true, waiting,
+        about: async () => ({ live: true, now_ms: 0, first_ms: 0, last_ms: 0, subjects: [] }),
+        events: async () => [],
+        series: () => new Promise((resolve) => waiting.push(resolve)),
+        follow: () => {},
+    };
+}
+
+const subject = (id, more) => ({ id, pid: id, start_ms: 1, last_ms: id, ended: false, ...more });
+
+async function losesNothing() {
+    const source = makeSource();
+    const store = new Store(source);
+    await store.refresh();
+    store.take({ now_ms: 1, subjects: [subject(1)] });
+    store.follow([1]);
+    const [full, figures] = accountAt(20, 5 * MIB);
+    store.take({ now_ms: 20000, samples: [{ ...full, subject: 1 }],
+        figures: figures.map((figure) => ({ ...figure, subject: 1 })) });
+    source.waiting.shift()(makeSeries(10));
+    await store.tracks.get(1).loading;
+    const { overview } = store.tracks.get(1);
+    report(overview.count === 11 && overview.accounts.at(-1).time === 20000
+        && overview.accounts.at(-1).figures[0] === 5 * MIB,
+    "an account that came while the series was fetched is not lost", overview.count);
+    store.follow([]);
+    report(store.tracks.size === 0, "a series that nobody looks at is let go");
+}
+
+// A page that shows every process of a busy host, for hours.
+async function staysSmall() {
+    const store = new Store(makeSource());
+    await store.refresh();
+    let id = 0;
+    for (let round = 0; round < 3000; round++) {
+        const ended = Array.from({ length: 10 }, () => subject(++id, { ended: true }));
+        store.take({ now_ms: id, subjects: ended, samples: [],
+            events: ended.map((one) => ({ subject: one.id, time_ms: id, kind: "ended" })) });
+    }
+    report(store.subjects.size <= 510 && store.keys.size <= 510 && store.events.length <= 20000
+        && store.subjects.has(id), "of 30,000 processes that came and went it keeps the last",
+    `${store.subjects.size} ${store.events.length}`);
+}
+
+knowsExtremes();
+keepsSpikes();
+keepsGaps();
+knowsNoZeroes();
+await losesNothing();
+await staysSmall();
+done();
