@@ -35,7 +35,7 @@
 // span, or WIRE_FREE_END as the last slot of a free run.
 enum wire_kind {
     WIRE_NONE = 0,
-    WIRE_META = 1,     // libebb's own: ledger, thread heaps
+    WIRE_META = 1,     // libebb's own: ledger, thread heaps; and places that nobody may use
     WIRE_DIRTY = 2,    // free, pages kept
     WIRE_CLEAN = 3,    // free, pages returned or never touched: reads as zeros
     WIRE_FREE_END = 4, // the length of the free run that ends here
@@ -75,7 +75,8 @@ struct wire_record {
     uint16_t capacity; // blocks in the span
     uint8_t size_class;
     uint8_t state;    // enum wire_span_state
-    uint8_t is_clean; // not 0: pages behind the last block carved read as zeros
+    uint8_t is_clean; // not 0: pages behind the last block carved read as zeros; WIRE_QUARANTINE:
+                      // all of them do, and are inaccessible
     uint8_t touched;  // pages from the slot's start that spans have written since it was clean
 
     uint64_t run;      // kind | slots << 8: the one word that says what begins at this slot

@@ -130,7 +130,8 @@ static void *allocate_counted(size_t bytes, size_t align)
         return NULL;
     uintptr_t begin = space_address(record);
     if (space.os->commit(space.os, begin, page_bytes) != 0) {
-        space_give(record, SPACE_CLEAN);
+        // A part of it may be accessible by now.
+        space_give(record, space_close(begin, page_bytes));
         return NULL;
     }
     space_spend(page_bytes);
@@ -226,7 +227,7 @@ static void enqueue(struct wire_record *record)
     if (!surplus)
         return;
     surplus->free = 0;
-    space_give(surplus, SPACE_CLEAN);
+    space_give(surplus, surplus->is_clean ? SPACE_CLEAN : SPACE_DIRTY);
 }
 
 void guard_free(struct wire_record *record)
@@ -240,10 +241,8 @@ void guard_free(struct wire_record *record)
         guard_die(record, "double free of", (uintptr_t)record->free, "");
     atomic_add64(&space.ledger->mallocs, 1);
     atomic_add64(&space.ledger->frees, 1);
-    uintptr_t begin = space_address(record);
-    // Refused where it would take one mapping too many: then it only reads as zeros.
-    if (space.os->decommit(space.os, begin, bytes) != 0)
-        (void)space.os->purge_now(space.os, begin, bytes);
+    // Where the system refuses it is there still, and what is in it must not become a calloc's.
+    record->is_clean = space_close(space_address(record), bytes) == SPACE_CLEAN;
     uncount_live();
     enqueue(record);
 }

@@ -201,32 +201,35 @@ static struct wire_record *take_piece(uint32_t slots, uint32_t least, enum space
     return run;
 }
 
-// The kernel may have unmapped the target before it refused.
-static int restore(uintptr_t address, size_t bytes)
+// Takes slots out of a run in use for good. What another thread may have mapped there is no longer
+// ours to touch, so the chain steps over it as over the heap's own.
+static void lose_slots(struct wire_record *run, size_t offset, size_t bytes)
 {
-    int error = space.os->decommit(space.os, address, bytes);
-    return error ? error : space.os->commit(space.os, address, bytes);
+    uint32_t first = (uint32_t)(offset / WIRE_SLOT_BYTES);
+    uint32_t slots = (uint32_t)bits_ceil_div(offset + bytes, WIRE_SLOT_BYTES) - first;
+    struct wire_record *lost = first ? space_cut(run, first) : run;
+    if (slots < wire_run_slots(lost->run)) {
+        struct wire_record *rest = space_cut(lost, slots);
+        size_t rest_bytes = (size_t)wire_run_slots(rest->run) * WIRE_SLOT_BYTES;
+        space_give(rest, space_close(space_address(rest), rest_bytes));
+    }
+    lock_take(&space.lock);
+    atomic_add32(&space.seams, -lost->recip);
+    lost->recip = 0;
+    run_set(lost, WIRE_META, slots);
+    lock_release(&space.lock);
 }
 
-// The kernel unmaps the target of a move before it finds that the process may map nothing at all,
-// its limit of address space having been lowered below what is reserved; and then the hole cannot
-// be mended. What is inaccessible anyway is mapped anew to find out.
-bool kept_can_move(void)
+// Who has as many mappings as it may have, or a filter against moves, is refused again and again;
+// and each refusal may lose a place.
+int kept_move(uintptr_t from, struct wire_record *run, size_t offset, size_t bytes)
 {
-    if (atomic_peek32(&space.has_no_moves))
-        return false;
-    uintptr_t last = space_base + space_bytes - space.page_bytes;
-    return space.os->decommit(space.os, last, space.page_bytes) == 0;
-}
-
-// The same is so where the process has about as many mappings as it may have, which no call tells.
-// Until the hole is mended another thread may map something into it: a process that has come there
-// moves nothing again.
-int kept_move(uintptr_t from, uintptr_t to, size_t bytes)
-{
-    int error = space.os->move(space.os, from, to, bytes);
-    if (error)
-        atomic_store32(&space.has_no_moves, 1);
+    int error = space.os->move(space.os, from, space_address(run) + offset, bytes);
+    if (!error)
+        return 0;
+    atomic_store32(&space.has_no_moves, 1);
+    if (error == -ENOTRECOVERABLE)
+        lose_slots(run, offset, bytes);
     return error;
 }
 
@@ -240,19 +243,19 @@ static size_t bytes_of(const struct wire_record *run, size_t wanted)
 }
 
 // Moves one piece, whose guards inside become memory before; its old place is reserved space
-// afterwards. `*bytes` is 0 where the system refuses, which loses nothing.
+// afterwards. `*bytes` is 0 where the system refuses and the block has its memory all the same.
 static int move_piece(struct wire_record *run, enum space_pages pages, struct wire_record *block,
                       size_t offset, size_t *bytes)
 {
     const struct os *os = space.os;
     uintptr_t from = space_address(run);
-    uintptr_t to = space_address(block) + offset;
     size_t moved = bytes_of(run, *bytes);
     int error = 0;
     if (os->commit(os, from, moved) != 0) {
         moved = 0;
-    } else if (kept_move(from, to, moved) != 0) {
-        error = restore(to, moved);
+    } else if ((error = kept_move(from, block, offset, moved)) != 0) {
+        if (error != -ENOTRECOVERABLE)
+            error = os->commit(os, space_address(block) + offset, moved);
         moved = 0;
     } else {
         // Its mappings came along.
@@ -277,9 +280,7 @@ int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *f
         size_t moved = bytes - done;
         uint32_t slots = (uint32_t)bits_ceil_div(moved, WIRE_SLOT_BYTES);
         if (slots < least || atomic_peek32(&space.guarded_kept) < least ||
-            atomic_peek32(&space.seams) >= SEAMS_MAX)
-            break;
-        if (pieces == 0 && !kept_can_move())
+            atomic_peek32(&space.seams) >= SEAMS_MAX || !kept_can_move())
             break;
         struct wire_record *run = take_piece(slots, least, &pages);
         if (!run)

@@ -31,15 +31,20 @@ int kept_take(uint32_t slots, uint32_t align_slots, struct kept_place *place);
 
 // Moves kept pages to a block that is being made: to `bytes` from `offset` on, which are memory and
 // have not been written to; from the front on, until all is filled or nothing is left that is worth
-// it. `*filled`: so many bytes hold anything now. Any error: the block's pages mean nothing, and
-// some of them are inaccessible.
+// it. `*filled`: so many bytes hold anything now. Any error: these pages mean nothing, some of them
+// are inaccessible, and the run may have become shorter, as after kept_move().
 int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *filled);
 
-// Whether the system would move pages at all: asked before that is tried. One system call.
-bool kept_can_move(void);
+// os.move() into a run, from `offset` on. After its first failure kept_can_move() is false for
+// good. -ENOTRECOVERABLE: the slots moved to are nobody's for ever, those behind them are given
+// back, and the run ends before them; with none before them it is no guarded run any more.
+int kept_move(uintptr_t from, struct wire_record *run, size_t offset, size_t bytes);
 
-// os.move(), and after its first failure kept_can_move() is false for good.
-int kept_move(uintptr_t from, uintptr_t to, size_t bytes);
+// Whether moves are worth to be tried.
+static inline bool kept_can_move(void)
+{
+    return !atomic_peek32(&space.has_no_moves);
+}
 
 // Whether a run is in so many mappings that it had better become one again, by going back.
 bool kept_is_patchwork(const struct wire_record *record);

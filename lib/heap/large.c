@@ -96,12 +96,12 @@ static bool fill_cold(struct wire_record *record, size_t offset, size_t bytes, s
     return true;
 }
 
-// What is reserved space of a block becomes memory.
-static bool open_cold(struct wire_record *record, size_t offset, size_t bytes)
+// What is reserved space of a block becomes memory; kept pages come to its last `cold` bytes.
+static bool open_cold(struct wire_record *record, size_t offset, size_t bytes, size_t cold)
 {
     size_t filled;
     return space.os->commit(space.os, space_address(record) + offset, bytes) == 0 &&
-           fill_cold(record, offset, bytes, &filled);
+           fill_cold(record, offset + bytes - cold, cold, &filled);
 }
 
 // Pages of a new block that hold anything are to read as zeros where they are few: to write to all
@@ -153,27 +153,20 @@ static int take_guarded(size_t bytes, uint32_t align_slots, struct kept_place *p
     return space_take(SPACE_GUARDED, slots, align_slots, WIRE_GUARDED, &place->record, &pages);
 }
 
-// Pages of a guarded run become inaccessible and go back. Where the system refuses the former they
-// are as good as kept: accessible, and zero or not.
-static enum space_pages close_pages(uintptr_t address, size_t bytes)
-{
-    if (space.os->decommit(space.os, address, bytes) == 0)
-        return SPACE_CLEAN;
-    (void)space.os->purge_now(space.os, address, bytes);
-    return SPACE_DIRTY;
-}
-
-// The same from an offset to the run's end, where pages may be hidden.
+// What is behind an offset goes back, to the run's end. Where the system refuses that it is as good
+// as kept.
 static enum space_pages close_end(const struct wire_record *record, size_t offset)
 {
     size_t run = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
-    return close_pages(space_address(record) + offset, run - offset);
+    return space_close(space_address(record) + offset, run - offset);
 }
 
-// A run that has become no block, or whose pages went elsewhere.
+// A run that has become no block, or whose pages went elsewhere. A refused move may have left
+// nothing of it: kept.h.
 static void drop_guarded(struct wire_record *record)
 {
-    space_give(record, close_end(record, 0));
+    if (is_guarded(record))
+        space_give(record, close_end(record, 0));
     uncount_guarded();
 }
 
@@ -293,11 +286,14 @@ static void shrink(struct wire_record *record, size_t bytes)
         space_give(rest, SPACE_DIRTY);
 }
 
-// The block's new pages; what was kept behind it has no guard where it ends now.
-static bool open_grown(struct wire_record *record, size_t old, size_t bytes, enum space_pages pages)
+// The block's new pages; what was kept behind it has no guard where it ends now. Pages are moved to
+// new slots alone: to lose one that the block has now would be to lose the block.
+static bool open_grown(struct wire_record *record, size_t old, size_t bytes, uint32_t present,
+                       enum space_pages pages)
 {
+    size_t had = (size_t)present * WIRE_SLOT_BYTES;
     if (pages == SPACE_CLEAN)
-        return open_cold(record, old, bytes - old);
+        return open_cold(record, old, bytes - old, bytes > had ? bytes - had : 0);
     return space.os->commit(space.os, space_address(record) + old, bytes - old) == 0 &&
            close_behind(record, bytes) == 0;
 }
@@ -312,9 +308,9 @@ static bool grow_in_place(struct wire_record *record, size_t bytes)
     enum space_pages pages = SPACE_CLEAN;
     if (slots > present && space_grow(record, slots, &pages) != 0)
         return false;
-    if (guarded && !open_grown(record, old, bytes, pages)) {
+    if (guarded && !open_grown(record, old, bytes, present, pages)) {
         pages = close_end(record, old);
-        if (slots > present)
+        if (wire_run_slots(record->run) > present)
             space_give(space_cut(record, present), pages);
         return false;
     }
@@ -346,9 +342,9 @@ static struct wire_record *begin_moved(size_t old, size_t bytes)
         return NULL;
     }
     // Memory in front, too, though it will be replaced: what the system counts is less then, and
-    // not more, when it has unmapped it, so that no limit is left to refuse the rest.
+    // not more, when it has unmapped it, so that no limit of memory is left to refuse the rest.
     if (space.os->commit(space.os, space_address(record), old) == 0 &&
-        open_cold(record, old, bytes - old))
+        open_cold(record, old, bytes - old, bytes - old))
         return record;
     drop_guarded(record);
     return NULL;
@@ -361,9 +357,7 @@ static void *move_guarded(struct wire_record *record, size_t bytes)
     struct wire_record *target = kept_can_move() ? begin_moved(old, bytes) : NULL;
     if (!target)
         return NULL;
-    uintptr_t to = space_address(target);
-    if (kept_move(space_address(record), to, old) != 0) {
-        // The kernel may have unmapped the target before it refused: that is mapped anew here.
+    if (kept_move(space_address(record), target, 0, old) != 0) {
         drop_guarded(target);
         return NULL;
     }

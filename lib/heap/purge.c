@@ -115,10 +115,22 @@ void space_forbid_huge(void)
     purge_behind_frontier(area);
 }
 
+// A process above its limit of address space may map nothing, not even in place of what it has:
+// there the pages go back all the same, and only their charge stays.
+enum space_pages space_close(uintptr_t address, size_t bytes)
+{
+    const struct os *os = space.os;
+    if (os->decommit(os, address, bytes) == 0)
+        return SPACE_CLEAN;
+    bool is_empty = os->purge_now(os, address, bytes) == 0;
+    bool is_hidden = os->hide(os, address, bytes) == 0;
+    return is_empty && is_hidden ? SPACE_CLEAN : SPACE_DIRTY;
+}
+
 // Guarded slots that are returned become inaccessible.
 static size_t close_range(const struct os_range *range)
 {
-    if (space.os->decommit(space.os, range->address, range->bytes) != 0)
+    if (space_close(range->address, range->bytes) != SPACE_CLEAN)
         return 0;
     space_note_purge(range->bytes, false);
     return range->bytes;

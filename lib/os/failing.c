@@ -82,9 +82,10 @@ static int failing_forbid_huge(const struct os *os, uintptr_t address, size_t by
     return is_failing(os) ? -EINVAL : below(os)->forbid_huge(below(os), address, bytes);
 }
 
+// In the worst way, after which nobody knows whose the target is.
 static int failing_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
-    return is_failing(os) ? -ENOMEM : below(os)->move(below(os), from, to, bytes);
+    return is_failing(os) ? -ENOTRECOVERABLE : below(os)->move(below(os), from, to, bytes);
 }
 
 static int failing_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)

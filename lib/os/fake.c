@@ -131,12 +131,27 @@ static int fake_forbid_huge(const struct os *os, uintptr_t address, size_t bytes
     return os_real.forbid_huge(os, address, bytes);
 }
 
+// What another thread has mapped there is memory, and written to.
+static int lose_target(const struct os *os, uintptr_t to, size_t bytes)
+{
+    fake_of(os)->lost = (struct os_range){to, bytes};
+    int error = os_real.decommit(os, to, bytes);
+    if (!error)
+        error = os_real.commit(os, to, bytes);
+    for (size_t at = 0; !error && at < bytes; at += fake_of(os)->page_bytes)
+        *(unsigned char *)(to + at) = FAKE_LOST;
+    return -ENOTRECOVERABLE;
+}
+
 static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
     if (is_refused(os, from | to, bytes))
         return -EINVAL;
+    if (fake_of(os)->has_no_moves)
+        return -EINVAL;
     count_call(&fake_of(os)->moves);
-    return os_real.move(os, from, to, bytes);
+    bool is_lost = fake_of(os)->moves == fake_of(os)->lost_move;
+    return is_lost ? lose_target(os, to, bytes) : os_real.move(os, from, to, bytes);
 }
 
 static int fake_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)

@@ -6,6 +6,8 @@
 
 #include "os/os.h"
 
+#define FAKE_LOST 0x5a
+
 // Memory is real; time stands still until the test moves it. What is purged is overwritten at once,
 // lazily or not: whoever reads purged pages sees it.
 struct fake_os {
@@ -25,6 +27,9 @@ struct fake_os {
     bool has_no_vectors;    // as before Linux 6.13
     bool has_no_fence;      // as before Linux 4.14
     bool has_no_lazy;       // as before Linux 4.5, and under some filters
+    bool has_no_moves;      // as before Linux 5.7
+    unsigned lost_move;     // the number of the move into whose target another thread, as it is
+    struct os_range lost;   // refused, maps memory: FAKE_LOST in each page. 0: none
     struct os_range locked; // as after mlock(): not to be purged
     unsigned refused;       // purges, for one of these reasons
 };

@@ -55,9 +55,11 @@ struct os {
     // undone. −EINVAL where the kernel knows none.
     int (*forbid_huge)(const struct os *os, uintptr_t address, size_t bytes);
     // The pages of `from` come to stand at `to`; `from` stays memory, and empty.
-    // Both are memory, and behind `from` something is mapped. On failure `from` has all its bytes,
-    // and the pages of `to` mean nothing. Each mapping that `from` is made of costs two system
-    // calls, and its boundary twelve more.
+    // Both are memory, `to` was not written to, and behind `from` something is mapped. On failure
+    // `from` has all its bytes. −ENOTRECOVERABLE: in `to` there may be a mapping of somebody else's
+    // now, and it is not to be used again, ever; on any other failure it reads as zeros after
+    // commit(). Each mapping that `from` is made of costs two system calls, and its boundary twelve
+    // more.
     int (*move)(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes);
     // The range reads as zeros in a forked child (since Linux 4.14; −EINVAL before).
     int (*wipe_on_fork)(const struct os *os, uintptr_t address, size_t bytes);

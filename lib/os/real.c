@@ -22,6 +22,7 @@ enum { BARRIER_PRIVATE = 8, BARRIER_REGISTER_PRIVATE = 16 }; // include/uapi/lin
 enum { RANGES_MAX = 1024 };                                  // UIO_MAXIOV
 
 enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4 };
+enum { MAP_ONLY_IF_FREE = 0x100000 }; // MAP_FIXED_NOREPLACE, since 4.17
 
 // The kernel's own convention: the last page of addresses is error numbers.
 static bool is_error(long result)
@@ -187,6 +188,20 @@ static size_t mapping_bytes(uintptr_t address, size_t bytes, size_t page_bytes)
     return one;
 }
 
+// What became of `to` when a move there was refused. The kernel unmaps it first, and may find only
+// then that it cannot go on (a limit of address space that was lowered; other threads' mappings,
+// which from 6.16 on it counts before it takes its lock): into that hole another thread may have
+// mapped something. So it is taken back only where it is still a hole. Where something is, it may
+// be our own that was never unmapped: nothing tells, and it is left alone.
+static int mend_target(uintptr_t to, size_t bytes, int error)
+{
+    // A kernel without the flag (before 5.7) or a filter has refused before all that.
+    if (error == -ENOSYS || error == -EPERM || error == -EINVAL)
+        return error;
+    long result = map(to, bytes, PROT_NONE, MAP_ONLY_IF_FREE);
+    return is_error(result) ? -ENOTRECOVERABLE : error;
+}
+
 // Mapping by mapping. Newer kernels (6.17) would move them all in one call; but one that fails in
 // the middle, for the number of mappings, does not tell what has moved by then.
 static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
@@ -200,7 +215,10 @@ static int real_move(const struct os *os, uintptr_t from, uintptr_t to, size_t b
         if (is_error(result)) {
             // By their bytes, which the system cannot refuse.
             memcpy((void *)from, (const void *)to, done);
-            return (int)result;
+            // What is locked does not go.
+            if (done && advise(to, done, ADVICE_DONTNEED) != 0)
+                memset((void *)to, 0, done);
+            return mend_target(to + done, part, (int)result);
         }
     }
     return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unit tests of sampled guards: each misuse ends a child by its signal or its line; what is freed
 // stays out of reach for a while; the rate, the limits and the counts hold. Test code.
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -380,6 +381,44 @@ static void test_want(void **state)
     assert_int_equal(heap_test_begin(state), 0);
 }
 
+// What the system neither closes nor empties is not taken for zeros when its time is over.
+static void test_stuck_pages(void **state)
+{
+    struct failing_os failing;
+    struct fake_os fake;
+    bool is_zero = false;
+    heap_stop();
+    fake_os_start(&fake);
+    // A small area has a short quarantine.
+    fake.limit = 64u << 20;
+    failing_os_start(&failing, &fake.os, LONG_MAX, 1);
+    assert_int_equal(heap_start_on(&failing.os), 0);
+    guard_set(1);
+    unsigned char *stuck = allocate(5000);
+    memset(stuck, 0xff, 5000);
+    failing.left = 0;
+    heap_free(stuck);
+    failing.left = LONG_MAX;
+    assert_true(failing.failures > 0);
+    for (uint32_t i = 0; i < GUARD_QUARANTINE_MAX; i++) {
+        unsigned char *block = allocate(5000);
+        assert_true(block[0] == 0 && block[4999] == 0);
+        heap_free(block);
+    }
+    guard_set(0);
+    // All that is free of the area, in blocks as they come.
+    for (;;) {
+        unsigned char *block = heap_allocate(1 << 20, &is_zero);
+        if (!block || wire_run_kind(space_record_at((uintptr_t)block)->run) != WIRE_GUARDED)
+            break;
+        assert_false(heap_test_can_read(block + (1 << 20)));
+        for (size_t at = 0; is_zero && at < 1 << 20; at += 8)
+            assert_int_equal(*(uint64_t *)(block + at), 0);
+    }
+    heap_stop();
+    assert_int_equal(heap_test_begin(state), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_threads, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_want, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_stuck_pages, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
