@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/units.h"
 #include "cmd/record_parts.h"
@@ -101,6 +102,13 @@ int record_refuse_file(const struct record *record, int error)
 {
     char shown[MESSAGE_NAME_MAX];
     message_escape(record->path, shown, sizeof shown);
+    if (error == -EEXIST && access(record->path, F_OK) != 0) {
+        message_error("record: beside %s lies the log of another recording (-wal, -shm or "
+                      "-journal), which goes on under another name or was cut off",
+                      shown);
+        message_hint("Name another file with -o.");
+        return EXIT_FAILED;
+    }
     if (error == -EEXIST) {
         message_error("record: %s is there already, and nothing is overwritten", shown);
         message_hint("Name another file with -o.");
@@ -120,7 +128,11 @@ void record_tell_error(const struct record *record)
     // The system's own words would be about a folder.
     if (record->error == -ENOENT)
         why = "the file was moved or removed";
+    if (record->error == -EOVERFLOW)
+        why = "it holds as many processes as one file can (4194303): begin another";
     message_error("record: the recording has stopped: %s", why);
+    if (record->error == -ENOENT)
+        message_hint("Where it was moved, all is in it but the last seconds: ebb report reads it.");
     if (record->error == -ENOENT)
         return;
     message_hint("What was recorded before is intact: ebb report %s", shown);

@@ -23,10 +23,28 @@ static const char settings_of_file[] =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000; "
     "PRAGMA journal_size_limit=8388608";
 
+static const char *const log_ends[] = {"-wal", "-shm", "-journal"};
+
+// A log beside a name that is free is that of a recording which had it: of one that goes on under
+// another name, or was cut off and then moved. Two would write into it.
+static bool has_log(const char *path)
+{
+    struct stat status;
+    char name[PATH_MAX];
+    for (size_t i = 0; i < sizeof log_ends / sizeof log_ends[0]; i++) {
+        text_format(name, sizeof name, "%s%s", path, log_ends[i]);
+        if (lstat(name, &status) == 0)
+            return true;
+    }
+    return false;
+}
+
 // Nothing is overwritten, and nobody else reads what command lines it holds. O_EXCL is the test and
 // the making in one step: SQLite alone would open what is already there.
 static int make_file(struct history *history, const char *path)
 {
+    if (has_log(path))
+        return -EEXIST;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
@@ -108,10 +126,10 @@ static int create_database(struct history *history, const char *path,
 // With the log and its index, which a failure may leave beside it: all were made just now, by us.
 static void remove_file(const char *path)
 {
-    static const char *const ends[] = {"", "-wal", "-shm"};
     char name[PATH_MAX];
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        text_format(name, sizeof name, "%s%s", path, ends[i]);
+    (void)unlink(path);
+    for (size_t i = 0; i < sizeof log_ends / sizeof log_ends[0]; i++) {
+        text_format(name, sizeof name, "%s%s", path, log_ends[i]);
         (void)unlink(name);
     }
 }

@@ -352,6 +352,9 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
     // Two samples of one moment cannot be told apart: the second comes a millisecond later.
     if (follow->has_sample && at_ms <= follow->last_ms)
         at_ms = follow->last_ms + 1;
+    // Behind the last moment that a key can tell lies the next subject.
+    if (at_ms > key_time_max)
+        return 0;
     bool is_stored = is_worth_storing(follow, sample, at_ms);
     int64_t key = key_make(follow->id, at_ms);
     // First what was before this moment, then the moment itself: rows of a minute are written once.

@@ -40,8 +40,8 @@ int history_schema_of(const char *path);
 int history_close(struct history *history);
 
 // Takes one round over: subjects are those of the sampler. Written in batches. 0, or -errno of the
-// writing (-ENOSPC, -EIO, -EFBIG): then the file holds all earlier batches, is intact, and takes no
-// more.
+// writing (-ENOSPC, -EIO, -EFBIG; -ENOENT: the file has another name): then the file holds all
+// earlier batches, is intact, and takes no more. -EOVERFLOW: more subjects than a file can hold.
 int history_add(struct history *history, const struct batch *batch, const struct subject *subjects,
                 size_t subject_count);
 int history_flush(struct history *history);
@@ -110,6 +110,11 @@ struct series {
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    size_t max_points, struct series *ret_series);
 void series_free(struct series *series);
+
+// The time of a subject's first stored sample in [from_ms, to_ms]: whoever walks a recording piece
+// by piece need not walk the years that a clock jumped over. 0, -ENOENT, or as history_series().
+int history_next_sample(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                        int64_t *ret_time_ms);
 
 // Events of a subject (0: of all, and of the host) in a time range, ascending; malloc'ed, free()
 // it.

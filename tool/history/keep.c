@@ -5,12 +5,14 @@
 #include <errno.h>
 
 #include "history/rollup.h"
+#include "history/write.h"
 
 enum {
     SUBJECTS_PER_STEP = 8,
     // With so many living subjects, one more is looked at in each step: each has its turn often
     // enough to lose what it gains.
     LIVING_PER_SUBJECT = 25,
+    IDS_PER_STEP = 512, // most of which have nothing to lose
 };
 
 // What one step takes of one subject at most: far more than a subject gains between two.
@@ -67,28 +69,6 @@ static int drop_subject(struct history *history, unsigned subject)
     return error ? error : store_exec(history, sql);
 }
 
-// The subject behind the cursor, round and round. `*ret_id` 0: there is none.
-static int next_subject(struct history *history, unsigned cursor, unsigned *ret_id,
-                        int64_t *ret_ended_ms)
-{
-    sqlite3_stmt *statement = NULL;
-    int error = store_prepare(
-        history, "SELECT id, last_at_ms FROM subject WHERE id > ? ORDER BY id LIMIT 1", &statement);
-    if (error)
-        return error;
-    sqlite3_bind_int64(statement, 1, cursor);
-    int stepped = store_step(history, statement);
-    *ret_id = 0;
-    if (stepped == 1) {
-        uint64_t ended_ms = store_u64(statement, 1);
-        *ret_id = (unsigned)sqlite3_column_int64(statement, 0);
-        // One that lives ends later than any moment.
-        *ret_ended_ms = ended_ms == SAMPLE_UNKNOWN ? key_time_max : (int64_t)ended_ms;
-    }
-    sqlite3_finalize(statement);
-    return stepped < 0 ? stepped : 0;
-}
-
 // The host's events are those of subject 0. The host's events have subject 0, which next_subject()
 // never gives.
 static int drop_host(struct history *history, int64_t until_ms)
@@ -102,8 +82,64 @@ static int drop_host(struct history *history, int64_t until_ms)
     return error ? error : drop_rows(history, "event", 0, until_ms, false);
 }
 
+// Those that live gain with each round, and each has its turn within so many flushes that it loses
+// more than that. They are in memory: whoever ended long ago does not stand in their way.
+static int drop_of_living(struct history *history, struct keep *keep, int64_t until_ms,
+                          int64_t minutes_until_ms)
+{
+    const struct writer *writer = history->writer;
+    size_t turns = SUBJECTS_PER_STEP + writer->follow_count / LIVING_PER_SUBJECT;
+    int error = 0;
+    for (size_t i = 0; i < turns && i < writer->follow_count && !error; i++) {
+        // By index: who comes and goes meanwhile moves it by a place or two.
+        if (keep->living >= writer->follow_count)
+            keep->living = 0;
+        error = drop_old(history, writer->follows[keep->living++].id, until_ms, minutes_until_ms);
+    }
+    return error;
+}
+
+// Those that have ended and are older than what is kept, in a stretch of ids: as many go as came
+// since the last step, and some more.
+static int drop_of_ended(struct history *history, struct keep *keep, int64_t until_ms,
+                         int64_t minutes_until_ms)
+{
+    const unsigned known = history->writer->known_max;
+    unsigned came = known > keep->known ? known - keep->known : 0;
+    sqlite3_stmt *select = NULL;
+    int error = store_prepare(history,
+                              "SELECT id, last_at_ms FROM subject WHERE id > ? AND id <= ? AND "
+                              "last_at_ms IS NOT NULL AND first_at_ms < ? ORDER BY id LIMIT ?",
+                              &select);
+    if (error)
+        return error;
+    unsigned last = keep->ended + IDS_PER_STEP + 2 * came;
+    unsigned turns = SUBJECTS_PER_STEP + 2 * came, taken = 0;
+    sqlite3_bind_int64(select, 1, keep->ended);
+    sqlite3_bind_int64(select, 2, last);
+    sqlite3_bind_int64(select, 3, until_ms);
+    sqlite3_bind_int64(select, 4, turns);
+    keep->known = known;
+    int stepped;
+    while ((stepped = store_step(history, select)) == 1) {
+        unsigned id = (unsigned)sqlite3_column_int64(select, 0);
+        bool is_over = sqlite3_column_int64(select, 1) < until_ms;
+        stepped =
+            is_over ? drop_subject(history, id) : drop_old(history, id, until_ms, minutes_until_ms);
+        keep->ended = id;
+        taken++;
+        if (stepped < 0)
+            break;
+    }
+    sqlite3_finalize(select);
+    // All of the stretch has been looked at; behind the last id it begins anew.
+    if (taken < turns)
+        keep->ended = last < known ? last : 0;
+    return stepped;
+}
+
 // Round and round: with each flush a few subjects, so that no flush takes long.
-int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count)
+int keep_step(struct history *history, struct keep *keep, int64_t now_ms)
 {
     // Moments count from the start: nothing can be older than the recording is.
     if (keep->keep_ms == 0 || keep->keep_ms >= (uint64_t)now_ms)
@@ -114,19 +150,7 @@ int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t
     if (minutes_until_ms > until_ms || !history->path)
         minutes_until_ms = until_ms;
     int error = drop_host(history, until_ms);
-    size_t turns = SUBJECTS_PER_STEP + living_count / LIVING_PER_SUBJECT;
-    for (size_t i = 0; i < turns && !error; i++) {
-        unsigned id = 0;
-        int64_t ended_ms = 0;
-        error = next_subject(history, keep->cursor, &id, &ended_ms);
-        // At the end of the table this is 0: the next step begins at the front.
-        keep->cursor = id;
-        if (error || id == 0)
-            break;
-        if (ended_ms < until_ms)
-            error = drop_subject(history, id);
-        else
-            error = drop_old(history, id, until_ms, minutes_until_ms);
-    }
-    return error;
+    if (!error)
+        error = drop_of_living(history, keep, until_ms, minutes_until_ms);
+    return error ? error : drop_of_ended(history, keep, until_ms, minutes_until_ms);
 }

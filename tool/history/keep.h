@@ -12,12 +12,14 @@
 
 struct keep {
     uint64_t keep_ms; // 0: nothing goes
-    unsigned cursor;  // the subject that was looked at last
+    size_t living;    // the place of the next one that lives
+    unsigned ended;   // the last id of those that have ended that was looked at
+    unsigned known;   // the highest id at the last step
 };
 
 // Looks at the next few subjects, and at the host's rows. 0 or -errno. Cost: some deletes for each
 // of them, bounded. It runs inside of the flush's transaction, so that what goes and what comes are
 // one commit.
-int keep_step(struct history *history, struct keep *keep, int64_t now_ms, size_t living_count);
+int keep_step(struct history *history, struct keep *keep, int64_t now_ms);
 
 #endif

@@ -356,7 +356,7 @@ bool sum_cut(struct sum *sum, int64_t from_ms, int64_t to_ms, const struct subje
     if (from_ms < subject->first_ms)
         from_ms = subject->first_ms;
     // What is read at the last moment counts, what stands then does so no longer.
-    sum->until_ms = clock_at(clock, to_ms, key_time_max - 1);
+    sum->until_ms = clock_until(clock, to_ms, key_time_max - 1);
     *ret_range =
         (struct sum_range){subject->id, clock_at(clock, from_ms, key_time_max), sum->until_ms + 1};
     return from_ms <= to_ms && ret_range->first_ms < ret_range->end_ms;

@@ -33,7 +33,7 @@ static const char *const statement_texts[WRITE_STATEMENT_COUNT] = {
 enum {
     FLUSH_DEFAULT_MS = 5000,
     HOST_EVERY_MS = 5000,
-    EVENT_TRIES = 10000,  // events of one subject in one millisecond
+    EVENT_TRIES = 100,    // keys that are looked at for a free one
     CLOCK_BACK_MS = 1000, // readings of a round may come in any order; what is more is a setting
 };
 
@@ -108,12 +108,13 @@ static void start_clock(struct writer *writer, const struct batch *batch)
 {
     const struct sample *first = batch->sample_count ? &batch->samples[0] : NULL;
     int64_t time_ms = first ? first->time_ms : batch->time_ms;
+    uint64_t boot_ms = first ? first->boot_ms : batch->boot_ms;
     // Of times before 1970 the remainder is negative; a host without a battery may start there.
     int64_t into_hour_ms = time_ms % ROLLUP_HOUR_MS;
     if (into_hour_ms < 0)
         into_hour_ms += ROLLUP_HOUR_MS;
-    writer->has_boot_clock = first && first->boot_ms > 0 && first->boot_ms < INT64_MAX / 2;
-    writer->origin_ms = (writer->has_boot_clock ? (int64_t)first->boot_ms : time_ms) - into_hour_ms;
+    writer->has_boot_clock = boot_ms > 0 && boot_ms < INT64_MAX / 2;
+    writer->origin_ms = (writer->has_boot_clock ? (int64_t)boot_ms : time_ms) - into_hour_ms;
     writer->first_ms = writer->last_ms = writer->flushed_ms = into_hour_ms;
     // The first round is flushed at once: whoever opens the file right after finds something in it.
     writer->flushed_ms -= (int64_t)writer->flush_ms;
@@ -149,6 +150,11 @@ static int place_round(struct history *history, const struct batch *batch)
         writer->last_ms = moment_of(writer, first->time_ms, first->boot_ms);
         return note_time(history, writer->last_ms, first->time_ms);
     }
+    // Nobody is there to be read, but time goes on, and the day's clock may be set meanwhile.
+    if (writer->has_boot_clock && batch->boot_ms > 0) {
+        writer->last_ms = moment_of(writer, batch->time_ms, batch->boot_ms);
+        return note_time(history, writer->last_ms, batch->time_ms);
+    }
     // Nothing tells whether the clock was set since: it is taken to go right.
     if (history->clock.count == 0)
         return note_time(history, writer->last_ms, batch->time_ms);
@@ -179,12 +185,18 @@ static int add_samples(struct history *history, const struct batch *batch)
     return error;
 }
 
-// Events of one moment get neighbouring keys. Their own times place them, not the round's. One that
-// finds no free key within ten seconds is left out: nobody reads thousands of one moment.
+// Events of one moment get neighbouring keys: the next one is behind the last, so that thousands of
+// one moment cost no more than as many of several. Their own times place them, not the round's. One
+// that finds no free key is left out.
 static int add_event(struct history *history, const struct event *event)
 {
     sqlite3_stmt *insert = history->writer->statements[WRITE_EVENT];
+    struct writer *writer = history->writer;
     int64_t at_ms = clock_at(&history->clock, event->time_ms, key_time_max - EVENT_TRIES);
+    int64_t wanted_ms = at_ms;
+    bool is_next = event->subject == writer->event_subject && at_ms == writer->event_wanted_ms;
+    if (is_next && writer->event_ms < key_time_max - EVENT_TRIES)
+        at_ms = writer->event_ms + 1;
     for (int i = 0; i < EVENT_TRIES; i++) {
         sqlite3_bind_int64(insert, 1, key_make(event->subject, at_ms + i));
         sqlite3_bind_int(insert, 2, (int)event->kind);
@@ -193,8 +205,12 @@ static int add_event(struct history *history, const struct event *event)
         store_bind_text(insert, 4, event->text);
         int error = store_run(history, insert);
         // No change: the key is taken, and the insert was ignored.
-        if (error || sqlite3_changes(history->db) > 0)
-            return error;
+        if (!error && sqlite3_changes(history->db) == 0)
+            continue;
+        writer->event_subject = event->subject;
+        writer->event_wanted_ms = wanted_ms;
+        writer->event_ms = at_ms + i;
+        return error;
     }
     return 0;
 }
@@ -277,7 +293,7 @@ int history_flush(struct history *history)
     // Nothing came since the last one.
     if (writer->error || !writer->is_in_transaction)
         return writer->error;
-    int error = keep_step(history, &writer->keep, writer->last_ms, writer->follow_count);
+    int error = keep_step(history, &writer->keep, writer->last_ms);
     if (!error)
         error = write_totals(history);
     if (!error)
@@ -287,7 +303,12 @@ int history_flush(struct history *history)
     writer->is_in_transaction = false;
     writer->flushed_ms = writer->last_ms;
     error = check_file(history);
-    return error ? writer_fail(history, error) : 0;
+    if (!error)
+        return 0;
+    // What was committed is in a log that belongs to the old name, and would be lost with it: the
+    // file gets it now. What of this fails, nobody can help.
+    (void)store_exec(history, "PRAGMA wal_checkpoint(PASSIVE)");
+    return writer_fail(history, error);
 }
 
 void history_keep(struct history *history, uint64_t keep_ms)
@@ -301,8 +322,9 @@ static int check_round(const struct batch *batch, const struct subject *subjects
                        size_t subject_count)
 {
     for (size_t i = 0; i < subject_count; i++) {
-        if (subjects[i].id == 0 || subjects[i].id > KEY_SUBJECT_MAX ||
-            (i > 0 && subjects[i].id <= subjects[i - 1].id))
+        if (subjects[i].id > KEY_SUBJECT_MAX)
+            return -EOVERFLOW;
+        if (subjects[i].id == 0 || (i > 0 && subjects[i].id <= subjects[i - 1].id))
             return -EINVAL;
     }
     for (size_t i = 0; i < batch->event_count; i++) {

@@ -54,6 +54,9 @@ struct writer {
     int64_t flushed_ms;  // and when the last flush was
     int64_t host_ms;     // and the last host sample that was stored
     uint64_t sample_count, account_count;
+    // The last event: whose, when it was to be, and where it went.
+    unsigned event_subject;
+    int64_t event_wanted_ms, event_ms;
     struct follow *follows; // ascending by id
     size_t follow_count, follow_capacity;
     unsigned known_max; // subjects up to here have been seen

@@ -115,6 +115,7 @@ struct host_sample {
 // All that one round of readings gave. Owned by whoever filled it in.
 struct batch {
     int64_t time_ms;
+    uint64_t boot_ms; // CLOCK_BOOTTIME of the same moment; 0: not known
     struct host_sample host;
     struct sample *samples;
     size_t sample_count, sample_capacity;

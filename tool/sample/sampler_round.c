@@ -220,6 +220,7 @@ static int sampler_begin(struct sampler *sampler)
     sampler_forget_beyond(sampler);
     batch_clear(&sampler->batch);
     sampler->batch.time_ms = now.real_ms;
+    sampler->batch.boot_ms = now.boot_ms;
     int error = 0;
     // The first round has nothing to compare with.
     if (sampler->last.boot_ms) {

@@ -192,7 +192,7 @@ int main(void)
 #else
 int main(void)
 {
-    print_message("a build without SQLite\n");
+    print_message("built without SQLite\n");
     return 0;
 }
 #endif
