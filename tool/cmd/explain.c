@@ -68,6 +68,7 @@ struct explain {
     uint64_t budget_ns;                   // as it was given; 0 none
     bool is_json;
     struct progress progress; // on stderr, while it takes long
+    struct survey *survey;    // of one process at a time; too large for a stack under a limit
 };
 
 // For time that has passed; never for time of day.
@@ -170,19 +171,18 @@ static int explain_one(struct explain *explain)
     int status = target_resolve(proc_root, options->operands[0], &pid);
     if (status != EXIT_DONE)
         return status;
-    // Large, and filled in only on success.
-    struct survey survey;
-    int error = survey_take(&explain->survey_options, pid, &survey);
+    struct survey *survey = explain->survey;
+    int error = survey_take(&explain->survey_options, pid, survey);
     progress_end(&explain->progress);
     if (error < 0)
         return target_refuse(proc_root, pid, error);
-    status = print_survey(explain, &survey);
+    status = print_survey(explain, survey);
     // A verdict that nobody could read is no result: writing comes first.
     if (status == EXIT_DONE && options_flag(options, "exit-code"))
-        status = EXIT_VERDICT + (int)survey.verdict.code;
-    else if (status == EXIT_DONE && !survey.has_account)
+        status = EXIT_VERDICT + (int)survey->verdict.code;
+    else if (status == EXIT_DONE && !survey->has_account)
         status = EXIT_NOT_PERMITTED;
-    survey_free(&survey);
+    survey_free(survey);
     return status;
 }
 
@@ -198,8 +198,7 @@ struct leftovers {
 static int add_process(struct explain *explain, pid_t pid, struct table *table,
                        struct leftovers *leftovers)
 {
-    struct survey survey;
-    int error = survey_take(&explain->survey_options, pid, &survey);
+    int error = survey_take(&explain->survey_options, pid, explain->survey);
     switch (-error) {
     case 0:
         break;
@@ -222,11 +221,11 @@ static int add_process(struct explain *explain, pid_t pid, struct table *table,
         return 0;
     }
     // Without smaps there is a name and an RSS, but nothing to sort by: it counts as unreadable.
-    if (survey.has_account)
-        error = table_add(table, &survey);
+    if (explain->survey->has_account)
+        error = table_add(table, explain->survey);
     else
         table->denied++;
-    survey_free(&survey);
+    survey_free(explain->survey);
     return error;
 }
 
@@ -313,7 +312,12 @@ int explain_run(const struct command *command)
         return status;
     struct explain explain;
     explain_prepare(&explain, command);
-    if (options_flag(&command->options, "all"))
-        return explain_all(&explain);
-    return explain_one(&explain);
+    explain.survey = malloc(sizeof *explain.survey);
+    if (!explain.survey) {
+        message_error("explain: %s", strerror(ENOMEM));
+        return EXIT_FAILED;
+    }
+    status = options_flag(&command->options, "all") ? explain_all(&explain) : explain_one(&explain);
+    free(explain.survey);
+    return status;
 }

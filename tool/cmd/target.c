@@ -108,6 +108,8 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
         return refuse_proc_root(proc_root);
     default:
         message_error("process %d could not be read: %s", (int)pid, strerror(-error));
+        if (error == -EMFILE)
+            message_hint("That is ebb's own limit: raise it with 'ulimit -n 64'.");
         return EXIT_FAILED;
     }
 }

@@ -38,6 +38,8 @@ const char *survey_needs(int error)
         return "the right to read it: run ebb as root, or as the process's user";
     if (error == -ENOENT || error == -ENOSYS)
         return "a kernel that has it";
+    if (error == -EMFILE)
+        return "more open files for ebb: ulimit -n 64";
     // The error alone would read as if it helped; EFBIG, EIO and the like are seen nowhere but in
     // damaged trees.
     return "nothing that is known: reading it failed";

@@ -142,6 +142,15 @@ static bool is_32bit(const struct images *images)
     return program && !program->is_64bit;
 }
 
+// Of the files that were left out: a limit of ebb's own, or else rights.
+static const char *images_needs(const struct images *images)
+{
+    for (size_t i = 0; i < images->unread_count; i++)
+        if (images->unread[i].error == -EMFILE)
+            return survey_needs(-EMFILE);
+    return "the right to read them as they are mapped: run ebb as root";
+}
+
 // Readings that help but are not required: without images no runtime is found, without environment
 // some settings are not known, without threads their stacks are unexplained. Each failure is said
 // once. Only running out of memory fails.
@@ -154,7 +163,7 @@ static int reading_take_helpers(struct process *process, struct survey *survey,
         return error;
     if (skipped > 0)
         error = survey_add_unread(survey, "some of the mapped ELF files",
-                                  "the right to read them as they are mapped: run ebb as root");
+                                  images_needs(&reading->images));
     if (!error && is_32bit(&reading->images))
         error = survey_add_unread(survey, "the runtimes of a 32-bit program",
                                   "nothing in this version: they are read in 64-bit ones only");

@@ -26,15 +26,16 @@ static bool survey_observes(const struct survey_options *options, const struct s
 static int survey_read_growth(const struct survey_options *options, struct process *process,
                               struct survey *survey)
 {
-    struct survey last = {0};
-    int error = survey_observe(options, process, survey, &last);
-    if (error) {
-        survey_free(&last);
-        return error;
-    }
-    survey_free(survey);
-    *survey = last;
-    return 0;
+    // Large, and limits on stacks are small where somebody has a reason to look at memory.
+    struct survey *last = calloc(1, sizeof *last);
+    if (!last)
+        return -ENOMEM;
+    int error = survey_observe(options, process, survey, last);
+    survey_free(error ? last : survey);
+    if (!error)
+        *survey = *last;
+    free(last);
+    return error;
 }
 
 // The advice names commands to type, so it has to say the tree that this pid is one of.
@@ -86,16 +87,17 @@ static int survey_try(const struct survey_options *options, int pid, struct surv
     int error = process_open(options->proc_root, pid, &process);
     if (error)
         return error;
-    struct survey survey = {0};
-    error = survey_read(options, process, &survey);
+    struct survey *survey = calloc(1, sizeof *survey);
+    error = survey ? survey_read(options, process, survey) : -ENOMEM;
     process_close(process);
-    if (error) {
-        survey_free(&survey);
-        return error;
+    if (!error) {
+        survey_reach_verdict(options, survey);
+        *ret_survey = *survey;
+    } else if (survey) {
+        survey_free(survey);
     }
-    survey_reach_verdict(options, &survey);
-    *ret_survey = survey;
-    return 0;
+    free(survey);
+    return error;
 }
 
 void survey_judge(const struct survey_options *options, const struct growth *growth,
