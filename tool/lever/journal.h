@@ -39,7 +39,8 @@ struct journal *journal_open(void);
 void journal_close(struct journal *journal);
 
 // The lines since the last call; `*ret_entries` is the reader's, until the next call. Cost: a stat
-// of each file where nothing was appended. Journals of other users are as hostile as any file.
+// of each file where nothing was appended. Journals of other users are as hostile as any file: of
+// each, the first 256 lines of a reading count.
 // 0 or -ENOMEM; what cannot be read counts as empty.
 int journal_read(struct journal *journal, const struct journal_entry **ret_entries,
                  size_t *ret_count);

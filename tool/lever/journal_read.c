@@ -14,6 +14,8 @@
 
 // One reading takes no more: a journal is no longer, and a hostile one no more welcome.
 enum { READ_MAX_BYTES = 512 << 10, PLACES_MAX = 256, ENTRIES_MAX = 4096 };
+// Of one user: root's recording is not to be filled, nor held up, by what any user can append.
+enum { PLACE_ENTRIES_MAX = 256 };
 
 static const char users_folder[] = "/run/user";
 
@@ -133,6 +135,9 @@ static int find_places(struct journal *journal)
 static int take_lines(struct journal *journal, struct place *place)
 {
     struct text rest = buffer_text(&journal->file), line;
+    size_t most = journal->entry_count + PLACE_ENTRIES_MAX;
+    if (most > ENTRIES_MAX)
+        most = ENTRIES_MAX;
     // A line that is not complete yet is read with the rest of it.
     while (rest.len > 0 && memchr(rest.data, '\n', rest.len)) {
         const char *start = rest.data;
@@ -140,7 +145,7 @@ static int take_lines(struct journal *journal, struct place *place)
         text_next_line(&rest, &line);
         // Line by line, so that a failure in the middle does not lose what comes behind it.
         place->offset += rest.data - start;
-        if (!journal_parse(line, &entry) || journal->entry_count == ENTRIES_MAX)
+        if (!journal_parse(line, &entry) || journal->entry_count >= most)
             continue;
         int error = array_reserve_one(&journal->entries, &journal->entry_capacity,
                                       journal->entry_count, sizeof *journal->entries);

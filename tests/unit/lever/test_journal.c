@@ -148,10 +148,34 @@ static void test_links(void **state)
     journal_close(journal);
 }
 
+// Whoever floods a journal fills no recording.
+static void test_flood(void **state)
+{
+    (void)state;
+    const struct journal_entry *last = NULL;
+    assert_int_equal(chmod(place("ebb"), 0700), 0);
+    append("reclaim", 4000009);
+    struct journal *journal = journal_open();
+    assert_non_null(journal);
+    FILE *file = fopen(place("ebb/levers"), "a");
+    assert_non_null(file);
+    for (int i = 0; i < 4000; i++)
+        fputs("1234567890123\t4000010\t77\tx\n", file);
+    fclose(file);
+    assert_int_equal(read_own(journal, &last), 256);
+    // The rest is passed over, and what comes later is told.
+    assert_int_equal(read_own(journal, &last), 0);
+    append("tune", 4000011);
+    assert_int_equal(read_own(journal, &last), 1);
+    assert_int_equal(last->pid, 4000011);
+    journal_close(journal);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lines),
     cmocka_unit_test(test_append_and_read),
     cmocka_unit_test(test_links),
+    cmocka_unit_test(test_flood),
 };
 
 int main(void)
