@@ -37,9 +37,11 @@ bool fit_slope(const struct fit *fit, double *ret_slope, double *ret_error)
     double slope = fit->xy / fit->xx;
     // What the line leaves over; rounding may take it below 0.
     double rest = fit->yy - slope * fit->xy;
-    if (!isfinite(slope) || !isfinite(rest))
+    double error = rest > 0 ? sqrt(rest / (fit->count - 2) / fit->xx) : 0;
+    // A rest that is no number is neither above 0 nor below.
+    if (!isfinite(slope) || !isfinite(rest) || !isfinite(error))
         return false;
     *ret_slope = slope;
-    *ret_error = rest > 0 ? sqrt(rest / (fit->count - 2) / fit->xx) : 0;
+    *ret_error = error;
     return true;
 }

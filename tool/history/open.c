@@ -255,8 +255,9 @@ static int read_first(struct history *history, int64_t last_ms, int64_t *ret_fir
 {
     int64_t first_ms = 0;
     int error = store_scalar(history, "SELECT min(first_at_ms) FROM subject", last_ms, &first_ms);
+    // Nothing of ours begins outside of the recording.
     if (!error)
-        *ret_first_ms = first_ms;
+        *ret_first_ms = first_ms >= 0 && first_ms <= last_ms ? first_ms : last_ms;
     return error;
 }
 
@@ -273,7 +274,8 @@ static int read_counts(struct history *history, struct history_about *about)
     // Not there before the first flush.
     (void)store_get_number(history, "samples", &samples);
     (void)store_get_number(history, "accounts", &accounts);
-    about->interval_ms = interval_ms > 0 ? (uint64_t)interval_ms : 0;
+    // Whoever reckons with it multiplies it.
+    about->interval_ms = interval_ms > 0 && interval_ms <= key_time_max ? (uint64_t)interval_ms : 0;
     about->is_ended = ended == 1;
     about->sample_count = samples > 0 ? (uint64_t)samples : 0;
     about->account_count = accounts > 0 ? (uint64_t)accounts : 0;

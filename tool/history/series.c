@@ -333,3 +333,31 @@ int history_series(struct history *history, unsigned subject, int64_t from_ms, i
     *ret_series = builder.series;
     return 0;
 }
+
+// One step down the tree.
+int history_next_sample(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                        int64_t *ret_time_ms)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = subject > KEY_SUBJECT_MAX ? -ENOENT : open_clock(history);
+    int64_t last_ms = error ? 0 : clock_until(&history->clock, to_ms, key_time_max);
+    if (!error && last_ms < 0)
+        error = -ENOENT;
+    if (!error)
+        error = store_prepare(history, "SELECT min(id) FROM sample WHERE id >= ? AND id <= ?",
+                              &statement);
+    if (error)
+        return error;
+    sqlite3_bind_int64(statement, 1,
+                       key_make(subject, clock_at(&history->clock, from_ms, key_time_max)));
+    sqlite3_bind_int64(statement, 2, key_make(subject, last_ms));
+    int stepped = store_step(history, statement);
+    // The least of none is NULL.
+    bool is_there = stepped == 1 && sqlite3_column_type(statement, 0) == SQLITE_INTEGER;
+    if (is_there)
+        *ret_time_ms = clock_time(&history->clock, key_time(sqlite3_column_int64(statement, 0)));
+    sqlite3_finalize(statement);
+    if (stepped < 0)
+        return stepped;
+    return is_there ? 0 : -ENOENT;
+}

@@ -33,7 +33,12 @@ int export_each_slice(struct export *export, const struct report_subject *entry,
     if (entry->subject.last_ms < to_ms)
         to_ms = entry->subject.last_ms;
     int error = 0;
+    // A slice begins at a sample, so that time without any takes none, however long: a clock that
+    // was set may have left out half a century.
     for (; from_ms <= to_ms && !error; from_ms += slice_ms) {
+        error = history_next_sample(export->history, entry->subject.id, from_ms, to_ms, &from_ms);
+        if (error)
+            break;
         int64_t end_ms = from_ms + slice_ms - 1 < to_ms ? from_ms + slice_ms - 1 : to_ms;
         struct series series = {0};
         error = history_series(export->history, entry->subject.id, from_ms, end_ms, 0, &series);
@@ -44,7 +49,7 @@ int export_each_slice(struct export *export, const struct report_subject *entry,
         if (!error)
             error = export_flush(export, false);
     }
-    return error;
+    return error == -ENOENT ? 0 : error;
 }
 
 // Numbers of verdicts may change between versions; names are for ever.

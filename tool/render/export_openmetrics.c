@@ -58,7 +58,8 @@ static int write_point(struct buffer *buffer, const struct family_export *family
                                  (int)(time_ms % 1000));
 }
 
-// Two samples of one moment would be refused as a whole file: the first one stands.
+// Two samples of one moment would be refused as a whole file: the first one stands. Times before
+// 1970, which a damaged file may have, have no form here.
 static int family_slice(struct export *export, const struct report_subject *entry,
                         const struct series *series)
 {
@@ -66,7 +67,8 @@ static int family_slice(struct export *export, const struct report_subject *entr
     const uint64_t *values = series->columns[family->column];
     int error = 0;
     for (size_t i = 0; i < series->count && !error; i++) {
-        if (values[i] == SAMPLE_UNKNOWN || (i > 0 && series->time_ms[i] <= series->time_ms[i - 1]))
+        if (values[i] == SAMPLE_UNKNOWN || series->time_ms[i] < 0 ||
+            (i > 0 && series->time_ms[i] <= series->time_ms[i - 1]))
             continue;
         error = write_point(&export->text, family, entry, series->time_ms[i], values[i]);
         if (!error)

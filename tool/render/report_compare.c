@@ -2,6 +2,7 @@
 // Two recordings beside each other as text. Tool world; pure.
 #include <stdio.h>
 
+#include "base/number.h"
 #include "base/units.h"
 #include "render/report.h"
 #include "render/report_parts.h"
@@ -13,7 +14,7 @@ enum { WHAT_COLUMNS = 18, SIZE_COLUMNS = 12, CHANGE_COLUMNS = 13, PAIRS_MAX = 40
 static void write_change(struct writer *writer, double before, double after)
 {
     char change[UNITS_TEXT_MAX];
-    units_format_change((int64_t)(after - before), change, sizeof change);
+    units_format_change(number_whole(after - before), change, sizeof change);
     write_right(writer, change, CHANGE_COLUMNS);
     // No percentage of nothing.
     if (before <= 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/units.h"
 #include "base/when.h"
 #include "render/chart_text.h"
@@ -68,8 +69,8 @@ void report_slope(const struct render_style *style, double bytes_per_s, double e
                   char *ret_text, size_t size)
 {
     char slope[UNITS_TEXT_MAX], error[UNITS_TEXT_MAX];
-    units_format_change((int64_t)(bytes_per_s * 3600), slope, sizeof slope);
-    units_format_bytes((uint64_t)(error_bytes_per_s * 3600), error, sizeof error);
+    units_format_change(number_whole(bytes_per_s * 3600), slope, sizeof slope);
+    units_format_bytes((uint64_t)number_whole(error_bytes_per_s * 3600), error, sizeof error);
     snprintf(ret_text, size, "%s/h %s %s/h", slope, style->unicode ? "±" : "+/-", error);
 }
 

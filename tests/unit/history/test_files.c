@@ -319,6 +319,31 @@ static void test_refused(void **state)
     assert_int_equal(open_answer(file("more")), 0);
 }
 
+// Figures that cannot be are not handed on to who reckons with them.
+static void test_impossible(void **state)
+{
+    (void)state;
+    static const char *const firsts[] = {"9223372036854775807", "-9223372036854775807", "'x'"};
+    struct history *history = create(file("impossible"));
+    struct round round;
+    round_init(&round, 1);
+    assert_int_equal(add_rounds(history, &round, 0, 3), 0);
+    assert_int_equal(history_close(history), 0);
+    run_sql(file("impossible"), "UPDATE about SET value=9223372036854775807 "
+                                "WHERE key='interval_ms'");
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        struct history_about about;
+        char sql[96];
+        snprintf(sql, sizeof sql, "UPDATE subject SET first_at_ms=%s", firsts[i]);
+        run_sql(file("impossible"), sql);
+        assert_int_equal(history_open(file("impossible"), &history), 0);
+        assert_int_equal(history_about(history, &about), 0);
+        assert_int_equal(about.interval_ms, 0);
+        assert_int_equal(about.first_ms, about.last_ms);
+        assert_int_equal(history_close(history), 0);
+    }
+}
+
 static int count_rows(void *context, int columns, char **values, char **names)
 {
     (void)columns;
@@ -360,7 +385,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_create),          cmocka_unit_test(test_closed_is_one_file),
     cmocka_unit_test(test_growing_and_cut), cmocka_unit_test(test_limit_and_loss),
     cmocka_unit_test(test_keep_is_bounded), cmocka_unit_test(test_refused),
-    cmocka_unit_test(test_views),
+    cmocka_unit_test(test_impossible),      cmocka_unit_test(test_views),
 };
 
 int main(void)

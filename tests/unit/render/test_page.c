@@ -259,6 +259,41 @@ static void test_json_lines(void **state)
     assert_int_equal(history_close(history), 0);
 }
 
+// A host without a clock of its own starts in 1970 and is set right after a while: the years in
+// between are not walked, and no sample is told twice.
+static void test_export_over_a_jump(void **state)
+{
+    (void)state;
+    struct history_options options = {.interval_ms = 1000};
+    struct history *history;
+    struct buffer buffer = {0};
+    struct subject subject = {.id = 1, .pid = 4121, .name = "one", .first_ms = 60000};
+    size_t lines = 0;
+    assert_int_equal(history_create(":memory:", &options, &history), 0);
+    for (int n = 0; n < 20; n++) {
+        struct sample sample = {.subject = 1,
+                                .time_ms = (n < 10 ? 60000 : start_ms) + n * 1000,
+                                .boot_ms = (uint64_t)n * 1000 + 60000,
+                                .rss_bytes = rss_of(n),
+                                .effective_bytes = rss_of(n)};
+        struct batch batch = {.time_ms = sample.time_ms, .samples = &sample, .sample_count = 1};
+        subject.last_ms = sample.time_ms;
+        assert_int_equal(history_add(history, &batch, &subject, 1), 0);
+    }
+    struct report_subject entry = {.subject = subject};
+    struct report report = {.from_ms = subject.first_ms,
+                            .to_ms = subject.last_ms,
+                            .subjects = &entry,
+                            .subject_count = 1};
+    struct export_sink sink = {.write = append, .context = &buffer};
+    assert_int_equal(export_samples(history, &report, EXPORT_CSV, &sink), 0);
+    for (size_t i = 0; i < buffer.len; i++)
+        lines += buffer.data[i] == '\n';
+    assert_int_equal(lines, 1 + 20);
+    buffer_free(&buffer);
+    assert_int_equal(history_close(history), 0);
+}
+
 static void test_about(void **state)
 {
     (void)state;
@@ -420,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_series),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_json_lines),
+        cmocka_unit_test(test_export_over_a_jump),
         cmocka_unit_test(test_about),
         cmocka_unit_test(test_unknown_rows),
         cmocka_unit_test(test_newest_events),
