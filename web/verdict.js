@@ -33,12 +33,13 @@ export class VerdictStrip {
         this.word = element("p", { class: "word" });
         this.rest = element("p", { class: "rest" });
         // Not part of the words: a screen reader would hear it each second.
-        this.age = element("p", { class: "age note", hidden: "" });
+        this.age = element("span", { class: "age note", hidden: "" });
         this.command = element("code", { tabindex: "0" });
         this.copy = element("button",
             { type: "button", class: "small", click: () => this.copyNext() }, "copy");
         this.note = element("span", { class: "note" });
-        this.next = element("p", { class: "next" }, this.command, this.copy, this.note);
+        this.next = element("p", { class: "next" }, this.command, this.copy, this.note,
+            this.age);
         this.sizes = {
             rss: figure("RSS", "pages in memory now, as the kernel counts them"),
             lazy: figure("lazily freed", "in RSS, and free: the kernel takes it when it is needed"),
@@ -49,7 +50,7 @@ export class VerdictStrip {
             this.word, this.rest);
         this.node = element("section", { class: "verdict", "aria-label": "verdict" },
             element("div", { class: "who" }, this.name, this.about),
-            element("div", {}, this.words, this.age),
+            this.words,
             element("dl", { class: "sizes" },
                 ...Object.values(this.sizes).map((size) => size.node)),
             this.next);

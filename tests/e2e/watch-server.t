@@ -81,7 +81,7 @@ def headers_of_answers(server):
         other = server.get("/", headers={"If-None-Match": '"other"'})
         tap.report(again[0] == 304 and not again[2] and other[2] == body, "files are sent once",
                    (again, other))
-        licence = server.get("/uplot.js")
+        licence = server.get("/app.js")
         tap.report(licence[0] == 200 and b"MIT License" in licence[2][:200] and
                    licence[1]["content-type"].startswith("text/javascript"),
                    "uPlot comes with its licence", licence[2][:300])

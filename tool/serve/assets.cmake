@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Embeds the page's files into ebb_serve (assets.h): those of web/, and uPlot, which
-# scripts/web-assets fetches. Without it there is no page: its files would not run.
+# Embeds the page's files into ebb_serve (assets.h): web/ as one script and one style, with uPlot
+# in them, which scripts/web-assets fetches. Without it there is no page: its files would not run.
+include(${CMAKE_CURRENT_LIST_DIR}/bundle.cmake)
 option(EBB_WITH_PAGE "The page of ebb watch (fetches uPlot with npm)" ON)
 set(folder ${PROJECT_BINARY_DIR}/web)
 set(files "")
@@ -13,7 +14,15 @@ if(EBB_WITH_PAGE AND page)
   if(failed)
     message(STATUS "ebb watch has no page: ${reason}. Run cmake again when that is mended")
   else()
-    set(files ${page} ${folder}/uplot.js ${folder}/uplot.css)
+    ebb_bundle(${PROJECT_SOURCE_DIR}/web ${folder}/uplot.js script)
+    # What is the same stays as old as it is: nothing is built again for it.
+    file(CONFIGURE OUTPUT ${folder}/bundle/app.js CONTENT "@script@" @ONLY)
+    file(READ ${PROJECT_SOURCE_DIR}/web/style.css style)
+    file(READ ${folder}/uplot.css library_style)
+    file(CONFIGURE OUTPUT ${folder}/bundle/style.css CONTENT "@library_style@\n@style@" @ONLY)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+    set(files ${PROJECT_SOURCE_DIR}/web/index.html ${PROJECT_SOURCE_DIR}/web/icon.svg
+        ${folder}/bundle/app.js ${folder}/bundle/style.css)
     install(FILES ${folder}/uplot-LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
   endif()
 endif()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page with a recording inside it, see standalone.h. Tool world.
 //
-// The page's own files go in as they are: styles as a style element, modules as text that
-// web/standalone.js links. Nothing in them may end a script element, which a test checks.
+// The page's own files go in as they are: one style, one script. Nothing in them may end a script
+// element, which the build checks (bundle.cmake).
 #include "serve/standalone.h"
 
 #include <errno.h>
@@ -17,10 +17,10 @@
 // the file grows beyond that.
 enum { POINTS_OF_ALL = 100000, POINTS_LEAST = 200, POINTS_MOST = 20000 };
 
-// Only what stands in the file runs and shows. The modules become blobs, hence their source.
+// Only what stands in the file runs and shows.
 static const char policy[] =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src "
-    "'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:\">\n";
+    "'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:\">\n";
 
 // Written piece by piece: the whole page is never in memory.
 struct standalone {
@@ -45,51 +45,29 @@ static int put(struct standalone *page, const char *text)
     return buffer_append(&page->text, text, strlen(text));
 }
 
-// As it is: what is served is what is sent by mail.
-static int put_asset(struct standalone *page, const struct asset *asset)
+// As it is: what is served is what is sent by mail. Between these words of ours.
+static int put_asset(struct standalone *page, const char *before, const char *path,
+                     const char *after)
 {
-    return buffer_append(&page->text, asset->start, (size_t)(asset->end - asset->start));
+    const struct asset *asset = assets_find(path);
+    int error = asset ? put(page, before) : -ENOTSUP;
+    if (!error)
+        error = buffer_append(&page->text, asset->start, (size_t)(asset->end - asset->start));
+    if (!error)
+        error = put(page, after);
+    return error ? error : flush(page);
 }
 
-// In the order in which the frame links them: ours may override uPlot's.
-static int put_styles(struct standalone *page)
+// In the place of what the frame links.
+static int put_style(struct standalone *page)
 {
-    static const char *const styles[] = {"/uplot.css", "/style.css"};
     int error = put(page, policy);
-    for (size_t i = 0; i < sizeof styles / sizeof styles[0] && !error; i++) {
-        const struct asset *asset = assets_find(styles[i]);
-        error = asset ? put(page, "<style>\n") : -ENOTSUP;
-        if (!error)
-            error = put_asset(page, asset);
-        if (!error)
-            error = put(page, "</style>\n");
-    }
-    return error;
+    return error ? error : put_asset(page, "<style>\n", "/style.css", "</style>\n");
 }
 
-// All modules but the one that links them.
-static int put_modules(struct standalone *page)
+static int put_script(struct standalone *page)
 {
-    int error = 0;
-    for (const struct asset *asset = assets_list(); asset->path && !error; asset++) {
-        if (!text_ends_with(text_of(asset->path), ".js") ||
-            strcmp(asset->path, "/standalone.js") == 0)
-            continue;
-        error = buffer_printf(&page->text, "<script type=\"text/plain\" data-module=\"%s\">\n",
-                              asset->path + 1);
-        if (!error)
-            error = put_asset(page, asset);
-        if (!error)
-            error = put(page, "</script>\n");
-        if (!error)
-            error = flush(page);
-    }
-    const struct asset *linker = assets_find("/standalone.js");
-    if (!error)
-        error = linker ? put(page, "<script type=\"module\">\n") : -ENOTSUP;
-    if (!error)
-        error = put_asset(page, linker);
-    return error ? error : put(page, "</script>\n");
+    return put_asset(page, "<script type=\"module\">\n", "/app.js", "</script>\n");
 }
 
 // All series share the points: a file with two hundred processes still opens.
@@ -146,12 +124,12 @@ static int put_line(struct standalone *page, struct text line)
     if (text_starts_with(line, "<link ") || text_starts_with(line, "<script src="))
         return 0;
     if (text_equals(line, "</head>"))
-        error = put_styles(page);
-    // Data before modules: these find it when they run.
+        error = put_style(page);
+    // Data before the script, which finds it when it runs.
     if (text_equals(line, "</body>")) {
         error = put_recording(page);
         if (!error)
-            error = put_modules(page);
+            error = put_script(page);
     }
     if (!error)
         error = buffer_append(&page->text, line.data, line.len);
