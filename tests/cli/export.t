@@ -61,6 +61,7 @@ def textfile():
         data = file.read()
     reader, error = read(data, True)
     tap.report(reader, "it is what the collector reads", error)
+    check_by_promtool(data)
     tap.report(stat.S_IMODE(os.stat(path).st_mode) == 0o644, "others may read it")
     tap.report(os.listdir(TMP) == ["ebb.prom"], "nothing is left beside it", os.listdir(TMP))
     said = [line for line in data.decode().splitlines(True)
@@ -76,11 +77,34 @@ def textfile():
             if name == "ebb_group_account_bytes" and ("group", "api") in labels]
     rss = reader.value("ebb_group_resident_bytes", group="api") if reader else 0
     tap.report(rows and sum(rows) == rss, "the rows sum to the RSS", f"{rows} {rss}")
+    os.symlink("nowhere", f"{TMP}/link")
+    refuses(1, "no regular file", "--textfile", f"{TMP}/link", "--once", *tree("hostile"))
+    tap.report(os.path.islink(f"{TMP}/link"), "what is no file is not replaced")
     before = os.stat(path).st_ino
     ebb("--textfile", path, "--once", *tree("linux-6.1-cgroup2"))
     tap.report(os.stat(path).st_ino != before, "the file is replaced, not written over")
     refuses(1, "cannot write", "--textfile", f"{TMP}/none/ebb.prom", "--once", *tree("hostile"))
     refuses(1, "/nowhere", "--textfile", path, "--once", "--proc-root", "/nowhere")
+
+
+def nobody():
+    """Once, a target that is not there is a failure; the file tells that nobody is there."""
+    path = f"{TMP}/nobody.prom"
+    refuses(3, "no process matches 'nosuch'", "--textfile", path, "--once",
+            *tree("linux-6.1-cgroup2"), "nosuch")
+    with open(path, "rb") as file:
+        data = file.read()
+    reader, error = read(data, True)
+    tap.report(reader and b"ebb_group_resident_bytes{" not in data,
+               "the file is written without groups", error)
+    done = ebb("--textfile", path, "--once", *tree("linux-6.1-cgroup2"), "api")
+    tap.report(done.returncode == 0 and not done.stderr, "one that is there is none", done.stderr)
+    os.unlink(path)
+    with Server(*tree("linux-6.1-cgroup2"), "nosuch") as server:
+        server.metrics()
+        said = server.said + server.process.stderr.readline() + server.process.stderr.readline()
+        tap.report("no process matches 'nosuch'" in said and "Going on" in said,
+                   "who serves says so and goes on", said)
 
 
 def told_once():
@@ -227,6 +251,7 @@ def grouping():
 
 usage()
 textfile()
+nobody()
 told_once()
 grouping()
 serving()

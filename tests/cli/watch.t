@@ -53,6 +53,16 @@ run "$EBB" watch --port 0 --for 10ms --token auto $$
 check 'a token stands behind #' prints out 'http://127\.0\.0\.1:[0-9]+/#token=[0-9a-f]{32}'
 run "$EBB" watch --port 0 --for 10ms --token T-o_k.e~n $$
 check 'one of the own choice too' prints out 'http://127\.0\.0\.1:[0-9]+/#token=T-o_k\.e~n'
+echo from-a-file-17 >"$TMPDIR/token"
+run "$EBB" watch --port 0 --for 10ms --token-file "$TMPDIR/token" $$
+check 'and from a file' prints out 'http://127\.0\.0\.1:[0-9]+/#token=from-a-file-17'
+refuses 2 'either --token or --token-file' watch --token auto --token-file "$TMPDIR/token" $$
+refuses 1 'cannot read the token' watch --token-file "$TMPDIR/no-token" $$
+run "$EBB" watch --port 0 --for 10ms --proc-root "$fixtures/linux-6.1-cgroup2/proc" api
+check 'another proc tree' prints out 'http://127\.0\.0\.1:[0-9]+/'
+refuses 3 "no process is named 'api'" watch --port 0 api
+refuses 1 'shows no processes' watch --proc-root "$TMPDIR" --all
+refuses 2 'leave --proc-root out' watch --allow-levers --proc-root "$TMPDIR" 1
 run "$EBB" watch --port 0 --for 10ms --allow-levers $$
 check 'levers need one' prints out 'http://127\.0\.0\.1:[0-9]+/#token=[0-9a-f]{32}'
 run "$EBB" watch --listen 0.0.0.0:0 --allow-remote --for 10ms $$

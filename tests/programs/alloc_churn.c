@@ -31,6 +31,16 @@ static char *new_block(unsigned *seed)
     return block;
 }
 
+// Apart from the thread's function, which returns something to its compiler.
+static _Noreturn void exchange(char **blocks, unsigned seed)
+{
+    for (;;) {
+        int i = rand_r(&seed) % BLOCKS;
+        free(blocks[i]);
+        blocks[i] = new_block(&seed);
+    }
+}
+
 static void *churn(void *argument)
 {
     unsigned seed = (unsigned)(uintptr_t)argument;
@@ -40,11 +50,7 @@ static void *churn(void *argument)
         atomic_fetch_add(&live_bytes, malloc_usable_size(blocks[i]));
     }
     atomic_fetch_add(&full_count, 1);
-    for (;;) {
-        int i = rand_r(&seed) % BLOCKS;
-        free(blocks[i]);
-        blocks[i] = new_block(&seed);
-    }
+    exchange(blocks, seed);
 }
 
 int main(void)

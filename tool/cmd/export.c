@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cmd/export_parts.h"
@@ -21,7 +22,7 @@ const struct option_spec export_options[] = {
      .kind = OPTION_STRING,
      .argument = "ADDRESS:PORT",
      .fallback = "127.0.0.1:9876",
-     .help = "Where to serve. Port 0 takes one that is free."},
+     .help = "Where to serve. Port 0 takes any that is free."},
     {.name = "allow-remote",
      .kind = OPTION_FLAG,
      .help = "Allow an address that other hosts can reach."},
@@ -67,21 +68,16 @@ const struct option_spec export_options[] = {
     {.name = NULL},
 };
 
-// A scrape more often than ten times a second reads nothing new.
-enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000 };
-
-static const uint64_t ns_per_ms = 1000000;
-
 // What goes with what, and bounds that protect from slips: a round each millisecond, a million
 // series.
 static int check_usage(const struct options *options)
 {
     // The table says what each option is by itself; here is what they are together.
-    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    int status = verb_check_interval("export", options);
+    if (status != EXIT_DONE)
+        return status;
     uint64_t top = options_get(options, "top")->number;
     bool is_file = options_get(options, "textfile")->given;
-    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
-        return message_refuse_usage("export", "--interval is from 100ms to 1h");
     if (top < 1 || top > METRICS_TOP_MAX)
         return message_refuse_usage("export", "--top is from 1 to 10000");
     if (options_flag(options, "once") && !is_file)
@@ -104,7 +100,7 @@ static int open_source(const struct options *options, const struct selection *se
         .proc_root = options_get(options, "proc-root")->string,
         .selections = selections,
         .selection_count = count,
-        .interval_ms = options_get(options, "interval")->number / ns_per_ms,
+        .interval_ms = options_get_ms(options, "interval"),
         // A service that restarts must not vanish from its graphs.
         .follow = true,
         // 0 is the sampler's own default.
@@ -169,6 +165,20 @@ static int write_file(struct export_source *source, const char *path, bool *is_t
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
+// A TARGET that nothing matches: a slip, or a service that is not up yet. Once, it is a failure;
+// who stays has time, and finds it when it comes. EXIT_DONE where there are processes.
+static int tell_nobody(const struct options *options, const struct export_source *source)
+{
+    if (options->operand_count == 0 || export_source_count(source) > 0)
+        return EXIT_DONE;
+    int status = target_refuse_nobody("export", options->operands, options->operand_count);
+    if (options_flag(options, "once"))
+        message_hint("The metrics are written without any process, so that old ones do not stay.");
+    else
+        message_hint("Going on: metrics of a process begin when one comes.");
+    return status;
+}
+
 // A round that failed leaves the metrics of the one before, which say how old they are; and a disk
 // that is full may have room tomorrow. Only what fails from the start ends the exporter.
 static int go_on(const struct options *options, struct export_source *source)
@@ -197,16 +207,38 @@ static int serve(const struct options *options, struct export_source *source)
         return status;
     // Before the first round, so that a scrape may come at once; it gets what there is.
     int error = export_source_round(source);
-    status = error ? target_refuse_list(options_get(options, "proc-root")->string, error)
-                   : go_on(options, source);
+    if (error) {
+        status = target_refuse_list(options_get(options, "proc-root")->string, error);
+    } else {
+        (void)tell_nobody(options, source);
+        status = go_on(options, source);
+    }
     // After this no thread renders: the caller may close the source.
     export_server_stop(server);
     return status;
 }
 
+// The file is replaced by its name: a device or a link would be gone.
+static int check_file(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) < 0 || S_ISREG(status.st_mode))
+        return EXIT_DONE;
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    message_error("export: %s is no regular file, and would be replaced by one", shown);
+    message_hint("Give the name of a file, such as "
+                 "/var/lib/prometheus/node-exporter/ebb.prom.");
+    return EXIT_FAILED;
+}
+
 // A first file that cannot be written ends it: nobody watches a directory that is not there.
 static int write_files(const struct options *options, struct export_source *source)
 {
+    const char *file = options_get(options, "textfile")->string;
+    int status = check_file(file);
+    if (status != EXIT_DONE)
+        return status;
     // Once: whoever calls it from a timer wants accounts, not a budget.
     bool is_once = options_flag(options, "once");
     int error = is_once ? export_source_round_whole(source) : export_source_round(source);
@@ -214,8 +246,11 @@ static int write_files(const struct options *options, struct export_source *sour
         return target_refuse_list(options_get(options, "proc-root")->string, error);
     // Whoever reads the folder finds metrics from the first moment on.
     bool is_told = false;
-    int status = write_file(source, options_get(options, "textfile")->string, &is_told);
-    return is_once || status != EXIT_DONE ? status : go_on(options, source);
+    status = write_file(source, file, &is_told);
+    if (status != EXIT_DONE)
+        return status;
+    status = tell_nobody(options, source);
+    return is_once ? status : go_on(options, source);
 }
 
 // Options, what is meant, the source, and then one of the two ways.

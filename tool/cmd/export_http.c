@@ -2,12 +2,12 @@
 // Metrics over HTTP, see export_parts.h. Tool world; handlers run on threads of the server, and
 // share nothing but the source, which has a lock of its own.
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd/export_parts.h"
+#include "cmd/listen.h"
 #include "cmd/messages.h"
 #include "cmd/options.h"
 
@@ -68,34 +68,6 @@ static const struct http_route routes[] = {
     {NULL, HTTP_GET, false, NULL},
 };
 
-// The file's first line. EXIT_DONE, or a status after a message.
-static int read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
-{
-    // As text editors leave it: a line, and nothing or more behind it.
-    char shown[MESSAGE_NAME_MAX];
-    struct buffer file = {.limit = 4096};
-    struct text rest, line = {"", 0};
-    message_escape(path, shown, sizeof shown);
-    int error = buffer_read_at(&file, AT_FDCWD, path);
-    rest = buffer_text(&file);
-    (void)text_next_line(&rest, &line);
-    // The token is copied before the buffer goes; an empty file gives an empty line, which is no
-    // token.
-    bool fits = text_copy(line, ret_token, HTTP_TOKEN_MAX) && http_token_is_valid(ret_token);
-    buffer_free(&file);
-    if (error) {
-        message_error("cannot read the token in %s: %s", shown, strerror(-error));
-        return error == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
-    }
-    if (!fits) {
-        message_error("the first line of %s is no token", shown);
-        message_hint("A token has 8 to 128 letters, digits and -._~ : head -c 24 /dev/urandom | "
-                     "base64 | tr '+/' '-_' makes one.");
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
-}
-
 // Where to listen, and whether that is allowed.
 static int read_address(const struct options *options, struct http_address *ret_address)
 {
@@ -138,7 +110,7 @@ static int start(const struct options *options, struct export_server *server)
     int fd = -1;
     int status = read_address(options, &address);
     if (status == EXIT_DONE && options_get(options, "token-file")->given)
-        status = read_token(options_get(options, "token-file")->string, server->token);
+        status = listen_read_token(options_get(options, "token-file")->string, server->token);
     if (status == EXIT_DONE)
         status = open_socket(&address, &fd);
     if (status != EXIT_DONE)

@@ -21,7 +21,7 @@ struct export_source {
     const char *proc_root;
     struct sampler *sampler;
     struct metrics_process *processes; // of a round; the making thread's own
-    size_t process_capacity;
+    size_t process_count, process_capacity;
     pthread_mutex_t lock;
     struct metrics *metrics;
     double taken_s; // CLOCK_BOOTTIME: suspended time makes readings old as well; 0: none yet
@@ -177,6 +177,7 @@ int export_source_round(struct export_source *source)
     if (error && error != -ESRCH)
         return error;
     error = gather(source, batch, &count);
+    source->process_count = error ? 0 : count;
     if (!error)
         error = take(source, batch, count);
     // What ended is in the sums of its group.
@@ -198,6 +199,11 @@ int export_source_round_whole(struct export_source *source)
         accounts = now;
     }
     return error;
+}
+
+size_t export_source_count(const struct export_source *source)
+{
+    return source->process_count;
 }
 
 // The grid is the sampler's.

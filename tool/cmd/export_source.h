@@ -24,6 +24,9 @@ int export_source_round(struct export_source *source);
 // Rounds until every process that may be read has its account, for who asks but once.
 int export_source_round_whole(struct export_source *source);
 
+// How many processes the last round was of. The thread that makes rounds asks.
+size_t export_source_count(const struct export_source *source);
+
 uint64_t export_source_due_ms(const struct export_source *source);
 
 // Appends the metrics of the last round. 0 or -ENOMEM. Thread-safe.

@@ -16,7 +16,9 @@ static const char *const export_description[] = {
     "is only readable with CAP_SYS_PTRACE: deploy/ has a unit for systemd and a DaemonSet for "
     "Kubernetes with just that, alert rules and a dashboard.",
     "TARGET is a PID, a name, a pattern (name:redis*, cmdline:*6379*), or cgroup:PATH; all "
-    "processes without one.",
+    "processes without one. Processes that match later are followed too, and one that is not there "
+    "yet is waited for; with --once a TARGET that matches nothing is a failure (status 3), and the "
+    "file is written without it.",
     NULL,
 };
 // From one host to many.

@@ -74,27 +74,17 @@ static void say_refusal(const struct command *command, const struct lever_report
         message_hint("What would help: %s.", needs);
 }
 
-// A verb of its own options may lack one of the two.
-static bool has_flag(const struct command *command, const char *name)
-{
-    for (const struct option_spec *spec = command->verb->options; spec && spec->name; spec++) {
-        if (text_equals(text_of(spec->name), name))
-            return options_flag(&command->options, name);
-    }
-    return false;
-}
-
 // One report and many have different forms, in text as in JSON.
 static int render(const struct command *command, bool is_group, const struct lever_report *reports,
                   size_t count, struct buffer *buffer)
 {
     const struct render_style style = {
         .color = command->color,
-        .exact_bytes = has_flag(command, "bytes"),
+        .exact_bytes = options_has_flag(&command->options, "bytes"),
         .unicode = command->unicode,
         .width = command->width,
     };
-    if (has_flag(command, "json"))
+    if (options_has_flag(&command->options, "json"))
         return is_group ? render_levers_json(reports, count, buffer)
                         : render_lever_json(reports, buffer);
     return is_group ? render_levers_text(reports, count, &style, buffer)
@@ -111,7 +101,7 @@ static int print(const struct command *command, bool is_group, const struct leve
     if (status != EXIT_DONE)
         return status;
     // Text has the refusal in it already.
-    for (size_t i = 0; i < count && has_flag(command, "json"); i++)
+    for (size_t i = 0; i < count && options_has_flag(&command->options, "json"); i++)
         say_refusal(command, &reports[i]);
     return status_of_all(is_group, reports, count);
 }

@@ -5,6 +5,7 @@
 #ifdef EBB_WITH_HTTP
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -16,24 +17,6 @@
 
 // So many ports are tried from the verb's own on: as many pages as one user has open at a time.
 enum { PORT_LARGEST = 65535, PORT_TRIES = 20 };
-
-// The option's value where the verb has such an option; else NULL. options_get() knows the verb's
-// own options alone.
-static const struct option_value *find_option(const struct command *command, const char *name)
-{
-    for (const struct option_spec *spec = command->verb->options; spec && spec->name; spec++) {
-        if (strcmp(spec->name, name) == 0)
-            return options_get(&command->options, name);
-    }
-    return NULL;
-}
-
-// An option that the verb does not have was not given.
-static bool has_flag(const struct command *command, const char *name)
-{
-    const struct option_value *value = find_option(command, name);
-    return value && value->number;
-}
 
 // Is there a port in the text itself? Then it is meant. Digits alone are a port.
 static bool names_port(const char *listen)
@@ -67,12 +50,45 @@ static int read_address(const struct command *command, unsigned port, struct htt
     return EXIT_DONE;
 }
 
+int listen_read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
+{
+    // As text editors leave it: a line, and nothing or more behind it.
+    char shown[MESSAGE_NAME_MAX];
+    struct buffer file = {.limit = 4096};
+    struct text rest, line = {"", 0};
+    message_escape(path, shown, sizeof shown);
+    int error = buffer_read_at(&file, AT_FDCWD, path);
+    rest = buffer_text(&file);
+    (void)text_next_line(&rest, &line);
+    // The token is copied before the buffer goes; an empty file gives an empty line, which is no
+    // token.
+    bool fits = text_copy(line, ret_token, HTTP_TOKEN_MAX) && http_token_is_valid(ret_token);
+    buffer_free(&file);
+    if (error) {
+        message_error("cannot read the token in %s: %s", shown, strerror(-error));
+        return error == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
+    }
+    if (!fits) {
+        message_error("the first line of %s is no token", shown);
+        message_hint("A token has 8 to 128 letters, digits and -._~ : head -c 24 /dev/urandom | "
+                     "base64 | tr '+/' '-_' makes one.");
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
 // "auto" makes one; so does an address that needs one.
 static int read_token(const struct command *command, bool needs_token,
                       char ret_token[HTTP_TOKEN_MAX])
 {
-    const struct option_value *value = find_option(command, "token");
+    const struct option_value *value = options_find(&command->options, "token");
+    const struct option_value *file = options_find(&command->options, "token-file");
     ret_token[0] = '\0';
+    if (file && file->given && value && value->given)
+        return message_refuse_usage(command->verb->name, "either --token or --token-file");
+    // A file is seen by who may read it, a command line by all.
+    if (file && file->given)
+        return listen_read_token(file->string, ret_token);
     // On loopback one is not needed: Host and Origin keep foreign pages out.
     if (!value || (!value->given && !needs_token))
         return EXIT_DONE;
@@ -143,7 +159,8 @@ int listen_open(const struct command *command, unsigned port, bool needs_token,
         return status;
     // 0.0.0.0 is among them: it is reached from outside as well.
     bool is_remote = !listening.address.is_loopback;
-    if (is_remote && find_option(command, "allow-remote") && !has_flag(command, "allow-remote")) {
+    if (is_remote && options_find(&command->options, "allow-remote") &&
+        !options_has_flag(&command->options, "allow-remote")) {
         message_error("%s: other hosts reach that address: it needs --allow-remote",
                       command->verb->name);
         message_hint("From one host, ssh -L 7878:127.0.0.1:7878 HOST is safer: it encrypts.");

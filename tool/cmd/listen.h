@@ -14,12 +14,15 @@ struct listening {
     char token[HTTP_TOKEN_MAX]; // "": none
 };
 
-// Reads the options and listens. The verb's table has "listen" and "port"; "token" and
-// "allow-remote" as it likes. `needs_token`: one is made where none is given; an address that other
-// hosts reach needs --allow-remote, and a token where the verb has one. Without --port and a port
-// in --listen the first free one from `port` on. EXIT_DONE, or a status after a message.
+// Reads the options and listens. The verb's table has "listen" and "port"; "token", "token-file"
+// and "allow-remote" as it likes. `needs_token`: one is made where none is given; an address that
+// other hosts reach needs --allow-remote, and a token where the verb has one. Without --port and a
+// port in --listen the first free one from `port` on. EXIT_DONE, or a status after a message.
 int listen_open(const struct command *command, unsigned port, bool needs_token,
                 struct listening *ret_listening);
+
+// The token in a file's first line. EXIT_DONE, or a status after a message.
+int listen_read_token(const char *path, char ret_token[HTTP_TOKEN_MAX]);
 
 // "http://127.0.0.1:7878/#token=..."; of a server on all addresses with the host's name.
 enum { LISTEN_URL_MAX = 512 };

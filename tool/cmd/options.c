@@ -359,10 +359,27 @@ int options_parse_command(const struct option_spec *verb_table,
 // By name, since a verb reads each option once, where its name says what it is.
 const struct option_value *options_get(const struct options *options, const char *name)
 {
-    struct option_value *value;
-    if (!find(options, name, strlen(name), &value))
+    const struct option_value *value = options_find(options, name);
+    if (!value)
         abort();
     return value;
+}
+
+uint64_t options_get_ms(const struct options *options, const char *name)
+{
+    return options_get(options, name)->number / 1000000;
+}
+
+const struct option_value *options_find(const struct options *options, const char *name)
+{
+    struct option_value *value;
+    return find(options, name, strlen(name), &value) ? value : NULL;
+}
+
+bool options_has_flag(const struct options *options, const char *name)
+{
+    const struct option_value *value = options_find(options, name);
+    return value && value->number != 0;
 }
 
 // Off unless it was given.

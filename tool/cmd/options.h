@@ -69,6 +69,11 @@ int options_parse_command(const struct option_spec *verb_table,
 // The value of option `name`. A name that is in neither table is a bug of the caller: aborts.
 const struct option_value *options_get(const struct options *options, const char *name);
 bool options_flag(const struct options *options, const char *name);
+// A duration in whole milliseconds.
+uint64_t options_get_ms(const struct options *options, const char *name);
+// The same for what several verbs share, where a verb may lack the option: NULL, or off.
+const struct option_value *options_find(const struct options *options, const char *name);
+bool options_has_flag(const struct options *options, const char *name);
 
 // "512MiB" to bytes, "1m30s" to nanoseconds, "12". Units: B K M G T with or without iB; ms s m h d.
 // 0; -EINVAL; -ERANGE when it does not fit.

@@ -60,9 +60,7 @@ const struct option_spec top_options[] = {
 };
 
 // ONCE_ROUNDS is far more than any host needs: the loop must only end.
-enum { LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000, ONCE_ROUNDS = 1000 };
-
-static const uint64_t ns_per_ms = 1000000;
+enum { ONCE_ROUNDS = 1000 };
 
 // What the run needs at hand; top_run() frees it.
 struct top_run {
@@ -78,9 +76,9 @@ struct top_run {
 // What the option table cannot express. A pipe gets a hint instead of escape sequences.
 static int check_usage(const struct options *options, bool is_once)
 {
-    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
-    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
-        return message_refuse_usage("top", "--interval is from 100ms to 1h");
+    int status = verb_check_interval("top", options);
+    if (status != EXIT_DONE)
+        return status;
     if (options_get(options, "filter")->given &&
         strlen(options_get(options, "filter")->string) >= sizeof((struct top_view *)0)->filter)
         return message_refuse_usage("top", "--filter is too long: 63 bytes are enough");
@@ -192,7 +190,7 @@ static int run_once(struct top_run *run)
 // Faster and slower by halves and doubles, which needs few key presses to get anywhere.
 static void change_interval(struct top_run *run, uint64_t interval_ms)
 {
-    if (interval_ms < LEAST_INTERVAL_MS || interval_ms > MOST_INTERVAL_MS)
+    if (interval_ms < INTERVAL_LEAST_MS || interval_ms > INTERVAL_MOST_MS)
         return;
     // A new grid begins now: a round follows at once.
     run->interval_ms = interval_ms;
@@ -285,7 +283,7 @@ int top_run(const struct command *command)
                  .shows_each = is_once,
                  .is_reversed = options_flag(options, "reverse"),
                  .exact_bytes = options_flag(options, "bytes")},
-        .interval_ms = options_get(options, "interval")->number / ns_per_ms,
+        .interval_ms = options_get_ms(options, "interval"),
     };
     if (options_get(options, "filter")->given)
         text_copy(text_of(options_get(options, "filter")->string), run.view.filter,

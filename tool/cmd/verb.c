@@ -39,6 +39,14 @@ int verb_refuse_unknown(const char *name)
     return EXIT_USAGE;
 }
 
+int verb_check_interval(const char *verb, const struct options *options)
+{
+    uint64_t interval_ms = options_get_ms(options, "interval");
+    if (interval_ms < INTERVAL_LEAST_MS || interval_ms > INTERVAL_MOST_MS)
+        return message_refuse_usage(verb, "--interval is from 100ms to 1h");
+    return EXIT_DONE;
+}
+
 // The option first, then what the user's environment says, then what stdout is.
 static bool wants_color(const struct options *options)
 {

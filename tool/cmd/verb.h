@@ -63,6 +63,11 @@ const struct verb *verb_find(const char *name);
 // Says on stderr that there is no such verb, and which one may be meant. EXIT_USAGE.
 int verb_refuse_unknown(const char *name);
 
+// Is --interval within what verbs take that look at processes again and again? More often than ten
+// times a second nothing new is read. EXIT_DONE, or EXIT_USAGE after a message.
+enum { INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
+int verb_check_interval(const char *verb, const struct options *options);
+
 // Runs the command line; `argv` is reordered. The exit status.
 int verb_dispatch(int argc, char **argv);
 

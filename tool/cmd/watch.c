@@ -31,6 +31,10 @@ const struct option_spec watch_options[] = {
      .argument = "TOKEN",
      .help = "Answer only who knows TOKEN; auto makes one. Others on this host can see one that "
              "is typed here."},
+    {.name = "token-file",
+     .kind = OPTION_STRING,
+     .argument = "FILE",
+     .help = "The token is the first line of FILE."},
     {.name = "allow-remote",
      .kind = OPTION_FLAG,
      .help = "Listen on an address that other hosts reach, with a token. Nothing is encrypted."},
@@ -60,6 +64,11 @@ const struct option_spec watch_options[] = {
      .kind = OPTION_DURATION,
      .argument = "DURATION",
      .help = "End after that long. Without it Ctrl-C ends it."},
+    {.name = "proc-root",
+     .kind = OPTION_STRING,
+     .argument = "DIR",
+     .fallback = "/proc",
+     .help = "Another proc tree, such as that of a container."},
     {.name = NULL},
 };
 
@@ -68,25 +77,26 @@ const struct option_spec watch_options[] = {
 
 #include "serve/viewer.h"
 
-// An interval below 100 ms is more than a browser draws.
-enum { PORT = 7878, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600 * 1000 };
-
-static const uint64_t ns_per_ms = 1000000;
+enum { PORT = 7878 };
 
 // What no option table can say.
 static int check_usage(const struct options *options)
 {
-    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
     bool has_targets = options->operand_count > 0, is_all = options_flag(options, "all");
     if (has_targets && is_all)
         return message_refuse_usage("watch", "either TARGETs or --all, not both");
     if (!has_targets && !is_all)
         return message_refuse_usage(
             "watch", "what? Give PIDs, names or a recording, or --all for every process");
-    if (interval_ms < INTERVAL_LEAST_MS || interval_ms > INTERVAL_MOST_MS)
-        return message_refuse_usage("watch", "--interval is from 100ms to 1h");
+    int status = verb_check_interval("watch", options);
+    if (status != EXIT_DONE)
+        return status;
+    // A lever pulls at the process that has the PID here.
+    if (options_flag(options, "allow-levers") && options_get(options, "proc-root")->given)
+        return message_refuse_usage("watch", "--allow-levers is for processes of this host's "
+                                             "/proc: leave --proc-root out");
     // A chart of less than one sample.
-    if (options_get(options, "keep")->number / ns_per_ms < interval_ms)
+    if (options_get_ms(options, "keep") < options_get_ms(options, "interval"))
         return message_refuse_usage("watch", "--keep is shorter than --interval");
     return EXIT_DONE;
 }
@@ -136,12 +146,13 @@ static void make_title(const struct options *options, char *ret_title, size_t si
 // Nobody is there: as the other verbs say it, for the common case of one target.
 static int refuse_targets(const struct options *options, int error)
 {
+    const char *proc_root = options_get(options, "proc-root")->string;
     if (error != -ESRCH)
-        return target_refuse_list("/proc", error);
+        return target_refuse_list(proc_root, error);
     // It says which of the several reasons it is, with names that are alike.
     if (options->operand_count == 1) {
         pid_t pid;
-        int status = target_resolve("/proc", options->operands[0], &pid);
+        int status = target_resolve(proc_root, options->operands[0], &pid);
         if (status != EXIT_DONE)
             return status;
     }
@@ -160,9 +171,9 @@ static int open_live(const struct command *command, struct viewer_options *viewi
         target_select("watch", options->operands, options->operand_count, &selections, &count);
     if (status != EXIT_DONE)
         return status;
-    uint64_t interval_ms = options_get(options, "interval")->number / ns_per_ms;
+    uint64_t interval_ms = options_get_ms(options, "interval");
     struct sampler_options sampling = {
-        .proc_root = "/proc",
+        .proc_root = options_get(options, "proc-root")->string,
         .selections = selections,
         .selection_count = count,
         .interval_ms = interval_ms,
@@ -176,7 +187,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
         return refuse_targets(options, error);
     char title[256];
     make_title(options, title, sizeof title);
-    viewing->keep_ms = options_get(options, "keep")->number / ns_per_ms;
+    viewing->keep_ms = options_get_ms(options, "keep");
     struct history_options recording = {
         .interval_ms = interval_ms, .keep_ms = viewing->keep_ms, .title = title};
     // In memory: a page that is closed leaves nothing behind.
@@ -193,7 +204,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
 static int open_file(const struct command *command, struct viewer_options *viewing)
 {
     // By name, since they are looked up by it; each is in the table above.
-    static const char *const live[] = {"interval", "keep", "follow", "allow-levers"};
+    static const char *const live[] = {"interval", "keep", "follow", "allow-levers", "proc-root"};
     for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
         if (options_get(&command->options, live[i])->given) {
             message_error("watch: --%s is for processes, not for a recording", live[i]);

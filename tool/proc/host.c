@@ -261,3 +261,10 @@ int host_read(const char *proc_root, struct host *ret_host)
     close(root_fd);
     return error;
 }
+
+// A whole reading: what asks is about to walk through gigabytes.
+bool host_has_swap(const char *proc_root)
+{
+    struct host host;
+    return host_read(proc_root, &host) < 0 || host.meminfo.swap_total_kib > 0;
+}

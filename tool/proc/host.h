@@ -67,4 +67,7 @@ struct host {
 // elsewhere it stays THP_UNKNOWN. Cost: about 0.1 ms, most of it for vmstat.
 int host_read(const char *proc_root, struct host *ret_host);
 
+// Has the host swap? Where that cannot be read the answer is yes, which is the careful one.
+bool host_has_swap(const char *proc_root);
+
 #endif

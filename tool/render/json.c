@@ -32,6 +32,12 @@ json_t *json_of_name(const char *name)
     return string;
 }
 
+// What is not known has an empty text in the reports.
+json_t *json_of_name_or_null(const char *name)
+{
+    return name[0] ? json_of_name(name) : json_null();
+}
+
 // Gives a broken tree up as soon as a value is missing, so that its owner is handed NULL as well.
 static void json_check(json_t **tree, int failed)
 {

@@ -26,6 +26,8 @@ json_t *json_of_double(double value);
 
 // A name from a target, escaped as format_escaped() does, so that it is always valid UTF-8.
 json_t *json_of_name(const char *name);
+// The same; "" is null.
+json_t *json_of_name_or_null(const char *name);
 
 // json_object_set_new() and json_array_append_new() that take the value in any case. NULL as value,
 // or no memory for it, frees the tree and makes it NULL; a NULL tree stays one. Keys are escaped.

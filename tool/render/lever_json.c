@@ -8,12 +8,6 @@
 
 #ifdef EBB_WITH_JSON
 
-// Texts may name mappings, paths and commands: all are escaped. "" is null.
-static json_t *json_of_text(const char *text)
-{
-    return text[0] ? json_of_name(text) : json_null();
-}
-
 // Absent is null, so that nobody takes a reading that failed for a process without memory.
 static json_t *json_of_reading(const struct lever_reading *reading, bool is_there)
 {
@@ -43,7 +37,7 @@ static json_t *json_of_steps(const struct lever_report *report)
         json_put(&object, "what", json_of_name(step->what));
         json_put(&object, "state", json_string(lever_step_state_name(step->state)));
         // null until it was done.
-        json_put(&object, "result", json_of_text(step->result));
+        json_put(&object, "result", json_of_name_or_null(step->result));
         json_put(&object, "took_seconds", json_of_double((double)step->took_ns / 1e9));
         json_push(&array, object);
     }
@@ -58,9 +52,9 @@ static json_t *json_of_changes(const struct lever_report *report)
         const struct lever_change *change = &report->changes[i];
         json_t *object = json_object();
         json_put(&object, "name", json_of_name(change->name));
-        json_put(&object, "before", json_of_text(change->before));
-        json_put(&object, "after", json_of_text(change->after));
-        json_put(&object, "undo", json_of_text(change->undo));
+        json_put(&object, "before", json_of_name_or_null(change->before));
+        json_put(&object, "after", json_of_name_or_null(change->after));
+        json_put(&object, "undo", json_of_name_or_null(change->undo));
         json_push(&array, object);
     }
     return array;
@@ -74,7 +68,7 @@ static json_t *json_of_untouched(const struct lever_report *report)
         const struct lever_untouched *untouched = &report->untouched[i];
         json_t *object = json_object();
         json_put(&object, "what", json_of_name(untouched->what));
-        json_put(&object, "why", json_of_text(untouched->why));
+        json_put(&object, "why", json_of_name_or_null(untouched->why));
         json_put(&object, "bytes",
                  untouched->bytes > 0 ? json_of_u64(untouched->bytes) : json_null());
         json_push(&array, object);
@@ -96,7 +90,7 @@ static json_t *json_of_notes(const struct lever_report *report, bool is_warning)
 static json_t *json_of_wait(const struct lever_report *report)
 {
     json_t *object = json_object();
-    json_put(&object, "what", json_of_text(report->waited));
+    json_put(&object, "what", json_of_name_or_null(report->waited));
     json_put(&object, "longest_seconds", json_of_double((double)report->longest_wait_ns / 1e9));
     json_put(&object, "total_seconds", json_of_double((double)report->total_wait_ns / 1e9));
     return object;
@@ -111,10 +105,10 @@ static json_t *json_of_report(const struct lever_report *report)
     json_put(&object, "lever", json_string(report->lever));
     // null for a command that did not start, and for a host.
     json_put(&object, "pid", report->pid != 0 ? json_integer(report->pid) : json_null());
-    json_put(&object, "name", json_of_text(report->name));
+    json_put(&object, "name", json_of_name_or_null(report->name));
     json_put(&object, "outcome", json_string(lever_outcome_name(report->outcome)));
-    json_put(&object, "refusal", json_of_text(report->refusal));
-    json_put(&object, "needs", json_of_text(report->needs));
+    json_put(&object, "refusal", json_of_name_or_null(report->refusal));
+    json_put(&object, "needs", json_of_name_or_null(report->needs));
     json_put(&object, "steps", json_of_steps(report));
     json_put(&object, "changes", json_of_changes(report));
     json_put(&object, "before", json_of_reading(&report->before, report->has_before));

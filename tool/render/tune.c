@@ -92,23 +92,17 @@ int render_tune_text(const struct tune_list *list, const struct render_style *st
 
 #ifdef EBB_WITH_JSON
 
-// "" is not a value.
-static json_t *text_or_null(const char *text)
-{
-    return text[0] ? json_of_name(text) : json_null();
-}
-
 // Texts that are not known are null, as in every report.
 static json_t *json_of_item(const struct tune_item *item)
 {
     json_t *object = json_object();
     json_put(&object, "option", json_of_name(item->option));
     json_put(&object, "runtime", json_of_name(item->runtime));
-    json_put(&object, "value", text_or_null(item->value));
-    json_put(&object, "source", text_or_null(item->source));
+    json_put(&object, "value", json_of_name_or_null(item->value));
+    json_put(&object, "source", json_of_name_or_null(item->source));
     json_put(&object, "possible", json_boolean(item->is_possible));
-    json_put(&object, "why", text_or_null(item->why));
-    json_put(&object, "needs", text_or_null(item->needs));
+    json_put(&object, "why", json_of_name_or_null(item->why));
+    json_put(&object, "needs", json_of_name_or_null(item->needs));
     return object;
 }
 

@@ -62,9 +62,8 @@ static bool has_large_pages(DIR *directory)
 // The harm decides, not the likelihood of it.
 int coarse_check(bool force, char ret_why[COARSE_WHY_MAX])
 {
-    struct host host;
     // What cannot be known must not be risked.
-    if (host_read("/proc", &host) < 0 || host.meminfo.swap_total_kib > 0) {
+    if (host_has_swap("/proc")) {
         text_copy(text_of("frame numbers are hidden, and with swap on, live pages would be "
                           "swapped out beside the free ones"),
                   ret_why, COARSE_WHY_MAX);

@@ -91,13 +91,6 @@ static uint64_t lazy_bound(const struct cgroup *figures)
     return lists > files ? lists - files : 0;
 }
 
-// Unknown counts as yes: then nothing is risked.
-static bool host_has_swap(void)
-{
-    struct host host;
-    return host_read("/proc", &host) < 0 || host.meminfo.swap_total_kib > 0;
-}
-
 // Version 1 takes whatever it can; version 2 an amount, which without swap comes from the lists
 // that hold lazily freed pages and page cache alike.
 static int ask(const struct group *group, uint64_t bytes, bool force)
@@ -109,7 +102,7 @@ static int ask(const struct group *group, uint64_t bytes, bool force)
     // swappiness=0 asks for no swap at all, also where there is some.
     int error = group_write(group, ways[2].request, request);
     // Before 6.9 there is no swappiness to give.
-    if (error == -EINVAL && (force || !host_has_swap())) {
+    if (error == -EINVAL && (force || !host_has_swap("/proc"))) {
         text_format(request, sizeof request, "%llu", (unsigned long long)bytes);
         error = group_write(group, ways[2].request, request);
     }
@@ -168,7 +161,7 @@ static int act(const struct group *group, bool force, const struct cgroup *figur
 // Whoever writes out live pages to free dead ones has done harm.
 static bool would_swap(const struct group *group)
 {
-    return group->version == 1 && host_has_swap();
+    return group->version == 1 && host_has_swap("/proc");
 }
 
 // The protocol of lever_pull(), for a target that is no process.

@@ -378,13 +378,6 @@ static void prepare_sweep(struct stride *stride, bool has_swap)
     };
 }
 
-// Unknown counts as yes: it costs a little time.
-static bool host_has_swap(void)
-{
-    struct host host;
-    return host_read("/proc", &host) < 0 || host.meminfo.swap_total_kib > 0;
-}
-
 // Windows hold whole huge pages: those of 64 KiB small ones have 8192, which is the window then.
 static uint64_t choose_window(uint64_t huge_pages, bool has_swap)
 {
@@ -417,7 +410,7 @@ int walk_mappings(struct walk *walk, const struct mappings *mappings)
         if (stride.kpageflags_fd < 0)
             return -errno;
     }
-    bool has_swap = host_has_swap();
+    bool has_swap = host_has_swap("/proc");
     stride.window_pages = choose_window(stride.rules.huge_pages, has_swap);
     walk->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     walk->total_bytes = sum_candidates(mappings);
