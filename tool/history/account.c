@@ -41,9 +41,8 @@ enum place {
     PLACE_RUNTIMES,
 };
 
-// A headline has numbers in it and so is never the same: one in ten seconds will do. All texts come
-// back now and then, so that a reader need not look far, and old rows may go.
-enum { HEADLINE_EVERY_MS = 10000, TEXTS_EVERY_MS = 600000 };
+// All texts come back now and then, so that a reader need not look far, and old rows may go.
+enum { TEXTS_EVERY_MS = 600000 };
 
 // FNV-1a, which needs no tables. Source: draft-eastlake-fnv.
 static uint64_t hash_text(const char *text)
@@ -207,24 +206,24 @@ static void bind_text_once(sqlite3_stmt *insert, int place, const char *text, ui
     *memory = hash;
 }
 
-// Of a headline, only its numbers change: it is stored when the verdict does, and now and then.
-// Which of the three texts this account says: see HEADLINE_EVERY_MS.
+// Which of the three texts this account says. A headline has numbers in it and so is hardly ever
+// the same; one of another account would contradict the rows beside it.
 static void bind_texts(sqlite3_stmt *insert, const struct digest *digest,
                        struct account_memory *memory, int64_t at_ms)
 {
     bool is_first = !memory->has_account || at_ms - memory->texts_ms >= TEXTS_EVERY_MS;
     if (is_first)
         memory->texts_ms = at_ms;
-    // A new verdict is told at once, whatever the time: its headline is what people look for.
-    if (is_first || digest->verdict != memory->verdict ||
-        at_ms - memory->headline_ms >= HEADLINE_EVERY_MS) {
-        bind_text_once(insert, PLACE_HEADLINE, digest->headline, &memory->headline, is_first);
-        memory->headline_ms = at_ms;
-    } else {
-        sqlite3_bind_null(insert, PLACE_HEADLINE);
-    }
+    bind_text_once(insert, PLACE_HEADLINE, digest->headline, &memory->headline, is_first);
     bind_text_once(insert, PLACE_NEXT, digest->next, &memory->next, is_first);
     bind_text_once(insert, PLACE_RUNTIMES, digest->runtimes, &memory->runtimes, is_first);
+}
+
+// Columns of four bytes, figures of seven digits and a comma, one text; pages are not all full.
+uint64_t account_size_bytes(const struct digest *digest)
+{
+    enum { COLUMNS_BYTES = 120, FIGURE_BYTES_EACH = 8 };
+    return COLUMNS_BYTES + FIGURE_BYTES_EACH * digest->figure_count + strlen(digest->headline);
 }
 
 // One insert for an account with all its figures: dozens of rows would cost more than the reading.
@@ -255,7 +254,6 @@ int account_write(struct history *history, const struct account_statements *stat
     bind_figures(insert, digest, ledgers->items[memory->ledger].id, &lists);
     bind_texts(insert, digest, memory, key_time(key));
     memory->has_account = true;
-    memory->verdict = digest->verdict;
     return store_run(history, insert);
 }
 

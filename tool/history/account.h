@@ -27,11 +27,13 @@ void ledgers_free(struct ledgers *ledgers);
 // for each living subject, lost with it: a new one begins with all texts.
 struct account_memory {
     bool has_account;
-    size_t ledger; // index of the last one
-    enum verdict_code verdict;
+    size_t ledger;                     // index of the last one
     uint64_t headline, next, runtimes; // hashes of the stored texts
-    int64_t headline_ms, texts_ms;     // when they were stored
+    int64_t texts_ms;                  // when all of them were stored
 };
+
+// What it will take of the file, roughly.
+uint64_t account_size_bytes(const struct digest *digest);
 
 // Writes a digest as a row; new names into the ledger first. 0 or -errno.
 extern const char account_insert[], ledger_insert[];

@@ -2,11 +2,13 @@
 // Living subjects: which of their samples are stored, and their minutes and hours. Tool world; one
 // thread.
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "history/write.h"
+#include "sample/digest.h"
 
 enum {
     STORE_EVERY_MS = 60000,    // whatever happens
@@ -16,6 +18,9 @@ enum {
     PATIENCE_MIN_MS = 15000, // but at least so long
     START_MS = 1000          // how exactly the start of a process is known
 };
+// What accounts may take of a file: 5 KB a minute and process, and some at the start. Those of a
+// process that never stands still would else be most of it, each much like the one before.
+static const double account_bytes_per_ms = 0.08, account_bytes_saved = 2048;
 // How far the kernel's two ways of counting RSS may be apart: a part, and batches of processors.
 static const uint64_t peak_slack_bytes = 256 << 10, peak_slack_part = 64;
 
@@ -101,6 +106,8 @@ static int follow_add(struct history *history, const struct subject *subject)
     int64_t began_ms = clock_time(&history->clock, writer->first_ms);
     *follow = (struct follow){
         .id = subject->id,
+        .account_bytes = account_bytes_saved,
+        .account_bytes_ms = writer->last_ms,
         .is_ours = subject->start_ms >= began_ms - START_MS - (int64_t)writer->interval_ms,
         .identity = hash_identity(subject),
         .identity_ms = writer->last_ms,
@@ -216,11 +223,50 @@ static int write_end(struct history *history, const struct follow *follow)
     return store_run(history, update);
 }
 
+// The verdict stands from now on, for the time under each.
+static int write_account(struct history *history, struct follow *follow,
+                         const struct digest *digest, int64_t key)
+{
+    struct writer *writer = history->writer;
+    const struct account_statements statements = {writer->statements[WRITE_ACCOUNT],
+                                                  writer->statements[WRITE_LEDGER]};
+    follow->verdict = (unsigned)digest->verdict;
+    writer->account_count++;
+    follow->account_bytes -= (double)account_size_bytes(digest);
+    return account_write(history, &statements, &writer->ledgers, &follow->account, key, digest);
+}
+
+void follow_drop(struct follow *follow)
+{
+    if (follow->pending)
+        digest_free(follow->pending);
+    free(follow->pending);
+    follow->pending = NULL;
+}
+
+// The last account of all is stored, whatever the budget said when it came.
+static int write_pending(struct history *history, struct follow *follow)
+{
+    if (!follow->pending)
+        return 0;
+    char sql[96];
+    sqlite3_snprintf((int)sizeof sql, sql, "UPDATE sample SET kind = %d WHERE id = %lld",
+                     (int)SAMPLE_ACCOUNT, follow->pending_key);
+    int error = store_exec(history, sql);
+    if (!error)
+        error = write_account(history, follow, follow->pending, follow->pending_key);
+    follow_drop(follow);
+    return error;
+}
+
 // A minute that is not over is written as far as it came.
 int follow_finish(struct history *history, struct follow *follow)
 {
     int error = follow->has_ended ? write_end(history, follow) : 0;
     if (error || !follow->has_sample)
+        return error;
+    error = write_pending(history, follow);
+    if (error)
         return error;
     if (!follow->has_ended)
         error = stand_until(history, follow, history->writer->last_ms);
@@ -233,6 +279,7 @@ static int follow_remove(struct history *history, struct follow *follow)
 {
     struct writer *writer = history->writer;
     int error = follow_finish(history, follow);
+    follow_drop(follow);
     // By index and memmove: the array stays sorted, and nothing points into it between two calls.
     size_t place = (size_t)(follow - writer->follows);
     memmove(follow, follow + 1, (writer->follow_count - place - 1) * sizeof *follow);
@@ -324,16 +371,32 @@ static int write_peak(struct history *history, struct follow *follow, const stru
     return store_run(history, insert);
 }
 
-// The verdict stands from now on, for the time under each.
-static int write_account(struct history *history, struct follow *follow,
-                         const struct digest *digest, int64_t key)
+// Is there room for it in what its accounts may take? A new verdict may overdraw that once. A
+// recording in memory lasts for a page, which shows all that there is.
+static bool account_is_due(const struct history *history, struct follow *follow,
+                           const struct digest *digest, int64_t at_ms)
 {
-    struct writer *writer = history->writer;
-    const struct account_statements statements = {writer->statements[WRITE_ACCOUNT],
-                                                  writer->statements[WRITE_LEDGER]};
-    follow->verdict = (unsigned)digest->verdict;
-    writer->account_count++;
-    return account_write(history, &statements, &writer->ledgers, &follow->account, key, digest);
+    double income = (double)(at_ms - follow->account_bytes_ms) * account_bytes_per_ms;
+    follow->account_bytes = fmin(follow->account_bytes + income, account_bytes_saved);
+    follow->account_bytes_ms = at_ms;
+    if (!history->path)
+        return true;
+    bool is_news = digest->verdict != follow->verdict;
+    return follow->account_bytes > (is_news ? -account_bytes_saved : 0);
+}
+
+// Kept until a later one is stored: it may turn out to be the last.
+static int keep_pending(struct follow *follow, const struct digest *digest, int64_t key)
+{
+    follow_drop(follow);
+    struct digest *copy = malloc(sizeof *copy);
+    if (!copy || digest_copy(digest, copy) != 0) {
+        free(copy);
+        return -ENOMEM;
+    }
+    follow->pending = copy;
+    follow->pending_key = key;
+    return 0;
 }
 
 // The last sample before a gap is stored whatever it says: it tells where the gap begins.
@@ -356,6 +419,11 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
     if (at_ms > key_time_max)
         return 0;
     bool is_stored = is_worth_storing(follow, sample, at_ms);
+    bool has_account = sample->digest && account_is_due(history, follow, sample->digest, at_ms);
+    struct sample stored = *sample;
+    // Lazy and swap are as well known as in one with its account.
+    if (sample->digest && !has_account)
+        stored.kind = SAMPLE_LAZY;
     int64_t key = key_make(follow->id, at_ms);
     // First what was before this moment, then the moment itself: rows of a minute are written once.
     int error = follow->has_sample ? mark_gap(history, follow, at_ms) : 0;
@@ -368,11 +436,14 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
     if (!error)
         error = turn_to(history, follow, at_ms);
     if (!error && is_stored)
-        error = write_sample(history, sample, key);
+        error = write_sample(history, &stored, key);
     if (!error)
         error = write_peak(history, follow, sample, key);
+    if (has_account)
+        follow_drop(follow);
     if (!error && sample->digest)
-        error = write_account(history, follow, sample->digest, key);
+        error = has_account ? write_account(history, follow, sample->digest, key)
+                            : keep_pending(follow, sample->digest, key);
     if (error)
         return error;
     // Only now, when all is written: a failure leaves the last state as it was.

@@ -397,6 +397,8 @@ void writer_drop(struct history *history)
     for (size_t i = 0; i < WRITE_STATEMENT_COUNT; i++)
         sqlite3_finalize(writer->statements[i]);
     ledgers_free(&writer->ledgers);
+    for (size_t i = 0; i < writer->follow_count; i++)
+        follow_drop(&writer->follows[i]);
     free(writer->follows);
     free(writer);
     history->writer = NULL;

@@ -23,7 +23,11 @@ struct follow {
     bool is_ours;        // it began within the recording: all of its peaks are of it
     struct rollup minute, hour;
     struct account_memory account;
-    uint64_t identity; // hash of what the subject's row says; looked at once a minute
+    // Bytes that its accounts may take of the file, as of a moment; and one that was left out.
+    double account_bytes;
+    int64_t account_bytes_ms, pending_key;
+    struct digest *pending; // NULL: none
+    uint64_t identity;      // hash of what the subject's row says; looked at once a minute
     int64_t identity_ms;
 };
 
@@ -92,6 +96,9 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
 // Closes its minute and hour: what stands now stood until the recording's last round, or until its
 // own last sample where it has ended.
 int follow_finish(struct history *history, struct follow *follow);
+
+// Frees what it holds, without a word to the file.
+void follow_drop(struct follow *follow);
 
 // How long a sample that comes every `interval_ms` may stand without a next one.
 int64_t follow_patience_ms(uint64_t interval_ms);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sample/digest.h"
 #include "support/recording.h"
 
 #define MIB ((uint64_t)RECORDING_MIB)
@@ -189,6 +190,47 @@ static void test_moved_while_it_is_written(void **state)
     }
 }
 
+// An account each second, of figures that never stand still: few are stored, the last one is, with
+// its own headline, and a new verdict at once.
+static void test_accounts_have_a_budget(void **state)
+{
+    (void)state;
+    char path[300], other[300];
+    struct round round;
+    struct history_about about;
+    name_files(path, other, sizeof path);
+    struct history *history = make(path, 0);
+    enum { SECONDS = 599, CHANGED = 300 };
+    for (int second = 0; second < SECONDS; second++) {
+        if (second == 0)
+            round_init(&round, 1);
+        round_begin(&round, second * 1000);
+        round_sample(&round, 1, 100 + (uint64_t)second * 7 % 50, 0);
+        struct digest *digest =
+            round_account(&round, 1, second < CHANGED ? VERDICT_KEPT : VERDICT_IN_USE);
+        snprintf(digest->headline, sizeof digest->headline, "the headline of second %d", second);
+        round_write(&round, history);
+    }
+    assert_int_equal(history_close(history), 0);
+    assert_int_equal(history_open(path, &history), 0);
+    assert_int_equal(history_about(history, &about), 0);
+    assert_true(about.account_count > SECONDS / 20 && about.account_count < SECONDS * 2 / 3);
+    assert_true(about.file_bytes < 65536 + SECONDS / 60 * 10240);
+    struct digest digest;
+    int64_t time_ms = 0;
+    assert_int_equal(history_digest(history, 1, INT64_MAX, &time_ms, &digest), 0);
+    assert_int_equal(time_ms, RECORDING_TIME_MS + (SECONDS - 1) * 1000);
+    assert_string_equal(digest.headline, "the headline of second 598");
+    digest_free(&digest);
+    int64_t changed_ms = RECORDING_TIME_MS + CHANGED * 1000;
+    assert_int_equal(history_digest(history, 1, changed_ms, &time_ms, &digest), 0);
+    assert_int_equal(time_ms, changed_ms);
+    assert_string_equal(digest.headline, "the headline of second 300");
+    digest_free(&digest);
+    assert_int_equal(history_close(history), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_too_many_subjects(void **state)
 {
     (void)state;
@@ -208,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_crowds_do_not_stop_retention),
         cmocka_unit_test(test_flood_of_one_moment),
         cmocka_unit_test(test_moved_while_it_is_written),
+        cmocka_unit_test(test_accounts_have_a_budget),
         cmocka_unit_test(test_too_many_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
