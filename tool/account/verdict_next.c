@@ -136,7 +136,8 @@ static void next_files(const struct account *account, struct verdict_lines *line
     if (rows[ROW_SHARED] >= tenth)
         verdict_say(lines, "Shared memory belongs to all who map it and goes with its last user; "
                            "a file in /dev/shm stays until it is deleted, too.");
-    if (written >= tenth)
+    // Every program has some of it: its own data.
+    if (written >= tenth * 3)
         verdict_say(lines, "What was written in private mappings of files is the program's own "
                            "memory: it goes when the program unmaps it or ends.");
 }

@@ -69,8 +69,8 @@ static void reason_ledgers(const struct verdict_input *input, enum verdict_code 
             reason_ledger(input, &ledger_figures[i], lines);
 }
 
-// The JVM publishes how full its heap is, though not which pages of it. Source: hsperfdata, which
-// collections bring up to date.
+// The JVM publishes how full its heap is, garbage and all, though not which pages of it. Source:
+// hsperfdata.
 static void reason_jvm(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct runtime_report *report = verdict_find_runtime(input, "JVM");
@@ -80,10 +80,11 @@ static void reason_jvm(const struct verdict_input *input, struct verdict_lines *
     units_format_bytes(ledger_value(report, "heap used"), used, sizeof used);
     units_format_bytes(ledger_value(report, "heap committed"), committed, sizeof committed);
     units_format_bytes(account_runtime_bytes(input->account, "JVM", ROW_HELD), held, sizeof held);
-    verdict_say(lines,
-                "JVM says heap used %s of %s committed, when it last collected; the account has %s "
-                "of JVM in memory as held, heap and all else.",
-                used, committed, held);
+    verdict_say(
+        lines,
+        "JVM says heap used %s of %s committed, garbage that is not collected yet included; "
+        "the account has %s of JVM in memory as held, heap and all else.",
+        used, committed, held);
 }
 
 // The nearest whole number that the type holds: a change of gigabytes within nanoseconds, as only a

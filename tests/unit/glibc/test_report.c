@@ -65,7 +65,8 @@ static void test_unread_texts(void **state)
     for (size_t i = 0; i < report.unread_count; i++)
         assert_true(strlen(report.unread[i].needs) > 0);
     assert_string_equal(report.unread[3].what, "4096 bytes of the main arena outside of the heap");
-    assert_string_equal(report.unread[4].what, "mapped blocks: found 0 of 8192 bytes");
+    assert_string_equal(report.unread[4].what,
+                        "where all of glibc's mapped blocks lie: found 0 B of 8.00 KiB");
     runtime_report_free(&report);
 }
 

@@ -11,6 +11,7 @@ enum {
     // How many pages are looked at in search of lost blocks: some 50 ms.
     SEARCH_PAGES_MAX = 65536,
     SMALL_GAP_BYTES = 16 << 20,
+    SEARCH_FOUND_MAX = 64,
     // Small mappings of others that the kernel may have merged to the arena's.
     MERGED_BYTES_MAX = 256 << 10,
 };
@@ -154,17 +155,80 @@ struct search {
     struct glibc_result *result;
     struct runtime_report *report;
     bool every_page;
-    uint64_t gap_max_bytes; // larger gaps are left out
-    uint64_t pages;         // looked at
+    uint64_t gap_min_bytes, gap_max_bytes; // other gaps are left out
+    uint64_t pages;                        // looked at
+    // Of the passes over every page: what looks like a block, to be chosen from. Where it is more
+    // than fits, whatever comes first is believed.
+    bool believes;
+    struct glibc_block found[SEARCH_FOUND_MAX];
+    size_t found_count;
+    uint64_t found_bytes;
 };
+
+// malloc_par says how much there is to find; it may have changed since, but only a little.
+static uint64_t missing_chunks(const struct glibc_result *result)
+{
+    uint64_t all = result->state.par.mmapped_chunks, seen = result->mapped_chunks;
+    return all > seen ? all - seen : 0;
+}
+
+static uint64_t missing_bytes(const struct glibc_result *result)
+{
+    uint64_t all = result->state.par.mmapped_bytes, seen = result->mapped_bytes;
+    return all > seen ? all - seen : 0;
+}
 
 static bool search_is_over(const struct search *search)
 {
-    const struct glibc_par *par = &search->result->state.par;
-    // malloc_par says how much there is to find; it may have changed since, but only a little.
-    return search->result->mapped_chunks >= par->mmapped_chunks ||
-           search->result->mapped_bytes >= par->mmapped_bytes ||
-           (search->every_page && search->pages >= SEARCH_PAGES_MAX);
+    uint64_t chunks = missing_chunks(search->result), bytes = missing_bytes(search->result);
+    if (chunks == 0 || bytes == 0)
+        return true;
+    // Exactly what is missing, and nothing else that looks like it.
+    bool is_whole = search->found_count == chunks && search->found_bytes == bytes;
+    return search->every_page && (search->pages >= SEARCH_PAGES_MAX || is_whole);
+}
+
+// The whole block is in use: free() unmaps it.
+static int search_claim(struct search *search, uint64_t at, uint64_t bytes)
+{
+    int error = target_claim(search->target, search->report, at, at + bytes);
+    if (error)
+        return error;
+    search->result->mapped_bytes += bytes;
+    search->result->mapped_chunks++;
+    return 0;
+}
+
+// Those that sum to what is missing; where none do, because the program went on meanwhile, one
+// after the other as long as they fit.
+static int search_choose(struct search *search)
+{
+    uint64_t chosen =
+        glibc_mmapped_choose(search->found, search->found_count, missing_chunks(search->result),
+                             missing_bytes(search->result));
+    size_t count = search->found_count;
+    search->found_count = 0;
+    for (size_t i = 0; i < count && missing_chunks(search->result) > 0; i++) {
+        const struct glibc_block *block = &search->found[i];
+        bool fits = block->bytes <= missing_bytes(search->result);
+        if (chosen ? !(chosen >> i & 1) : !fits)
+            continue;
+        int error = search_claim(search, block->start, block->bytes);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+// A block, or what looks like one.
+static int search_add(struct search *search, uint64_t at, uint64_t bytes)
+{
+    if (!search->every_page || search->believes)
+        return search_claim(search, at, bytes);
+    search->found[search->found_count++] = (struct glibc_block){at, bytes};
+    search->found_bytes += bytes;
+    search->believes = search->found_count == SEARCH_FOUND_MAX;
+    return search->believes ? search_choose(search) : 0;
 }
 
 // Goes along a gap from block to block.
@@ -173,7 +237,6 @@ static bool search_is_over(const struct search *search)
 static int search_gap(struct search *search, const struct page_range *gap)
 {
     struct glibc_memory *memory = search->memory;
-    struct glibc_result *result = search->result;
     uint64_t mask = memory->page_bytes - 1, at = (gap->start + mask) & ~mask;
     while (at < gap->end && !search_is_over(search)) {
         if (search->pages++ % 256 == 0 && glibc_memory_is_late(memory))
@@ -183,7 +246,7 @@ static int search_gap(struct search *search, const struct page_range *gap)
         int error = glibc_mmapped_at(memory, at, gap->end, &bytes);
         if (error == -EPERM || error == -ESRCH || error == -ENOMEM)
             return error;
-        bool fits = !error && bytes <= result->state.par.mmapped_bytes - result->mapped_bytes;
+        bool fits = !error && bytes <= missing_bytes(search->result);
         if (!fits) {
             // Blocks lie end to end; a gap that does not go on with one is somebody else's from
             // here.
@@ -192,12 +255,9 @@ static int search_gap(struct search *search, const struct page_range *gap)
             at += memory->page_bytes;
             continue;
         }
-        // The whole block is in use: free() unmaps it.
-        error = target_claim(search->target, search->report, at, at + bytes);
+        error = search_add(search, at, bytes);
         if (error)
             return error;
-        result->mapped_bytes += bytes;
-        result->mapped_chunks++;
         at += bytes;
     }
     return 0;
@@ -234,7 +294,8 @@ static int search_mappings(struct search *search)
         while (next_gap(search->target, search->report, at, end, &gap) &&
                gap.start < mapping->end) {
             int error = 0;
-            if (gap.end - gap.start <= search->gap_max_bytes)
+            if (gap.end - gap.start >= search->gap_min_bytes &&
+                gap.end - gap.start <= search->gap_max_bytes)
                 error = search_gap(search, &gap);
             if (error)
                 return error;
@@ -261,8 +322,12 @@ int glibc_claim_mapped(const struct target *target, struct glibc_memory *memory,
     search.gap_max_bytes = SMALL_GAP_BYTES;
     if (!error)
         error = search_mappings(&search);
+    search.gap_min_bytes = SMALL_GAP_BYTES + 1;
     search.gap_max_bytes = UINT64_MAX;
     if (!error)
         error = search_mappings(&search);
-    return error == -ETIME ? 0 : error;
+    // What was found until time was up counts as well.
+    if (!error || error == -ETIME)
+        error = search_choose(&search);
+    return error;
 }

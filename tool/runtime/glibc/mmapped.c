@@ -31,3 +31,45 @@ int glibc_mmapped_at(struct glibc_memory *memory, uint64_t address, uint64_t end
     *ret_bytes = bytes;
     return 0;
 }
+
+enum { CHOICES_MAX = 100000, BLOCKS_MAX = 64 };
+
+// Goes back to the last block that was taken and leaves it out. False when none is left to go to.
+static bool go_back(const struct glibc_block *blocks, uint64_t *chosen, size_t *next,
+                    uint64_t *wanted, uint64_t *wanted_bytes)
+{
+    if (*chosen == 0)
+        return false;
+    size_t last = 63 - (size_t)__builtin_clzll(*chosen);
+    *chosen &= ~(UINT64_C(1) << last);
+    *wanted += 1;
+    *wanted_bytes += blocks[last].bytes;
+    *next = last + 1;
+    return true;
+}
+
+// Depth first, without recursion: what has been chosen is the path.
+uint64_t glibc_mmapped_choose(const struct glibc_block *blocks, size_t count, uint64_t wanted,
+                              uint64_t wanted_bytes)
+{
+    uint64_t chosen = 0;
+    size_t next = 0;
+    if (count > BLOCKS_MAX)
+        return 0;
+    for (size_t step = 0; step < CHOICES_MAX; step++) {
+        if (wanted == 0 && wanted_bytes == 0)
+            return chosen;
+        if (wanted == 0 || count - next < wanted) {
+            if (!go_back(blocks, &chosen, &next, &wanted, &wanted_bytes))
+                return 0;
+            continue;
+        }
+        if (blocks[next].bytes <= wanted_bytes) {
+            chosen |= UINT64_C(1) << next;
+            wanted--;
+            wanted_bytes -= blocks[next].bytes;
+        }
+        next++;
+    }
+    return 0;
+}

@@ -14,4 +14,15 @@
 int glibc_mmapped_at(struct glibc_memory *memory, uint64_t address, uint64_t end,
                      uint64_t *ret_bytes);
 
+// What may be a block: other memory can look like one by chance.
+struct glibc_block {
+    uint64_t start, bytes;
+};
+
+// Those of `blocks` (at most 64) that are `wanted` in number and sum to `wanted_bytes`: bit i of
+// the result is block i; 0 when no set is, or none was found in a bounded search. Pure. Cost:
+// 100,000 steps at most.
+uint64_t glibc_mmapped_choose(const struct glibc_block *blocks, size_t count, uint64_t wanted,
+                              uint64_t wanted_bytes);
+
 #endif

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/units.h"
 #include "runtime/glibc/result.h"
 
 enum {
@@ -188,7 +189,7 @@ static int add_rows(const struct glibc_result *result, const struct totals *tota
 static int add_unread(const struct glibc_result *result, const struct totals *totals,
                       struct runtime_report *report)
 {
-    char what[96];
+    char what[128];
     int error = 0;
     const struct glibc_par *par = &result->state.par;
     if (!result->state.has_par)
@@ -213,9 +214,12 @@ static int add_unread(const struct glibc_result *result, const struct totals *to
             report_add_unread(report, what, "nothing that is known: no free list leads to them");
     }
     if (!error && result->state.has_par && result->mapped_bytes != par->mmapped_bytes) {
-        snprintf(what, sizeof what, "mapped blocks: found %" PRIu64 " of %" PRIu64 " bytes",
-                 result->mapped_bytes, par->mmapped_bytes);
-        error = report_add_unread(report, what, "a second try, or more time");
+        char found[UNITS_TEXT_MAX], all[UNITS_TEXT_MAX];
+        units_format_bytes(result->mapped_bytes, found, sizeof found);
+        units_format_bytes(par->mmapped_bytes, all, sizeof all);
+        snprintf(what, sizeof what, "where all of glibc's mapped blocks lie: found %s of %s", found,
+                 all);
+        error = report_add_unread(report, what, "a second try: they come and go");
     }
     return error;
 }
