@@ -58,6 +58,22 @@ run "$EBB" doctor --proc-root "$fixtures/linux-4.4-cgroup1/proc"
 check "4.4: no lazily freed memory" answered 0 out "always 0"
 check "4.4: no traps" eval '! says out "Traps of this host"'
 
+# libebb: as it was built beside ebb, or not at all.
+run "$EBB" doctor
+if [ -e "$(dirname "$EBB")/libebb.so" ] || [ -e "$(dirname "$EBB")/lib/libebb.so" ]; then
+    check "libebb with its version" grep -qE 'malloc=ebb +libebb [0-9]+\.[0-9]+' "$TMPDIR/out"
+else
+    skip "libebb with its version" "it was not built beside ebb"
+fi
+mkdir "$TMPDIR/alone"
+cp "$EBB" "$TMPDIR/alone/ebb"
+run "$TMPDIR/alone/ebb" doctor
+if ldconfig -p | grep -q 'libebb\.so'; then
+    skip "no libebb" "one is installed here"
+else
+    check "no libebb" answered 0 out "libebb is not installed"
+fi
+
 run "$EBB" doctor --proc-root /nonexistent
 check "no tree: a message" says err /nonexistent
 check "no tree: no result" eval '! ended_with 0 && is_quiet out'

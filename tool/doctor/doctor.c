@@ -82,12 +82,15 @@ void doctor_judge(const struct doctor_readings *readings, struct doctor_report *
 }
 
 // Reading and judging are apart, so that tests judge kernels that they do not run on.
-int doctor_examine(const char *proc_root, struct doctor_report *ret_report)
+int doctor_examine(const char *proc_root, const struct doctor_library *libebb,
+                   struct doctor_report *ret_report)
 {
     struct doctor_readings readings;
     int error = doctor_read(proc_root, &readings);
     if (error)
         return error;
+    if (libebb)
+        readings.libebb = *libebb;
     doctor_judge(&readings, ret_report);
     return 0;
 }

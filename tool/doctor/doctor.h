@@ -50,8 +50,10 @@ struct doctor_report {
 
 void doctor_judge(const struct doctor_readings *readings, struct doctor_report *ret_report);
 
-// doctor_read() and doctor_judge(). 0 or -errno.
-int doctor_examine(const char *proc_root, struct doctor_report *ret_report);
+// doctor_read() and doctor_judge(). `libebb` is what the caller knows of it; NULL: nothing is said
+// of it. 0 or -errno.
+int doctor_examine(const char *proc_root, const struct doctor_library *libebb,
+                   struct doctor_report *ret_report);
 
 // "ok", "limited", "missing", "info"; "verbs", "kernel", ...: as in the JSON.
 const char *doctor_status_name(enum doctor_status status);

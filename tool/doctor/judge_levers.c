@@ -106,6 +106,24 @@ static void judge_run(struct doctor_report *report)
     doctor_say(item, "any program, by a seccomp filter; setuid programs below it gain no rights");
 }
 
+// Whether there is a library to start programs with, and which: two of them are soon mixed up.
+static void judge_library(struct doctor_report *report)
+{
+    const struct doctor_library *libebb = &report->readings.libebb;
+    if (!libebb->is_looked_for)
+        return;
+    struct doctor_item *item =
+        doctor_add(report, DOCTOR_VERBS, DOCTOR_OK, "libebb", "ebb run --malloc=ebb");
+    if (libebb->path[0]) {
+        doctor_say(item, "libebb %s, %s",
+                   libebb->version[0] ? libebb->version : "of unknown version", libebb->path);
+        return;
+    }
+    item->status = DOCTOR_MISSING;
+    doctor_say(item, "libebb is not installed");
+    doctor_advise(item, "`make install` of ebb, or --malloc=PATH");
+}
+
 // What pressure would do to live pages decides.
 static void judge_balloon(struct doctor_report *report)
 {
@@ -135,5 +153,6 @@ void doctor_judge_levers(struct doctor_report *report)
     judge_reclaim(report);
     judge_call(report);
     judge_run(report);
+    judge_library(report);
     judge_balloon(report);
 }

@@ -39,10 +39,18 @@ struct doctor_probes {
 
 enum { DOCTOR_NOT_ASKED = 1 };
 
+// A library that is installed, or not.
+struct doctor_library {
+    bool is_looked_for;
+    char path[256];   // raw; "" there is none
+    char version[32]; // raw; "" it does not say
+};
+
 struct doctor_readings {
     struct host host;
-    bool is_kernel; // a kernel answers below the root: the probes speak of it
-    bool has_self;  // the tree knows ebb itself; otherwise self and cgroup are empty
+    struct doctor_library libebb; // its caller's to find
+    bool is_kernel;               // a kernel answers below the root: the probes speak of it
+    bool has_self;                // the tree knows ebb itself; otherwise self and cgroup are empty
     struct proc_status self;
     struct cgroup cgroup; // version 0: none
     int hide_pid;         // 0 to 4 as the mount option hidepid; -1 unknown

@@ -273,7 +273,7 @@ static void test_fixture_trees(void **state)
     struct doctor_report report;
     for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) {
         char *root = fixture_path(trees[i]);
-        assert_int_equal(doctor_examine(root, &report), 0);
+        assert_int_equal(doctor_examine(root, NULL, &report), 0);
         free(root);
         // Of a tree of files nothing is claimed that only a running kernel can answer.
         assert_false(report.readings.is_kernel);
@@ -284,7 +284,7 @@ static void test_fixture_trees(void **state)
         check_shape(&report);
         check_renderers(&report);
     }
-    assert_int_equal(doctor_examine("/nonexistent", &report), -ENOENT);
+    assert_int_equal(doctor_examine("/nonexistent", NULL, &report), -ENOENT);
 }
 
 // The figures of every prober on this system, and that the probes leave nothing behind.
@@ -292,7 +292,7 @@ static void test_this_system(void **state)
 {
     (void)state;
     struct doctor_report report;
-    assert_int_equal(doctor_examine("/proc", &report), 0);
+    assert_int_equal(doctor_examine("/proc", NULL, &report), 0);
     assert_true(report.readings.is_kernel && report.readings.has_self);
     assert_int_equal(report.readings.self.euid, geteuid());
     const struct doctor_probes *probes = &report.readings.probes;
