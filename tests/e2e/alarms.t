@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Alarms of ebb record: they begin once, end, do not flap, tell the account to a command and to a
 # web hook, and are silent about memory that is lazily freed.
+import contextlib
 import http.server
 import json
 import mmap
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -170,6 +172,26 @@ def test_the_process_ends():
                text)
 
 
+def test_three_at_once():
+    """Each message of a round is an event of its own."""
+    sleepers = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
+    file = f"{TMP}/three.ebb"
+    try:
+        done = subprocess.run([EBB, "record", "-o", file, "--for", "300ms", "--alarm", "rss>1KiB",
+                               *(str(sleeper.pid) for sleeper in sleepers)], capture_output=True,
+                              text=True, timeout=20, check=False)
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        events = database.execute("SELECT subject, text FROM events WHERE kind = 10").fetchall()
+    tap.report(sorted(event[0] for event in events) == [1, 2, 3] and
+               all(event[1].startswith("RSS is ") for event in events) and
+               not any(" for 0" in event[1] for event in events),
+               "three at once are three events", f"{events} {done.stderr}")
+
+
 def test_refusals():
     for text, options in [("--alarm 'effective'", ["--alarm", "effective"]),
                           ("go with --alarm", ["--exec", "true"]),
@@ -187,5 +209,6 @@ server = http.server.HTTPServer(("127.0.0.1", 0), Hook)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 test_once_and_over(server.server_port)
 test_the_process_ends()
+test_three_at_once()
 test_refusals()
 tap.done()

@@ -33,6 +33,17 @@ block.madvise(8, 0, 24 << 20)
 print("ready", flush=True)
 time.sleep(100)
 """
+# For each line on its standard input: rises high and falls again, before anybody can look.
+SPIKES = """
+import mmap, sys
+print("ready", flush=True)
+for line in sys.stdin:
+    block = mmap.mmap(-1, int(line) << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for at in range(0, int(line) << 20, 4096):
+        block[at] = 1
+    block.close()
+    print("done", flush=True)
+"""
 # Its figures never stand still.
 WORKER = """
 import mmap, time
@@ -47,9 +58,9 @@ while True:
 
 
 @contextlib.contextmanager
-def running(code, name="python3"):
+def running(code, name="python3", stdin=subprocess.DEVNULL):
     child = subprocess.Popen([name, "-c", code], executable=sys.executable,
-                             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+                             stdout=subprocess.PIPE, stdin=stdin)
     try:
         child.stdout.readline()
         yield child
@@ -128,6 +139,43 @@ def check_queries(file):
         except sqlite3.Error as error:
             bad.append(f"{error}: {query}")
     tap.report(len(queries) >= 6 and not bad, "the documented queries", "\n".join(bad))
+
+
+def check_peaks_and_the_end():
+    """A peak between two readings, a recorder that sleeps, and what is there at the end."""
+    file = path("peak.ebb")
+    with running(SPIKES, stdin=subprocess.PIPE) as child:
+        recorder = start("-q", "-o", file, "--interval", "700ms", "--share", "0.001",
+                         str(child.pid))
+        wait_for(lambda: rows(file, "SELECT count(*) FROM sample")[0][0] > 0)
+        # Should a reading meet the first one, it does not meet both.
+        for mib in (b"20\n", b"40\n"):
+            child.stdin.write(mib)
+            child.stdin.flush()
+            child.stdout.readline()
+            time.sleep(0.7)
+        recorder.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        recorder.send_signal(signal.SIGCONT)
+        time.sleep(0.8)
+        stopped_ms = time.time() * 1000
+        recorder.send_signal(signal.SIGINT)
+        recorder.wait(10)
+    row = json.loads(subprocess.run([EBB, "report", "--json", file], capture_output=True,
+                                    check=False).stdout)["processes"][0]
+    missed = row["kernel_peak_rss_bytes"] or 0
+    tap.report(row["peak_rss_bytes"] + (8 << 20) < missed, "a peak that no reading saw", row)
+    text = subprocess.run([EBB, "report", file], capture_output=True, text=True, check=False).stdout
+    tap.report("Peak RSS by the kernel: " in text and "no readings for" in text,
+               "is told, and a time without readings too", text)
+    last = rows(file, "SELECT max(time_ms) FROM accounts")[0][0]
+    tap.report(last > stopped_ms - 200 and row["account_age_seconds"] < 1,
+               "the last account is of the end", f"{last} {stopped_ms} {row}")
+    uncovered = rows(file, "SELECT max(last_at_ms) - min(first_at_ms) - (SELECT sum(covered_ms) "
+                           "FROM minute) FROM (SELECT coalesce(last_at_ms, (SELECT value FROM "
+                           "about WHERE key = 'last_at_ms')) AS last_at_ms, first_at_ms "
+                           "FROM subject)")[0][0]
+    tap.report(1800 < uncovered < 3500, "nothing stands while nobody reads", uncovered)
 
 
 def check_overwriting():
@@ -344,6 +392,7 @@ def main():
             check_kills(worker)
             check_read_only(check_loss(recorder, file, started))
     check_following()
+    check_peaks_and_the_end()
     check_levers()
     tap.done()
 

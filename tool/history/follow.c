@@ -192,13 +192,22 @@ static struct rollup_values values_of(const struct follow *follow)
     };
 }
 
+// Is there a time without readings between its last sample and now? The round's event tells; where
+// it does not, so much time is no accident.
+static bool is_gap(const struct writer *writer, const struct follow *follow, int64_t at_ms)
+{
+    int64_t away_ms = at_ms - follow->last_ms;
+    return away_ms > follow_patience_ms(writer->interval_ms) ||
+           (writer->is_behind_gap && away_ms > (int64_t)writer->interval_ms);
+}
+
 // The last sample stands until `at_ms`, through as many minutes as that takes, unless too much time
 // has passed for that to be likely. The gap itself is covered by nothing: means are over the time
 // that is known.
 static int stand_until(struct history *history, struct follow *follow, int64_t at_ms)
 {
     const struct rollup_values values = values_of(follow);
-    if (at_ms - follow->last_ms > follow_patience_ms(history->writer->interval_ms))
+    if (is_gap(history->writer, follow, at_ms))
         at_ms = follow->last_ms + (int64_t)history->writer->interval_ms;
     int error = 0;
     // At most patience_ms / 1 min turns: time that the gap has cut off is not walked.
@@ -402,8 +411,7 @@ static int keep_pending(struct follow *follow, const struct digest *digest, int6
 // The last sample before a gap is stored whatever it says: it tells where the gap begins.
 static int mark_gap(struct history *history, const struct follow *follow, int64_t at_ms)
 {
-    if (at_ms - follow->last_ms <= follow_patience_ms(history->writer->interval_ms) ||
-        follow->last_ms == follow->stored_ms)
+    if (!is_gap(history->writer, follow, at_ms) || follow->last_ms == follow->stored_ms)
         return 0;
     return write_sample(history, &follow->last, key_make(follow->id, follow->last_ms));
 }
@@ -418,7 +426,9 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
     // Behind the last moment that a key can tell lies the next subject.
     if (at_ms > key_time_max)
         return 0;
-    bool is_stored = is_worth_storing(follow, sample, at_ms);
+    // The first behind a gap is stored whatever it says, as the last before it: they are its ends.
+    bool is_behind_gap = follow->has_sample && is_gap(history->writer, follow, at_ms);
+    bool is_stored = is_behind_gap || is_worth_storing(follow, sample, at_ms);
     bool has_account = sample->digest && account_is_due(history, follow, sample->digest, at_ms);
     struct sample stored = *sample;
     // Lazy and swap are as well known as in one with its account.

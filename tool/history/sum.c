@@ -115,13 +115,20 @@ static void stand(struct walk *walk, int64_t to_ms)
     walk->at_ms = to_ms;
 }
 
+// Is there a gap between the last sample and one that comes now?
+static bool is_gap(const struct walk *walk, int64_t at_ms)
+{
+    return at_ms - walk->seen_ms > walk->sum->patience_ms ||
+           gaps_between(&walk->sum->gaps, walk->seen_ms, at_ms);
+}
+
 // The last one stands until this one, if it can have. The writer does the same as samples come, see
 // stand_until() in follow.c: both must agree on what a gap is, or a range would sum up differently
 // by its hours and by its samples.
 static void see(struct walk *walk, int64_t at_ms, const struct rollup_values *values)
 {
     // Samples that stand are stored often enough; behind a longer time, there was a gap.
-    if (at_ms - walk->seen_ms > walk->sum->patience_ms)
+    if (is_gap(walk, at_ms))
         walk->stands_ms = walk->sum->interval_ms;
     stand(walk, at_ms);
     walk->stands_ms = walk->sum->patience_ms;
@@ -187,7 +194,7 @@ static int look_behind(struct walk *walk)
     int stepped = store_step(sum->history, sum->after);
     if (stepped < 1)
         return stepped;
-    if (key_time(sqlite3_column_int64(sum->after, 0)) - walk->seen_ms > sum->patience_ms)
+    if (is_gap(walk, key_time(sqlite3_column_int64(sum->after, 0))))
         walk->stands_ms = sum->interval_ms;
     sqlite3_reset(sum->after);
     return 0;
@@ -299,6 +306,7 @@ void sum_close(struct sum *sum)
                                  sum->after, sum->verdicts, sum->verdict_before, sum->peaks};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sqlite3_finalize(all[i]);
+    gaps_free(&sum->gaps);
 }
 
 // Statements once for all subjects: preparing takes longer than most of them run.
@@ -311,6 +319,8 @@ int sum_open(struct history *history, struct sum *ret_sum)
         error = store_last_ms(history, &ret_sum->last_ms);
     if (!error)
         error = store_get_number(history, "interval_ms", &interval_ms);
+    if (!error)
+        error = gaps_read(history, &ret_sum->gaps);
     if (error)
         return error;
     // Unchanged figures are stored once a minute.

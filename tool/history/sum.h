@@ -5,6 +5,7 @@
 #define EBB_HISTORY_SUM_H
 
 #include "account/swing.h"
+#include "history/gaps.h"
 #include "history/rollup.h"
 
 struct sum {
@@ -13,6 +14,7 @@ struct sum {
     int64_t until_ms;                 // nothing stands longer than that
     int64_t interval_ms, patience_ms; // how long a stored sample stands before a gap, and else
     sqlite3_stmt *hours, *minutes, *samples, *before, *after, *verdicts, *verdict_before;
+    struct gaps gaps;
     sqlite3_stmt *peaks; // NULL: the recording has none
     // Takes a piece, in the order of time. `length_ms` is that of an hour or a minute, which come
     // whole, or 0 for a stretch of samples within a minute. False: this row does not tell enough.

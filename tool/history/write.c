@@ -245,6 +245,9 @@ static int add_round(struct history *history, const struct batch *batch,
 {
     int error = writer_begin(history);
     history->writer->round++;
+    history->writer->is_behind_gap = false;
+    for (size_t i = 0; i < batch->event_count; i++)
+        history->writer->is_behind_gap |= batch->events[i].kind == EVENT_GAP;
     if (!error)
         error = place_round(history, batch);
     if (!error)

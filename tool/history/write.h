@@ -50,6 +50,7 @@ enum write_statement {
 struct writer {
     uint64_t interval_ms, flush_ms, round;
     bool has_rounds, is_in_transaction;
+    bool is_behind_gap;  // the present round comes after a time without readings
     int error;           // of the database: nothing is written any more
     bool has_boot_clock; // samples tell boot time; else the day's clock must do
     int64_t origin_ms;   // what that clock showed at at_ms 0

@@ -76,6 +76,23 @@ static void fill_chart(struct chart *chart, const struct series *series, int64_t
     }
 }
 
+// Where nothing was read nothing is drawn: columns that lie wholly in a gap.
+static void clear_gaps(struct chart *chart, const struct report *report)
+{
+    for (size_t i = 0; i < report->event_count; i++) {
+        const struct event *event = &report->events[i];
+        if (event->kind != EVENT_GAP || event->value > INT64_MAX / 2)
+            continue;
+        int64_t begin_ms = event->time_ms - (int64_t)event->value;
+        if (event->time_ms <= report->from_ms || begin_ms >= report->to_ms)
+            continue;
+        unsigned first = column_of(chart, begin_ms, report->from_ms, report->to_ms);
+        unsigned last = column_of(chart, event->time_ms, report->from_ms, report->to_ms);
+        for (unsigned column = first + 1; column < last; column++)
+            chart->is_known[column] = false;
+    }
+}
+
 // How much of a line `level` lines from the ground is filled, in eighths.
 static unsigned eighths_of(const struct chart *chart, uint64_t bytes, unsigned level)
 {
@@ -137,11 +154,13 @@ static void write_times(struct writer *writer, const struct chart *chart, int64_
 
 // The highest RSS of the range is the top of the chart, so that two charts of one recording differ
 // in scale, never in shape.
-void write_chart(struct writer *writer, const struct series *series, int64_t from_ms, int64_t to_ms,
-                 int64_t until_ms, uint64_t interval_ms, unsigned lines)
+void write_chart(struct writer *writer, const struct report *report, int64_t until_ms,
+                 unsigned lines)
 {
+    const int64_t from_ms = report->from_ms, to_ms = report->to_ms;
     struct chart chart = {.columns = chart_columns(writer), .lines = lines, .highest = 1};
-    fill_chart(&chart, series, from_ms, to_ms, until_ms, interval_ms);
+    fill_chart(&chart, &report->chart, from_ms, to_ms, until_ms, report->about.interval_ms);
+    clear_gaps(&chart, report);
     for (unsigned level = lines; level-- > 0;)
         write_line(writer, &chart, level);
     write_times(writer, &chart, from_ms, to_ms);

@@ -275,8 +275,7 @@ int render_report_text(const struct report *report, const struct render_style *s
     int64_t until_ms = largest->subject.has_ended && largest->subject.last_ms < report->to_ms
                            ? largest->subject.last_ms
                            : report->to_ms;
-    write_chart(&writer, &report->chart, report->from_ms, report->to_ms, until_ms,
-                report->about.interval_ms, CHART_LINES);
+    write_chart(&writer, report, until_ms, CHART_LINES);
     write_text(&writer, "\n");
     write_findings(&writer, report);
     write_text(&writer, "\n");

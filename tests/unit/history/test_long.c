@@ -231,6 +231,55 @@ static void test_accounts_have_a_budget(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+// Four minutes at 100 MiB with six seconds without readings in the third, and 50 MiB behind them.
+static void write_gap(struct history *history)
+{
+    struct round round;
+    round_init(&round, 1);
+    for (int second = 0; second < 240; second++) {
+        if (second > 150 && second < 157)
+            continue;
+        round_begin(&round, second * 1000);
+        if (second == 157)
+            round_event(&round, 0, EVENT_GAP, 7000, "the host slept");
+        round_sample(&round, 1, second < 157 ? 100 : 50, 0);
+        round_write(&round, history);
+    }
+    assert_int_equal(history_flush(history), 0);
+}
+
+// Nothing stands in a gap that an event tells, however short: by minutes and by samples alike.
+static void test_gap_of_seconds(void **state)
+{
+    (void)state;
+    struct history *history = make(":memory:", 0);
+    uint64_t rss_ms = 0, effective_ms = 0;
+    struct series series;
+    write_gap(history);
+    const int64_t ranges[][3] = {// From, to, and how long it was above 75 MiB in it, in seconds.
+                                 {0, 239, 151},
+                                 {140, 200, 11},
+                                 {145, 160, 6},
+                                 {120, 179, 31},
+                                 {151, 156, 0}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        assert_int_equal(history_time_above(history, 1, RECORDING_TIME_MS + ranges[i][0] * 1000,
+                                            RECORDING_TIME_MS + ranges[i][1] * 1000, 75 * MIB,
+                                            &rss_ms, &effective_ms),
+                         0);
+        assert_int_equal(rss_ms, ranges[i][2] * 1000);
+    }
+    // Its ends are samples.
+    assert_int_equal(history_series(history, 1, RECORDING_TIME_MS + 149000,
+                                    RECORDING_TIME_MS + 158000, 0, &series),
+                     0);
+    assert_int_equal(series.count, 2);
+    assert_int_equal(series.time_ms[0], RECORDING_TIME_MS + 150000);
+    assert_int_equal(series.time_ms[1], RECORDING_TIME_MS + 157000);
+    series_free(&series);
+    assert_int_equal(history_close(history), 0);
+}
+
 static void test_too_many_subjects(void **state)
 {
     (void)state;
@@ -251,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_flood_of_one_moment),
         cmocka_unit_test(test_moved_while_it_is_written),
         cmocka_unit_test(test_accounts_have_a_budget),
+        cmocka_unit_test(test_gap_of_seconds),
         cmocka_unit_test(test_too_many_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
