@@ -87,15 +87,8 @@ static inline bool heap_stays_fast(const void *pointer, size_t bytes)
     span -= tail;
     if (__builtin_expect(atomic_peek64(&span->fast_owner) != (uintptr_t)heap_of_thread, 0))
         return false;
-    const uint32_t block_bytes = span->block_bytes;
-    if (!heap_fits(block_bytes, bytes))
-        return false;
-    const uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
-    if (__builtin_expect(in_span % block_bytes != 0, 0) ||
-        __builtin_expect(in_span / block_bytes >= atomic_peek16(&span->carved), 0))
-        return false;
-    const struct block *block = pointer;
-    return __builtin_expect(block->tag != span_tag(span, block), 1);
+    uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
+    return heap_fits(span->block_bytes, bytes) && span_has_live(span, in_span, pointer);
 }
 
 #endif

@@ -175,24 +175,59 @@ static void free_run(struct wire_record *record)
         large_free(record);
 }
 
+// The span in which a live block begins here; NULL for all else, be it right or wrong. Nearly all
+// blocks that come this way pass this look: misuse.c is for the others.
+static inline __attribute__((always_inline)) struct wire_record *live_span(const void *pointer)
+{
+    uintptr_t offset = (uintptr_t)pointer - space_base;
+    if (offset >= space_bytes)
+        return NULL;
+    struct wire_record *span = space_record((uint32_t)(offset >> WIRE_SLOT_SHIFT));
+    uint64_t run = atomic_load64(&span->run);
+    // Small, medium or a medium one's tail: three kinds in a row.
+    if (wire_run_kind(run) - WIRE_SMALL > WIRE_TAIL - WIRE_SMALL)
+        return NULL;
+    uint32_t tail = space_tail(run);
+    span -= tail;
+    uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
+    bool is_live = atomic_load64(&span->heap) && atomic_peek64(&span->off) == 0 &&
+                   span_has_live(span, in_span, pointer);
+    return is_live ? span : NULL;
+}
+
+// Medium blocks come here each time; most are as easy as small ones.
+static __attribute__((noinline)) void free_own(struct wire_record *span, void *pointer)
+{
+    if (span_is_small(span) || !push_medium(span, pointer))
+        free_local(span, pointer);
+    else if (span_used(span) == 0)
+        heap_note_empty(pointer);
+}
+
+// A run of its own, a block in a span with purged pages, or misuse.
+static __attribute__((noinline)) void free_other(void *pointer)
+{
+    struct wire_record *record = misuse_check(pointer, "free");
+    enum wire_kind kind = wire_run_kind(atomic_peek64(&record->run));
+    if (kind == WIRE_LARGE || kind == WIRE_GUARDED)
+        free_run(record);
+    else if (is_own(record))
+        free_own(record, pointer);
+    else
+        free_remote(record, pointer);
+}
+
 void heap_free(void *pointer)
 {
     if (!pointer)
         return;
-    struct wire_record *record = misuse_check(pointer, "free");
-    enum wire_kind kind = wire_run_kind(atomic_peek64(&record->run));
-    // Medium blocks come here each time; most are as easy as small ones.
-    if (kind == WIRE_MEDIUM && push_medium(record, pointer)) {
-        if (span_used(record) == 0)
-            heap_note_empty(pointer);
-        return;
-    }
-    if (kind == WIRE_LARGE || kind == WIRE_GUARDED)
-        free_run(record);
-    else if (is_own(record))
-        free_local(record, pointer);
+    struct wire_record *span = live_span(pointer);
+    if (!span)
+        free_other(pointer);
+    else if (is_own(span))
+        free_own(span, pointer);
     else
-        free_remote(record, pointer);
+        free_remote(span, pointer);
 }
 
 void heap_note_empty(void *pointer)
@@ -239,7 +274,16 @@ static void *move_block(void *pointer, size_t old_bytes, size_t bytes)
     return moved;
 }
 
-void *heap_resize(void *pointer, size_t bytes)
+// A block that has no room, or too much of it, for the bytes.
+static void *resize_by_move(void *pointer, size_t usable, size_t bytes)
+{
+    void *moved = move_block(pointer, usable, bytes);
+    // To get smaller never fails.
+    return moved || bytes > usable ? moved : pointer;
+}
+
+// The same.
+static __attribute__((noinline)) void *resize_other(void *pointer, size_t bytes)
 {
     struct wire_record *record = misuse_check(pointer, "realloc");
     enum wire_kind kind = wire_run_kind(record->run);
@@ -256,7 +300,15 @@ void *heap_resize(void *pointer, size_t bytes)
     } else if (heap_fits(usable, bytes)) {
         return pointer;
     }
-    void *moved = move_block(pointer, usable, bytes);
-    // To get smaller never fails.
-    return moved || bytes > usable ? moved : pointer;
+    return resize_by_move(pointer, usable, bytes);
+}
+
+void *heap_resize(void *pointer, size_t bytes)
+{
+    const struct wire_record *span = live_span(pointer);
+    if (!span)
+        return resize_other(pointer, bytes);
+    if (heap_fits(span->block_bytes, bytes))
+        return pointer;
+    return resize_by_move(pointer, span->block_bytes, bytes);
 }

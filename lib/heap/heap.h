@@ -37,6 +37,8 @@
 #include "heap/space.h"
 #include "heap/span.h"
 
+#define CACHE_LINE 64
+
 enum heap_state {
     HEAP_ABANDONED = 0, // no thread; whoever sets OWNED has it
     HEAP_OWNED = 1,
@@ -64,14 +66,18 @@ struct heap {
     uint64_t mallocs;
     uint32_t slow_frees;
 
-    // Atomic.
-    uint32_t inbox;     // spans with remote frees, linked by `queue_next`
-    uint32_t state;     // enum heap_state
-    uint32_t is_held;   // by its owner, and
-    uint32_t is_wanted; // by somebody else: see hold.h
-    uint64_t place;     // of the thread that left it, if the next there shall have it: thread.c
-    uint32_t is_busy;   // the owner is about to pop or push a medium block without the lock
-    struct heap *next;  // all heaps, newest first; constant once linked
+    // Atomic; the owner's, on each slow path.
+    uint32_t is_held; // see hold.h
+    uint32_t is_busy; // about to pop or push a medium block without the lock
+
+    // Atomic; written by whoever frees. In a line of its own, as is what they only read.
+    _Alignas(CACHE_LINE) uint32_t inbox; // spans with remote frees, linked by `queue_next`
+
+    // Atomic, and seldom written.
+    _Alignas(CACHE_LINE) uint32_t state; // enum heap_state
+    uint32_t is_wanted;                  // by somebody else than its owner: see hold.h
+    uint64_t place;    // of the thread that left it, if the next there shall have it: thread.c
+    struct heap *next; // all heaps, newest first; constant once linked
 };
 
 // All heaps and the one-time start.

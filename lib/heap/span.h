@@ -144,6 +144,17 @@ static inline bool span_is_off(const struct wire_record *span, uint32_t block)
     return atomic_peek64(&span->off) != 0 && span_has_off(span, block);
 }
 
+// In a span of which nothing is off: a live block begins here, `in_span` bytes from the start. It
+// was handed out once, and its tag does not say that it is free.
+static inline bool span_has_live(const struct wire_record *span, uint32_t in_span,
+                                 const void *pointer)
+{
+    const struct block *block = pointer;
+    return __builtin_expect(in_span % span->block_bytes == 0, 1) &&
+           __builtin_expect(in_span / span->block_bytes < atomic_peek16(&span->carved), 1) &&
+           __builtin_expect(block->tag != span_tag(span, block), 1);
+}
+
 // Who else may touch the span while its free pages are looked for.
 enum span_hold {
     SPAN_ALONE,  // nobody: the caller is the owner, or there is none
