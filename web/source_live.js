@@ -104,8 +104,8 @@ export class LiveSource {
         return (await this.request("api/csv", { subject, from, to })).blob();
     }
 
-    async lever(subject, lever) {
-        const body = JSON.stringify({ subject, lever });
+    async lever(subject, lever, isDryRun) {
+        const body = JSON.stringify({ subject, lever, dry_run: isDryRun });
         const headers = { "Content-Type": "application/json" };
         return (await this.request("api/lever", {}, { method: "POST", body, headers })).json();
     }

@@ -350,7 +350,7 @@ int record_run(const struct command *command)
     journal_close(record.journal);
     free(record.selections);
     free(record.child.argv);
-    free(record.events);
+    free(record.events.events);
     if (record.signal_fd >= 0)
         close(record.signal_fd);
     return status;

@@ -33,65 +33,6 @@ uint64_t record_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-// The living subject that a journal's line is about; 0: none that is recorded.
-static unsigned find_subject(const struct subject *subjects, size_t count,
-                             const struct journal_entry *entry)
-{
-    // From the newest: a PID with an exec has several subjects, of which the last is living.
-    for (size_t i = count; i-- > 0;) {
-        if (subjects[i].pid == entry->pid && subjects[i].start_ticks == entry->start_ticks)
-            return subjects[i].id;
-    }
-    return 0;
-}
-
-// The sampler's own array is its own: a round with levers needs a copy.
-static int reserve_events(struct record *record, size_t count)
-{
-    if (count <= record->event_capacity)
-        return 0;
-    // Kept from round to round: most rounds need no more.
-    struct event *events = reallocarray(record->events, count, sizeof *events);
-    if (!events)
-        return -ENOMEM;
-    record->events = events;
-    record->event_capacity = count;
-    return 0;
-}
-
-// The round's events, and what levers did since the last one. A lever that is pulled on what is
-// recorded explains the step that follows it.
-static int add_levers(struct record *record, struct batch *batch)
-{
-    // The journal's own, until it is read again.
-    const struct journal_entry *entries = NULL;
-    size_t count = 0, subject_count = 0;
-    // Levers are an extra: a journal that cannot be read ends no recording, which then says less.
-    if (!record->journal || journal_read(record->journal, &entries, &count) || count == 0)
-        return 0;
-    // As if all of them were about our subjects: one allocation, seldom a larger one.
-    int error = reserve_events(record, batch->event_count + count);
-    if (error)
-        return error;
-    const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
-    size_t event_count = batch->event_count;
-    if (event_count > 0)
-        memcpy(record->events, batch->events, event_count * sizeof *batch->events);
-    for (size_t i = 0; i < count; i++) {
-        unsigned subject = find_subject(subjects, subject_count, &entries[i]);
-        // A group's or the host's concerns everybody; another process's nobody here.
-        if (subject == 0 && entries[i].pid != 0)
-            continue;
-        struct event *event = &record->events[event_count++];
-        *event =
-            (struct event){.subject = subject, .time_ms = entries[i].time_ms, .kind = EVENT_LEVER};
-        text_copy(text_of(entries[i].text), event->text, sizeof event->text);
-    }
-    batch->events = record->events;
-    batch->event_count = event_count;
-    return 0;
-}
-
 // A batch that gets one more event.
 struct alarm_events {
     struct record *record;
@@ -102,16 +43,7 @@ struct alarm_events {
 static void add_alarm(void *context, const struct event *event)
 {
     const struct alarm_events *events = context;
-    struct record *record = events->record;
-    struct batch *batch = events->batch;
-    // Asked before it grows, and moves. The sampler's own list is not ours to write to.
-    bool is_ours = batch->events == record->events;
-    if (reserve_events(record, batch->event_count + 1))
-        return;
-    if (!is_ours && batch->event_count > 0)
-        memcpy(record->events, batch->events, batch->event_count * sizeof *batch->events);
-    record->events[batch->event_count++] = *event;
-    batch->events = record->events;
+    (void)journal_add_event(&events->record->events, event, events->batch);
 }
 
 // Before the round is written, so that an alarm is in the file in the same round as its reason.
@@ -176,7 +108,8 @@ void record_write(struct record *record, const struct batch *batch)
     size_t subject_count = 0;
     const struct subject *subjects = sampler_subjects(record->sampler, &subject_count);
     struct batch whole = *batch;
-    record->error = add_levers(record, &whole);
+    record->error =
+        journal_add_events(record->journal, subjects, subject_count, &record->events, &whole);
     step_alarms(record, &whole);
     if (!record->error)
         record->error = history_add(record->history, &whole, subjects, subject_count);

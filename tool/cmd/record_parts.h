@@ -11,7 +11,7 @@
 #include "cmd/alarms.h"
 #include "cmd/verb.h"
 #include "history/history.h"
-#include "lever/journal.h"
+#include "lever/journal_events.h"
 #include "sample/sampler.h"
 
 struct signalfd_siginfo;
@@ -47,9 +47,8 @@ struct record {
     int signal_fd;
     uint64_t started_ns, for_ns; // 0: no end
     bool is_quiet, is_stopped;
-    int error;            // of the recording: it is over, whatever else goes on
-    struct event *events; // of a round, with the levers' and the alarms' among them
-    size_t event_capacity;
+    int error; // of the recording: it is over, whatever else goes on
+    struct journal_events events; // of a round, with the levers' and the alarms' among them
     struct progress progress;
     struct record_totals totals;
 };

@@ -7,7 +7,9 @@
 #include "serve/viewer_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "lever/journal_events.h"
 #include "render/page.h"
 
 enum {
@@ -15,6 +17,14 @@ enum {
     FAILED_WAIT_MS = 500,
     KEEP_LEAST_MS = 60000,
     MEMORY_MAX = 10 << 20, // of the recording: the server's goal is 32 MiB for all that it holds
+};
+
+// The thread's own.
+struct live {
+    struct journal *journal;
+    struct journal_events events; // of a round, with the levers' among them
+    uint64_t keep_ms;
+    int64_t forgotten_ms;
 };
 
 // What clients asked for since the last round.
@@ -44,7 +54,7 @@ static void send_batch(struct viewer *viewer, const struct batch *batch,
 
 // One round. 0; -ESRCH at the end of all targets; -errno. `*ret_is_over`: no other round can do
 // better, since the recording takes no more.
-static int take_round(struct viewer *viewer, bool *ret_is_over)
+static int take_round(struct viewer *viewer, struct live *live, bool *ret_is_over)
 {
     const struct batch *batch = NULL;
     take_wanted(viewer);
@@ -56,11 +66,14 @@ static int take_round(struct viewer *viewer, bool *ret_is_over)
         return result;
     size_t count;
     const struct subject *subjects = sampler_subjects(viewer->options.sampler, &count);
+    // A copy: the sampler's own is not ours to change. Without memory levers are missing in it.
+    struct batch whole = *batch;
+    (void)journal_add_events(live->journal, subjects, count, &live->events, &whole);
     pthread_mutex_lock(&viewer->lock);
-    int error = history_add(viewer->options.history, batch, subjects, count);
+    int error = history_add(viewer->options.history, &whole, subjects, count);
     pthread_mutex_unlock(&viewer->lock);
     // In this order: a client that hears of a sample finds it in the series too.
-    send_batch(viewer, batch, subjects, count);
+    send_batch(viewer, &whole, subjects, count);
     *ret_is_over = error || result == -ESRCH;
     return error ? error : result;
 }
@@ -90,29 +103,31 @@ static void bound_memory(struct viewer *viewer, uint64_t *keep_ms)
 }
 
 // Subjects that ended long ago go, so that a watch may stay for months.
-static void forget(struct viewer *viewer, int64_t *last_ms, uint64_t *keep_ms)
+static void forget(struct viewer *viewer, struct live *live)
 {
     int64_t now_ms = viewer_now_ms();
-    if (now_ms - *last_ms < FORGET_EVERY_MS && now_ms >= *last_ms)
+    if (now_ms - live->forgotten_ms < FORGET_EVERY_MS && now_ms >= live->forgotten_ms)
         return;
-    *last_ms = now_ms;
-    bound_memory(viewer, keep_ms);
-    sampler_forget(viewer->options.sampler, now_ms - (int64_t)*keep_ms);
+    live->forgotten_ms = now_ms;
+    bound_memory(viewer, &live->keep_ms);
+    sampler_forget(viewer->options.sampler, now_ms - (int64_t)live->keep_ms);
 }
 
 // Until viewer_stop(); at the end of all targets too, since the page stays.
 void *viewer_live(void *context)
 {
     struct viewer *viewer = context;
-    int64_t forgotten_ms = viewer_now_ms();
-    uint64_t keep_ms = viewer->options.keep_ms;
+    // NULL where there is no memory for it: then levers are not marked.
+    struct live live = {.journal = journal_open(),
+                        .keep_ms = viewer->options.keep_ms,
+                        .forgotten_ms = viewer_now_ms()};
     pthread_mutex_lock(&viewer->lock);
     // The first round is due at once.
     for (uint64_t wait_ms = 0; !viewer_wait(viewer, wait_ms);) {
         pthread_mutex_unlock(&viewer->lock);
         bool is_over = false;
-        int result = take_round(viewer, &is_over);
-        forget(viewer, &forgotten_ms, &keep_ms);
+        int result = take_round(viewer, &live, &is_over);
+        forget(viewer, &live);
         pthread_mutex_lock(&viewer->lock);
         // A page that was told that all has ended does not hear more.
         viewer->state = is_passing(result) && !is_over ? 0 : result;
@@ -127,5 +142,7 @@ void *viewer_live(void *context)
     while (!viewer_wait(viewer, FORGET_EVERY_MS))
         continue;
     pthread_mutex_unlock(&viewer->lock);
+    journal_close(live.journal);
+    free(live.events.events);
     return NULL;
 }

@@ -52,11 +52,25 @@ while True:
     time.sleep(0.8)
 `;
 
+// Most of it lazily freed, and a part that it looks at all the time: it ends when that is harmed.
+export const HOLDS = `
+import mmap, sys, time
+area = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+held = bytes(range(256)) * (8 << 12)
+area[:8 << 20] = held
+for at in range(8 << 20, 64 << 20, 1 << 20):
+    area[at:at + (1 << 20)] = bytes([1]) * (1 << 20)
+area.madvise(mmap.MADV_FREE, 8 << 20, 56 << 20)
+print("ready", flush=True)
+while area[:8 << 20] == held:
+    time.sleep(0.1)
+`;
+
 // A Python under this name: the kernel takes it from the file's.
-export async function startTarget(folder, name) {
+export async function startTarget(folder, name, program = WAVES) {
     const path = `${folder}/${name}`;
     symlinkSync(process.env.PYTHON || "/usr/bin/python3", path);
-    const child = start(path, ["-c", WAVES]);
+    const child = start(path, ["-c", program]);
     await firstLine(child);
     return child;
 }
