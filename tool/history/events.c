@@ -10,14 +10,77 @@
 // more, and nobody looks at them one by one.
 enum { EVENTS_MAX = 200000 };
 
-// Grown as they are read: how many there are is not known before.
+// Grown as they are read: how many there are is not known before. Once there are EVENTS_MAX of
+// them, `oldest` is a heap of their times, whose first gives its place to whatever is newer.
 struct events {
     struct event *items;
     size_t count, capacity;
+    struct event_time {
+        int64_t time_ms;
+        size_t place;
+    } * oldest; // NULL: there is room
 };
 
-// Kinds that come later than this version are passed over: the rest is still true. -EOVERFLOW is
-// for read_events(), and ends the reading without a failure.
+static int compare_times(const void *left, const void *right)
+{
+    const struct event_time *a = left, *b = right;
+    return (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
+}
+
+// What ascends is a heap.
+static int start_heap(struct events *events)
+{
+    events->oldest = calloc(events->count, sizeof *events->oldest);
+    if (!events->oldest)
+        return -ENOMEM;
+    for (size_t i = 0; i < events->count; i++)
+        events->oldest[i] = (struct event_time){events->items[i].time_ms, i};
+    qsort(events->oldest, events->count, sizeof *events->oldest, compare_times);
+    return 0;
+}
+
+// The first has become newer: it goes down to where it belongs.
+static void sift_down(struct events *events)
+{
+    struct event_time *heap = events->oldest, first = heap[0];
+    size_t at = 0;
+    for (size_t child = 1; child < events->count; child = 2 * at + 1) {
+        if (child + 1 < events->count && heap[child + 1].time_ms < heap[child].time_ms)
+            child++;
+        if (heap[child].time_ms >= first.time_ms)
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = first;
+}
+
+// Room for one of that time: NULL where all that are kept are newer. 0 or -ENOMEM.
+static int make_room(struct events *events, int64_t time_ms, struct event **ret_event)
+{
+    int error = 0;
+    if (events->count < EVENTS_MAX) {
+        error = array_reserve_one(&events->items, &events->capacity, events->count,
+                                  sizeof *events->items);
+        if (!error)
+            *ret_event = &events->items[events->count++];
+        return error;
+    }
+    if (!events->oldest)
+        error = start_heap(events);
+    if (error)
+        return error;
+    *ret_event = NULL;
+    if (events->oldest[0].time_ms >= time_ms)
+        return 0;
+    *ret_event = &events->items[events->oldest[0].place];
+    events->oldest[0].time_ms = time_ms;
+    sift_down(events);
+    return 0;
+}
+
+// Kinds that come later than this version are passed over: the rest is still true. 1: what comes
+// now is older than all that are kept.
 static int add_event(struct history *history, sqlite3_stmt *select, struct events *events)
 {
     int64_t key = sqlite3_column_int64(select, 0);
@@ -25,16 +88,14 @@ static int add_event(struct history *history, sqlite3_stmt *select, struct event
     // A kind that this version does not know.
     if (kind >= EVENT_COUNT)
         return 0;
-    if (events->count == EVENTS_MAX)
-        return -EOVERFLOW;
-    int error =
-        array_reserve_one(&events->items, &events->capacity, events->count, sizeof *events->items);
-    if (error)
-        return error;
-    struct event *event = &events->items[events->count++];
+    struct event *event = NULL;
+    int64_t time_ms = clock_time(&history->clock, key_time(key));
+    int error = make_room(events, time_ms, &event);
+    if (error || !event)
+        return error ? error : 1;
     *event = (struct event){
         .subject = (unsigned)(key >> KEY_TIME_BITS),
-        .time_ms = clock_time(&history->clock, key_time(key)),
+        .time_ms = time_ms,
         .kind = (enum event_kind)kind,
         // As it was stored, with its sign: how far a clock was set back.
         .value = (uint64_t)sqlite3_column_int64(select, 2),
@@ -43,26 +104,25 @@ static int add_event(struct history *history, sqlite3_stmt *select, struct event
     return 0;
 }
 
-// One subject's, which lie together. The statement is bound anew for each subject: preparing it
-// costs more than running it.
+// One subject's, which lie together, from the newest back to what is too old to be kept. The
+// statement is bound anew for each subject: preparing it costs more than running it.
 static int read_events(struct history *history, sqlite3_stmt *select, unsigned subject,
                        int64_t first_ms, int64_t last_ms, struct events *events)
 {
     sqlite3_bind_int64(select, 1, key_make(subject, first_ms));
     sqlite3_bind_int64(select, 2, key_make(subject, last_ms));
     int stepped;
-    int64_t last_key = -1;
+    int64_t last_key = INT64_MAX;
     while ((stepped = store_step(history, select)) == 1) {
         int64_t key = sqlite3_column_int64(select, 0);
-        stepped = key <= last_key ? -EBADMSG : add_event(history, select, events);
-        if (stepped < 0)
+        stepped = key >= last_key ? -EBADMSG : add_event(history, select, events);
+        if (stepped != 0)
             break;
         last_key = key;
     }
     // A statement that was left in the middle would hold its pages.
     sqlite3_reset(select);
-    // The earliest are told, and the rest is left out.
-    return stepped == -EOVERFLOW ? 0 : stepped;
+    return stepped < 0 ? stepped : 0;
 }
 
 // Those that were there at some time of the range. Asking all that were ever there would cost a
@@ -117,7 +177,7 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
     if (!error)
         error = store_prepare(history,
                               "SELECT id, kind, value, text FROM event WHERE id >= ? AND id <= ? "
-                              "ORDER BY id",
+                              "ORDER BY id DESC",
                               &select);
     if (error)
         return error;
@@ -130,6 +190,7 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
             error = read_subjects(history, select, first_ms, last_ms, &events);
     }
     sqlite3_finalize(select);
+    free(events.oldest);
     if (error) {
         free(events.items);
         return error;

@@ -116,8 +116,8 @@ void series_free(struct series *series);
 int history_next_sample(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                         int64_t *ret_time_ms);
 
-// Events of a subject (0: of all, and of the host) in a time range, ascending; malloc'ed, free()
-// it.
+// Events of a subject (0: of all, and of the host) in a time range, ascending, the newest 200,000
+// where there are more; malloc'ed, free() it.
 int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    struct event **ret_events, size_t *ret_count);
 

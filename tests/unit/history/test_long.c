@@ -12,6 +12,7 @@
 
 #ifdef EBB_WITH_SQLITE
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -280,6 +281,53 @@ static void test_gap_of_seconds(void **state)
     assert_int_equal(history_close(history), 0);
 }
 
+// More events than are told, of two processes, one of which has the older ones: the newest are
+// told, all of them.
+static void test_the_newest_events(void **state)
+{
+    (void)state;
+    char path[300], other[300];
+    struct round round;
+    sqlite3 *db = NULL;
+    name_files(path, other, sizeof path);
+    struct history *history = make(path, 0);
+    for (int second = 0; second < 240; second += 239) {
+        if (second == 0)
+            round_init(&round, 2);
+        round_begin(&round, second * 1000);
+        round_sample(&round, 1, 100, 0);
+        round_sample(&round, 2, 100, 0);
+        round_write(&round, history);
+    }
+    assert_int_equal(history_close(history), 0);
+    // Of the first, one each millisecond from 0 to 120 s; of the second, from 30 s to 180 s.
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                     "119999) INSERT INTO event SELECT (1 << 40) + i, 4, 1, NULL FROM n; "
+                     "WITH RECURSIVE n(i) AS (SELECT 30000 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                     "179999) INSERT INTO event SELECT (2 << 40) + i, 4, 1, NULL FROM n",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close_v2(db);
+    struct event *events = NULL;
+    size_t count = 0, of_first = 0;
+    assert_int_equal(history_open(path, &history), 0);
+    assert_int_equal(history_events(history, 0, INT64_MIN, INT64_MAX, &events, &count), 0);
+    assert_int_equal(count, 200000);
+    // 60,000 of the second alone, and 70,000 of each before that.
+    for (size_t i = 0; i < count; i++) {
+        of_first += events[i].subject == 1;
+        assert_true(events[i].time_ms >= RECORDING_TIME_MS + 50000);
+        assert_true(i == 0 || events[i].time_ms >= events[i - 1].time_ms);
+    }
+    assert_int_equal(of_first, 70000);
+    free(events);
+    assert_int_equal(history_close(history), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_too_many_subjects(void **state)
 {
     (void)state;
@@ -301,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_moved_while_it_is_written),
         cmocka_unit_test(test_accounts_have_a_budget),
         cmocka_unit_test(test_gap_of_seconds),
+        cmocka_unit_test(test_the_newest_events),
         cmocka_unit_test(test_too_many_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
