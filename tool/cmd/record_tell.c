@@ -151,6 +151,10 @@ void record_tell_start(const struct record *record)
         message_error("recording into %s; Ctrl-C ends it", shown);
     else if (!record->is_quiet)
         message_error("recording into %s", shown);
+    if (!record->is_quiet && !history_has_log(record->history))
+        message_hint("Its file system has no shared mappings, which SQLite's log needs: while this "
+                     "goes on, ebb report and ebb watch of the file may have to wait, or to be "
+                     "tried again.");
 }
 
 // What is not in the file itself yet is in its log. Once it is closed the log is gone, and the file

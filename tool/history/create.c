@@ -85,6 +85,27 @@ static int describe(struct history *history, const struct history_options *optio
     return error;
 }
 
+// SQLite says nothing where it cannot have what it was asked for: it answers with what it has.
+static int read_mode(struct history *history)
+{
+    sqlite3_stmt *statement = NULL;
+    char mode[16] = "";
+    int error = store_prepare(history, "PRAGMA journal_mode", &statement);
+    if (error)
+        return error;
+    int stepped = store_step(history, statement);
+    if (stepped == 1)
+        store_text(statement, 0, mode, sizeof mode);
+    sqlite3_finalize(statement);
+    history->has_log = strcmp(mode, "wal") == 0;
+    return stepped < 0 ? stepped : 0;
+}
+
+bool history_has_log(const struct history *history)
+{
+    return history->has_log;
+}
+
 // The tables are in the file itself before the first sample comes, not only in its log: whatever
 // happens later, it can be told what this file is.
 static int fill(struct history *history, const struct history_options *options)
@@ -92,6 +113,8 @@ static int fill(struct history *history, const struct history_options *options)
     int error = store_exec(history, settings_before);
     if (!error && history->path)
         error = store_exec(history, settings_of_file);
+    if (!error && history->path)
+        error = read_mode(history);
     // A page of another size can only be chosen before the first table; WAL only outside of a
     // transaction.
     if (!error)
@@ -144,6 +167,7 @@ int history_create(const char *path, const struct history_options *options,
     int error = 0;
     bool has_file = strcmp(path, ":memory:") != 0, is_made = false;
     history->schema = HISTORY_SCHEMA;
+    history->has_log = true;
     if (has_file) {
         history->path = open_plain_path(path);
         error = history->path ? make_file(history, history->path) : -ENOMEM;

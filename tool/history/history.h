@@ -29,6 +29,11 @@ struct history_options {
 int history_create(const char *path, const struct history_options *options,
                    struct history **ret_history);
 
+// Can it be read while it is written? Not where the file system has no shared mappings, which the
+// log (WAL) needs: SQLite then falls back to a rollback journal, and readers and writer wait for
+// each other. True of one in memory, and of one that was opened.
+bool history_has_log(const struct history *history);
+
 // Opens one to read it. 0; -ENOENT, -EACCES; -EBADMSG: not a recording of ebb, or damaged;
 // -EPROTONOSUPPORT: written by a newer ebb (history_schema_of() tells which).
 int history_open(const char *path, struct history **ret_history);

@@ -195,6 +195,7 @@ static int open_file(struct history *history)
     if (version > HISTORY_SCHEMA)
         return -EPROTONOSUPPORT;
     history->schema = version;
+    history->has_log = true;
     int error = open_database(history, false);
     return is_index_missing(error) ? open_database(history, true) : error;
 }

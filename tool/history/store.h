@@ -15,6 +15,7 @@ struct history {
     sqlite3 *db;
     struct writer *writer; // NULL: opened for reading
     int schema;            // that its tables have
+    bool has_log;          // WAL, or no need of it
     char *path;            // NULL: in memory
     dev_t device;          // of the file as it was made: it may be taken away under us
     ino_t inode;
