@@ -80,8 +80,8 @@ void mappings_free(struct mappings *mappings);
 // An incremental parser of smaps (and of maps, which is smaps without the figures): feed pieces of
 // any size, then finish. Lines that it does not know are skipped; a line that cannot be a mapping
 // is -EBADMSG. Mappings must ascend. One that begins below the end of its predecessor, as a merge
-// between two read() calls can make it, begins there instead; one that also ends below it is
-// -EBADMSG.
+// between two read() calls can make it, takes the place of those that lie in it, and the end of one
+// that does in part, whose figures shrink with it; one that also ends below it is -EBADMSG.
 struct smaps_parser {
     struct mappings *mappings;
     char carry[20480]; // an unfinished line: a path of 4095 newlines takes 16380 bytes when escaped

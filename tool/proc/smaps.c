@@ -80,6 +80,38 @@ static bool take_mapping(struct text *rest, struct mapping *ret)
     return true;
 }
 
+// A share of a figure.
+static void keep_share(uint32_t *figure, uint64_t part, uint64_t whole)
+{
+    *figure = (uint32_t)((double)*figure * ((double)part / (double)whole));
+}
+
+// What is left of a mapping whose end another one has taken: where in it its pages lie is not told.
+static void cut_end(struct mapping *mapping, uint64_t end)
+{
+    uint64_t part = end - mapping->start, whole = mapping->end - mapping->start;
+    uint32_t *const figures[] = {
+        &mapping->rss_kib,           &mapping->pss_kib,          &mapping->private_clean_kib,
+        &mapping->private_dirty_kib, &mapping->shared_clean_kib, &mapping->shared_dirty_kib,
+        &mapping->anonymous_kib,     &mapping->lazy_free_kib,    &mapping->anon_huge_kib,
+        &mapping->swap_kib,          &mapping->locked_kib,
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        keep_share(figures[i], part, whole);
+    mapping->end = end;
+}
+
+// Between two read() calls a mapping that was told may be merged with the next one, which then
+// comes whole, figures and all: what was told of it must not count twice.
+// Source: fs/proc/task_mmu.c, m_start() goes on with whatever holds the address where it stopped.
+static void drop_overlapped(struct mappings *mappings, uint64_t start)
+{
+    while (mappings->count > 0 && mappings->items[mappings->count - 1].start >= start)
+        mappings->count--;
+    if (mappings->count > 0 && mappings->items[mappings->count - 1].end > start)
+        cut_end(&mappings->items[mappings->count - 1], start);
+}
+
 // Begins the next mapping. The figures that follow belong to it, until another header comes.
 static int parse_header(struct mappings *mappings, struct text line)
 {
@@ -88,12 +120,10 @@ static int parse_header(struct mappings *mappings, struct text line)
         return -EBADMSG;
     if (mappings->count > 0) {
         uint64_t last_end = mappings->items[mappings->count - 1].end;
-        // Mappings that move while they are read may come twice, or overlap the one before: what
-        // was told already is cut off.
+        // Whoever goes back is no list of the kernel's.
         if (mapping.end <= last_end)
             return -EBADMSG;
-        if (mapping.start < last_end)
-            mapping.start = last_end;
+        drop_overlapped(mappings, mapping.start);
     }
     // The kernel's default limit is 65,530; a tree of files may hold any number.
     if (mappings->count >= MAPPINGS_MAX)

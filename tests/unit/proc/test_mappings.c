@@ -217,12 +217,36 @@ static void test_overlap_and_saturation(void **state)
                            "Locked: 10000000000 kB\n",
                            &mappings),
                      0);
-    assert_int_equal(mappings.items[1].start, 0x4000);
-    assert_int_equal(mappings.items[0].rss_kib, UINT32_MAX - 1);
-    assert_int_equal(mappings.items[0].swap_kib, UINT32_MAX);
+    // A third of the first one is left.
+    assert_int_equal(mappings.items[0].end, 0x2000);
+    assert_int_equal(mappings.items[1].start, 0x2000);
+    assert_int_equal(mappings.items[0].rss_kib, (UINT32_MAX - 1) / 3);
+    assert_int_equal(mappings.items[0].swap_kib, UINT32_MAX / 3);
     assert_int_equal(mappings.items[1].rss_kib, UINT32_MAX);
     assert_int_equal(mappings.items[1].locked_kib, UINT32_MAX);
     assert_int_equal(mappings.total.rss_kib, UINT32_MAX);
+    mappings_free(&mappings);
+}
+
+// A heap that grows while it is read: the kernel tells the merged mapping from its start, with all
+// that it has told before.
+static void test_merged_mappings_count_once(void **state)
+{
+    (void)state;
+    struct mappings mappings;
+    assert_int_equal(parse("1000-2000 rw-p 0 00:00 0\nRss: 4 kB\n"
+                           "c000-e000 rw-p 0 00:00 0\nRss: 8 kB\nLazyFree: 4 kB\n"
+                           "e000-f000 rw-p 0 00:00 0\nRss: 4 kB\n"
+                           "c000-14000 rw-p 0 00:00 0\nRss: 24 kB\nLazyFree: 4 kB\n"
+                           "20000-21000 rw-p 0 00:00 0\nRss: 4 kB\n",
+                           &mappings),
+                     0);
+    assert_int_equal(mappings.count, 3);
+    assert_int_equal(mappings.items[1].start, 0xc000);
+    assert_int_equal(mappings.items[1].end, 0x14000);
+    assert_int_equal(mappings.items[1].rss_kib, 24);
+    assert_int_equal(mappings.total.rss_kib, 32);
+    assert_int_equal(mappings.total.lazy_free_kib, 4);
     mappings_free(&mappings);
 }
 
@@ -401,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_unsound_text),
         cmocka_unit_test(test_overlap_and_saturation),
+        cmocka_unit_test(test_merged_mappings_count_once),
         cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_many_mappings),
         cmocka_unit_test(test_names_have_a_budget),
