@@ -97,6 +97,7 @@ def nobody():
     reader, error = read(data, True)
     tap.report(reader and b"ebb_group_resident_bytes{" not in data,
                "the file is written without groups", error)
+    refuses(3, "no process 4194304", "--textfile", path, "--once", "4194304")
     done = ebb("--textfile", path, "--once", *tree("linux-6.1-cgroup2"), "api")
     tap.report(done.returncode == 0 and not done.stderr, "one that is there is none", done.stderr)
     os.unlink(path)
@@ -247,6 +248,11 @@ def grouping():
     tap.report(len(groups) == 2 and "other" in groups, "--top 1 --group-by cgroup", error or groups)
     tap.report(reader and reader.value("ebb_group_processes", group="other") == 3,
                "the rest is one group", error)
+    ebb("--textfile", path, "--once", "--group-by", "process", *tree("linux-6.1-cgroup2"))
+    with open(path, "rb") as file:
+        reader, error = read(file.read(), True)
+    tap.report(reader and reader.value("ebb_group_processes", group="api 4121") == 1,
+               "--group-by process", error)
 
 
 usage()

@@ -12,15 +12,17 @@
 #include "cmd/target.h"
 #include "cmd/verbs.h"
 
-// In the order of enum metrics_grouping: the option's number is used as one.
-static const char *const group_choices[] = {"name", "cgroup", "uid", NULL};
+// In the order of enum metrics_grouping: the option's number is used as one, but for the last,
+// which is by name too.
+static const char *const group_choices[] = {"name", "cgroup", "uid", "process", NULL};
+enum { GROUP_BY_PROCESS = 3 };
 
 // Loopback, all processes, names, ten seconds: what is right for most needs no option.
 const struct option_spec export_options[] = {
     {.name = "listen",
      .letter = 'l',
      .kind = OPTION_STRING,
-     .argument = "ADDRESS:PORT",
+     .argument = "ADDRESS[:PORT]",
      .fallback = "127.0.0.1:9876",
      .help = "Where to serve. Port 0 takes any that is free."},
     {.name = "allow-remote",
@@ -46,16 +48,14 @@ const struct option_spec export_options[] = {
      .kind = OPTION_CHOICE,
      .choices = group_choices,
      .fallback = "name",
-     .help = "What processes are summed up by."},
+     .help = "What processes are summed up by. process: each its own group, by name and PID; "
+             "series come and go with processes."},
     {.name = "top",
      .letter = 't',
      .kind = OPTION_COUNT,
      .argument = "N",
      .fallback = "50",
      .help = "Groups with series of their own, by effective RSS; all others are \"other\"."},
-    {.name = "pids",
-     .kind = OPTION_FLAG,
-     .help = "Each process its own group. Series come and go with processes."},
     {.name = "all",
      .letter = 'a',
      .kind = OPTION_FLAG,
@@ -109,13 +109,18 @@ static int open_source(const struct options *options, const struct selection *se
         .has_self = true,
     };
     // Whole sums need every process of the host: any TARGET leaves some out.
+    uint64_t group_by = options_get(options, "group-by")->number;
+    bool is_each = group_by == GROUP_BY_PROCESS;
     const struct metrics_options metrics = {
-        .grouping = (enum metrics_grouping)options_get(options, "group-by")->number,
+        .grouping = is_each ? METRICS_BY_NAME : (enum metrics_grouping)group_by,
         .top = options_get(options, "top")->number,
-        .pids = options_flag(options, "pids"),
+        .pids = is_each,
         .is_complete = options->operand_count == 0,
     };
     int error = export_source_open(&sampler, &metrics, ret_source);
+    // PIDs alone, and none of them there: nothing can come of that.
+    if (error == -ESRCH)
+        return target_refuse_nobody("export", options->operands, options->operand_count);
     return error ? target_refuse_list(sampler.proc_root, error) : EXIT_DONE;
 }
 

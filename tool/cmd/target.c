@@ -86,6 +86,7 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
     switch (-error) {
     case ESRCH:
         message_error("no process %d (it ended or never was)", (int)pid);
+        message_hint("'ebb top' shows what runs.");
         return EXIT_NO_PROCESS;
     // From here on the process is there, and has no memory to explain.
     case ECHILD:
@@ -214,6 +215,7 @@ static int resolve_name(const char *proc_root, const char *name, pid_t *ret_pid)
         // Nobody of that name, in a tree that does show processes.
     } else if (count == 0 && !tree_is_empty(proc_root)) {
         message_error("no process is named '%s'", shown);
+        message_hint("'ebb top' shows what runs.");
         status = EXIT_NO_PROCESS;
     } else if (count == 0) {
         status = refuse_proc_root(proc_root);
