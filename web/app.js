@@ -206,7 +206,7 @@ class App {
             const newest = this.store.tracks.get(pane.id)?.overview.accounts.at(-1);
             const wanted = [[pane.id, pointed], [`${pane.id} newest`, newest]].filter(
                 ([key, account]) => account && this.accounts.get(key)?.time_ms !== account.time);
-            // What is waited for already is not put off: at ten samples a second it would never come.
+            // What is waited for is not put off: at ten samples a second it would never come.
             const asks = wanted.map(([key, { time }]) => `${key} ${time}`).join();
             if (!wanted.length || pane.asks === asks) continue;
             pane.asks = asks;

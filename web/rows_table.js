@@ -23,7 +23,9 @@ export class RowsTable {
         root.replaceChildren(this.node, this.note);
         this.count = 0;
         listenTheme(() => {
-            if (this.count) for (const index of ORDER) drawSwatch(this.lines.get(index).swatch, index);
+            for (const index of this.lines.size ? ORDER : []) {
+                drawSwatch(this.lines.get(index).swatch, index);
+            }
         });
     }
 

@@ -5,6 +5,7 @@
 # timeout: 120
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import tap  # noqa: E402
 from watching import Listener, Server, parse, read_all, wait_until  # noqa: E402
 
 MIB = 1 << 20
+LONG = 40000  # samples; a series is sent in parts of 2,048, however many there are
 TOOL = os.path.join(os.environ["BUILD"], "tests/programs/test_recording")
 
 
@@ -81,6 +83,16 @@ def headers_of_answers(server):
         other = server.get("/", headers={"If-None-Match": '"other"'})
         tap.report(again[0] == 304 and not again[2] and other[2] == body, "files are sent once",
                    (again, other))
+        tag = headers["etag"]
+        check(server, "tags are compared as RFC 9110 says; ranges are not served", [
+            ("any", 304, server.get("/", headers={"If-None-Match": "*"})),
+            ("list", 304, server.get("/", headers={"If-None-Match": f'"x", W/{tag}'})),
+            ("of another file", 200, server.get("/style.css", headers={"If-None-Match": tag})),
+            ("of figures", 200, server.get("/api/about", headers={"If-None-Match": "*"})),
+            ("range", 200, server.get("/", headers={"Range": "bytes=0-9"})),
+        ])
+        tap.report(server.get("/", "HEAD")[1]["content-length"] == str(len(body)),
+                   "HEAD tells the length", headers)
         licence = server.get("/app.js")
         tap.report(licence[0] == 200 and b"MIT License" in licence[2][:200] and
                    licence[1]["content-type"].startswith("text/javascript"),
@@ -167,6 +179,12 @@ def foreign(server):
         ("none, 1.0", 421, server.raw(b"GET / HTTP/1.0\r\n\r\n")),
         ("two", (400, 421), server.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n"
                                        b"Connection: close\r\n\r\n")),
+        ("no port number", 421, server.get("/", host="localhost:http")),
+        ("name as user", 421, server.get("/", host="localhost@evil.example")),
+        ("address in hexadecimal", 421, server.get("/", host="0x7f000001")),
+        ("IPv4 in IPv6", 421, server.get("/", host="[::ffff:127.0.0.1]")),
+        ("half a bracket", 421, server.get("/", host="[::1")),
+        ("letters' case", 200, server.get("/api/about", host="LocalHost")),
         ("forwarded port", 200, server.get("/api/about", host="localhost:9000")),
         ("IPv6", 200, server.get("/api/about", host=f"[::1]:{port}")),
     ])
@@ -317,6 +335,26 @@ def token():
         ])
 
 
+def sixth():
+    """The same on the IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        tap.skip("IPv6", f"this host has no IPv6 loopback: {error}")
+        return
+    with Server("--listen", "[::1]", str(os.getpid())) as server:
+        own = f"http://[::1]:{server.port}"
+        check(server, "[::1] is a name of its own, with its origin", [
+            ("own", 200, server.get("/api/about", headers={"Origin": own})),
+            ("localhost", 200, server.get("/api/about", host="localhost")),
+            ("other origin", 403, server.get("/api/about", headers={"Origin": "http://[::2]"})),
+            ("other port", 403, server.get("/api/about", headers={"Origin": "http://[::1]:1"})),
+            ("other address", 421, server.get("/api/about", host="[::2]")),
+            ("evil", 421, server.get("/api/about", host="evil.example")),
+        ])
+
+
 def levers():
     target = start_target()
     try:
@@ -346,12 +384,48 @@ def levers():
         target.wait()
 
 
-def recordings():
-    if not os.path.exists(TOOL):
-        tap.skip("recordings", "this build has no SQLite")
-        return
-    path = os.path.join(os.environ["TMPDIR"], "large.ebb")
-    subprocess.run([TOOL, path, "1", "100000"], check=True)
+class Recordings:
+    """One that is long and one that goes on, made and watched while clients are waited for."""
+
+    def __enter__(self):
+        folder = os.environ["TMPDIR"]
+        self.has_tool = os.path.exists(TOOL)
+        if self.has_tool:
+            self.path = os.path.join(folder, "large.ebb")
+            self.maker = subprocess.Popen([TOOL, self.path, "1", str(LONG)])
+            path = os.path.join(folder, "growing.ebb")
+            self.writer = subprocess.Popen([TOOL, path, "2", "20", "more"], stdout=subprocess.PIPE)
+            self.writer.stdout.read(1)
+            self.server = Server(path)
+            self.listener = Listener(self.server)
+        return self
+
+    def __exit__(self, *_):
+        if self.has_tool:
+            self.server.__exit__()
+            for child in (self.writer, self.maker):
+                child.kill()
+                child.wait()
+            self.writer.stdout.close()
+
+    def is_followed(self):
+        tap.report(self.listener.goes_on() and
+                   {sample["subject"] for sample in self.listener.batches[-1]["samples"]} == {1, 2},
+                   "a recording that is still written is followed", self.listener.batches[-1:])
+        about = self.server.json("/api/about")
+        tap.report(about["live"] is True, "and is told to be live", about)
+        self.listener.close()
+
+    def check(self):
+        if not self.has_tool:
+            tap.skip("recordings", "this build has no SQLite")
+            return
+        self.is_followed()
+        tap.report(self.maker.wait() == 0, "a long recording was made", self.maker.returncode)
+        long_recording(self.path)
+
+
+def long_recording(path):
     with Server(path) as server:
         about = server.json("/api/about")
         tap.report(about["live"] is False and about["ended"] is True and
@@ -366,7 +440,7 @@ def recordings():
         # The first reads nothing meanwhile.
         series = [json.loads(parse(read_all(link))[2]) for link in links[1:]]
         counts = [sum(len(part["data"][0]) for part in one["parts"]) for one in series]
-        tap.report(counts == [100000] * 3, "three series of 100,000 points at a time", counts)
+        tap.report(counts == [LONG] * 3, f"three series of {LONG} points at a time", counts)
         tap.report(server.peak_bytes() < 32 * MIB, "the server stays below 32 MiB",
                    server.peak_bytes())
         few = server.json("/api/series?subject=1")
@@ -376,28 +450,6 @@ def recordings():
         for link in links:
             link.close()
         tap.report(server.stop() == 0, "Ctrl-C ends it", "")
-
-
-def followed():
-    if not os.path.exists(TOOL):
-        tap.skip("a recording that goes on", "this build has no SQLite")
-        return
-    path = os.path.join(os.environ["TMPDIR"], "growing.ebb")
-    writer = subprocess.Popen([TOOL, path, "2", "20", "more"], stdout=subprocess.PIPE)
-    try:
-        writer.stdout.read(1)
-        with Server(path) as server:
-            listener = Listener(server)
-            tap.report(listener.goes_on() and
-                       {sample["subject"] for sample in listener.batches[-1]["samples"]} == {1, 2},
-                       "a recording that is still written is followed", listener.batches[-1:])
-            about = server.json("/api/about")
-            tap.report(about["live"] is True, "and is told to be live", about)
-            listener.close()
-    finally:
-        writer.kill()
-        writer.wait()
-        writer.stdout.close()
 
 
 def few_descriptors():
@@ -420,10 +472,11 @@ if subprocess.run([os.environ["EBB"], "watch", "--help"], capture_output=True,
                   check=False).returncode:
     print("1..0 # SKIP this build has no libmicrohttpd, SQLite or jansson")
     sys.exit(0)
-private_server()
-token()
-few_descriptors()
-levers()
-recordings()
-followed()
+with Recordings() as made:
+    private_server()
+    token()
+    few_descriptors()
+    levers()
+    sixth()
+    made.check()
 tap.done()

@@ -46,7 +46,7 @@ class Server:
         self.process.stderr.close()
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        return socket.create_connection((self.host.strip("[]"), self.port), timeout=PATIENCE_S)
 
     def raw(self, data, half_close=False):
         """All that comes back for these bytes until the server closes; b"" if that is nothing."""
@@ -61,7 +61,7 @@ class Server:
 
     def get(self, path, method="GET", headers=None, body=b"", host=None):
         """(status, headers, body) of one request; status 0 where there was no answer."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}",
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'{self.host}:{self.port}'}",
                  "Connection: close"]
         if self.token and not (headers and "Authorization" in headers):
             lines.append(f"Authorization: Bearer {self.token}")

@@ -47,7 +47,7 @@ struct record {
     int signal_fd;
     uint64_t started_ns, for_ns; // 0: no end
     bool is_quiet, is_stopped;
-    int error; // of the recording: it is over, whatever else goes on
+    int error;                    // of the recording: it is over, whatever else goes on
     struct journal_events events; // of a round, with the levers' and the alarms' among them
     struct progress progress;
     struct record_totals totals;

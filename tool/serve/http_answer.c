@@ -219,11 +219,12 @@ static void add_allowed(const struct http_request *request, struct MHD_Response 
                                                 : "GET, HEAD");
 }
 
-// Does the client have these bytes already? Lists of tags are searched as text: ours are hashes.
+// Does the client have these bytes already (RFC 9110, 13.1.2)? Lists of tags are searched as text:
+// ours are hashes.
 static bool is_known(const struct http_request *request, const struct http_answer *answer)
 {
     const char *tags = http_request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
-    return tags && answer->etag && strstr(tags, answer->etag);
+    return tags && answer->etag && (strcmp(tags, "*") == 0 || strstr(tags, answer->etag));
 }
 
 // The one place where an answer becomes a response.
