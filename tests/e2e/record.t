@@ -134,11 +134,12 @@ def check_queries(file):
     bad = []
     for query in queries:
         try:
-            if not rows(file, query):
+            # Peaks that no reading saw are rare.
+            if not rows(file, query) and "FROM peak" not in query:
                 bad.append(f"no rows: {query}")
         except sqlite3.Error as error:
             bad.append(f"{error}: {query}")
-    tap.report(len(queries) >= 6 and not bad, "the documented queries", "\n".join(bad))
+    tap.report(len(queries) >= 7 and not bad, "the documented queries", "\n".join(bad))
 
 
 def check_peaks_and_the_end():
@@ -191,7 +192,7 @@ def check_overwriting():
 
 def check_commands():
     file = path("command.ebb")
-    run = record("-o", file, "--interval", "50ms", "--", "sh", "-c", "sleep 0.4; exit 7")
+    run = record("-o", file, "--interval", "50ms", "--", "sh", "-c", "sleep 0.8; exit 7")
     names = [name for (name,) in rows(file, "SELECT name FROM subject ORDER BY id")]
     tap.report(run.returncode == 7 and "sh" in names, "a command's status is handed on",
                f"{run.returncode} {names} {run.stderr}")

@@ -17,7 +17,8 @@ static const char *const record_description[] = {
     "The file is an SQLite database that can be read while it grows. What a kill of ebb can lose "
     "are the last five seconds. When the disk is full, ebb says so and ends; what was recorded is "
     "intact. Nothing is ever overwritten.",
-    "Ctrl-C, SIGTERM and SIGHUP end it in good order. Reading is all that is done to a process; "
+    "Ctrl-C, SIGTERM and SIGHUP end it in good order, with a last account of each process. Reading "
+    "is all that is done to a process; "
     "accounts take at most a hundredth of a core and of the process's own time (--share).",
     NULL,
 };
