@@ -228,8 +228,9 @@ static void note_gone(struct wire_record *record)
 // within bounds: so many slots of this run.
 static uint32_t slots_to_keep(const struct wire_record *record)
 {
-    uint32_t live = space.ledger->areas[SPACE_GUARDED].frontier -
-                    space.ledger->areas[SPACE_GUARDED].first - atomic_peek32(&space.guarded_free);
+    const struct wire_area *area = &space.ledger->areas[SPACE_GUARDED];
+    uint32_t live =
+        atomic_peek32(&area->frontier) - area->first - atomic_peek32(&space.guarded_free);
     uint32_t slots = wire_run_slots(record->run);
     uint32_t kept = atomic_peek32(&space.guarded_kept);
     uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live + live / 4;

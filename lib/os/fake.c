@@ -149,9 +149,9 @@ static int fake_move(const struct os *os, uintptr_t from, uintptr_t to, size_t b
         return -EINVAL;
     if (fake_of(os)->has_no_moves)
         return -EINVAL;
-    count_call(&fake_of(os)->moves);
-    bool is_lost = fake_of(os)->moves == fake_of(os)->lost_move;
-    return is_lost ? lose_target(os, to, bytes) : os_real.move(os, from, to, bytes);
+    unsigned number = __atomic_add_fetch(&fake_of(os)->moves, 1, __ATOMIC_RELAXED);
+    return number == fake_of(os)->lost_move ? lose_target(os, to, bytes)
+                                            : os_real.move(os, from, to, bytes);
 }
 
 static int fake_wipe_on_fork(const struct os *os, uintptr_t address, size_t bytes)

@@ -3,6 +3,7 @@
 // reservation nothing is touched any more, and what mappings there are is counted. Test code.
 #include "heap_test.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -13,6 +14,8 @@
 #define PIECES     6
 #define BLOCKS     8
 #define FILLED_MAX 70000
+#define THREADS    4
+#define ROUNDS     120
 
 static unsigned char *make_marked(size_t bytes, unsigned char mark)
 {
@@ -228,6 +231,50 @@ static void test_lost_places(void **state)
     }
 }
 
+// Large blocks come, grow and go; what is in them says whose they are.
+static void *churn(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+    unsigned char *blocks[BLOCKS] = {NULL};
+    size_t sizes[BLOCKS] = {0};
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t i = heap_test_next(&random) % BLOCKS;
+        size_t bytes = MIB + heap_test_next(&random) % 1000 * PAGE;
+        if (blocks[i])
+            check_marked(blocks[i], sizes[i], (unsigned char)i);
+        if (heap_test_next(&random) % 4 == 0) {
+            heap_free(blocks[i]);
+            blocks[i] = NULL;
+            sizes[i] = 0;
+            continue;
+        }
+        blocks[i] = blocks[i] ? heap_resize(blocks[i], bytes) : heap_test_allocate(bytes);
+        check_marked(blocks[i], sizes[i] < bytes ? sizes[i] : bytes, (unsigned char)i);
+        sizes[i] = bytes;
+        for (size_t at = 0; at < bytes; at += PAGE)
+            blocks[i][at] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        heap_free(blocks[i]);
+    return NULL;
+}
+
+// Others are in the middle of moves while one is lost.
+static void test_lost_among_threads(void **state)
+{
+    struct fake_os *fake = *state;
+    pthread_t threads[THREADS];
+    fake->lost_move = 12;
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, (void *)(i * 4711 + 1)), 0);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(fake->lost.bytes > 0);
+    for (size_t at = 0; at < fake->lost.bytes; at += PAGE)
+        assert_int_equal(*(unsigned char *)(fake->lost.address + at), FAKE_LOST);
+    assert_true(check_chain() > 0);
+}
+
 // As with an older kernel, or under a filter: nothing is lost.
 static void test_moves_are_unknown(void **state)
 {
@@ -265,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mappings_run_out, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_no_hole_is_used, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_lost_places, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_lost_among_threads, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_moves_are_unknown, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_seams_come_along, heap_test_begin, heap_test_end),
     };
