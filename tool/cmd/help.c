@@ -133,6 +133,14 @@ static void render_ebb(struct output *output)
         pad_to(output, strlen(verb->name) + 2, VERB_COLUMN);
         print_wrapped(output, verb->purpose, VERB_COLUMN, VERB_COLUMN);
     }
+    // Apart from the list above, which the man pages are made from.
+    const char *before = "\nNot in this build:\n";
+    for (const struct verb_missing *row = verb_first_missing(); row->name; row++) {
+        output_printf(output, "%s  %s", before, row->name);
+        pad_to(output, strlen(row->name) + 2, VERB_COLUMN);
+        output_printf(output, "made without %s\n", row->library);
+        before = "";
+    }
     output_printf(output, "\nOptions of every verb:\n");
     print_options(output, verb_global_options());
     print_statuses(output, false);

@@ -16,9 +16,24 @@
 
 enum { VERBS_MAX = 64 };
 
+static const struct verb_missing *find_missing(const char *name)
+{
+    for (const struct verb_missing *row = verb_first_missing(); row->name; row++) {
+        if (strcmp(row->name, name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
 // Hidden verbs are never proposed.
 int verb_refuse_unknown(const char *name)
 {
+    const struct verb_missing *lacking = find_missing(name);
+    if (lacking) {
+        message_error("this ebb was built without %s: it has no '%s'", lacking->library, name);
+        message_hint("Built where that is installed, it has.");
+        return EXIT_FAILED;
+    }
     const char *words[VERBS_MAX + 1];
     size_t count = 0;
     // More than fit are only missing as proposals.

@@ -57,10 +57,17 @@ const struct verb *verb_first(void);
 const struct verb *verb_next(const struct verb *verb);
 // The options that every verb takes.
 const struct option_spec *verb_global_options(void);
+// A verb that this build lacks, since it was made without a library. A row of NULLs ends the list.
+struct verb_missing {
+    const char *name;
+    const char *library;
+};
+const struct verb_missing *verb_first_missing(void);
 // NULL if there is none.
 const struct verb *verb_find(const char *name);
 
-// Says on stderr that there is no such verb, and which one may be meant. EXIT_USAGE.
+// Says on stderr that there is no such verb, and which one may be meant: EXIT_USAGE; or what this
+// build of ebb lacks for it: EXIT_FAILED.
 int verb_refuse_unknown(const char *name);
 
 // Is --interval within what verbs take that look at processes again and again? More often than ten

@@ -27,6 +27,18 @@ static const struct verb *const table[] = {
     &help_verb,    &help_man_verb, &help_completion_verb,
 };
 
+// Only what the build left out stands before the last row.
+static const struct verb_missing missing[] = {
+#ifndef EBB_WITH_SQLITE
+    {"record", "SQLite"},
+    {"report", "SQLite"},
+#endif
+#if !defined(EBB_WITH_HTTP) || !defined(EBB_WITH_SQLITE) || !defined(EBB_WITH_JSON)
+    {"watch", "libmicrohttpd, SQLite or jansson"},
+#endif
+    {NULL, NULL},
+};
+
 enum { VERB_COUNT = sizeof table / sizeof table[0] };
 
 // As other tools spell them.
@@ -63,6 +75,11 @@ const struct verb *verb_next(const struct verb *verb)
 const struct option_spec *verb_global_options(void)
 {
     return global_options;
+}
+
+const struct verb_missing *verb_first_missing(void)
+{
+    return missing;
 }
 
 // Hidden ones are found too.
