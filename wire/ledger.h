@@ -83,7 +83,8 @@ struct wire_record {
     uint64_t heap;     // the owner's address, also while it is nobody's
     uint64_t remote;   // blocks freed by others: count << 48 | queued << 47 | the first's offset.
                        // The count may be larger than the list is long: a helper has moved
-                       // blocks to `free` or `off` that the owner has not counted down yet.
+                       // blocks to `free` or `off` that the owner has not counted down yet;
+                       // or smaller: the owner has counted them, and leaves them there.
     uint64_t lazy;     // the bits of `off` that were given back lazily; the others are returned
     uint64_t bytes;    // of a large block, whole pages; in a free run: what was given back of it;
                        // of a span: the bits of `off` that the system would not take, so kept

@@ -148,7 +148,10 @@ void lists_enqueue(struct wire_record *span)
 // another heap's.
 static void drain_span(struct heap *heap, struct wire_record *span, bool opens)
 {
-    span_take_remote(span, false);
+    if (span->free)
+        span_count_remote(span);
+    else
+        span_take_remote(span, false);
     if (span->state == WIRE_SPAN_FULL && span_has_free(span))
         list_insert(heap, span);
     if (opens && span->state == WIRE_SPAN_PARTIAL)
@@ -382,6 +385,8 @@ static struct wire_record *find_listed(struct heap *heap, unsigned size_class)
     for (int looks = 0; slot && looks < LISTED_LOOKS; looks++) {
         struct wire_record *span = space_record(slot);
         slot = span->next;
+        if (!span->free && span_has_remote(span))
+            span_take_remote(span, true);
         if (span->free)
             return span;
         if (!span_has_free(span)) {
@@ -417,7 +422,7 @@ static void *borrow(struct heap *heap, unsigned size_class)
 static void *recycle(struct heap *heap, unsigned size_class, bool may_borrow)
 {
     struct wire_record *span = heap->current[size_class];
-    if (!span->free && wire_remote_count(atomic_peek64(&span->remote)))
+    if (!span->free && span_has_remote(span))
         span_take_remote(span, true);
     if (span->free)
         return NULL;

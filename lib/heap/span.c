@@ -89,7 +89,7 @@ static void *carve_block(struct wire_record *span, bool *is_zero)
 void *span_pop(struct wire_record *span, bool *is_zero)
 {
     *is_zero = false;
-    if (!span->free && wire_remote_count(atomic_peek64(&span->remote)))
+    if (!span->free && span_has_remote(span))
         span_take_remote(span, true);
     // A page of which all blocks reach into others that are off brings none back.
     while (!span->free && span->off)
@@ -151,6 +151,12 @@ void span_take_remote(struct wire_record *span, bool stays_queued)
     }
     // Some of these a helper may have taken off the list before: see takeover.h.
     span->counts -= wire_remote_count(taken);
+}
+
+void span_count_remote(struct wire_record *span)
+{
+    uint64_t counted = atomic_and64(&span->remote, WIRE_REMOTE_QUEUED - 1);
+    span->counts -= wire_remote_count(counted);
 }
 
 // The pages of a small span, or the one bit of a medium one, in which a block has bytes.

@@ -67,10 +67,16 @@ static inline size_t span_off_bytes(const struct wire_record *span)
     return (size_t)__builtin_popcountll(span->off & ~span->bytes) * unit;
 }
 
+// Others have freed blocks that are not on the span's list yet.
+static inline bool span_has_remote(const struct wire_record *span)
+{
+    return wire_remote_first(atomic_peek64(&span->remote)) != 0;
+}
+
 // Something can be allocated without asking others.
 static inline bool span_has_free(const struct wire_record *span)
 {
-    return span->free || span->off || span->carved < span->capacity;
+    return span->free || span->off || span->carved < span->capacity || span_has_remote(span);
 }
 
 // Lets the plain frees of `heap`'s thread push here, unless they have to look at `off` first.
@@ -120,6 +126,10 @@ bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count);
 
 // Moves the remote list to the span's own. `stays_queued`: the span may still be in the inbox.
 void span_take_remote(struct wire_record *span, bool stays_queued);
+
+// Counts these blocks as free, and leaves them there until the span's own list has run out: to join
+// the two is to walk one of them, through blocks that are in another processor's cache.
+void span_count_remote(struct wire_record *span);
 
 // Where an address stands in a span: its block's number, or −1 if no block begins there, or none
 // that was ever handed out.

@@ -214,6 +214,41 @@ static void test_remote(void **state)
     assert_true(span_is_valid(span));
 }
 
+// Counted remote frees stay where they are until the list has run out, and are free all the while.
+static void test_remote_counted(void **state)
+{
+    (void)state;
+    static struct blocks blocks;
+    bool is_zero;
+    uint32_t count;
+    struct wire_record *span = make_span(class_of_size(1000), true);
+    fill_span(span, &blocks);
+    span_push(span, blocks.at[0]);
+    assert_true(span_push_remote(span, blocks.at[1], &count));
+    span_count_remote(span);
+    assert_int_equal(span_used(span), span->capacity - 2u);
+    assert_int_equal(wire_live_blocks(span), span->capacity - 2u);
+    assert_ptr_equal((void *)(uintptr_t)span->free, blocks.at[0]);
+    // Whoever comes next tells the owner anew, and is counted by itself.
+    assert_true(span_push_remote(span, blocks.at[2], &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(wire_live_blocks(span), span->capacity - 3u);
+    assert_true(span_is_valid(span));
+    assert_ptr_equal(span_pop(span, &is_zero), blocks.at[0]);
+    assert_true(span_has_free(span));
+    assert_ptr_equal(span_pop(span, &is_zero), blocks.at[2]);
+    assert_ptr_equal(span_pop(span, &is_zero), blocks.at[1]);
+    assert_false(span_has_free(span));
+    assert_int_equal(wire_live_blocks(span), span->capacity);
+    // A helper finds them too.
+    for (uint32_t i = 1; i < blocks.count; i++)
+        (void)span_push_remote(span, blocks.at[i], &count);
+    span_count_remote(span);
+    assert_int_equal(purge_span(span, false), 15 * PAGE_BYTES);
+    assert_int_equal(wire_live_blocks(span), 1);
+    assert_true(span_is_valid(span));
+}
+
 static void test_addresses(void **state)
 {
     (void)state;
@@ -237,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_collecting_finds_pages, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_remote, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_remote_counted, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_addresses, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
