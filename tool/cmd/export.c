@@ -92,7 +92,7 @@ static int check_usage(const struct options *options)
     return EXIT_DONE;
 }
 
-// Once, there is nothing to save up for: every process gets its account.
+// Budgets are the sampler's own; --once makes a round without any.
 static int open_source(const struct options *options, const struct selection *selections,
                        size_t count, struct export_source **ret_source)
 {
@@ -103,8 +103,6 @@ static int open_source(const struct options *options, const struct selection *se
         .interval_ms = options_get_ms(options, "interval"),
         // A service that restarts must not vanish from its graphs.
         .follow = true,
-        // 0 is the sampler's own default.
-        .share = options_flag(options, "once") ? 1 : 0,
         // The sums of groups are whole with all of their processes only.
         .has_self = true,
     };

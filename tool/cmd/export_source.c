@@ -13,8 +13,8 @@
 #include "base/array.h"
 #include "proc/process.h"
 
-// Far more than any host needs: the loop must only end.
-enum { WHOLE_ROUNDS = 1000 };
+// What a whole round may take: far more than any host needs, but it must end.
+enum { WHOLE_MS = 60000 };
 
 // Two owners: the thread that makes rounds has the sampler to itself, the metrics are shared.
 struct export_source {
@@ -167,12 +167,13 @@ static int take(struct export_source *source, const struct batch *batch, size_t 
 }
 
 // A list without anybody is a result too: then the groups vanish, as they should.
-int export_source_round(struct export_source *source)
+static int make_round(struct export_source *source, bool is_whole)
 {
     // The readings take their time without the lock; scrapes get the last round meanwhile.
     const struct batch *batch;
     size_t count;
-    int error = sampler_round(source->sampler, &batch);
+    int error = is_whole ? sampler_last_round(source->sampler, WHOLE_MS, &batch)
+                         : sampler_round(source->sampler, &batch);
     // Nothing to follow is no failure: the next process may come at any time.
     if (error && error != -ESRCH)
         return error;
@@ -185,20 +186,15 @@ int export_source_round(struct export_source *source)
     return error;
 }
 
-// Its rounds follow each other at once: a budget saves nothing for who asks but once.
+int export_source_round(struct export_source *source)
+{
+    return make_round(source, false);
+}
+
+// A budget saves nothing for who asks but once.
 int export_source_round_whole(struct export_source *source)
 {
-    uint64_t accounts = 0;
-    int error = 0;
-    for (int round = 0; round < WHOLE_ROUNDS && !error; round++) {
-        error = export_source_round(source);
-        uint64_t now = sampler_cost(source->sampler).accounts;
-        // No new account: the rest may not be read.
-        if (round > 0 && now == accounts)
-            break;
-        accounts = now;
-    }
-    return error;
+    return make_round(source, true);
 }
 
 size_t export_source_count(const struct export_source *source)

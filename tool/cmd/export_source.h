@@ -21,7 +21,7 @@ void export_source_close(struct export_source *source);
 // could be read: the metrics stay those of the round before, and say how old they are.
 int export_source_round(struct export_source *source);
 
-// Rounds until every process that may be read has its account, for who asks but once.
+// One round in which every process that may be read gets its account, for who asks but once.
 int export_source_round_whole(struct export_source *source);
 
 // How many processes the last round was of. The thread that makes rounds asks.

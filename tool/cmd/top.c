@@ -59,8 +59,8 @@ const struct option_spec top_options[] = {
     {.name = NULL},
 };
 
-// ONCE_ROUNDS is far more than any host needs: the loop must only end.
-enum { ONCE_ROUNDS = 1000 };
+// What --once may take to read all accounts: far more than any host needs, but it must end.
+enum { ONCE_MS = 60000 };
 
 // What the run needs at hand; top_run() frees it.
 struct top_run {
@@ -71,6 +71,7 @@ struct top_run {
     struct top top;
     struct top_view view;
     uint64_t interval_ms;
+    bool is_once;
 };
 
 // What the option table cannot express. A pipe gets a hint instead of escape sequences.
@@ -89,8 +90,8 @@ static int check_usage(const struct options *options, bool is_once)
     return EXIT_DONE;
 }
 
-// Once, there is nothing to be gentle for: nobody waits for the next look but the user.
-static int open_sampler(struct top_run *run, bool is_once)
+// The sampler's own budgets are right for a screen that stands all day.
+static int open_sampler(struct top_run *run)
 {
     const struct options *options = &run->command->options;
     struct sampler_options sampler_options = {
@@ -99,8 +100,6 @@ static int open_sampler(struct top_run *run, bool is_once)
         .selection_count = run->selection_count,
         .interval_ms = run->interval_ms,
         .follow = true,
-        // 0 is the sampler's own default.
-        .share = is_once ? 1 : 0,
     };
     return sampler_open(&sampler_options, &run->sampler);
 }
@@ -110,7 +109,9 @@ static int take_round(struct top_run *run)
 {
     // With -ESRCH, too, there is a batch: it tells the ends.
     const struct batch *batch;
-    int error = sampler_round(run->sampler, &batch);
+    // Once, all accounts are read in the one round that there is.
+    int error = run->is_once ? sampler_last_round(run->sampler, ONCE_MS, &batch)
+                             : sampler_round(run->sampler, &batch);
     // Nothing to follow is an empty list: the next process may come at any time.
     if (error < 0 && error != -ESRCH)
         return error;
@@ -135,34 +136,10 @@ static int refuse(const struct top_run *run, int error)
     return target_refuse_list(options_get(&run->command->options, "proc-root")->string, error);
 }
 
-// Those that have no account: not yet, or never for want of rights.
-static size_t count_unread(const struct top *top)
-{
-    size_t unread = 0;
-    for (size_t i = 0; i < top->count; i++)
-        unread += !top->rows[i].has_account;
-    return unread;
-}
-
-// Rounds follow each other until no reading adds anything: the rest may not be read.
-static int read_all(struct top_run *run)
-{
-    uint64_t accounts = 0;
-    for (int round = 0; round < ONCE_ROUNDS; round++) {
-        int error = take_round(run);
-        // Rounds are made at once, without waiting for one to be due.
-        uint64_t now = sampler_cost(run->sampler).accounts;
-        if (error || count_unread(&run->top) == 0 || (round > 0 && now == accounts))
-            return error;
-        accounts = now;
-    }
-    return 0;
-}
-
 // In the order and with the filter that the screen would have.
 static int run_once(struct top_run *run)
 {
-    int error = read_all(run);
+    int error = take_round(run);
     // A script that asks for one process must learn that there is none; a filter may find nothing.
     if (!error && run->top.count == 0 && run->command->options.operand_count > 0)
         error = -ESRCH;
@@ -284,6 +261,7 @@ int top_run(const struct command *command)
                  .is_reversed = options_flag(options, "reverse"),
                  .exact_bytes = options_flag(options, "bytes")},
         .interval_ms = options_get_ms(options, "interval"),
+        .is_once = is_once,
     };
     if (options_get(options, "filter")->given)
         text_copy(text_of(options_get(options, "filter")->string), run.view.filter,
@@ -293,7 +271,7 @@ int top_run(const struct command *command)
                            &run.selection_count);
     if (status != EXIT_DONE)
         return status;
-    int error = open_sampler(&run, is_once);
+    int error = open_sampler(&run);
     if (error)
         status = refuse(&run, error);
     else
