@@ -192,6 +192,20 @@ def test_three_at_once():
                "three at once are three events", f"{events} {done.stderr}")
 
 
+def test_an_alarm_does_not_ring_for_itself():
+    """What an alarm runs is below ebb, as the command is, and not recorded with it."""
+    file = f"{TMP}/itself.ebb"
+    done = subprocess.run([EBB, "record", "-o", file, "--interval", "50ms", "--alarm",
+                           "rss>1KiB every 0s", "--exec", "exec sleep 0.5", "--", "sh", "-c",
+                           "exec tail -f /dev/null & sleep 1.2; kill $!"], capture_output=True,
+                          text=True, timeout=30, check=False)
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        names = {name for (name,) in database.execute("SELECT DISTINCT cmdline FROM subject")}
+    tap.report(not any("0.5" in name for name in names) and
+               any("1.2" in name for name in names), "what an alarm runs is not recorded with the "
+               "command", f"{names} {done.stderr}")
+
+
 def test_refusals():
     for text, options in [("--alarm 'effective'", ["--alarm", "effective"]),
                           ("go with --alarm", ["--exec", "true"]),
@@ -210,5 +224,6 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 test_once_and_over(server.server_port)
 test_the_process_ends()
 test_three_at_once()
+test_an_alarm_does_not_ring_for_itself()
 test_refusals()
 tap.done()

@@ -62,6 +62,8 @@ static void report_end(struct alarm_delivery *delivery, const char *who, int err
     // In the order in which one would look for it.
     if (error)
         report(delivery, "%s could not be started: %s", who, strerror(-error));
+    else if (end->cancelled)
+        report(delivery, "%s was still running when ebb ended, and was ended", who);
     else if (end->timed_out)
         report(delivery, "%s took longer than %u s and was killed", who,
                delivery->timeout_ms / 1000);
@@ -120,6 +122,9 @@ static void post(struct alarm_delivery *delivery, struct text json)
         report(delivery, "the web hook's host %s has no address", delivery->url.host);
     else if (error == -EBADMSG)
         report(delivery, "what answers at %s port %s speaks no HTTP", delivery->url.host,
+               delivery->url.port);
+    else if (error == -ECANCELED)
+        report(delivery, "posting to %s port %s was not over when ebb ended", delivery->url.host,
                delivery->url.port);
     else if (error)
         report(delivery, "posting to %s port %s failed: %s", delivery->url.host, delivery->url.port,

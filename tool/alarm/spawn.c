@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "alarm/clock.h"
+#include "sample/find.h"
 
 // Ten milliseconds: a command's end is not waited for by anybody, and a hundred looks a second cost
 // nothing.
@@ -40,8 +42,9 @@ static int input_file(struct text input)
     return fd;
 }
 
-// Our environment and the message's; the strings stay where they are. NULL without memory.
-static char **join_environment(struct text added)
+// Our environment and the message's behind the mark; the strings stay where they are. NULL without
+// memory.
+static char **join_environment(char *mark, struct text added)
 {
     // Later ones do not replace earlier ones: ours begin with EBB_ALARM_, which nobody else sets.
     size_t count = 0, own = 0;
@@ -49,14 +52,16 @@ static char **join_environment(struct text added)
         own++;
     for (size_t i = 0; i < added.len; i++)
         count += added.data[i] == '\0';
-    char **joined = calloc(own + count + 1, sizeof *joined);
+    char **joined = calloc(1 + own + count + 1, sizeof *joined);
     if (!joined)
         return NULL;
+    // First, so that it stands for one that we have ourselves, from an alarm that has run us.
+    joined[0] = mark;
     // `environ` may be NULL, which memcpy() must not be given.
     if (own > 0)
-        memcpy(joined, environ, own * sizeof *joined);
+        memcpy(joined + 1, environ, own * sizeof *joined);
     struct text string;
-    for (size_t i = own; text_next_field(&added, '\0', &string); i++)
+    for (size_t i = own + 1; text_next_field(&added, '\0', &string); i++)
         joined[i] = (char *)(uintptr_t)string.data;
     return joined;
 }
@@ -118,6 +123,7 @@ static void wait_for(pid_t pid, unsigned timeout_ms, const atomic_bool *cancelle
         nanosleep(&look_again, NULL);
     }
     ret_end->timed_out = true;
+    ret_end->cancelled = atomic_load(cancelled);
     // With all that it has started; it is our child still, so its number is nobody else's.
     kill(-pid, SIGKILL);
     while (waitpid(pid, &ret_end->status, 0) < 0 && errno == EINTR)
@@ -132,7 +138,9 @@ int spawn_run(char *const *argv, struct text input, struct text environment, uns
     int fd = input_file(input);
     if (fd < 0)
         return fd;
-    char **joined = join_environment(environment);
+    char mark[48];
+    snprintf(mark, sizeof mark, FIND_ALARM_MARK "=%d", (int)getpid());
+    char **joined = join_environment(mark, environment);
     int error = joined ? start(argv, fd, joined, &pid) : -ENOMEM;
     free(joined);
     close(fd);

@@ -11,7 +11,7 @@
 // How it ended: a status of wait(2), or killed by us.
 struct spawn_end {
     int status;
-    bool timed_out;
+    bool timed_out, cancelled; // for its time, or since ebb ends
 };
 
 // Runs argv[0], searched in PATH, in a process group of its own; its stdout is our stderr.

@@ -194,12 +194,21 @@ static bool find_is_below(struct find *find, int pid, int ancestor)
     return false;
 }
 
+// Does an alarm of that ebb run it? What may not be read is no child of its own.
+static bool find_is_of_alarm(struct find *find, int pid, int ebb)
+{
+    struct text mark;
+    uint64_t of;
+    return proc_environ_find(find_file(find, pid, "environ"), FIND_ALARM_MARK, &mark) &&
+           text_take_u64(&mark, &of) && of == (uint64_t)ebb;
+}
+
 bool find_wants(struct find *find, const struct subject *subject, bool has_numbers)
 {
     for (size_t i = 0; i < find->selection_count; i++) {
         const struct selection *selection = &find->selections[i];
         if (selection->kind == SELECT_BELOW && find_is_below(find, subject->pid, selection->pid))
-            return true;
+            return !find_is_of_alarm(find, subject->pid, selection->pid);
         if ((has_numbers || selection->kind != SELECT_PID) &&
             selection_matches(selection, 1, subject))
             return true;

@@ -15,6 +15,10 @@
 #include "sample/sample.h"
 #include "sample/select.h"
 
+// What an alarm runs has this in its environment, before all else: the PID of the ebb whose alarm
+// it is. Below that ebb, it is none of those that are looked for: it would ring for itself.
+#define FIND_ALARM_MARK "EBB_ALARM_OF"
+
 struct find_known;
 
 struct find {
