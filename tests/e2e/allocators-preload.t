@@ -47,6 +47,18 @@ for file, name, env, settings in CASES:
             good = said[0] == value and said[1].startswith(source)
             check(good, f"{file}: {key} is {value} by {source}", said)
 
+# Of two the first serves the program: what it can tell of its own must not go to the other one.
+both = [installed("libjemalloc.so.2"), installed("libtcmalloc_minimal.so.4")]
+if all(both):
+    with running([program], {"LD_PRELOAD": ":".join(both)}) as (pid, _):
+        report = examine("jemalloc before tcmalloc", pid, "jemalloc")[0]
+        held = {row["runtime"]: row["bytes"] for row in report["account"] if row["row"] == "held"}
+        used = sum(row["bytes"] for row in report["account"] if row["row"] == "in_use")
+        check(held.get("tcmalloc", 0) < used, "jemalloc before tcmalloc: jemalloc has the memory",
+              report["account"])
+else:
+    skip("jemalloc before tcmalloc", "libjemalloc or libtcmalloc is not installed")
+
 with running([program]) as (pid, _):
     report, found = examine("no preload", pid, "glibc")
     if report:

@@ -160,6 +160,19 @@ def refuses():
             check(status in (0, 1) and "outcome" in report, f"forged {how}: reclaim ends", report)
 
 
+def serves_nothing():
+    """Preloaded behind another malloc: there is nothing to give back, and that is no failure."""
+    other = at.installed("libmimalloc.so.2")
+    if not other:
+        at.skip("behind another malloc", "libmimalloc is not installed")
+        return
+    program = f"{libebb.BUILD}/tests/programs/prog_alloc_mixed"
+    with at.running([program], {"LD_PRELOAD": f"{other}:{LIB}"}) as (pid, _):
+        report, status = lever("reclaim", "--runtime", pid)
+        check(status == 0 and report.get("outcome") != "failed",
+              "behind another malloc: it ends well", report)
+
+
 def runs(folder):
     """run --malloc=ebb: the library beside ebb; of the prefix where ebb is installed."""
     script = ["sh", "-c", "grep -m1 -o '/.*libebb.so' /proc/self/maps; echo $EBB_CONF"]
@@ -191,6 +204,7 @@ gives_back("by a call", "policy:keep,helper:off", "call")
 forked()
 keeps_data()
 refuses()
+serves_nothing()
 with tempfile.TemporaryDirectory() as scratch:
     runs(os.path.realpath(scratch))
 sys.exit(at.finish())

@@ -48,7 +48,7 @@ static uint64_t keeps_bytes(const struct survey *survey)
     return bytes;
 }
 
-// Why its ledger cannot be used, for a failed step.
+// Why its ledger cannot be used. Without a heap, another malloc serves the program: no failure.
 static void fail_step(const struct purge_libebb *libebb, struct lever_step *step, int error)
 {
     const struct libebb_refusal *refusal = &libebb->control.refusal;
@@ -59,6 +59,8 @@ static void fail_step(const struct purge_libebb *libebb, struct lever_step *step
         lever_end_step(step, LEVER_STEP_FAILED,
                        "its memory may not be written; what would help: the right to attach "
                        "(ptrace): root, or the target's user");
+    else if (error == -ENODATA && !libebb->control.found.ledger)
+        lever_end_step(step, LEVER_STEP_NOTHING, "it has no heap: nothing was allocated from it");
     else if (error == -ENODATA)
         lever_end_step(step, LEVER_STEP_FAILED, "its ledger is not in memory");
     else

@@ -23,7 +23,7 @@
 // holds it has mapped by itself, while a preloaded malloc below it holds little.
 const struct runtime_reader *const runtime_readers[] = {
     &image_reader, &stack_reader,  &go_reader,       &glibc_reader,    &cpython_reader,
-    &musl_reader,  &libebb_reader, &mimalloc_reader, &tcmalloc_reader, &jemalloc_reader,
+    &musl_reader,  &libebb_reader, &mimalloc_reader, &jemalloc_reader, &tcmalloc_reader,
     &jvm_reader,   &v8_reader,     &dotnet_reader,
 };
 const size_t runtime_reader_count = sizeof runtime_readers / sizeof runtime_readers[0];
