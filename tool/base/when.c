@@ -178,9 +178,13 @@ static int parse_date(struct text text, int64_t *ret_ms)
     struct moment moment = {0};
     if (!take_date(&text, &moment))
         return -EINVAL;
-    if (text.len > 0 && !text_take_prefix(&text, "T") && !text_take_prefix(&text, "t"))
+    if (text.len == 0)
+        return moment_ms(moment, ret_ms);
+    // Something must stand between a date and a time, and behind it a time.
+    size_t len = text.len;
+    if (!text_take_prefix(&text, "T") && !text_take_prefix(&text, "t"))
         text_skip_blanks(&text);
-    if (text.len > 0 && (!take_clock(&text, &moment) || !take_zone(&text, &moment)))
+    if (text.len == len || !take_clock(&text, &moment) || !take_zone(&text, &moment))
         return -EINVAL;
     return text.len > 0 ? -EINVAL : moment_ms(moment, ret_ms);
 }

@@ -46,7 +46,11 @@ void write_report_head(struct writer *writer, const struct report *report, size_
     // Without the date where it is the same day.
     when_format(report->to_ms, report->from_ms, to, sizeof to);
     units_format_seconds((double)(report->to_ms - report->from_ms) / 1000, took, sizeof took);
-    units_format_seconds((double)about->interval_ms / 1000, every, sizeof every);
+    // Tenths of a second would be "0.0 s" of the fastest.
+    if (about->interval_ms < 1000)
+        snprintf(every, sizeof every, "%u ms", (unsigned)about->interval_ms);
+    else
+        units_format_seconds((double)about->interval_ms / 1000, every, sizeof every);
     if (!writer->error)
         writer->error = format_color_begin(writer->style, COLOR_BOLD, writer->buffer);
     write_name(writer, about->title[0] ? about->title : "recording", 80);

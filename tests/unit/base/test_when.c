@@ -80,10 +80,12 @@ static void test_dates(void **state)
 static void test_nonsense_is_refused(void **state)
 {
     (void)state;
-    const char *const nonsense[] = {"",           "-",     "+",          "@",
-                                    "24:00",      "12:60", "2026-13-01", "2026-02-29",
-                                    "12",         "12:3",  "tomorrow",   "10m agoo",
-                                    "@12x",       "1e9",   "14:05 x",    "2026-11-21T10:00:00+2:00",
+    const char *const nonsense[] = {"",           "-",           "+",
+                                    "@",          "24:00",       "12:60",
+                                    "2026-13-01", "2026-02-29",  "12",
+                                    "12:3",       "tomorrow",    "10m agoo",
+                                    "@12x",       "2026-11-21T", "2026-11-2114:05",
+                                    "1e9",        "14:05 x",     "2026-11-21T10:00:00+2:00",
                                     "today 99:00"};
     for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++)
         refuse(nonsense[i], -EINVAL);
