@@ -8,7 +8,7 @@ import { element, setHidden, setText } from "./dom.js";
 import { EventTip } from "./event_marks.js";
 import { FiguresPainter } from "./figures_plot.js";
 import { TimePlot } from "./time_plot.js";
-import { formatBytes, formatSpan, formatTime } from "./units.js";
+import { formatBytes, formatClock, formatDay, formatSpan, formatTime } from "./units.js";
 import { provenanceAt } from "./stack.js";
 import { VerdictStrip } from "./verdict.js";
 
@@ -154,7 +154,10 @@ function describeSample(series, index, time) {
     const { isAccount, account, age } = provenanceAt(series, index);
     const rss = series.rss[index];
     const lazy = series.lazy[index];
-    const sizes = `${formatTime(series.time[index])} · RSS ${formatBytes(rss)} · effective ` +
+    // Of another day than the newest: with the day.
+    const isOtherDay = formatDay(series.time[index]) !== formatDay(series.last);
+    const when = (isOtherDay ? formatTime : formatClock)(series.time[index]);
+    const sizes = `${when} · RSS ${formatBytes(rss)} · effective ` +
         `${formatBytes(rss - lazy)} · lazily freed ${formatBytes(lazy)}`;
     const prefix = time === null ? "now: " : "";
     if (isAccount) return `${prefix}${sizes} · measured`;

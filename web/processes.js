@@ -22,7 +22,8 @@ export class ProcessList {
         this.items = new Map();
         this.chosen = [];
         this.filter = element("input", {
-            type: "search", placeholder: "filter: name, pid, verdict …", "aria-label": "filter",
+            type: "search", placeholder: "filter …", "aria-label": "filter",
+            title: "words of a name, PID, command line, cgroup, runtime or verdict",
             input: () => this.refresh(),
         });
         this.orders = element("select", { "aria-label": "order", change: () => {

@@ -132,7 +132,8 @@ function withUnknown(rows, lazy, account) {
 function describeSide({ series, index, account }) {
     const empty = new Float64Array(ROW_COUNT);
     if (!series || index < 0) {
-        return { rows: empty, rss: NaN, effective: NaN, sources: {}, errors: new Map(), note: "" };
+        return { rows: empty.fill(NaN), rss: NaN, effective: NaN, sources: {}, errors: new Map(),
+            note: "" };
     }
     const found = provenanceAt(series, index);
     const rows = withUnknown(rowsAt(series, index, empty), series.lazy[index], found.account);

@@ -89,7 +89,7 @@ export class VerdictStrip {
         const rss = overview.rss[overview.indexAt(account.time)];
         const hasMoved = Math.abs(rss - overview.rss[overview.count - 1]) > 0.02 * rss;
         const when = formatSpan(age > MINUTE ? age - age % MINUTE : age - age % 1000);
-        setText(this.age, `of the account ${when} ago${hasMoved
+        setText(this.age, `verdict of ${when} ago${hasMoved
             ? `, when RSS was ${formatBytes(rss)}` : ""}`);
     }
 
