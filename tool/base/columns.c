@@ -95,7 +95,8 @@ static const struct range nothing[] = {
     {0x1E2EC, 0x1E2EF}, {0x1E8D0, 0x1E8D6}, {0x1E944, 0x1E94A}, {0xE0001, 0xE01EF},
 };
 
-// East Asian Width W and F (Unicode Standard Annex 11): ideographs, kana, Hangul, pictures.
+// What is "ambiguous" there is narrow, as on every terminal whose locale is not an old one of the
+// East. East Asian Width W and F (Unicode Standard Annex 11): ideographs, kana, Hangul, pictures.
 static const struct range wide[] = {
     {0x1100, 0x115F},   {0x231A, 0x231B},   {0x2329, 0x232A},   {0x23E9, 0x23EC},
     {0x23F0, 0x23F0},   {0x23F3, 0x23F3},   {0x25FD, 0x25FE},   {0x2614, 0x2615},
@@ -139,6 +140,7 @@ unsigned columns_of_character(uint32_t character)
     // Most names are ASCII, and nothing below the first range is anything but one column.
     if (character < nothing[0].first)
         return 1;
+    // The first table before the second: a mark that is wide by its block still takes no column.
     if (is_among(nothing, sizeof nothing / sizeof nothing[0], character))
         return 0;
     return is_among(wide, sizeof wide / sizeof wide[0], character) ? 2 : 1;
@@ -152,6 +154,7 @@ uint32_t columns_next_character(struct text *rest)
     size_t len = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
     // The lead byte's own bits: five, four or three of them.
     uint32_t character = len == 1 ? lead : lead & (0xFFu >> (len + 1));
+    // A text that ends within a character, or goes on with another one: what is there is taken.
     size_t at = 1;
     for (; at < len && at < rest->len && (bytes[at] & 0xC0) == 0x80; at++)
         character = character << 6 | (bytes[at] & 0x3F);

@@ -58,6 +58,7 @@ static void read_version(const char *path, char *ret_version, size_t size)
 // The one that `ebb run --malloc=ebb` would take for a program like ebb itself.
 static void find_libebb(struct doctor_library *ret_library)
 {
+    // A library must fit a program's machine and C library; ebb's own are those of this system.
     struct binary self;
     struct library_found found;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

@@ -33,12 +33,14 @@ static enum word_kind word_kind_of(const struct option_spec *spec)
     return WORD_FREE;
 }
 
+// One process or several: proposed alike, since who wants one begins with its name.
 static bool takes_targets(const struct verb *verb)
 {
     return verb->operand == OPERAND_TARGET || verb->operand == OPERAND_TARGETS ||
            verb->operand == OPERAND_TARGETS_OR_FILE;
 }
 
+// watch takes either: a name that is both a process and a file is proposed once, by the shell.
 static bool takes_files(const struct verb *verb)
 {
     return verb->operand == OPERAND_FILE || verb->operand == OPERAND_TARGETS_OR_FILE;
@@ -91,6 +93,7 @@ static void put_bash_arguments(struct output *output, const struct option_spec *
             output_printf(output, "' ;;\n");
         } else {
             // A number or a free text: nothing is offered.
+            // Functions of the script's head, which leave what they find in COMPREPLY.
             static const char *const calls[] = {
                 [WORD_FREE] = "",
                 [WORD_FILE] = " _ebb_files -f;",
@@ -248,6 +251,8 @@ static void put_zsh_options(struct output *output, const struct option_spec *tab
             put_choices(output, table);
             output_printf(output, ")");
         } else if (table->kind != OPTION_FLAG) {
+            // zsh's own, but for processes, which are PIDs and names together. A blank proposes
+            // nothing, and still shows what is wanted.
             static const char *const calls[] = {
                 [WORD_FREE] = " ",
                 [WORD_FILE] = "_files",

@@ -18,6 +18,8 @@ struct column {
     bool is_text;
 };
 
+// All but runtime and trend fill 80 columns, which every terminal has; the widths are those of the
+// longest figure ("1023 MiB", "EFFECTIVE" with its mark) and of most names.
 static const struct column kinds[TOP_COLUMN_COUNT] = {
     [TOP_COLUMN_PID] = {"PID", TOP_BY_PID, 7, false},
     [TOP_COLUMN_NAME] = {"NAME", TOP_BY_NAME, 20, true},
@@ -47,6 +49,8 @@ static enum top_column ordering_column(enum top_order order)
     return TOP_COLUMN_EFFECTIVE;
 }
 
+// Greedy, by importance: what does not fit ends it, since less important ones behind it that happen
+// to be narrower would come and go with every column that a window is made wider.
 struct top_columns top_columns_for(unsigned columns, const struct top_view *view)
 {
     struct top_columns found = {{0}};
@@ -79,7 +83,8 @@ static void put_field(struct pen *pen, enum top_column column, unsigned width, c
 {
     if (width == 0)
         return;
-    // The first column has nothing to its left to be parted from.
+    // The first column has nothing to its left to be parted from: on the smallest screens that is
+    // the name.
     unsigned gap = kinds[column].is_text && pen->column > 0 && width > GAP ? GAP : 0;
     pen_blanks(pen, gap);
     if (!kinds[column].is_text) {
@@ -165,6 +170,7 @@ static void put_name(struct pen *pen, enum top_column column, unsigned width, co
     buffer_free(&shown);
 }
 
+// The column of PIDs is that of numbers of processes where rows are groups.
 static void put_pid(struct pen *pen, const struct top_view *view, unsigned width,
                     const struct table_row *figures)
 {
@@ -207,6 +213,7 @@ void top_draw_row(struct pen *pen, const struct top_view *view, const struct top
     put_name(pen, TOP_COLUMN_NAME, widths[TOP_COLUMN_NAME], figures->name);
     put_size(pen, view, TOP_COLUMN_RSS, widths[TOP_COLUMN_RSS], figures->rss_bytes);
     bool is_lazy = figures->lazy_bytes != SAMPLE_UNKNOWN && figures->lazy_bytes > 0;
+    // The colour of lazily freed memory, here as in explain and on the page.
     pen->color = is_lazy ? COLOR_LAZY : COLOR_NONE;
     put_size(pen, view, TOP_COLUMN_LAZY, widths[TOP_COLUMN_LAZY], figures->lazy_bytes);
     pen->color = COLOR_NONE;
@@ -220,10 +227,12 @@ void top_draw_row(struct pen *pen, const struct top_view *view, const struct top
     snprintf(starts, sizeof starts, "%u", figures->starts_per_minute);
     put_field(pen, TOP_COLUMN_STARTS, widths[TOP_COLUMN_STARTS], starts);
     put_runtime(pen, view, widths[TOP_COLUMN_RUNTIME], figures);
+    // A piece of a trend would look like a short history: it is there as a whole or not at all.
     if (widths[TOP_COLUMN_TREND] > 0) {
         pen_blanks(pen, GAP);
         top_draw_trend(pen, row, widths[TOP_COLUMN_TREND] - GAP);
     }
+    // The selected line is marked up to the edge of the screen.
     if (pen->is_inverse)
         pen_blanks(pen, pen->canvas->columns);
     pen->is_inverse = false;

@@ -17,6 +17,9 @@ enum { LEAST_LIST = 5 }; // processes that the pane leaves to the list
 
 // What stands above the list: of the host, sums and a blank as many as a screen can spare, then the
 // heading.
+//
+// A pane of a tiling terminal has a dozen lines or fewer at times; there processes are worth more
+// than sums, and sums more than the host.
 static unsigned head_lines(unsigned lines)
 {
     return lines >= 12 ? 4 : lines >= 8 ? 2 : lines >= 3 ? 1 : 0;
@@ -234,6 +237,7 @@ int top_draw(const struct top *top, struct top_view *view, const struct canvas *
                          {.canvas = canvas, .line = lines - 1},
                          {.canvas = canvas, .line = canvas->lines - 1}};
     struct top_columns columns = top_columns_for(canvas->columns, view);
+    // From the least important down: see head_lines().
     if (lines > 2)
         draw_host(&head[0], top, view);
     if (lines > 1)

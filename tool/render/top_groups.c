@@ -13,6 +13,10 @@ enum {
     DEAD_GROUPS = 256, // groups without a process that are remembered for a minute
 };
 
+// What the two limits are for: a deploy that starts a dozen workers ends none of them, so it is no
+// churn; a shell that calls a tool once a second is. And a hostile program may give itself a new
+// name each time: then no two starts have one name, no group churns, and each is forgotten at once.
+
 // Ids of groups are hashes with the first bit set; the second tells the brief rows.
 static const unsigned group_bit = 1u << 31, brief_bit = 1u << 30;
 
@@ -34,6 +38,7 @@ unsigned top_group_id(const char *name)
 static void rate_advance(struct top_rate *rate, int64_t now_ms)
 {
     int64_t slot = now_ms / TOP_RATE_SLOT_MS;
+    // Nothing for a minute or more, or never: no slot is worth keeping.
     if (slot - rate->newest >= TOP_RATE_SLOTS)
         memset(rate->counts, 0, sizeof rate->counts);
     else
@@ -52,6 +57,7 @@ static void rate_count(struct top_rate *rate, int64_t time_ms, int64_t now_ms)
         rate->counts[slot % TOP_RATE_SLOTS]++;
 }
 
+// The slot of now is not over yet: the sum is of 55 to 60 seconds.
 static unsigned rate_minute(struct top_rate *rate, int64_t now_ms)
 {
     unsigned sum = 0;
@@ -85,6 +91,8 @@ static struct top_group *group_find(const struct top *top, unsigned id)
 // Moves a few hundred groups at most, when a name is seen for the first time.
 static struct top_group *group_add(struct top *top, unsigned id, const char *name)
 {
+    // Groups move here and when others go: nobody keeps a pointer to one from round to round, the
+    // view least of all, which knows them by their ids.
     if (array_reserve_one(&top->groups, &top->group_capacity, top->group_count,
                           sizeof *top->groups))
         return NULL;
@@ -97,6 +105,7 @@ static struct top_group *group_add(struct top *top, unsigned id, const char *nam
     return group;
 }
 
+// Called once for each process, when its row is made.
 int top_groups_start(struct top *top, const struct top_row *row, int64_t now_ms)
 {
     struct top_group *group = group_find(top, row->group);
@@ -109,6 +118,8 @@ int top_groups_start(struct top *top, const struct top_row *row, int64_t now_ms)
     return 0;
 }
 
+// By its own start, so that a process that ran long before ebb is none. A clock that was set back
+// makes ages negative: such processes are young until it has caught up.
 static bool is_brief(const struct top_row *row, int64_t now_ms)
 {
     return now_ms - row->start_ms < TOP_BRIEF_MS;
@@ -153,16 +164,20 @@ static void sum_known(uint64_t *sum, uint64_t bytes)
         *sum = (*sum == SAMPLE_UNKNOWN ? 0 : *sum) + bytes;
 }
 
+// What processes share counts for each of them, as in every sum of RSS.
 static void sum_add(struct top_row *sum, const struct top_row *row)
 {
     struct table_row *figures = &sum->figures;
     figures->members++;
+    // Both are of the same sample: their difference is what is lazily freed.
     figures->rss_bytes += row->figures.rss_bytes;
     figures->effective_bytes += row->figures.effective_bytes;
     sum_known(&figures->lazy_bytes, row->figures.lazy_bytes);
     sum_known(&figures->kept_bytes, row->figures.kept_bytes);
+    // One that grows among a hundred that do not is what somebody should see.
     if (top_verdict_rank(row->figures.verdict) < top_verdict_rank(figures->verdict))
         figures->verdict = row->figures.verdict;
+    // Processes of one name are of one program, as good as always.
     if (!figures->runtimes[0])
         text_copy(text_of(row->figures.runtimes), figures->runtimes, sizeof figures->runtimes);
     sum->unread += !row->has_account;
@@ -182,6 +197,7 @@ static void sum_quote(struct top_group *group, const struct top_row *row)
     if (!row->has_account ||
         (group->all.headline[0] && row->figures.effective_bytes <= group->largest_bytes))
         return;
+    // Its next step is a command with its PID: that of the largest is where most can be had.
     group->largest_bytes = row->figures.effective_bytes;
     text_format(group->all.headline, sizeof group->all.headline, "the largest, %d: %s",
                 row->figures.pid, row->headline);
@@ -194,6 +210,8 @@ static void sum_end(struct top_group *group, int64_t now_ms)
     unsigned starts = rate_minute(&group->starts, now_ms);
     unsigned ends = rate_minute(&group->ends, now_ms);
     group->is_churning = ends >= CHURN_ENDS;
+    // Both have a history of their own, which goes on while nobody of them runs: the chart of a
+    // crash loop shows its teeth.
     struct top_row *sums[] = {&group->all, &group->brief};
     for (size_t i = 0; i < 2; i++) {
         sums[i]->figures.starts_per_minute = starts;
@@ -220,6 +238,8 @@ static void sum_rows(struct top *top)
     }
 }
 
+// Three walks: begin, add, end. Between them a row finds its group by halving, so that two thousand
+// processes cost some twenty thousand comparisons of numbers.
 void top_groups_sum(struct top *top)
 {
     for (size_t i = 0; i < top->group_count; i++) {
@@ -244,6 +264,7 @@ void top_groups_sum(struct top *top)
     top->group_count = kept;
 }
 
+// The brief row has the id of its group and one bit more.
 const struct top_row *top_groups_find(const struct top *top, unsigned subject)
 {
     const struct top_group *group = group_find(top, subject & ~brief_bit);
