@@ -110,7 +110,8 @@ __attribute__((noinline)) static void *resize_slow(void *ptr, size_t size)
 
 static inline void *resize(void *ptr, size_t size)
 {
-    if (__builtin_expect(size != 0, 1) && heap_stays_fast(ptr, size))
+    // Neither 0 nor beyond PTRDIFF_MAX, in one test: what is near SIZE_MAX would wrap and fit.
+    if (__builtin_expect((ptrdiff_t)size > 0, 1) && heap_stays_fast(ptr, size))
         return ptr;
     return resize_slow(ptr, size);
 }
