@@ -203,6 +203,7 @@ int history_close(struct history *history)
             (void)store_exec(history, "PRAGMA journal_mode=DELETE");
     }
     // A handle that failed to open has to be closed as well; NULL is fine.
+    store_drop_kept(history);
     sqlite3_close_v2(history->db);
     clock_free(&history->clock);
     free(history->path);

@@ -121,17 +121,19 @@ static int read_figures(struct history *history, sqlite3_stmt *select, struct di
 }
 
 // The last account at or before `key` that says its text. One in ten minutes does.
-static int read_text(struct history *history, const char *column, int64_t first_key, int64_t key,
+static int read_text(struct history *history, enum store_kept which, int64_t first_key, int64_t key,
                      char *ret_text, size_t size)
 {
     // The column's name is one of our own: names cannot be bound.
+    static const char *const columns[] = {
+        [KEPT_HEADLINE] = "headline", [KEPT_NEXT] = "next", [KEPT_RUNTIMES] = "runtimes"};
     char sql[128];
     sqlite3_stmt *statement = NULL;
     sqlite3_snprintf((int)sizeof sql, sql,
                      "SELECT %s FROM account WHERE id <= ? AND id >= ? AND %s IS NOT NULL "
                      "ORDER BY id DESC LIMIT 1",
-                     column, column);
-    int error = store_prepare(history, sql, &statement);
+                     columns[which], columns[which]);
+    int error = store_keep(history, which, sql, &statement);
     if (error)
         return error;
     sqlite3_bind_int64(statement, 1, key);
@@ -139,7 +141,7 @@ static int read_text(struct history *history, const char *column, int64_t first_
     int stepped = store_step(history, statement);
     if (stepped == 1)
         store_text(statement, 0, ret_text, size);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     return stepped < 0 ? stepped : 0;
 }
 
@@ -148,12 +150,12 @@ static int read_text(struct history *history, const char *column, int64_t first_
 static int read_texts(struct history *history, int64_t first_key, int64_t key,
                       struct digest *digest)
 {
-    int error =
-        read_text(history, "headline", first_key, key, digest->headline, sizeof digest->headline);
+    int error = read_text(history, KEPT_HEADLINE, first_key, key, digest->headline,
+                          sizeof digest->headline);
     if (!error)
-        error = read_text(history, "next", first_key, key, digest->next, sizeof digest->next);
+        error = read_text(history, KEPT_NEXT, first_key, key, digest->next, sizeof digest->next);
     if (!error)
-        error = read_text(history, "runtimes", first_key, key, digest->runtimes,
+        error = read_text(history, KEPT_RUNTIMES, first_key, key, digest->runtimes,
                           sizeof digest->runtimes);
     return error;
 }
@@ -186,7 +188,7 @@ int history_digest(struct history *history, unsigned subject, int64_t time_ms, i
         error = -ENOENT;
     sqlite3_stmt *select = NULL;
     if (!error)
-        error = store_prepare(history, select_account, &select);
+        error = store_keep(history, KEPT_ACCOUNT, select_account, &select);
     if (error)
         return error;
     const int64_t first_key = key_make(subject, 0);
@@ -195,7 +197,7 @@ int history_digest(struct history *history, unsigned subject, int64_t time_ms, i
     sqlite3_bind_int64(select, 1, key_make(subject, at_ms));
     sqlite3_bind_int64(select, 2, first_key);
     error = read_account(history, select, first_key, &key, &digest);
-    sqlite3_finalize(select);
+    sqlite3_reset(select);
     if (error) {
         digest_free(&digest);
         return error;

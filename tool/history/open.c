@@ -222,8 +222,8 @@ int history_open(const char *path, struct history **ret_history)
 // All of it each time: it has a row or two.
 int open_clock(struct history *history)
 {
-    // The writer's own clock is the newest there is.
-    if (history->writer)
+    // The writer's own clock is the newest there is; and within one moment it does not change.
+    if (history->writer || (history->is_reading && history->clock.count > 0))
         return 0;
     allow_steps(history);
     sqlite3_stmt *statement = NULL;

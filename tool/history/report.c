@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "history/store.h"
 #include "sample/digest.h"
 #include "sample/subjects.h"
 
@@ -188,9 +189,13 @@ int report_build(struct history *history, const struct report_options *options,
                  struct report *ret_report)
 {
     struct report report = {.above_bytes = options->above_bytes};
-    int error = history_about(history, &report.about);
-    if (error)
+    int error = store_begin_reading(history);
+    if (!error)
+        error = history_about(history, &report.about);
+    if (error) {
+        store_end_reading(history);
         return error;
+    }
     // 0 cannot be meant as a time: recordings are later than 1970.
     report.from_ms = options->from_ms ? options->from_ms : report.about.first_ms;
     report.to_ms = options->to_ms ? options->to_ms : report.about.last_ms;
@@ -200,6 +205,7 @@ int report_build(struct history *history, const struct report_options *options,
     if (!error)
         error = history_series(history, report.subjects[0].subject.id, report.from_ms, report.to_ms,
                                REPORT_CHART_POINTS, &report.chart);
+    store_end_reading(history);
     if (error) {
         report_free(&report);
         return error;

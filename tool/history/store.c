@@ -94,6 +94,41 @@ int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_s
     return 0;
 }
 
+int store_keep(struct history *history, enum store_kept which, const char *sql,
+               sqlite3_stmt **ret_statement)
+{
+    // A budget for each use, as for each statement.
+    history->steps_left = history->steps_max;
+    int error = history->kept[which] ? 0 : store_prepare(history, sql, &history->kept[which]);
+    if (!error)
+        *ret_statement = history->kept[which];
+    return error;
+}
+
+// Before the database is closed: it stays open for as long as one of them is left.
+void store_drop_kept(struct history *history)
+{
+    for (size_t i = 0; i < STORE_KEPT_COUNT; i++)
+        sqlite3_finalize(history->kept[i]);
+    memset(history->kept, 0, sizeof history->kept);
+}
+
+int store_begin_reading(struct history *history)
+{
+    if (history->writer || history->is_reading)
+        return 0;
+    int error = store_exec(history, "BEGIN");
+    history->is_reading = !error;
+    return error;
+}
+
+void store_end_reading(struct history *history)
+{
+    if (history->is_reading)
+        (void)store_exec(history, "COMMIT");
+    history->is_reading = false;
+}
+
 // A statement at its end or in error is reset, so that it holds no lock and no page.
 int store_step(struct history *history, sqlite3_stmt *statement)
 {

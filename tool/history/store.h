@@ -11,6 +11,9 @@
 
 struct writer; // write.h
 
+// Statements that a handle keeps.
+enum store_kept { KEPT_ACCOUNT, KEPT_HEADLINE, KEPT_NEXT, KEPT_RUNTIMES, STORE_KEPT_COUNT };
+
 struct history {
     sqlite3 *db;
     struct writer *writer; // NULL: opened for reading
@@ -24,6 +27,9 @@ struct history {
     // what the present one has left. Only readers count. A budget in steps, not in time: a slow
     // disk does not make a good file bad.
     uint64_t steps_max, steps_left;
+    // Asked for each of thousands of subjects: preparing them takes longer than they run.
+    sqlite3_stmt *kept[STORE_KEPT_COUNT];
+    bool is_reading; // in store_begin_reading()
 };
 
 // A row that belongs to a subject at a moment has both in its key: each subject's rows lie together
@@ -49,6 +55,17 @@ int store_exec(struct history *history, const char *sql);
 
 // 0 and a statement for sqlite3_finalize(), or -errno; its steps are counted from here.
 int store_prepare(struct history *history, const char *sql, sqlite3_stmt **ret_statement);
+
+// The same, but prepared once: it is the handle's, and to be reset where it is left before its end.
+int store_keep(struct history *history, enum store_kept which, const char *sql,
+               sqlite3_stmt **ret_statement);
+void store_drop_kept(struct history *history);
+
+// Everything until the end is read of one moment, and no lock is asked for each time. Only for
+// readers, and for seconds: the writer's log grows meanwhile. Nothing for a handle that writes. 0
+// or -errno; the end always succeeds.
+int store_begin_reading(struct history *history);
+void store_end_reading(struct history *history);
 
 // 1 with a row, 0 at the end (then the statement is reset), -errno (reset, too). A row's texts and
 // values are valid until the next step or reset.

@@ -193,16 +193,15 @@ static void test_moved_while_it_is_written(void **state)
 
 // An account each second, of figures that never stand still: few are stored, the last one is, with
 // its own headline, and a new verdict at once.
-static void test_accounts_have_a_budget(void **state)
+static void write_accounts(int seconds)
 {
-    (void)state;
     char path[300], other[300];
     struct round round;
     struct history_about about;
     name_files(path, other, sizeof path);
     struct history *history = make(path, 0);
-    enum { SECONDS = 599, CHANGED = 300 };
-    for (int second = 0; second < SECONDS; second++) {
+    enum { CHANGED = 300 };
+    for (int second = 0; second < seconds; second++) {
         if (second == 0)
             round_init(&round, 1);
         round_begin(&round, second * 1000);
@@ -215,13 +214,16 @@ static void test_accounts_have_a_budget(void **state)
     assert_int_equal(history_close(history), 0);
     assert_int_equal(history_open(path, &history), 0);
     assert_int_equal(history_about(history, &about), 0);
-    assert_true(about.account_count > SECONDS / 20 && about.account_count < SECONDS * 2 / 3);
-    assert_true(about.file_bytes < 65536 + SECONDS / 60 * 10240);
+    assert_true((int)about.account_count > seconds / 20 &&
+                (int)about.account_count < seconds * 2 / 3);
+    assert_true((int)about.file_bytes < 65536 + seconds / 60 * 10240);
     struct digest digest;
     int64_t time_ms = 0;
     assert_int_equal(history_digest(history, 1, INT64_MAX, &time_ms, &digest), 0);
-    assert_int_equal(time_ms, RECORDING_TIME_MS + (SECONDS - 1) * 1000);
-    assert_string_equal(digest.headline, "the headline of second 598");
+    assert_int_equal(time_ms, RECORDING_TIME_MS + (seconds - 1) * 1000);
+    char headline[64];
+    snprintf(headline, sizeof headline, "the headline of second %d", seconds - 1);
+    assert_string_equal(digest.headline, headline);
     digest_free(&digest);
     int64_t changed_ms = RECORDING_TIME_MS + CHANGED * 1000;
     assert_int_equal(history_digest(history, 1, changed_ms, &time_ms, &digest), 0);
@@ -230,6 +232,14 @@ static void test_accounts_have_a_budget(void **state)
     digest_free(&digest);
     assert_int_equal(history_close(history), 0);
     assert_int_equal(unlink(path), 0);
+}
+
+// Of two that follow each other one is left out at first.
+static void test_accounts_have_a_budget(void **state)
+{
+    (void)state;
+    write_accounts(599);
+    write_accounts(600);
 }
 
 // Four minutes at 100 MiB with six seconds without readings in the third, and 50 MiB behind them.

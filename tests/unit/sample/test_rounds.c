@@ -164,6 +164,8 @@ static void test_first_accounts_are_spread(void **state)
     struct child herd[HERD];
     herd_start(herd, "ebb_spread");
     struct sampler *sampler = open_name("ebb_spread", NULL, 0.001);
+    // Half a second for accounts: what keeps them from coming all at once is the plan alone.
+    sampler_set_interval(sampler, 1000);
     // Six seconds' worth, at a thousandth: 6 ms, and the one account that came with it.
     size_t first = accounts_in(round_of(sampler));
     assert_true(first >= 1 && first < HERD);
