@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <math.h>
 
+#include "account/swing.h"
+
 enum growth_figure { GROWTH_EFFECTIVE, GROWTH_RSS, GROWTH_IN_USE, GROWTH_BUSY };
 
 // Of the rise in effective RSS at least this share must be memory that can be leaked; where it is
@@ -127,4 +129,23 @@ int growth_fit(const struct growth_sample *samples, size_t count, struct growth 
         growth.is_rising && (!growth.has_busy || (double)growth.busy.change_bytes >= wanted);
     *ret_growth = growth;
     return 0;
+}
+
+// A line through a cache that filled up and stands still rises for as long as anybody looks.
+void growth_doubt(const struct growth_sample *samples, size_t count, struct growth *growth)
+{
+    struct swings swings = {0};
+    if (!growth->is_growing || growth->seconds < swings_least_s())
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct swing swing = {
+            .time_s = samples[i].time_s,
+            .low_bytes = samples[i].effective_bytes,
+            .high_bytes = samples[i].effective_bytes,
+            .busy_low_bytes = samples[i].has_rows ? samples[i].busy_bytes : SWING_UNKNOWN,
+        };
+        swings_add(&swings, &swing);
+    }
+    growth->is_growing = swings_rise(&swings, samples[0].time_s, samples[count - 1].time_s);
+    growth->is_doubted = !growth->is_growing;
 }

@@ -50,4 +50,9 @@ struct growth {
 // fewer than two samples or no time between them.
 int growth_fit(const struct growth_sample *samples, size_t count, struct growth *ret_growth);
 
+// For an observation of swings_least_s() or more, of which every sample is there: a rise in one
+// step, in a wave, or that has levelled off is no growth, but doubted. A shorter one stays as it
+// is. Samples as growth_fit()'s, of which `growth` is.
+void growth_doubt(const struct growth_sample *samples, size_t count, struct growth *growth);
+
 #endif

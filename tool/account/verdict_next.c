@@ -206,6 +206,15 @@ static void next_unknown(const struct verdict_input *input, struct verdict_lines
                     input->pid);
 }
 
+// Why to look again, after a growth that was not found.
+static const char *next_question(const struct growth *growth)
+{
+    if (growth->is_doubted)
+        return "It rises, and may be a wave, a warm-up or a beginning. Over a longer time:";
+    return growth->is_rising ? "What rises is not what leaks, so far. Over a longer time:"
+                             : "It did not grow while it was observed. Over a longer time:";
+}
+
 void verdict_advise(const struct verdict_input *input, enum verdict_code code,
                     struct verdict_lines *lines)
 {
@@ -225,11 +234,7 @@ void verdict_advise(const struct verdict_input *input, enum verdict_code code,
         break;
     case VERDICT_IN_USE:
         if (input->growth)
-            next_watch(input,
-                       input->growth->is_rising
-                           ? "What rises is not what leaks, so far. Over a longer time:"
-                           : "It did not grow while it was observed. Over a longer time:",
-                       "600s", lines);
+            next_watch(input, next_question(input->growth), "600s", lines);
         break;
     case VERDICT_FILES:
         next_files(input->account, lines);

@@ -118,7 +118,7 @@ static const char *reason_of_rise(const struct growth *growth)
     if (growth->is_growing)
         return "it grows";
     if (growth->is_doubted)
-        return "it rises, but its lows do not, or not for long enough to tell";
+        return "it rises, but in a step or a wave, levels off, or not for long enough to tell";
     return growth->is_rising ? "it rises, but mostly by what is kept, slack, files or shared"
                              : "no growth beyond chance, or too little to matter";
 }

@@ -164,6 +164,8 @@ static int observe(const struct survey_options *options, struct process *process
     if (error)
         return error;
     last->has_growth = growth_fit(samples->items, samples->count, &last->growth) == 0;
+    if (last->has_growth)
+        growth_doubt(samples->items, samples->count, &last->growth);
     last->growth.minor_faults = minor[1] - minor[0];
     last->growth.major_faults = major[1] - major[0];
     return 0;

@@ -127,6 +127,29 @@ static void test_too_little_to_judge(void **state)
     assert_int_equal(growth_fit(samples, 2, &growth), -EINVAL);
 }
 
+// Ten minutes, in which a cache fills up for three.
+static void test_long_looks_tell_caches_from_leaks(void **state)
+{
+    (void)state;
+    enum { COUNT = 600 };
+    static struct growth_sample samples[COUNT];
+    struct growth growth;
+    fill(samples, COUNT, 100 * mib, 0.2 * mib, 0);
+    assert_int_equal(growth_fit(samples, COUNT, &growth), 0);
+    growth_doubt(samples, COUNT, &growth);
+    assert_true(growth.is_growing && !growth.is_doubted);
+    for (size_t i = 180; i < COUNT; i++)
+        samples[i].effective_bytes = samples[i].rss_bytes = samples[180].rss_bytes;
+    assert_int_equal(growth_fit(samples, COUNT, &growth), 0);
+    assert_true(growth.is_growing);
+    growth_doubt(samples, COUNT, &growth);
+    assert_true(!growth.is_growing && growth.is_doubted && growth.is_rising);
+    // A minute is too short to tell.
+    assert_int_equal(growth_fit(samples, 60, &growth), 0);
+    growth_doubt(samples, 60, &growth);
+    assert_true(growth.is_growing && !growth.is_doubted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_growth_of_what_cannot_be_read),
         cmocka_unit_test(test_two_samples_tell_no_spread),
         cmocka_unit_test(test_too_little_to_judge),
+        cmocka_unit_test(test_long_looks_tell_caches_from_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,6 +395,9 @@ static void test_no_growth_is_said(void **state)
     assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
     assert_true(lines_have(&verdict.reasons, "it rises, but mostly by what is kept"));
     assert_false(lines_have(&verdict.next, "It did not grow"));
+    scene.growth.is_doubted = true;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_true(lines_have(&verdict.next, "It rises, and may be a wave"));
 }
 
 static void test_names(void **state)
