@@ -138,6 +138,22 @@ def test_hostile_name():
     process.wait()
 
 
+def test_small():
+    """Of 20 columns and 5 lines a name and a figure are left, whatever the name's characters."""
+    code = ("import ctypes, time; libc = ctypes.CDLL(None); "
+            "libc.prctl(15, '中文进程'.encode(), 0, 0, 0); print(flush=True); time.sleep(60)")
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    screen = Screen("--sort", "rss", str(process.pid), lines=5, columns=20)
+    tap.report(screen.until("中文进程"), "a row on the smallest screen", screen.shown())
+    lines = screen.shown().splitlines()
+    # Four wide characters take eight columns: the figure ends at the twentieth.
+    tap.report(len(lines[1]) == 16 and lines[1].endswith("iB"), "its figure is in its place", lines)
+    screen.close()
+    process.kill()
+    process.wait()
+
+
 if not shutil.which("tmux"):
     tap.skip("ebb top on a terminal", "no tmux")
     tap.done()
@@ -148,4 +164,5 @@ test_keys(target)
 test_signals()
 test_dumb()
 test_hostile_name()
+test_small()
 tap.done()

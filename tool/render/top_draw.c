@@ -156,13 +156,13 @@ static void draw_help(const struct canvas *canvas, unsigned page)
 {
     static const char *const lines[] = {
         "RSS        pages in memory now, as the kernel counts them",
-        "LAZY       lazily freed (MADV_FREE): in RSS, yet free; taken when memory is needed",
+        "LAZY       lazily freed (MADV_FREE): in RSS, yet free for the kernel to take",
         "KEPT       free pages that the runtime holds: it could give them back",
         "EFFECTIVE  RSS - LAZY: what the process would keep; the one number for alarms",
-        "VERDICT    lazy, kept, fragmented, growing, in-use, files: ebb explain PID says why",
+        "VERDICT    growing, fragmented, kept, lazy, in-use, files: see ebb explain PID",
         "-          not read yet, or not allowed: run ebb as root to see all",
         "",
-        "Up Down PgUp PgDn Home End  select      < >  order by the next column    r  turn it round",
+        "Up Down PgUp PgDn Home End  select    < >  order by next column    r  reverse",
         "Enter  account and history of the selected process    a  read its account now",
         "n  one row for each name; its starts in the last minute tell of crash loops",
         "/  filter    Esc  back    p  pause    b  exact bytes    + -  interval    q  quit",

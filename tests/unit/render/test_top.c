@@ -401,6 +401,19 @@ static void test_a_crash_loop_is_one_row(void **state)
     top_free(&top);
 }
 
+// What explains the columns is read on the smallest of usual terminals.
+static void test_the_help_fits(void **state)
+{
+    (void)state;
+    struct top top = two_rounds();
+    struct top_view view = {.shows_help = true};
+    struct grid grid = drawn(&top, &view, 24, 120);
+    for (unsigned line = 4; line < 23; line++)
+        assert_true(strlen(grid_line(&grid, line)) <= 80);
+    assert_true(grid_has(&grid, "the one number for alarms"));
+    top_free(&top);
+}
+
 // A thousand names that are gone again leave no thousand groups.
 static void test_names_do_not_pile_up(void **state)
 {
@@ -424,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_a_small_screen_has_rows),
         cmocka_unit_test(test_wide_names_take_their_columns),
         cmocka_unit_test(test_a_crash_loop_is_one_row),
+        cmocka_unit_test(test_the_help_fits),
         cmocka_unit_test(test_names_do_not_pile_up),
         cmocka_unit_test(test_names_are_escaped),
         cmocka_unit_test(test_a_filter_narrows_while_it_is_typed),
