@@ -23,6 +23,7 @@ struct pick {
 struct bucket {
     bool has_high, has_low;
     struct pick high, low; // the highest RSS, the lowest effective RSS
+    int64_t account_ms;    // of the last account; -1 none
 };
 
 // What is being thinned; the buckets are freed by thin_read().
@@ -31,6 +32,8 @@ struct thin {
     int64_t first_ms, last_ms, step_ms;
     struct bucket *buckets;
     size_t bucket_count;
+    bool is_exact;       // all that is shown was found among the samples themselves
+    size_t sample_count; // that were looked at for it
 };
 
 // BUCKETS_MAX bounds what a large `max_points` may take of memory: 72 bytes each.
@@ -159,7 +162,7 @@ static int offer_minutes(const struct thin *thin, struct span *span)
 }
 
 // Samples one by one: short buckets, and what has no minute yet.
-static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms)
+static int offer_samples(struct thin *thin, int64_t from_ms, int64_t to_ms)
 {
     struct history *history = thin->builder->history;
     sqlite3_stmt *select = NULL;
@@ -181,6 +184,7 @@ static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms
             break;
         }
         last_key = key;
+        thin->sample_count++;
         struct pick pick = {key_time(key), false, false, rss_bytes,
                             lazy_bytes < rss_bytes ? rss_bytes - lazy_bytes : 0};
         offer(thin, &pick, &pick);
@@ -191,11 +195,12 @@ static int offer_samples(const struct thin *thin, int64_t from_ms, int64_t to_ms
 
 // What of the range no minute tells, counts by its samples: its two ends. Buckets of less than two
 // minutes are told by samples altogether: a minute's two extremes would be too few.
-static int fill_buckets(const struct thin *thin, bool has_minutes_only)
+static int fill_buckets(struct thin *thin, bool has_minutes_only)
 {
     struct span span = {thin->first_ms, thin->first_ms};
     int error = 0;
-    if (has_minutes_only || thin->step_ms >= 2 * ROLLUP_MINUTE_MS)
+    thin->is_exact = !has_minutes_only && thin->step_ms < 2 * ROLLUP_MINUTE_MS;
+    if (!thin->is_exact)
         error = offer_minutes(thin, &span);
     if (!error)
         error = offer_samples(thin, thin->first_ms, span.first_ms);
@@ -204,7 +209,10 @@ static int fill_buckets(const struct thin *thin, bool has_minutes_only)
 
 // Prepared once, and run for each point.
 struct fetch {
-    sqlite3_stmt *sample, *account, *last_account;
+    sqlite3_stmt *sample, *account;
+    // Where most rows are near one that is shown: both tables from one end to the other.
+    sqlite3_stmt *samples, *accounts;
+    int sample_row, account_row; // 1: it stands at one
 };
 
 // A minute whose samples are gone, as a point of its own.
@@ -227,13 +235,46 @@ static int add_minute(struct series_builder *builder, const struct pick *pick)
     return 0;
 }
 
+// Steps to the row of that key. 1 it is there, 0 it is not, -errno.
+static int go_to(struct history *history, sqlite3_stmt *rows, int *at_row, int64_t key)
+{
+    while (*at_row == 1 && sqlite3_column_int64(rows, 0) < key)
+        *at_row = store_step(history, rows);
+    if (*at_row < 0)
+        return *at_row;
+    return *at_row == 1 && sqlite3_column_int64(rows, 0) == key;
+}
+
+// The sample of exactly that moment, with its account: 1; 0 where there is none.
+static int add_exactly(struct series_builder *builder, struct fetch *fetch, int64_t key)
+{
+    struct history *history = builder->history;
+    if (!fetch->samples)
+        return 0;
+    // Two picks of one sample are one point.
+    if (key <= builder->last_key)
+        return 1;
+    int found = go_to(history, fetch->samples, &fetch->sample_row, key);
+    if (found < 1)
+        return found;
+    int error = series_read_sample(builder, fetch->samples);
+    found = error ? error : go_to(history, fetch->accounts, &fetch->account_row, key);
+    if (found == 1)
+        error = series_read_account(builder, fetch->accounts, builder->series.count - 1);
+    else
+        error = found;
+    return error ? error : 1;
+}
+
 // The sample that stood at that moment, with its account; none twice. A pick from a minute's row
 // may lie where nothing was stored, as its figures had stood since an earlier sample. That one is
 // at most two minutes old, since each minute has one.
-static int add_pick(struct series_builder *builder, const struct fetch *fetch,
-                    const struct pick *pick)
+static int add_pick(struct series_builder *builder, struct fetch *fetch, const struct pick *pick)
 {
     struct history *history = builder->history;
+    int exact = add_exactly(builder, fetch, key_make(builder->subject, pick->at_ms));
+    if (exact != 0)
+        return exact < 0 ? exact : 0;
     sqlite3_bind_int64(fetch->sample, 1, key_make(builder->subject, pick->at_ms));
     sqlite3_bind_int64(fetch->sample, 2,
                        key_make(builder->subject, pick->at_ms > 2 * ROLLUP_MINUTE_MS
@@ -257,26 +298,29 @@ static int add_pick(struct series_builder *builder, const struct fetch *fetch,
     return stepped < 0 ? stepped : 0;
 }
 
-// The moment of the last account of a bucket; -1 none. It is shown so that the chart of the rows
-// has a point in each bucket, whatever the extremes are.
-static int last_account(const struct thin *thin, const struct fetch *fetch, size_t bucket,
-                        int64_t *ret_at_ms)
+// The last account of each bucket is shown, so that the chart of the rows has a point in each,
+// whatever the extremes are. In one pass: a question for each would take longer than all of it.
+static int mark_accounts(const struct thin *thin)
 {
-    const unsigned subject = thin->builder->subject;
-    int64_t from_ms = thin->first_ms + (int64_t)bucket * thin->step_ms;
-    int64_t to_ms = from_ms + thin->step_ms;
-    if (to_ms > thin->last_ms + 1)
-        to_ms = thin->last_ms + 1;
-    sqlite3_bind_int64(fetch->last_account, 1, key_make(subject, from_ms));
-    sqlite3_bind_int64(fetch->last_account, 2, key_make(subject, to_ms));
-    int stepped = store_step(thin->builder->history, fetch->last_account);
-    *ret_at_ms = -1;
-    if (stepped == 1) {
-        if (sqlite3_column_type(fetch->last_account, 0) == SQLITE_INTEGER)
-            *ret_at_ms = key_time(sqlite3_column_int64(fetch->last_account, 0));
-        sqlite3_reset(fetch->last_account);
+    sqlite3_stmt *select = NULL;
+    struct history *history = thin->builder->history;
+    for (size_t i = 0; i < thin->bucket_count; i++)
+        thin->buckets[i].account_ms = -1;
+    int error = store_prepare(
+        history, "SELECT id FROM account WHERE id >= ? AND id <= ? ORDER BY id", &select);
+    if (error)
+        return error;
+    sqlite3_bind_int64(select, 1, key_make(thin->builder->subject, thin->first_ms));
+    sqlite3_bind_int64(select, 2, key_make(thin->builder->subject, thin->last_ms));
+    int stepped;
+    while ((stepped = store_step(history, select)) == 1) {
+        int64_t at_ms = key_time(sqlite3_column_int64(select, 0));
+        struct bucket *bucket = bucket_of(thin, at_ms);
+        if (bucket)
+            bucket->account_ms = at_ms;
     }
-    return stepped < 0 ? stepped : 0;
+    sqlite3_finalize(select);
+    return stepped;
 }
 
 // By time, as a series must be.
@@ -288,47 +332,76 @@ static int compare_picks(const void *left, const void *right)
 
 // In the order of time; those that are one sample become one point. At most three points, in the
 // order of time.
-static int add_bucket(const struct thin *thin, const struct fetch *fetch, size_t index)
+static int add_bucket(const struct thin *thin, struct fetch *fetch, size_t index)
 {
     const struct bucket *bucket = &thin->buckets[index];
     // High and low may be one sample: add_pick() adds it once.
     struct pick picks[POINTS_PER_BUCKET];
     size_t count = 0;
-    int64_t account_ms = -1;
     if (bucket->has_high)
         picks[count++] = bucket->high;
     if (bucket->has_low)
         picks[count++] = bucket->low;
-    int error = last_account(thin, fetch, index, &account_ms);
-    if (account_ms >= 0)
-        picks[count++] = (struct pick){.at_ms = account_ms};
+    if (bucket->account_ms >= 0)
+        picks[count++] = (struct pick){.at_ms = bucket->account_ms};
     qsort(picks, count, sizeof picks[0], compare_picks);
+    int error = 0;
     for (size_t i = 0; i < count && !error; i++)
         error = add_pick(thin->builder, fetch, &picks[i]);
     return error;
 }
 
-// Three statements for all buckets, by key each. The second pass: which samples are shown is known,
-// and only these are read in full.
-static int add_buckets(const struct thin *thin)
+// Two questions for each point are quick where there are few, and a walk over all where most rows
+// are near one of them.
+static int open_fetch(const struct thin *thin, struct fetch *ret_fetch)
 {
+    enum { FEW = 32 };
     struct history *history = thin->builder->history;
-    struct fetch fetch = {NULL, NULL, NULL};
     int error = store_prepare(history,
                               "SELECT " SERIES_SAMPLE_COLUMNS
                               " FROM sample WHERE id <= ? AND id >= ? ORDER BY id DESC LIMIT 1",
-                              &fetch.sample);
+                              &ret_fetch->sample);
     if (!error)
-        error = store_prepare(
-            history, "SELECT " SERIES_ACCOUNT_COLUMNS " FROM account WHERE id = ?", &fetch.account);
+        error =
+            store_prepare(history, "SELECT " SERIES_ACCOUNT_COLUMNS " FROM account WHERE id = ?",
+                          &ret_fetch->account);
+    bool is_dense = thin->is_exact && thin->sample_count / FEW < thin->bucket_count;
+    if (error || !is_dense)
+        return error;
+    error = store_prepare(history,
+                          "SELECT " SERIES_SAMPLE_COLUMNS
+                          " FROM sample WHERE id >= ? AND id <= ? ORDER BY id",
+                          &ret_fetch->samples);
     if (!error)
-        error = store_prepare(history, "SELECT max(id) FROM account WHERE id >= ? AND id < ?",
-                              &fetch.last_account);
+        error = store_prepare(history,
+                              "SELECT " SERIES_ACCOUNT_COLUMNS
+                              " FROM account WHERE id >= ? AND id <= ? ORDER BY id",
+                              &ret_fetch->accounts);
+    if (error)
+        return error;
+    sqlite3_stmt *const both[] = {ret_fetch->samples, ret_fetch->accounts};
+    for (int i = 0; i < 2; i++) {
+        sqlite3_bind_int64(both[i], 1, key_make(thin->builder->subject, thin->first_ms));
+        sqlite3_bind_int64(both[i], 2, key_make(thin->builder->subject, thin->last_ms));
+    }
+    ret_fetch->sample_row = store_step(history, ret_fetch->samples);
+    ret_fetch->account_row = store_step(history, ret_fetch->accounts);
+    return 0;
+}
+
+// The second pass: which samples are shown is known, and only these are read in full.
+static int add_buckets(const struct thin *thin)
+{
+    struct fetch fetch = {0};
+    int error = mark_accounts(thin);
+    if (!error)
+        error = open_fetch(thin, &fetch);
     for (size_t i = 0; i < thin->bucket_count && !error; i++)
         error = add_bucket(thin, &fetch, i);
     sqlite3_finalize(fetch.sample);
     sqlite3_finalize(fetch.account);
-    sqlite3_finalize(fetch.last_account);
+    sqlite3_finalize(fetch.samples);
+    sqlite3_finalize(fetch.accounts);
     return error;
 }
 
