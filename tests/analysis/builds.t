@@ -66,7 +66,9 @@ minimal() {
         return 1
     fi
     "$BUILD/strict-minimal/ebb" --version && "$BUILD/strict-minimal/ebb" explain $$ &&
-        "$BUILD/strict-minimal/ebb" run --madv-free=off true
+        "$BUILD/strict-minimal/ebb" run --madv-free=off true || return 1
+    # What is gone is not unknown.
+    "$BUILD/strict-minimal/ebb" record 2>&1 | grep -q 'without SQLite'
 }
 
 with_compiler gcc

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Completion as a user has it: bash and zsh on a terminal of their own, Tab pressed; fish asked.
+# needs: EBB_WITH_SQLITE EBB_WITH_HTTP EBB_WITH_JSON
 import os
 import pty
 import select

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # ebb explain of a live process: the rows sum, forms and statuses agree, colours follow the rules.
+# needs: EBB_WITH_JSON
 . "$SRC/tests/cli/tap.sh"
 
 sleep 60 &

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # ebb export: the textfile, the server, what is refused; over trees of other kernels.
+# needs: EBB_WITH_HTTP EBB_WITH_JSON
 import difflib
 import http.client
 import os

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What ebb says about the trees of tests/fixtures, word for word. After a change that is meant,
 # `EBB=build/ebb tests/cli/golden.t --update` writes the new output: look at the difference.
+# needs: EBB_WITH_JSON EBB_WITH_SQLITE EBB_WITH_HTTP
 if [ "${1:-}" = --update ]; then
     SRC=$(cd "$(dirname "$0")/../.." && pwd)
     TMPDIR=$(mktemp -d)

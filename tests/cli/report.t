@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # ebb report over recordings whose figures are known: the summary, ranges, comparisons, every
 # format as its own tools read it, and files that are no recordings.
+# needs: EBB_WITH_SQLITE EBB_WITH_HTTP EBB_WITH_JSON
 import csv
 import io
 import json

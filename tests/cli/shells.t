@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Man pages are troff without warnings, and completions propose what the tables have.
+# needs: EBB_WITH_SQLITE EBB_WITH_HTTP EBB_WITH_JSON
 . "$SRC/tests/cli/tap.sh"
 
 run "$SRC/docs/man/generate" "$EBB" "$TMPDIR/generated"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # ebb top on the command line: what it refuses, and the table and JSON of --once.
+# needs: EBB_WITH_JSON EBB_WITH_NCURSES
 . "$SRC/tests/cli/tap.sh"
 
 refuses 2 'the live screen needs a terminal' top

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # ebb watch on the command line: what it refuses, which address it prints, ports in use, files that
 # are no recordings.
+# needs: EBB_WITH_SQLITE EBB_WITH_HTTP EBB_WITH_JSON
 . "$SRC/tests/cli/tap.sh"
 
 if "$EBB" watch --help 2>&1 | grep -q 'unknown verb'; then

@@ -130,6 +130,20 @@ echo why; exit 1
 END
 check "a plain executable fails by its status" closes_with "0 passed, 1 failed, 0 skipped"
 
+run_test cli/needs.t <<'END'
+# needs: EBB_WITH_MOON EBB_WITH_SUN
+echo 1..1; echo ok 1
+END
+check "what is not known to be off is there" closes_with "1 passed, 0 failed, 0 skipped"
+mkdir -p "$tree/build"
+echo EBB_WITH_MOON:BOOL=OFF >"$tree/build/CMakeCache.txt"
+"$runner" --source "$tree" --build "$tree/build" t1 >"$TMPDIR/out" 2>&1
+check "a test of what the build left out is skipped" says 'skipped: built without EBB_WITH_MOON$'
+rm -rf "$tree/build"
+
+run_test style/plain1 <<'END'
+echo why; exit 1
+END
 printf '#!/bin/sh\necho 1..1; echo ok 1\n' >"$tree/tests/cli/second.t"
 chmod +x "$tree/tests/cli/second.t"
 "$runner" --source "$tree" --build "$tree/build" t0 t1 t1 >"$TMPDIR/out" 2>&1
