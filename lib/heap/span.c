@@ -10,6 +10,10 @@
 #define RECYCLED_CARVE_PAGES 4u
 #define REMOTE_COUNT_MAX     (1u << 15) // half of what 16 bits hold
 
+// Spans whose pages are looked through before their list is walked.
+#define FILTERED_BYTES  1024u
+#define FILTERED_BLOCKS 64u
+
 // The span's owner may be in the middle of one fast path that began before the span was closed.
 #define UNSYNCHRONISED __attribute__((no_sanitize("thread")))
 
@@ -376,16 +380,49 @@ static uint64_t find_free_bits(const struct wire_record *span, const struct free
     return keep_whole_pages(span, found);
 }
 
+// All carved blocks of a bit look free, by their tags. Ends at the first live one.
+UNSYNCHRONISED static bool bit_looks_free(const struct wire_record *span, unsigned bit)
+{
+    uint32_t number;
+    uint32_t end;
+    blocks_of_bit(span, bit, &number, &end);
+    if (number >= end || (span->off >> bit & 1))
+        return false;
+    for (; number < end && !span_is_off(span, number); number++) {
+        const struct block *block = block_at(span, number);
+        if (block->tag != span_tag(span, block))
+            return false;
+    }
+    return true;
+}
+
+// Whether the walk along the list may find a free page. It touches every free block, where this
+// touches one in most pages. Only small blocks: of a longer one a program may have made a page
+// inaccessible; and only long lists, since what this reads may have been swapped out.
+UNSYNCHRONISED static bool may_have_free_pages(const struct wire_record *span)
+{
+    if (span->block_bytes > FILTERED_BYTES || span->carved < span_used(span) + FILTERED_BLOCKS)
+        return true;
+    for (unsigned bit = 0; bit < bits_in(span); bit++) {
+        if (bit_looks_free(span, bit))
+            return true;
+    }
+    return false;
+}
+
 void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
                              struct span_pages *pages)
 {
     struct free_map map = {{0}};
+    pages->off = 0;
+    find_tail(span, pages);
+    if (!may_have_free_pages(span))
+        return;
     struct block *remote = take_remote_blocks(span);
     struct list_view view = view_list(span, hold);
     if (!map_list(span, view.rest, &map) || !map_list(span, remote, &map))
         die_of_list(span, view.head);
     pages->off = find_free_bits(span, &map);
-    find_tail(span, pages);
     if (!pages->off && !remote)
         return;
     // A free in flight may overwrite the list's beginning: then only span_start() finds all.

@@ -190,6 +190,38 @@ static void test_collecting_finds_pages(void **state)
     assert_int_equal(span->lazy, 0);
 }
 
+static void push_number(struct wire_record *span, size_t number)
+{
+    span_push(span, (void *)(space_address(span) + number * span->block_bytes));
+}
+
+// One page free among used ones is found, whichever it is; none is where no page is wholly free.
+static void test_single_pages_are_found(void **state)
+{
+    (void)state;
+    static struct blocks blocks;
+    static const size_t sizes[] = {16, 48, 64, 96, 1024};
+    bool is_zero;
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const size_t size = sizes[i];
+        struct wire_record *span = make_span(class_of_size(size), true);
+        fill_span(span, &blocks);
+        // The last page may have a rest behind the last block.
+        for (size_t page = 0; page < WIRE_SLOT_BYTES / PAGE_BYTES; page++) {
+            const size_t begin = page * PAGE_BYTES;
+            for (size_t k = begin / size; k < span->capacity && k * size < begin + PAGE_BYTES; k++)
+                push_number(span, k);
+            assert_int_equal(purge_span(span, false), PAGE_BYTES);
+            assert_int_equal(span->off, UINT64_C(1) << page);
+            while (span_pop(span, &is_zero))
+                ;
+        }
+        for (size_t k = 0; k < span->capacity; k += 2)
+            push_number(span, k);
+        assert_int_equal(purge_span(span, false), 0);
+    }
+}
+
 static void test_remote(void **state)
 {
     (void)state;
@@ -270,6 +302,8 @@ int main(void)
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_collecting, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_collecting_finds_pages, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_single_pages_are_found, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_remote, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_remote_counted, heap_test_begin, heap_test_end),
