@@ -99,6 +99,9 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
         verdict_say(lines, "To bound it from the next start on: MALLOC_ARENA_MAX=2 where there are "
                            "many threads, MALLOC_TRIM_THRESHOLD_=131072.");
     if (is_jemalloc)
+        next_lever(input, lines, "ebb tune --dirty-decay=1s",
+                   "from now on a second after its last use, until it restarts");
+    if (is_jemalloc)
         verdict_say(lines,
                     "From the next start on: "
                     "MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true "
@@ -109,6 +112,9 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
 static void next_fragmented(const struct verdict_input *input, struct verdict_lines *lines)
 {
     const struct runtime_report *owner = verdict_row_owner(input, ROW_SLACK);
+    // Some programs can: redis copies its values together where its build has activedefrag.
+    verdict_say(lines, "Now: nothing from outside. Objects do not move unless the program itself "
+                       "moves them; else a restart is what packs those that live on.");
     if (owner && strcmp(owner->name, "Go") == 0)
         verdict_say(lines,
                     "Few live objects pin many spans: a heap profile by count (go tool pprof "
@@ -118,9 +124,6 @@ static void next_fragmented(const struct verdict_input *input, struct verdict_li
                     "Small long-lived objects between freed ones: fewer arenas "
                     "(MALLOC_ARENA_MAX=2), or an allocator with size classes of its own pages "
                     "(jemalloc, mimalloc).");
-    // Some programs can: redis copies its values together where its build has activedefrag.
-    verdict_say(lines, "Now: nothing from outside. Objects do not move unless the program itself "
-                       "moves them; else a restart is what packs those that live on.");
 }
 
 // Which of them it is decides what helps; where nothing stands out, all are said.

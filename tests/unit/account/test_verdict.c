@@ -117,6 +117,12 @@ static void test_kept_and_fragmented(void **state)
     scene_row(&scene, ROW_SLACK, 90);
     scene_row(&scene, ROW_KEPT, 20);
     assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
+    // What lasts until it restarts, between now and for good.
+    struct scene other;
+    scene_init(&other, "jemalloc");
+    scene_row(&other, ROW_KEPT, 80);
+    assert_int_equal(reach(&other, &verdict), VERDICT_KEPT);
+    assert_true(lines_have(&verdict.next, "ebb tune --dirty-decay=1s 42"));
     // Every runtime's holes have an answer to "how do I get it back".
     strcpy(scene.report.name, "jemalloc");
     assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
