@@ -88,6 +88,7 @@ def test_ranges():
     for arguments, status, text in (
             (["--from", "noon", STEP], 2, "is no time"),
             (["--from", "+5m", "--to", "+4m", STEP], 2, "before --from"),
+            (["--to", "@0", STEP], 2, "before the recording"),
             (["--from", "-1h", "--to", "-50m", STEP], 1, "no sample in that time"),
             (["--at", "11:24", "--from", "+1m", STEP], 2, "--at is one moment"),
             (["--process", "nobody", STEP], 3, "no process 'nobody'"),

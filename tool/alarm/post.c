@@ -187,13 +187,32 @@ static int send_all(const struct exchange *exchange, struct text text)
     return 0;
 }
 
+// Has the line of a final answer come, and is at the front? Interim ones (100 Continue) say that it
+// is still to come, and go with their headers.
+static bool has_answer(struct text *rest)
+{
+    for (;;) {
+        if (!memchr(rest->data, '\n', rest->len))
+            return false;
+        int status = post_parse_status(*rest);
+        if (status < 100 || status > 199)
+            return true;
+        const char *end = memmem(rest->data, rest->len, "\r\n\r\n", 4);
+        if (!end)
+            return false;
+        rest->len -= (size_t)(end + 4 - rest->data);
+        rest->data = end + 4;
+    }
+}
+
 // Only the status line matters; what comes behind it is left to the kernel.
 static int receive_status(const struct exchange *exchange)
 {
     char answer[ANSWER_MAX] = "";
     size_t len = 0;
+    struct text rest = {answer, 0};
     // A line that has no end within that is no HTTP.
-    while (len < sizeof answer && !memchr(answer, '\n', len)) {
+    while (len < sizeof answer && !has_answer(&rest)) {
         int error = wait_ready(exchange, POLLIN);
         if (error)
             return error;
@@ -203,8 +222,9 @@ static int receive_status(const struct exchange *exchange)
         if (got == 0)
             break;
         len += got > 0 ? (size_t)got : 0;
+        rest.len += got > 0 ? (size_t)got : 0;
     }
-    return post_parse_status((struct text){answer, len});
+    return post_parse_status(rest);
 }
 
 // Host has the port always, which RFC 9110 allows; an address of version 6 goes into brackets.

@@ -166,7 +166,8 @@ static int build(const struct report_run *run, const char *path, struct history 
     if (status != EXIT_DONE)
         return status;
     // An empty range would else be told as "no sample", which sounds like a damaged file.
-    if (wanted.to_ms != 0 && wanted.to_ms < (wanted.from_ms ? wanted.from_ms : about.first_ms))
+    if (options_get(options, "to")->given &&
+        wanted.to_ms < (wanted.from_ms ? wanted.from_ms : about.first_ms))
         return message_refuse_usage("report", "--to lies before --from, or before the recording");
     error = report_build(history, &wanted, ret_report);
     return error ? report_file_refuse(path, error) : EXIT_DONE;

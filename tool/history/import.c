@@ -29,12 +29,11 @@ static const struct {
 };
 enum { FIGURE_COUNT_ALL = sizeof figures / sizeof figures[0] };
 
-// A line of the dump. Kept until all are read: 600 bytes each.
+// A line of the dump. Kept until all are read, which may be many: 72 bytes each.
 struct point {
     int64_t time_ms;
     uint64_t rss_bytes, virtual_bytes;
-    struct digest_figure figures[FIGURE_COUNT_ALL];
-    size_t figure_count;
+    uint64_t figures[FIGURE_COUNT_ALL]; // SAMPLE_UNKNOWN: not in the line
 };
 
 // Of whatever precision: each has its own range of digits for all dates of our time. Up to the end
@@ -78,14 +77,26 @@ static bool bytes_of(const json_t *object, const char *key, uint64_t *ret_bytes)
 static void take_figures(const json_t *object, struct point *point)
 {
     for (size_t i = 0; i < FIGURE_COUNT_ALL; i++) {
-        // The next free place: a figure that is missing leaves it to the one behind.
-        struct digest_figure *entry = &point->figures[point->figure_count];
-        *entry = (struct digest_figure){.runtime = "Go", .figure = {.unit = FIGURE_BYTES}};
-        if (!bytes_of(object, figures[i].key, &entry->figure.value))
-            continue;
-        text_copy(text_of(figures[i].name), entry->figure.name, sizeof entry->figure.name);
-        point->figure_count++;
+        point->figures[i] = SAMPLE_UNKNOWN;
+        bytes_of(object, figures[i].key, &point->figures[i]);
     }
+}
+
+// Those that the line had, under Go's names. Returns how many.
+static size_t name_figures(const struct point *point,
+                           struct digest_figure ret_figures[FIGURE_COUNT_ALL])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < FIGURE_COUNT_ALL; i++) {
+        if (point->figures[i] == SAMPLE_UNKNOWN)
+            continue;
+        // The next free place: a figure that is missing leaves it to the one behind.
+        struct digest_figure *entry = &ret_figures[count++];
+        *entry = (struct digest_figure){
+            .runtime = "Go", .figure = {.unit = FIGURE_BYTES, .value = point->figures[i]}};
+        text_copy(text_of(figures[i].name), entry->figure.name, sizeof entry->figure.name);
+    }
+    return count;
 }
 
 // A line without a time or without any RSS tells nothing that could be drawn.
@@ -110,10 +121,11 @@ static bool read_point(struct text line, struct point *ret_point)
 }
 
 // Which rows RSS consists of they do not tell: all of them stay unknown.
-static int add_point(struct history *history, struct subject *subject, struct point *point)
+static int add_point(struct history *history, struct subject *subject, const struct point *point)
 {
-    struct digest digest = {.figures = point->figures,
-                            .figure_count = point->figure_count,
+    struct digest_figure named[FIGURE_COUNT_ALL];
+    struct digest digest = {.figures = named,
+                            .figure_count = name_figures(point, named),
                             .group_usage_bytes = SAMPLE_UNKNOWN,
                             .group_working_set_bytes = SAMPLE_UNKNOWN,
                             .group_inactive_file_bytes = SAMPLE_UNKNOWN,

@@ -99,6 +99,8 @@ static void test_the_end_does_not_wait_for_ever(void **state)
         full += alarm_delivery_put(delivery, &note) == -ENOBUFS;
     assert_true(full >= 200 - 66);
     alarm_delivery_close(delivery, 50, problem);
+    assert_string_equal(problem,
+                        "the command of the alarm was still running when ebb ended, and was ended");
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
@@ -175,6 +177,12 @@ static void test_a_web_hook(void **state)
     assert_non_null(strstr(server.request, "POST /hook?k=v HTTP/1.1\r\nHost: 127.0.0.1:"));
     assert_non_null(strstr(server.request, "Content-Length: 7\r\n"));
     assert_non_null(strstr(server.request, "\r\n\r\n{\"a\":1}"));
+    // What only says that the answer is still to come is none.
+    server_start(&server, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                          "HTTP/1.1 200 OK\r\n\r\n");
+    post_to(&server, 0, problem);
+    server_stop(&server);
+    assert_string_equal(problem, "");
 }
 
 static void test_web_hooks_that_fail(void **state)
