@@ -45,12 +45,12 @@ check '--all: a line for the process' grep -qE "^ *$target +sleep " "$TMPDIR/out
 # Limits of its own, as a service's shell may have them: what would help, and never a crash. A
 # sanitizer's frames are several times as large.
 if ! grep -q '^EBB_SANITIZE:[A-Z]*=.' "$BUILD/CMakeCache.txt"; then
-    run bash -c 'ulimit -s 64 && exec "$EBB" explain '"$target"
-    check 'a stack of 64 KiB: the account' answered 0 out 'Verdict:'
-    run bash -c 'ulimit -s 64 && exec "$EBB" explain --all'
-    check 'a stack of 64 KiB: --all' ended_with 0
-    run bash -c 'ulimit -s 64 && exec "$EBB" doctor'
-    check 'a stack of 64 KiB: doctor' answered 0 out 'Memory group'
+    run bash -c 'ulimit -s 80 && exec "$EBB" explain '"$target"
+    check 'a stack of 80 KiB: the account' answered 0 out 'Verdict:'
+    run bash -c 'ulimit -s 80 && exec "$EBB" explain --all'
+    check 'a stack of 80 KiB: --all' ended_with 0
+    run bash -c 'ulimit -s 80 && exec "$EBB" doctor'
+    check 'a stack of 80 KiB: doctor' answered 0 out 'Memory group'
 fi
 run bash -c 'ulimit -n 8 && exec "$EBB" explain '"$target"
 check '8 files: an account, and what would help' answered 0 out 'more open files'

@@ -275,24 +275,28 @@ int purge_plan(void *context, struct process *process, struct lever_report *repo
     // asked.
     struct purge *purge = context;
     const struct survey_options options = {.proc_root = "/proc", .budget_ms = BUDGET_MS};
-    struct survey survey;
-    int error = survey_take(&options, process_pid(process), &survey);
-    if (error)
+    // Large: not on a stack that may be under a limit.
+    struct survey *survey = malloc(sizeof *survey);
+    int error = survey ? survey_take(&options, process_pid(process), survey) : -ENOMEM;
+    if (error) {
+        free(survey);
         return error == -ENOMEM ? error
                                 : lever_refuse(report, error, "the process could not be surveyed",
                                                error == -EPERM || error == -EACCES
                                                    ? "running ebb as root or as the target's user"
                                                    : "");
+    }
     error = read_places(process, purge);
     if (!error)
-        error = plan_steps(purge, &survey, process, report);
+        error = plan_steps(purge, survey, process, report);
     else if (error != -ENOMEM)
         // Without its mappings nothing can be called; the lever's other half may do without.
         error = lever_add_warning(report,
                                   "the runtime was not asked: its mappings could not be "
                                   "read (%s)",
                                   strerror(-error));
-    survey_free(&survey);
+    survey_free(survey);
+    free(survey);
     return error;
 }
 

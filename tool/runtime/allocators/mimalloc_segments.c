@@ -3,6 +3,7 @@
 #include "runtime/allocators/mimalloc_segments.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
@@ -150,10 +151,9 @@ static int walk_table(const uint8_t *table, uint64_t address,
 }
 
 // A copy is checked before it is believed, so that both passes see the same bytes.
-static int walk_segment(struct walk *walk, uint64_t address, const struct mimalloc_segment *segment,
-                        bool *ret_is_sound)
+static int walk_copy(struct walk *walk, uint64_t address, const struct mimalloc_segment *segment,
+                     uint8_t *table, bool *ret_is_sound)
 {
-    uint8_t table[MIMALLOC_SLICES * MIMALLOC_SLICE_BYTES];
     uint64_t end = address + segment->slices * slice_unit;
     int error = read_table(walk->pages, address + MIMALLOC_HEADER_BYTES, table,
                            segment->entries * MIMALLOC_SLICE_BYTES);
@@ -171,6 +171,18 @@ static int walk_segment(struct walk *walk, uint64_t address, const struct mimall
     if (!error)
         error = walk_table(table, address, segment, walk);
     return error ? error : ranges_add(&walk->all, address, end);
+}
+
+// The copy takes 40 KiB, which is much for a stack under a limit.
+static int walk_segment(struct walk *walk, uint64_t address, const struct mimalloc_segment *segment,
+                        bool *ret_is_sound)
+{
+    uint8_t *table = malloc((size_t)MIMALLOC_SLICES * MIMALLOC_SLICE_BYTES);
+    if (!table)
+        return -ENOMEM;
+    int error = walk_copy(walk, address, segment, table, ret_is_sound);
+    free(table);
+    return error;
 }
 
 // What is no segment is nothing to tell: most aligned addresses are somebody else's.
