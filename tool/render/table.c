@@ -35,6 +35,13 @@ static size_t runtime_columns(const struct writer *writer, bool is_grouped)
     return width < fixed + LEAST_RUNTIME_COLUMNS ? 0 : width - fixed;
 }
 
+// Groups have a column more than 80 columns hold: there, what runtimes keep gives way to it.
+static bool shows_kept(const struct writer *writer, bool is_grouped)
+{
+    unsigned width = writer->style->width;
+    return !is_grouped || width == 0 || width >= FIXED_COLUMNS + STARTS_COLUMNS;
+}
+
 // Names are ours, versions the target's: "Go 1.24.4, glibc 2.36", cut where full: raw bytes still,
 // escaped when the row is written.
 static void row_name_runtimes(const struct survey *survey, char *text, size_t size)
@@ -127,7 +134,8 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     buffer_free(&name);
     write_size(writer, row->rss_bytes);
     write_size(writer, row->lazy_bytes);
-    write_size(writer, row->kept_bytes);
+    if (shows_kept(writer, row->is_group))
+        write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
     // Ten columns hold the longest verdict, "fragmented".
     const char *verdict = row->verdict ? verdict_name(row->verdict) : "-";
@@ -135,8 +143,11 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     write_text(writer, verdict);
     write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
     size_t columns = runtime_columns(writer, row->is_group);
-    if (row->is_group)
-        write_format(writer, "%*u  ", STARTS_COLUMNS, row->starts_per_minute);
+    if (row->is_group) {
+        write_format(writer, "%*u", STARTS_COLUMNS, row->starts_per_minute);
+        // Blanks at the end of a line are dropped.
+        write_blanks(writer, 2);
+    }
     // The limit does not count the three dots that say that it was cut.
     if (columns > 0)
         write_name(writer, row->runtimes,
@@ -152,10 +163,11 @@ int render_table_text(const struct table *table, const struct render_style *styl
     // One piece for one colour; 160 bytes hold it whatever the columns above are, within reason.
     char heading[160];
     bool is_grouped = table->is_grouped;
+    bool has_kept = shows_kept(&writer, is_grouped);
     snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-*s%s%s\n", PID_COLUMNS,
              is_grouped ? "COUNT" : "PID", NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS,
-             "LAZY", SIZE_COLUMNS, "KEPT", SIZE_COLUMNS, "EFFECTIVE", VERDICT_COLUMNS, "VERDICT",
-             is_grouped ? "  STARTS/MIN" : "",
+             "LAZY", has_kept ? SIZE_COLUMNS : 0, has_kept ? "KEPT" : "", SIZE_COLUMNS, "EFFECTIVE",
+             VERDICT_COLUMNS, "VERDICT", is_grouped ? "  STARTS/MIN" : "",
              runtime_columns(&writer, is_grouped) > 0 ? "  RUNTIME" : "");
     write_colored(&writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < table->count; i++)
