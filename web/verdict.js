@@ -20,6 +20,19 @@ export function splitHeadline(headline) {
     return { short: found[1].replace(/[.:]$/, ""), rest: found[2] };
 }
 
+// Whole seconds, then whole minutes: nobody reads more of an age.
+function formatAge(ms) {
+    return formatSpan(ms - ms % (ms > MINUTE ? MINUTE : 1000));
+}
+
+// When lazily freed bytes were last read, NaN if they never were; cheap samples repeat them.
+function lastLazyTime(series) {
+    if (!series) return NaN;
+    let at = series.count - 1;
+    while (at >= 0 && !(series.kind[at] >= 1)) at--;
+    return at >= 0 ? series.time[at] : NaN;
+}
+
 function figure(title, hint) {
     const value = element("dd", { class: "number" });
     const node = element("div", { title: hint }, element("dt", {}, title), value);
@@ -77,20 +90,23 @@ export class VerdictStrip {
         setHidden(this.next, false);
     }
 
-    // Sizes are those of the newest sample, words those of the last account: of which moment that
-    // is, where the two are not the same.
+    // RSS is that of the newest sample; lazily freed bytes are those of the last reading of smaps,
+    // words those of the last account: of which moment that is, where it is not the same.
     showAge(track, now) {
-        const { overview } = track || {};
-        const account = overview?.accounts.at(-1);
-        const end = Number.isFinite(overview?.last) ? Math.max(overview.last, now) : now;
-        const age = account ? end - account.time : 0;
-        setHidden(this.age, !(age > AGE_TOLD_MS));
-        if (this.age.hidden) return;
-        const rss = overview.rss[overview.indexAt(account.time)];
-        const hasMoved = Math.abs(rss - overview.rss[overview.count - 1]) > 0.02 * rss;
-        const when = formatSpan(age > MINUTE ? age - age % MINUTE : age - age % 1000);
-        setText(this.age, `verdict of ${when} ago${hasMoved
-            ? `, when RSS was ${formatBytes(rss)}` : ""}`);
+        const series = track?.overview;
+        const account = series?.accounts.at(-1);
+        const end = Math.max(series?.count ? series.last : now, now);
+        const parts = [];
+        const lazy = lastLazyTime(series);
+        if (end - lazy > AGE_TOLD_MS) parts.push(`lazily freed of ${formatAge(end - lazy)} ago`);
+        if (account && end - account.time > AGE_TOLD_MS) {
+            const rss = series.rss[series.indexAt(account.time)];
+            const hasMoved = Math.abs(rss - series.rss[series.count - 1]) > 0.02 * rss;
+            parts.push(`verdict of ${formatAge(end - account.time)} ago${hasMoved
+                ? `, when RSS was ${formatBytes(rss)}` : ""}`);
+        }
+        setText(this.age, parts.join(" · "));
+        setHidden(this.age, !parts.length);
     }
 
     // The clipboard is not given to pages from plain addresses: then the text is selected.
