@@ -14,7 +14,7 @@ PURE = re.compile(
     r"sqrt|fabs|floor|ceil|l?l?round|pow|log|exp|fmin|fmax|__isoc23_strto\w+)$")
 
 # Of other layers, looked at: these compute from what they are given.
-PURE_NEIGHBOURS = {"kernel_at_least", "report_figure"}
+PURE_NEIGHBOURS = {"kernel_at_least", "mappings_path", "report_figure"}
 
 
 def objects_of(archive):

@@ -40,7 +40,8 @@ def attack(name, *forms):
     print(f"# {name}: {passes} passes, {figures}, {counter('pswpout') - swapped} pages swapped out")
     tap.report(figures.get("wrong") == 0 and figures["words"] > 1000000 and storm.returncode == 0,
                f"{name}: no wrong word", figures)
-    tap.report(passes > 0 and figures.get("dropped", 0) > 100 and not failed,
+    # On a busy host not one pass may come to its end before the target does.
+    tap.report(figures.get("dropped", 0) > 100 and not failed,
                f"{name}: pages were taken meanwhile", failed[:1] or figures)
 
 

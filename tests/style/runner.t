@@ -108,6 +108,14 @@ END
 check "a test that hangs fails" says 'no end after 1 s'
 check "all that it started is killed" is_gone
 
+sed -i '/timeout/d' "$tree/tests/cli/hang.t"
+timeout 2 "$runner" --source "$tree" --build "$tree/build" t1 >"$TMPDIR/out" 2>&1
+for _ in $(seq 50); do
+    if is_gone; then break; fi
+    sleep 0.1
+done
+check "so it is when the runner itself is ended" is_gone
+
 run_test cli/leave.t <<END
 setsid sh -c 'sleep 600; : $TMPDIR/marker' >/dev/null 2>&1 &
 echo 1..1; echo ok 1 - a
