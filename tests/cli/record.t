@@ -39,6 +39,13 @@ run "$EBB" record -o mine.ebb --interval 100ms --for 200ms $$
 check "a recording says where it is and what to do next" \
     eval 'answered 0 err "Next: ebb report mine.ebb" && says err "recording into mine.ebb"'
 refuses 1 "mine.ebb is there already, and nothing is overwritten" record -o mine.ebb --for 1s $$
+run "$EBB" record -o others.ebb --interval 100ms --for 100ms 4194303 $$ no-such-one
+check "a TARGET that is not there, beside one that is, is told" \
+    eval 'ended_with 0 && says err "no process matches '"'4194303'"'; it goes on" &&
+          says err "no process matches '"'no-such-one'"'"'
+run "$EBB" record -o waits.ebb --interval 100ms --for 100ms --follow 4194303 $$ no-such-one
+check "with --follow a number alone, since a name may come" \
+    eval 'says err 4194303 && ! says err no-such-one'
 run "$EBB" record --quiet -o quiet.ebb --for 100ms $$
 check "--quiet says nothing" eval 'ended_with 0 && is_quiet out && is_quiet err'
 

@@ -196,7 +196,12 @@ static int open_sampler(struct record *record)
     int error = sampler_open(&sampler, &record->sampler);
     if (error == -ESRCH)
         return refuse_nobody(record);
-    return error ? target_refuse_list(sampler.proc_root, error) : EXIT_DONE;
+    if (error)
+        return target_refuse_list(sampler.proc_root, error);
+    // A command's words are no TARGETs.
+    if (!record->child.argv)
+        target_tell_missing("record", options->operands, options->operand_count, record->sampler);
+    return EXIT_DONE;
 }
 
 // Last of all before the first sample: a refusal before leaves nothing behind.

@@ -168,6 +168,18 @@ int target_select(const char *verb, char *const *operands, size_t count,
     return EXIT_DONE;
 }
 
+void target_tell_missing(const char *verb, char *const *operands, size_t count,
+                         const struct sampler *sampler)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!sampler_misses(sampler, i))
+            continue;
+        char shown[MESSAGE_NAME_MAX];
+        message_escape(operands[i], shown, sizeof shown);
+        message_error("%s: no process matches '%s'; it goes on with the others", verb, shown);
+    }
+}
+
 // Where /proc is not mounted there is an empty folder, which is no error to those who list it.
 static bool tree_is_empty(const char *proc_root)
 {

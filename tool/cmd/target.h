@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cmd/messages.h"
+#include "sample/sampler.h"
 #include "sample/select.h"
 
 // Finds the process that `text` names below `proc_root`. A thread's ID leads to its process, with a
@@ -28,5 +29,10 @@ int target_refuse_nobody(const char *verb, char *const *operands, size_t count);
 // array that the caller frees; EXIT_USAGE or EXIT_FAILED after a message.
 int target_select(const char *verb, char *const *operands, size_t count,
                   struct selection **ret_selections, size_t *ret_count);
+
+// Says of each TARGET that matches nobody, beside others that do, that it does not: a slip would
+// leave out the very process that was meant. Before the sampler's first round.
+void target_tell_missing(const char *verb, char *const *operands, size_t count,
+                         const struct sampler *sampler);
 
 #endif

@@ -272,10 +272,12 @@ int top_run(const struct command *command)
     if (status != EXIT_DONE)
         return status;
     int error = open_sampler(&run);
-    if (error)
+    if (error) {
         status = refuse(&run, error);
-    else
+    } else {
+        target_tell_missing("top", options->operands, options->operand_count, run.sampler);
         status = is_once ? run_once(&run) : run_live(&run);
+    }
     sampler_close(run.sampler);
     top_free(&run.top);
     free(run.selections);

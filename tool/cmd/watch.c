@@ -185,6 +185,7 @@ static int open_live(const struct command *command, struct viewer_options *viewi
     free(selections);
     if (error)
         return refuse_targets(options, error);
+    target_tell_missing("watch", options->operands, options->operand_count, viewing->sampler);
     char title[256];
     make_title(options, title, sizeof title);
     viewing->keep_ms = options_get_ms(options, "keep");

@@ -144,6 +144,15 @@ int sampler_open(const struct sampler_options *options, struct sampler **ret_sam
     return 0;
 }
 
+bool sampler_misses(const struct sampler *sampler, size_t selection)
+{
+    const struct selection *wanted = &sampler->selections[selection];
+    bool is_found = sampler->options.follow && wanted->kind != SELECT_PID;
+    for (size_t i = 0; i < sampler->matches.count && !is_found; i++)
+        is_found = selection_matches(wanted, 1, &sampler->matches.items[i].subject);
+    return !is_found;
+}
+
 void sampler_set_interval(struct sampler *sampler, uint64_t interval_ms)
 {
     if (!interval_is_good(interval_ms))

@@ -43,6 +43,10 @@ struct sampler_options {
 int sampler_open(const struct sampler_options *options, struct sampler **ret_sampler);
 void sampler_close(struct sampler *sampler);
 
+// Nobody matched the selection of this number when the sampler was opened, and nobody who comes
+// later will: a number, or nothing is followed. Asked before the first round.
+bool sampler_misses(const struct sampler *sampler, size_t selection);
+
 // One round, now. `*ret_batch` is the sampler's and stands until the next call. 0; -ESRCH when
 // nothing is left to follow and nothing new is looked for: the batch is given all the same, and
 // tells the ends; -errno (and no batch) where nothing at all could be read.
