@@ -220,8 +220,11 @@ static void write_findings(struct writer *writer, const struct report *report)
         write_wrapped(writer, entry->headline, column, 2);
     }
     if (entry->next[0]) {
-        write_text(writer, "Next: ");
-        write_wrapped(writer, entry->next, 6, 2);
+        // The number in what it says is nobody's by now, or another's.
+        const char *when =
+            entry->subject.has_ended ? "Next, with the PID of one that runs: " : "Next: ";
+        write_text(writer, when);
+        write_wrapped(writer, entry->next, strlen(when), 2);
     }
 }
 

@@ -68,7 +68,7 @@ static int leave_huge_pages(struct stride *stride)
     uint64_t start = window->first_page * walk->page_bytes;
     uint64_t end = start + window->count * walk->page_bytes;
     struct page_range found;
-    int error;
+    int error = 0;
     while (start < end &&
            (error = pagemap_next(walk->process, PAGEMAP_HUGE, start, end, &found)) == 0) {
         uint64_t first = found.start / walk->page_bytes - window->first_page;
