@@ -4,7 +4,7 @@
 // flat. Now and then all threads of a batch meet while they hold their blocks, and there are twice
 // as many in the first, so that the most that ever lives at a time does not depend on luck.
 //
-//   threads COUNT     prints "resident: FIRST LAST" in KiB, the most of the first tenth and after all
+//   threads COUNT     prints "resident: FIRST LAST" in KiB: most in the first tenth, and after all
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
