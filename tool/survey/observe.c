@@ -115,8 +115,10 @@ static int samples_watch(const struct survey_options *options, struct process *p
         } else {
             error = process_check(process);
         }
+        // A busy host may wake it late: never more than all of it.
+        double done_s = now_s < end_s ? now_s - begin_s : options->observe_s;
         if (options->progress)
-            options->progress(options->progress_context, now_s - begin_s, options->observe_s);
+            options->progress(options->progress_context, done_s, options->observe_s);
     }
     if (!error)
         sleep_until(end_s);

@@ -342,12 +342,17 @@ static void test_rename_is_no_exec(void **state)
 static void test_new_ones_are_found(void **state)
 {
     (void)state;
-    struct sampler *sampler = open_text("ebb_found*", true);
+    char glob[24], names[2][16];
+    // Another run of this very test may have its children beside ours.
+    snprintf(glob, sizeof glob, "found%d*", (int)getpid());
+    struct sampler *sampler = open_text(glob, true);
     assert_int_equal(round_of(sampler, 0)->sample_count, 0);
     struct child children[2], stranger;
     child_start(&stranger, rest, "ebb_stranger");
-    child_start(&children[0], rest, "ebb_found_0");
-    child_start(&children[1], rest, "ebb_found_1");
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof names[i], "found%d_%d", (int)getpid(), i);
+        child_start(&children[i], rest, names[i]);
+    }
     child_wait_step(&stranger);
     for (int i = 0; i < 2; i++)
         child_wait_step(&children[i]);
@@ -538,11 +543,13 @@ static void test_few_descriptors(void **state)
     (void)state;
     enum { CHILDREN = 60 };
     struct child children[CHILDREN];
+    char name[16];
+    snprintf(name, sizeof name, "herd%d", (int)getpid());
     for (int i = 0; i < CHILDREN; i++)
-        child_start(&children[i], rest, "ebb_herd");
+        child_start(&children[i], rest, name);
     for (int i = 0; i < CHILDREN; i++)
         child_wait_step(&children[i]);
-    struct sampler *sampler = open_text("ebb_herd", true);
+    struct sampler *sampler = open_text(name, true);
     struct rlimit old, few;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     int next = dup(0);
