@@ -38,8 +38,9 @@ def _machine(results):
     lines = ["## This run", "",
              f"{machine['processors']} processors ({machine['model']}), "
              f"{machine['memory_mib'] >> 10} GiB, Linux {machine['kernel']}, transparent huge "
-             f"pages {machine['huge_pages']}; {options['rounds']} rounds of the suite, heaps of "
-             f"{options['mib']} MiB, {results['seconds'] / 60:.0f} minutes in all.", "",
+             f"pages {machine['huge_pages']}; {options['rounds']} rounds of the suite, "
+             f"{options['real_rounds']} of real programs, heaps of {options['mib']} MiB, "
+             f"{results['seconds'] / 60:.0f} minutes in all.", "",
              "| allocator | version | settings |", "|---|---|---|"]
     for name, told in results["allocators"].items():
         settings = " ".join(f"`{key}={value}`" for key, value in told["settings"].items())
