@@ -71,7 +71,7 @@ struct plan {
 // records go at once when they have stood still from one look to the next.
 enum plan_advice plan_advise(const struct plan *plan, const struct plan_item *item);
 
-// How long something must have stood still: half of return_within; less where that, two times the
+// How long something must have stood still: 3/8 of return_within; less where that, two times the
 // present time between looks and the purge would not fit in; at least 5.
 uint64_t plan_age_ms(const struct plan *plan);
 

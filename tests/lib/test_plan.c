@@ -23,14 +23,14 @@ static void test_times(void **state)
 {
     (void)state;
     struct plan plan = plan_of(WIRE_POLICY_AUTO, 1000);
-    assert_int_equal(plan_age_ms(&plan), 500);
+    assert_int_equal(plan_age_ms(&plan), 375);
     assert_int_equal(plan_period_ms(&plan), 125);
     plan.settings.return_within_ms = 10;
     assert_int_equal(plan_period_ms(&plan), 5);
     assert_int_equal(plan_age_ms(&plan), 5);
     plan.settings.return_within_ms = 3600000;
     assert_int_equal(plan_period_ms(&plan), 250);
-    assert_int_equal(plan_age_ms(&plan), 1800000);
+    assert_int_equal(plan_age_ms(&plan), 1350000);
     plan.pressure = WIRE_PRESSURE_SHORT;
     assert_int_equal(plan_period_ms(&plan), 20);
     plan.settings.return_within_ms = 10;
@@ -58,7 +58,7 @@ static void test_next_period(void **state)
     assert_int_equal(plan_next_period_ms(&plan, 0), 125);
     assert_int_equal(plan_next_period_ms(&plan, 1250000), 125);
     assert_int_equal(plan_next_period_ms(&plan, 2000000), 200);
-    assert_int_equal(plan_age_ms(&plan), 475);
+    assert_int_equal(plan_age_ms(&plan), 375);
     // The bound in time wins, until looking is all that there is time for.
     assert_int_equal(plan_next_period_ms(&plan, 9000000), 375);
     assert_int_equal(plan_age_ms(&plan), 125);
@@ -68,7 +68,7 @@ static void test_next_period(void **state)
     assert_true(plan_next_period_ms(&plan, UINT64_MAX) >= 1000);
     // And back again.
     assert_int_equal(plan_next_period_ms(&plan, 100000), 125);
-    assert_int_equal(plan_age_ms(&plan), 500);
+    assert_int_equal(plan_age_ms(&plan), 375);
     plan.pressure = WIRE_PRESSURE_SHORT;
     assert_int_equal(plan_next_period_ms(&plan, 9000000), 20);
     assert_int_equal(plan_next_period_ms(&plan, 30000000), 30);
@@ -90,18 +90,18 @@ static void test_policies(void **state)
 {
     (void)state;
     struct plan plan = plan_of(WIRE_POLICY_AUTO, 1000);
-    assert_int_equal(advise(&plan, PLAN_RUN, 499), PLAN_WAIT);
-    assert_int_equal(advise(&plan, PLAN_RUN, 500), PLAN_NOW);
-    assert_int_equal(advise(&plan, PLAN_PAGES, 500), PLAN_NOW);
+    assert_int_equal(advise(&plan, PLAN_RUN, 374), PLAN_WAIT);
+    assert_int_equal(advise(&plan, PLAN_RUN, 375), PLAN_NOW);
+    assert_int_equal(advise(&plan, PLAN_PAGES, 375), PLAN_NOW);
     plan.settings.policy = WIRE_POLICY_FREE;
-    assert_int_equal(advise(&plan, PLAN_PAGES, 499), PLAN_WAIT);
-    assert_int_equal(advise(&plan, PLAN_PAGES, 500), PLAN_LAZILY);
+    assert_int_equal(advise(&plan, PLAN_PAGES, 374), PLAN_WAIT);
+    assert_int_equal(advise(&plan, PLAN_PAGES, 375), PLAN_LAZILY);
     plan.settings.can_free_lazily = false;
-    assert_int_equal(advise(&plan, PLAN_PAGES, 500), PLAN_NOW);
+    assert_int_equal(advise(&plan, PLAN_PAGES, 375), PLAN_NOW);
     plan.settings.policy = WIRE_POLICY_DONTNEED;
     plan.settings.can_free_lazily = true;
-    assert_int_equal(advise(&plan, PLAN_RUN, 499), PLAN_WAIT);
-    assert_int_equal(advise(&plan, PLAN_RUN, 500), PLAN_NOW);
+    assert_int_equal(advise(&plan, PLAN_RUN, 374), PLAN_WAIT);
+    assert_int_equal(advise(&plan, PLAN_RUN, 375), PLAN_NOW);
     plan.settings.policy = WIRE_POLICY_KEEP;
     assert_int_equal(advise(&plan, PLAN_RUN, UINT64_MAX), PLAN_WAIT);
     plan.pressure = WIRE_PRESSURE_SHORT;
