@@ -33,10 +33,10 @@ static uint64_t period_in_force(const struct plan *plan)
     return plan->period_ms ? plan->period_ms : plan_period_ms(plan);
 }
 
-// Three looks at the usual pace: with half of the bound, four of them, spikes every 2 s stayed above
-// 0.4 of their peak on average, and cost as much. The worst case: changed right after a look, seen
-// one period later, and old enough right after another. So age and two periods must fit, with an
-// eighth left for the purge itself.
+// Three looks at the usual pace: with four, half of the bound, spikes every 2 s stayed above 0.4 of
+// their peak on average, and cost as much. The worst case: changed right after a look, seen one
+// period later, and old enough right after another. So age and two periods must fit, with an eighth
+// left for the purge itself.
 uint64_t plan_age_ms(const struct plan *plan)
 {
     uint64_t within = plan->settings.return_within_ms;
