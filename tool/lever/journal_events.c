@@ -33,7 +33,7 @@ static int make_room(struct journal_events *room, size_t more, struct batch *bat
         room->events = events;
         room->capacity = count;
     }
-    if (!is_ours && batch->events)
+    if (!is_ours && room->events && batch->event_count > 0)
         memcpy(room->events, batch->events, batch->event_count * sizeof *batch->events);
     batch->events = room->events;
     return 0;
