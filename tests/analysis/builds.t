@@ -4,8 +4,7 @@
 # configuration of libc and elfutils, which must still run. Clang's warnings do not depend on
 # optimisation, gcc's do. Where the usual build is gcc's and takes warnings for errors, it is that.
 # timeout: 900
-set -u
-number=0
+. "$SRC/tests/cli/tap.sh"
 
 build() { # NAME TARGET CMAKE_ARGUMENT...
     local folder="$BUILD/strict-$1" target=$2
@@ -19,18 +18,6 @@ is_strict() {
     grep -qs '^EBB_WERROR:BOOL=ON$' "$BUILD/CMakeCache.txt" &&
         grep -qs '^set(CMAKE_C_COMPILER_ID "GNU")$' "$BUILD"/CMakeFiles/*/CMakeCCompiler.cmake &&
         ninja -C "$BUILD" -n | grep -q 'no work to do'
-}
-
-check() { # DESCRIPTION COMMAND...
-    local description=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$TMPDIR/log" 2>&1; then
-        echo "ok $number - $description"
-    else
-        echo "not ok $number - $description"
-        sed 's/^/# /' "$TMPDIR/log"
-    fi
 }
 
 strict() { # COMPILER CMAKE_ARGUMENT...
@@ -49,10 +36,9 @@ strict_clang() {
 
 with_compiler() { # NAME
     if command -v "$1" >/dev/null; then
-        check "$1 builds without a warning" "strict_$1"
+        succeeds "$1 builds without a warning" "strict_$1"
     else
-        number=$((number + 1))
-        echo "ok $number - $1 builds without a warning # SKIP no $1"
+        skip "$1 builds without a warning" "no $1"
     fi
 }
 
@@ -73,5 +59,5 @@ minimal() {
 
 with_compiler gcc
 with_compiler clang
-check "the minimal configuration builds and explains a process" minimal
-echo "1..$number"
+succeeds "the minimal configuration builds and explains a process" minimal
+done_testing

@@ -2,19 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # libebb exports what lib/exports lists and nothing else; what it takes from libc is what a malloc
 # may use: no allocation, no stdio but malloc_info's.
-set -u
-number=0
-check() { # DESCRIPTION COMMAND...
-    local description=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$TMPDIR/log" 2>&1; then
-        echo "ok $number - $description"
-    else
-        echo "not ok $number - $description"
-        sed 's/^/# /' "$TMPDIR/log"
-    fi
-}
+. "$SRC/tests/cli/tap.sh"
+
 lib=$BUILD/libebb.so
 if [ ! -e "$lib" ]; then
     echo "1..0 # SKIP this build has no libebb.so (sanitizers bring a malloc of their own)"
@@ -41,9 +30,9 @@ tls_is_small() {
     [ -n "$bytes" ] && [ $((bytes)) -le 64 ]
 }
 
-check "the exported symbols are those of lib/exports" exports_agree
-check "nothing is imported that allocates or prints" imports_are_few
-check "thread-local storage is small" tls_is_small
-check "nothing asks for an executable stack" \
+succeeds "the exported symbols are those of lib/exports" exports_agree
+succeeds "nothing is imported that allocates or prints" imports_are_few
+succeeds "thread-local storage is small" tls_is_small
+succeeds "nothing asks for an executable stack" \
     bash -c '! readelf -lW "$1" | grep GNU_STACK | grep -q RWE' - "$lib"
-echo "1..$number"
+done_testing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the shell tests of the command share: run it, look at what it said, count in TAP.
+# What shell tests share: run it, look at what it said, count in TAP.
 # shellcheck shell=bash disable=SC2034
 # EBB, BUILD, SRC and TMPDIR come from tests/run.
 set -u
@@ -39,6 +39,14 @@ check() {
     local description=$1
     shift
     if "$@"; then verdict ok "$description"; else verdict bad "$description"; fi
+}
+
+# succeeds DESCRIPTION COMMAND...: ok when the command does; what it said is shown where it fails.
+succeeds() {
+    local description=$1
+    shift
+    run "$@"
+    check "$description" ended_with 0
 }
 
 ended_with() { [ "$status" -eq "$1" ]; }
