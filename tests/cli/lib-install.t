@@ -20,6 +20,7 @@ check 'cmake --install' ended_with 0
 for file in libebb.so libebb.a pkgconfig/libebb.pc; do
     check "lib/$file" is_in_lib "$file"
 done
+check 'share/doc/ebb/account.md' test -e "$prefix/share/doc/ebb/account.md"
 check 'include/ebb/ebb.h' test -e "$prefix/include/ebb/ebb.h"
 
 pc=$(dirname "$(find "$prefix" -name libebb.pc)")

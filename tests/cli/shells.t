@@ -9,6 +9,13 @@ check 'man pages and completions are made' ended_with 0
 for page in ebb ebb-explain ebb-doctor; do
     check "there is $page.1" test -s "$TMPDIR/generated/man1/$page.1"
 done
+# Rows and verdicts, as the documents have them, stand in the page that all others point to.
+explains() { grep -qx "\.B $(printf %s "$1" | sed 's/-/\\\\-/')" "$TMPDIR/generated/man1/ebb.1"; }
+# shellcheck disable=SC2016 # these backticks are Markdown's
+while IFS= read -r word; do
+    check "ebb.1 explains: $word" explains "$word"
+done < <(sed -n 's/^| \([a-z][a-z ]*\) (`[a-z_]*`) |.*/\1/p
+                 s/^| [1-7] | `\([a-z-]*\)` |.*/\1/p' "$SRC/docs/account.md")
 if command -v groff >/dev/null; then
     run groff -man -Tutf8 -ww -z "$TMPDIR"/generated/man1/*.1
     check 'the man pages have no warnings' is_quiet err

@@ -96,8 +96,10 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
     if (is_libebb)
         next_lever(input, lines, "ebb tune", "its policy, and how soon it gives back by itself");
     if (is_glibc)
-        verdict_say(lines, "To bound it from the next start on: MALLOC_ARENA_MAX=2 where there are "
-                           "many threads, MALLOC_TRIM_THRESHOLD_=131072.");
+        verdict_say(lines, "From the next start on: ebb run --malloc=ebb -- COMMAND gives free "
+                           "pages back wherever they lie. glibc's own settings reach less: "
+                           "MALLOC_TRIM_THRESHOLD_=131072 the end of its heap, MALLOC_ARENA_MAX=2 "
+                           "the number of arenas where there are many threads.");
     if (is_jemalloc)
         next_lever(input, lines, "ebb tune --dirty-decay=1s",
                    "from now on a second after its last use, until it restarts");
@@ -157,6 +159,28 @@ static void next_watch(const struct verdict_input *input, const char *why, const
         verdict_say(lines, "%s ebb explain --for %s %d", why, time, input->pid);
 }
 
+// node's V8 names its host. Any other host of V8 must not get node's signal, which would end it.
+static bool is_node(const struct runtime_report *v8)
+{
+    return v8 && strstr(v8->version, "-node.");
+}
+
+static void next_profile_v8(const struct verdict_input *input, struct verdict_lines *lines)
+{
+    if (!is_node(verdict_find_runtime(input, "V8")))
+        verdict_say(lines, "Where from: two heap snapshots, compared in the developer tools.");
+    else if (input->is_live)
+        verdict_say(lines,
+                    "Where from: node inspect -p %d, then takeHeapSnapshot('FILE'), twice (each "
+                    "is a pause), compared in the developer tools. The inspector stays open on "
+                    "127.0.0.1:9229, where every local user may reach it.",
+                    input->pid);
+    else
+        verdict_say(lines,
+                    "Where from: two heap snapshots (node --heapsnapshot-signal=SIGUSR2 from the "
+                    "next start on), compared in the developer tools.");
+}
+
 // How to find where memory comes from, in this runtime: with what is there already before what must
 // be switched on at the next start.
 static void next_profile(const struct verdict_input *input, struct verdict_lines *lines)
@@ -171,9 +195,7 @@ static void next_profile(const struct verdict_input *input, struct verdict_lines
             "pause). A heap fills up to -Xmx before that: only what is left then leaks.",
             input->pid);
     else if (verdict_find_runtime(input, "V8"))
-        verdict_say(lines,
-                    "Where from: two heap snapshots (node --heapsnapshot-signal=SIGUSR2 from the "
-                    "next start on), compared in the developer tools.");
+        next_profile_v8(input, lines);
     else if (verdict_find_runtime(input, "CPython"))
         verdict_say(
             lines, "Where from: python3 -X tracemalloc from the next start on, and two snapshots.");
@@ -202,10 +224,23 @@ static void next_unknown(const struct verdict_input *input, struct verdict_lines
     if (has_purge(verdict_row_owner(input, ROW_HELD)))
         next_lever(input, lines, "ebb reclaim --runtime",
                    "its malloc gives back what of that is free, by a call in the process");
-    if (verdict_find_runtime(input, "JVM") && input->is_live)
+    if (!input->is_live)
+        return;
+    if (verdict_find_runtime(input, "JVM")) {
+        verdict_say(lines,
+                    "jcmd %d GC.run collects its garbage (a pause), and gives back what -Xms and "
+                    "MaxHeapFreeRatio allow.",
+                    input->pid);
         verdict_say(lines,
                     "jcmd %d GC.heap_info tells what the heap holds; VM.native_memory (started "
                     "with -XX:NativeMemoryTracking=summary) tells the rest.",
+                    input->pid);
+    }
+    if (is_node(verdict_find_runtime(input, "V8")))
+        verdict_say(lines,
+                    "node inspect -p %d, then exec('process.memoryUsage()'), tells heap from "
+                    "buffers. The inspector stays open on 127.0.0.1:9229, where every local user "
+                    "may reach it.",
                     input->pid);
 }
 

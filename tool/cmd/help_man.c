@@ -89,7 +89,55 @@ static void put_environment(struct output *output)
                           "Set and not empty: no colours, as with \\-\\-color=never.\n");
 }
 
-// ebb(1): the way to the others.
+struct word {
+    const char *word, *meaning;
+};
+
+// Whoever has the pages alone must find there what the output says; docs/account.md has the
+// sources.
+static const struct word rows[] = {
+    {"RSS", "What is in memory of the process now, as the kernel counts it. The rows below sum to "
+            "it, to the byte."},
+    {"effective RSS", "RSS without what is lazily freed: what the process would keep if the "
+                      "kernel took all that it may take. The number for graphs and alarms."},
+    {"in use", "Objects that the program has allocated and not freed."},
+    {"slack", "Bytes of pages in use that no object occupies: rounding, and holes between live "
+              "objects."},
+    {"kept", "Free pages that the runtime or malloc holds for reuse."},
+    {"lazily freed", "Pages that were given back with MADV_FREE and are still there, because the "
+                     "kernel has not needed them: free, and in RSS."},
+    {"metadata", "The tables of the runtime or malloc itself."},
+    {"stacks", "Stacks of threads and goroutines."},
+    {"code and files", "Mapped files, programs and libraries with their data among them."},
+    {"shared", "Shared memory."},
+    {"held", "Memory of a runtime that was found, whose inside cannot be told from outside."},
+    {"unexplained", "What is left."},
+    {NULL, NULL},
+};
+
+static const struct word verdicts[] = {
+    {"lazy", "Most of what is not in use is lazily freed. Not a leak: ebb reclaim has it back."},
+    {"kept",
+     "Most of it is kept. Not a leak: ebb reclaim --runtime has it back from most mallocs."},
+    {"fragmented", "Most of it is slack: few objects pin many pages."},
+    {"growing", "With --for, or over time: what can be leaked grows beyond chance."},
+    {"in-use", "The program holds it, and nothing says that it grows."},
+    {"files", "Half or more is code, files and shared memory."},
+    {"unknown", "Half or more is held or unexplained, or may not be read."},
+    {NULL, NULL},
+};
+
+static void put_words(struct output *output, const char *heading, const struct word *words)
+{
+    output_printf(output, ".SH %s\n", heading);
+    for (; words->word; words++) {
+        output_printf(output, ".TP\n.B ");
+        put_line(output, words->word);
+        put_line(output, words->meaning);
+    }
+}
+
+// ebb(1): the words that all verbs use, and the way to the others.
 static void render_ebb(struct output *output)
 {
     put_head(output, "ebb", "say where a process's memory is, and get it back");
@@ -107,6 +155,8 @@ static void render_ebb(struct output *output)
         output_printf(output, ".TP\n.B %s\n", verb->name);
         put_line(output, verb->purpose);
     }
+    put_words(output, "ROWS OF AN ACCOUNT", rows);
+    put_words(output, "VERDICTS", verdicts);
     output_printf(output, ".SH OPTIONS\n");
     put_options(output, verb_global_options());
     put_statuses(output, false);
@@ -150,7 +200,7 @@ static void render_verb(const struct verb *verb, struct output *output)
         output_printf(output, "\\fR\n");
         put_line(output, row->purpose);
     }
-    output_printf(output, ".SH SEE ALSO\n.BR ebb (1)\n");
+    output_printf(output, ".SH SEE ALSO\n.BR ebb (1),\nwhich explains rows and verdicts\n");
 }
 
 // Section 1 for all of them: ebb is a user's command even where root runs it.

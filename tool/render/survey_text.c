@@ -273,8 +273,8 @@ static void write_ask(struct writer *writer, const struct survey *survey)
         write_text(writer,
                    "Asked nothing: no malloc in it knows more than can be read from outside.\n");
     if (survey->ask_calls > 0)
-        write_format(writer, "Asked by %llu calls; one thread stood still for up to %.1f ms.\n",
-                     (unsigned long long)survey->ask_calls,
+        write_format(writer, "Asked by %llu call%s; one thread stood still for up to %.1f ms.\n",
+                     (unsigned long long)survey->ask_calls, survey->ask_calls == 1 ? "" : "s",
                      (double)survey->ask_longest_stop_ns / 1e6);
 }
 

@@ -374,13 +374,42 @@ static void test_advice_names_the_tree(void **state)
     scene_init(&scene, "JVM");
     scene_row(&scene, ROW_HELD, 100);
     reach(&scene, &verdict);
-    assert_true(lines_have(&verdict.next, "jcmd 42"));
+    assert_true(lines_have(&verdict.next, "jcmd 42 GC.run"));
     assert_true(lines_have(&verdict.next, "ebb explain --for 60s 42"));
     scene.input.is_live = false;
     scene.input.operand = "--proc-root /c 42";
     reach(&scene, &verdict);
     assert_false(lines_have(&verdict.next, "jcmd"));
     assert_true(lines_have(&verdict.next, "ebb explain --for 60s --proc-root /c 42"));
+}
+
+// node's inspector is opened by a signal that would end every other host of V8.
+static void test_only_node_is_signalled(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct verdict verdict;
+    scene_init(&scene, "V8");
+    strcpy(scene.report.version, "11.3.244.8-node.38");
+    scene_row(&scene, ROW_HELD, 100);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_UNKNOWN);
+    assert_true(lines_have(&verdict.next, "node inspect -p 42"));
+    scene.growth = (struct growth){.seconds = 60, .sample_count = 60, .is_growing = true};
+    scene.input.growth = &scene.growth;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
+    assert_true(lines_have(&verdict.next, "node inspect -p 42"));
+    scene.input.is_live = false;
+    reach(&scene, &verdict);
+    assert_true(lines_have(&verdict.next, "--heapsnapshot-signal"));
+    assert_false(lines_have(&verdict.next, "inspect"));
+    scene.input.is_live = true;
+    strcpy(scene.report.version, "15.6.75.27");
+    reach(&scene, &verdict);
+    assert_false(lines_have(&verdict.next, "node"));
+    assert_true(lines_have(&verdict.next, "two heap snapshots"));
+    scene.input.growth = NULL;
+    reach(&scene, &verdict);
+    assert_false(lines_have(&verdict.next, "node"));
 }
 
 // Who watched and saw no rise must not be sent after a leak.
@@ -433,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_growth_says_what_it_knows),
         cmocka_unit_test(test_figures_mean_the_same_as_the_row),
         cmocka_unit_test(test_advice_names_the_tree),
+        cmocka_unit_test(test_only_node_is_signalled),
         cmocka_unit_test(test_no_growth_is_said),
         cmocka_unit_test(test_names),
     };
