@@ -88,7 +88,8 @@ static inline bool heap_stays_fast(const void *pointer, size_t bytes)
     if (__builtin_expect(atomic_peek64(&span->fast_owner) != (uintptr_t)heap_of_thread, 0))
         return false;
     uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
-    return heap_fits(span->block_bytes, bytes) && span_has_live(span, in_span, pointer);
+    return heap_fits(span->block_bytes, bytes) &&
+           span_has_live(span, span->block_bytes, in_span, pointer);
 }
 
 #endif

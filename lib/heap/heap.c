@@ -190,8 +190,10 @@ static inline __attribute__((always_inline)) struct wire_record *live_span(const
     uint32_t tail = space_tail(run);
     span -= tail;
     uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
-    bool is_live = atomic_load64(&span->heap) && atomic_peek64(&span->off) == 0 &&
-                   span_has_live(span, in_span, pointer);
+    bool is_live = atomic_load64(&span->heap) && atomic_peek64(&span->off) == 0;
+    // Read once: below a second free the span may go, and its record be wiped (records.h).
+    uint32_t block_bytes = atomic_peek32(&span->block_bytes);
+    is_live = is_live && block_bytes && span_has_live(span, block_bytes, in_span, pointer);
     return is_live ? span : NULL;
 }
 

@@ -17,6 +17,7 @@
 #define RUNS_ASIDE   4u    // and so many free runs on each side
 #define SPARSE_SLOTS 1024u // from here on a block is not put where less than half of it is kept
 #define SEAMS_MAX    4096u // the kernel allows 65,530 mappings by default
+#define SEAMS_MANY   2048u // from here on what is in many pieces goes back
 
 // In this order: what is lazily freed the kernel may have taken.
 static const enum space_pages kept_sorts[] = {SPACE_DIRTY, SPACE_LAZY};
@@ -298,5 +299,6 @@ int kept_fill(struct wire_record *record, size_t offset, size_t bytes, size_t *f
 
 bool kept_is_patchwork(const struct wire_record *record)
 {
-    return record->recip > wire_run_slots(record->run) / PIECE_SLOTS + PIECE_SLOTS;
+    return atomic_peek32(&space.seams) >= SEAMS_MANY &&
+           record->recip > wire_run_slots(record->run) / PIECE_SLOTS + PIECE_SLOTS;
 }

@@ -46,7 +46,8 @@ static inline bool kept_can_move(void)
     return !atomic_peek32(&space.has_no_moves);
 }
 
-// Whether a run is in so many mappings that it had better become one again, by going back.
+// Whether a run is in so many mappings, and the process too, that it had better become one again,
+// by going back.
 bool kept_is_patchwork(const struct wire_record *record);
 
 #endif

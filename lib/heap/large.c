@@ -6,13 +6,14 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "base/die.h"
 #include "heap/kept.h"
 
 // The kernel allows 65,530 mappings by default, and a guarded block makes two.
 #define GUARDED_MAX 16384u
 
-// What is kept of guarded blocks: 16 to 192 MiB.
-#define KEPT_LEAST_SLOTS 256u
+// What is kept of guarded blocks: 24 to 192 MiB.
+#define KEPT_LEAST_SLOTS 384u
 #define KEPT_MOST_SLOTS  3072u
 
 // While there are more guarded blocks no pages are moved into them: every piece is a mapping.
@@ -64,14 +65,15 @@ static void *begin_block(struct wire_record *record, size_t bytes)
     return (void *)space_address(record);
 }
 
-// What follows the block in its run becomes inaccessible. Where it is a sixty-fourth of the block
-// or less its pages stay all the same, and are the next block's.
+// What follows the block in its run becomes inaccessible. Where it is a sixteenth of the block or
+// less, as the guard's slot is, its pages stay all the same, and are the next block's: a buffer
+// that doubles wants them with its next step.
 static int close_behind(const struct wire_record *record, size_t bytes)
 {
     const struct os *os = space.os;
     uintptr_t end = space_address(record) + bytes;
     size_t rest = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES - bytes;
-    if (rest > bytes / 64)
+    if (rest > bytes / 16)
         (void)os->purge_now(os, end, rest);
     return os->hide(os, end, rest);
 }
@@ -217,10 +219,12 @@ void *large_allocate(size_t size, size_t align, bool *is_zero)
 // While it lives a large block counts itself: see count.c.
 static void note_gone(struct wire_record *record)
 {
+    // Block sizes of spans are smaller: this one says "large" to whoever frees it again. Of two
+    // threads that free it at the same moment one gets through.
+    if (atomic_swap32(&record->freed_bytes, WIRE_SLOT_BYTES * 16))
+        die_at("double free of", space_address(record), "large block", 0);
     atomic_add64(&space.ledger->mallocs, 1);
     atomic_add64(&space.ledger->frees, 1);
-    // Block sizes of spans are smaller: this one says "large" to whoever frees it again.
-    record->freed_bytes = WIRE_SLOT_BYTES * 16;
     record->bytes = 0;
 }
 
@@ -351,15 +355,28 @@ static struct wire_record *begin_moved(size_t old, size_t bytes)
     return NULL;
 }
 
+// What a run has behind its block is moved with it where the new block has room for all: what is
+// one mapping stays one, and what is kept there is of use. Returns the bytes to move.
+static size_t open_rest(const struct wire_record *record, size_t old, size_t bytes)
+{
+    size_t all = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
+    if (all > bytes || space.os->commit(space.os, space_address(record) + old, all - old) != 0)
+        return old;
+    return all;
+}
+
 // Moves the pages instead of their bytes: what a growing buffer costs is then its growth.
 static void *move_guarded(struct wire_record *record, size_t bytes)
 {
     size_t old = (size_t)record->bytes;
-    struct wire_record *target = kept_can_move() ? begin_moved(old, bytes) : NULL;
-    if (!target)
+    if (!kept_can_move())
         return NULL;
-    if (kept_move(space_address(record), target, 0, old) != 0) {
-        drop_guarded(target);
+    size_t moving = open_rest(record, old, bytes);
+    struct wire_record *target = begin_moved(moving, bytes);
+    if (!target || kept_move(space_address(record), target, 0, moving) != 0) {
+        if (target)
+            drop_guarded(target);
+        (void)close_behind(record, old);
         return NULL;
     }
     void *moved = begin_block(target, bytes);

@@ -137,6 +137,9 @@ void lists_drop_if_empty(struct heap *heap, struct wire_record *span)
 void lists_enqueue(struct wire_record *span)
 {
     struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
+    // The last block's second free, at the same moment as the first, which made the span empty.
+    if (!heap)
+        span_die_of_count(span);
     uint32_t head = atomic_load32(&heap->inbox);
     do
         span->queue_next = head;

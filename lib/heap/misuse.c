@@ -46,22 +46,6 @@ static _Noreturn void die_double(const char *verb, const void *pointer, size_t b
     die_of("double ", verb, pointer, "size class", block_bytes);
 }
 
-// A block begins here, was handed out once, and is not free: neither by its page nor by its tag.
-static void check_block(const struct wire_record *span, const void *pointer, const char *verb)
-{
-    long number = span_block_at(span, (uintptr_t)pointer);
-    if (number < 0) {
-        uintptr_t offset = (uintptr_t)pointer - space_address(span);
-        bool is_behind = offset / span->block_bytes >= span->carved;
-        die_of("invalid ", verb, pointer,
-               is_behind ? "never allocated, size class" : "inside a block of size class",
-               span->block_bytes);
-    }
-    const struct block *block = pointer;
-    if (span_is_off(span, (uint32_t)number) || block->tag == span_tag(span, block))
-        die_double(verb, pointer, span->block_bytes);
-}
-
 // In a slot where no live block is: was there one that began right here?
 static _Noreturn void die_of_free_slot(const struct wire_record *record, const void *pointer,
                                        const char *verb)
@@ -71,6 +55,25 @@ static _Noreturn void die_of_free_slot(const struct wire_record *record, const v
     if (freed && offset % freed == 0)
         die_double(verb, pointer, freed);
     die_of("invalid ", verb, pointer, "not an allocated block", 0);
+}
+
+// A block begins here, was handed out once, and is not free: neither by its page nor by its tag.
+static void check_block(const struct wire_record *span, const void *pointer, const char *verb)
+{
+    long number = span_block_at(span, (uintptr_t)pointer);
+    uint32_t block_bytes = atomic_peek32(&span->block_bytes);
+    if (!block_bytes)
+        die_of_free_slot(span, pointer, verb);
+    if (number < 0) {
+        uintptr_t offset = (uintptr_t)pointer - space_address(span);
+        bool is_behind = offset / block_bytes >= span->carved;
+        die_of("invalid ", verb, pointer,
+               is_behind ? "never allocated, size class" : "inside a block of size class",
+               block_bytes);
+    }
+    const struct block *block = pointer;
+    if (span_is_off(span, (uint32_t)number) || block->tag == span_tag(span, block))
+        die_double(verb, pointer, span->block_bytes);
 }
 
 // A run of its own has one block, which begins where the run does or, as a sample, further on.

@@ -117,6 +117,9 @@ bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count)
         uint64_t first = wire_remote_first(old);
         *count = wire_remote_count(old) + 1;
         block->next = first ? (struct block *)(space_base + first) : NULL;
+        // Two threads at once: a list that led back to itself would hand it out for ever.
+        if (__builtin_expect(first == offset, 0))
+            die_at("double free of", (uintptr_t)pointer, "size class", span->block_bytes);
         changed = (uint64_t)*count << 48 | WIRE_REMOTE_QUEUED | offset;
     } while (!atomic_replace64(&span->remote, &old, changed));
     return !(old & WIRE_REMOTE_QUEUED);
@@ -132,6 +135,19 @@ static void check_link(const struct wire_record *span, const struct block *block
 {
     if (span_block_at(span, (uintptr_t)block) < 0)
         die_of_list(span, block);
+}
+
+_Noreturn void span_die_of_count(const struct wire_record *span)
+{
+    die_at("more frees than blocks at", space_address(span), "size class", span->block_bytes);
+}
+
+// Threads that free a block at the same moment each find it live, and only the sum tells.
+static void count_down(struct wire_record *span, uint32_t freed)
+{
+    if (__builtin_expect(freed > span_used(span), 0))
+        span_die_of_count(span);
+    span->counts -= freed;
 }
 
 void span_take_remote(struct wire_record *span, bool stays_queued)
@@ -154,13 +170,13 @@ void span_take_remote(struct wire_record *span, bool stays_queued)
         atomic_keep_order();
     }
     // Some of these a helper may have taken off the list before: see takeover.h.
-    span->counts -= wire_remote_count(taken);
+    count_down(span, wire_remote_count(taken));
 }
 
 void span_count_remote(struct wire_record *span)
 {
     uint64_t counted = atomic_and64(&span->remote, WIRE_REMOTE_QUEUED - 1);
-    span->counts -= wire_remote_count(counted);
+    count_down(span, wire_remote_count(counted));
 }
 
 // The pages of a small span, or the one bit of a medium one, in which a block has bytes.

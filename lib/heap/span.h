@@ -124,6 +124,9 @@ static inline void span_push(struct wire_record *span, void *pointer)
 // owner looked, and has to put the span into the owner's inbox.
 bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count);
 
+// Ends the process: more of its blocks were freed than there are.
+_Noreturn void span_die_of_count(const struct wire_record *span);
+
 // Moves the remote list to the span's own. `stays_queued`: the span may still be in the inbox.
 void span_take_remote(struct wire_record *span, bool stays_queued);
 
@@ -139,9 +142,13 @@ static inline long span_block_at(const struct wire_record *span, uintptr_t addre
     uintptr_t offset = address - space_address(span);
     if (offset >= SPAN_BYTES_MAX)
         return -1;
+    // Read once: below a second free the span may go, and its record be wiped (records.h).
+    uint32_t block_bytes = atomic_peek32(&span->block_bytes);
+    if (!block_bytes)
+        return -1;
     // In 32 bits, where a division is cheap.
-    uint32_t number = (uint32_t)offset / span->block_bytes;
-    if ((uint32_t)offset % span->block_bytes != 0 || number >= atomic_peek16(&span->carved))
+    uint32_t number = (uint32_t)offset / block_bytes;
+    if ((uint32_t)offset % block_bytes != 0 || number >= atomic_peek16(&span->carved))
         return -1;
     return (long)number;
 }
@@ -155,13 +162,13 @@ static inline bool span_is_off(const struct wire_record *span, uint32_t block)
 }
 
 // In a span of which nothing is off: a live block begins here, `in_span` bytes from the start. It
-// was handed out once, and its tag does not say that it is free.
-static inline bool span_has_live(const struct wire_record *span, uint32_t in_span,
-                                 const void *pointer)
+// was handed out once, and its tag does not say that it is free. `block_bytes`: the span's, not 0.
+static inline bool span_has_live(const struct wire_record *span, uint32_t block_bytes,
+                                 uint32_t in_span, const void *pointer)
 {
     const struct block *block = pointer;
-    return __builtin_expect(in_span % span->block_bytes == 0, 1) &&
-           __builtin_expect(in_span / span->block_bytes < atomic_peek16(&span->carved), 1) &&
+    return __builtin_expect(in_span % block_bytes == 0, 1) &&
+           __builtin_expect(in_span / block_bytes < atomic_peek16(&span->carved), 1) &&
            __builtin_expect(block->tag != span_tag(span, block), 1);
 }
 
