@@ -119,7 +119,8 @@ def test_ended():
     text = ebb(path).stdout
     ground = next(line for line in text.splitlines() if line.startswith("         0  "))
     tap.report("█" in ground and len(ground) < 60, "the chart of a process ends with it", text)
-    tap.report("2 processes appeared, 1 process ended\n" in text, "one is one", text)
+    tap.report("\n1 process ended\n" in text and "appeared" not in text,
+               "one is one, and who was there at the start did not appear", text)
     text = ebb("--at", "+0.2s", "--bytes", path).stdout
     lines = [line.split() for line in text.splitlines() if line.startswith("RSS ")]
     tap.report(lines and all(line[2] == "effective" and line[1].isdigit() for line in lines),
@@ -130,6 +131,58 @@ def test_ended():
     tap.report(text == "no process was there then\n", "--at after its end", text)
     tap.report(report_json(FLAT)["processes"][0]["peak_lazy_bytes"] is None,
                "lazily freed memory that nobody measured is not 0")
+
+
+def alter(path, name, *statements):
+    """A copy of a recording in which something else happened."""
+    shutil.copy(path, f"{TMPDIR}/{name}")
+    with sqlite3.connect(f"{TMPDIR}/{name}") as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+    return f"{TMPDIR}/{name}"
+
+
+def test_gap_of_one():
+    """The host slept: that is told of one process as well, and nothing is drawn there."""
+    with sqlite3.connect(f"{TMPDIR}/two.ebb") as database:
+        first, last = (key & ((1 << 40) - 1) for key in database.execute(
+            "SELECT min(id), max(id) FROM sample WHERE id >> 40 = 1").fetchone())
+    database.close()
+    # The half in its middle.
+    slept = alter(f"{TMPDIR}/two.ebb", "slept.ebb",
+                  f"INSERT INTO event VALUES ({last - (last - first) // 4}, 7, "
+                  f"{(last - first) // 2}, NULL)")
+    for arguments in ((), ("--process", report_json(slept)["processes"][0]["name"])):
+        text = ebb(*arguments, slept).stdout
+        ground = next(line for line in text.splitlines() if line.startswith("         0  "))
+        tap.report(re.search("█ +█", ground) and "no readings for 0." in text,
+                   f"a gap: {arguments}", text)
+
+
+def test_missed_peak():
+    """What only the kernel saw is in each export under one name."""
+    with sqlite3.connect(f"{TMPDIR}/two.ebb") as database:
+        sample = database.execute("SELECT id FROM sample WHERE id >> 40 = 2 ORDER BY id LIMIT 1 "
+                                  "OFFSET 1").fetchone()[0]
+    database.close()
+    missed = f"INSERT INTO peak VALUES ({sample}, 987654321)"
+    path = alter(f"{TMPDIR}/two.ebb", "missed.ebb", missed)
+    name = "kernel_peak_rss_bytes"
+    rows = list(csv.DictReader(io.StringIO(ebb("--format", "csv", path).stdout, newline="")))
+    tap.report([row[name] for row in rows if row[name]] == ["987654321"], "csv: a missed peak",
+               rows)
+    lines = [json.loads(line) for line in ebb("--format", "jsonl", path).stdout.splitlines()]
+    tap.report([line[name] for line in lines if name in line] == [987654321],
+               "jsonl: a missed peak", lines)
+    text = ebb("--format", "openmetrics", path).stdout
+    tap.report(re.search(f"ebb_process_{name}{{[^}}]*}} 987654321 ", text),
+               "openmetrics: a missed peak", text[:2000])
+    trace = json.loads(ebb("--format", "chrome", path).stdout)["traceEvents"]
+    tap.report([event["args"] for event in trace if event["name"] == name] == [{name: 987654321}],
+               "chrome: a missed peak", trace[:5])
+    tap.report("987654321" in ebb("--format", "html", path).stdout, "html: a missed peak")
+    tap.report("Peak RSS by the kernel: 942 MiB" in ebb(path).stdout, "text: a missed peak")
 
 
 def test_comparison():
@@ -246,6 +299,8 @@ def test_no_recordings():
 test_summary()
 test_ranges()
 test_ended()
+test_gap_of_one()
+test_missed_peak()
 test_comparison()
 test_samples()
 test_openmetrics()

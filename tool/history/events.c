@@ -168,9 +168,9 @@ static int compare_events(const void *left, const void *right)
     return (a->subject > b->subject) - (a->subject < b->subject);
 }
 
-// Subject by subject and then sorted: keys ascend by subject first.
-int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
-                   struct event **ret_events, size_t *ret_count)
+// Subject by subject and then sorted: keys ascend by subject first. The host's are those of 0.
+static int collect_events(struct history *history, unsigned subject, bool has_all, int64_t from_ms,
+                          int64_t to_ms, struct event **ret_events, size_t *ret_count)
 {
     sqlite3_stmt *select = NULL;
     int error = subject > KEY_SUBJECT_MAX ? -ENOENT : open_clock(history);
@@ -186,7 +186,7 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
     int64_t last_ms = clock_until(&history->clock, to_ms, key_time_max);
     if (last_ms >= first_ms) {
         error = read_events(history, select, subject, first_ms, last_ms, &events);
-        if (!error && subject == 0)
+        if (!error && has_all)
             error = read_subjects(history, select, first_ms, last_ms, &events);
     }
     sqlite3_finalize(select);
@@ -201,6 +201,18 @@ int history_events(struct history *history, unsigned subject, int64_t from_ms, i
     *ret_events = events.items;
     *ret_count = events.count;
     return 0;
+}
+
+int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
+                   struct event **ret_events, size_t *ret_count)
+{
+    return collect_events(history, subject, subject == 0, from_ms, to_ms, ret_events, ret_count);
+}
+
+int history_host_events(struct history *history, int64_t from_ms, int64_t to_ms,
+                        struct event **ret_events, size_t *ret_count)
+{
+    return collect_events(history, 0, false, from_ms, to_ms, ret_events, ret_count);
 }
 
 // The host's rows have the moment alone for a key: there is one host.

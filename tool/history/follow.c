@@ -357,26 +357,34 @@ static int write_sample(struct history *history, const struct sample *sample, in
 
 // What came and went between two readings the kernel remembers. Its counts and those of the samples
 // differ by some pages: what is less than that is no peak.
-static int write_peak(struct history *history, struct follow *follow, const struct sample *sample,
-                      int64_t key)
+static bool is_above(uint64_t peak_bytes, uint64_t seen_bytes)
 {
-    uint64_t peak = sample->peak_rss_bytes, known = follow->peak_bytes;
-    uint64_t seen = sample->rss_bytes;
-    if (peak <= known)
-        return 0;
-    follow->peak_bytes = peak;
-    // What it was before anybody looked.
-    if (!follow->has_sample && !follow->is_ours)
+    return peak_bytes >= seen_bytes + peak_slack_bytes + seen_bytes / peak_slack_part;
+}
+
+// The peak before this sample that no reading saw; 0: none.
+static uint64_t find_peak(struct follow *follow, const struct sample *sample)
+{
+    uint64_t peak = sample->peak_rss_bytes, seen = sample->rss_bytes;
+    if (peak <= follow->peak_bytes)
         return 0;
     if (follow->has_sample && follow->last.rss_bytes > seen)
         seen = follow->last.rss_bytes;
-    if (known > seen)
-        seen = known;
-    if (peak < seen + peak_slack_bytes + seen / peak_slack_part)
+    // What it was before anybody looked.
+    bool is_old = !follow->has_sample && !follow->is_ours;
+    bool is_missed = !is_old && is_above(peak, seen);
+    // One that is hardly above the last one does not take its place: many such steps are a peak.
+    if (is_missed && !is_above(peak, follow->peak_bytes))
         return 0;
+    follow->peak_bytes = peak;
+    return is_missed ? peak : 0;
+}
+
+static int write_peak(struct history *history, uint64_t peak_bytes, int64_t key)
+{
     sqlite3_stmt *insert = history->writer->statements[WRITE_PEAK];
     sqlite3_bind_int64(insert, 1, key);
-    store_bind_u64(insert, 2, peak);
+    store_bind_u64(insert, 2, peak_bytes);
     return store_run(history, insert);
 }
 
@@ -428,7 +436,9 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         return 0;
     // The first behind a gap is stored whatever it says, as the last before it: they are its ends.
     bool is_behind_gap = follow->has_sample && is_gap(history->writer, follow, at_ms);
-    bool is_stored = is_behind_gap || is_worth_storing(follow, sample, at_ms);
+    // A peak stands beside its sample, in exports as well.
+    uint64_t peak_bytes = find_peak(follow, sample);
+    bool is_stored = is_behind_gap || peak_bytes > 0 || is_worth_storing(follow, sample, at_ms);
     bool has_account = sample->digest && account_is_due(history, follow, sample->digest, at_ms);
     struct sample stored = *sample;
     // Lazy and swap are as well known as in one with its account.
@@ -447,8 +457,8 @@ int follow_sample(struct history *history, struct follow *follow, const struct s
         error = turn_to(history, follow, at_ms);
     if (!error && is_stored)
         error = write_sample(history, &stored, key);
-    if (!error)
-        error = write_peak(history, follow, sample, key);
+    if (!error && peak_bytes > 0)
+        error = write_peak(history, peak_bytes, key);
     if (has_account)
         follow_drop(follow);
     if (!error && sample->digest)

@@ -82,7 +82,8 @@ enum series_column {
     SERIES_MAJOR_FAULTS,
     SERIES_CPU_MS,
     SERIES_THREADS,
-    SERIES_ROWS, // ROW_COUNT columns: the account's rows, SAMPLE_UNKNOWN but at accounts
+    SERIES_KERNEL_PEAK, // the highest RSS since the point before (VmHWM), where no reading saw it
+    SERIES_ROWS,        // ROW_COUNT columns: the account's rows, SAMPLE_UNKNOWN but at accounts
     SERIES_VERDICT = SERIES_ROWS + ROW_COUNT, // enum verdict_code, at accounts
     SERIES_GROUP_USAGE,
     SERIES_GROUP_LIMIT,
@@ -125,6 +126,10 @@ int history_next_sample(struct history *history, unsigned subject, int64_t from_
 // where there are more; malloc'ed, free() it.
 int history_events(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    struct event **ret_events, size_t *ret_count);
+
+// The same of the host alone.
+int history_host_events(struct history *history, int64_t from_ms, int64_t to_ms,
+                        struct event **ret_events, size_t *ret_count);
 
 // The last account of a subject at or before `time_ms`, with its moment; digest_free() frees it. 0,
 // -ENOENT when there is none so early.

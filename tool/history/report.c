@@ -131,8 +131,16 @@ static int read_subjects(struct history *history, unsigned only, struct report *
     return error;
 }
 
+// That the processes of the first round appeared then is no news.
+static bool is_news(const struct report *report, const struct event *event)
+{
+    const struct history_about *about = &report->about;
+    return event->kind != EVENT_APPEARED ||
+           event->time_ms > about->first_ms + ROUNDS_OF_START * (int64_t)about->interval_ms;
+}
+
 // Collections are too many to list, and so are the comings and goings of a whole host: they are
-// counted. That the processes of the first round appeared then is no news.
+// counted.
 static bool is_listed(const struct report *report, const struct event *event)
 {
     switch (event->kind) {
@@ -140,9 +148,6 @@ static bool is_listed(const struct report *report, const struct event *event)
     case EVENT_PURGE:
         return false;
     case EVENT_APPEARED:
-        return report->subject_count <= LISTED_SUBJECTS &&
-               event->time_ms >
-                   report->about.first_ms + ROUNDS_OF_START * (int64_t)report->about.interval_ms;
     case EVENT_ENDED:
     case EVENT_EXEC:
         return report->subject_count <= LISTED_SUBJECTS;
@@ -158,6 +163,50 @@ static uint64_t event_weight(const struct event *event)
     return is_number && event->value > 0 ? event->value : 1;
 }
 
+// By time; of one moment the host's first, as history_events() has them.
+static int event_order(const void *left, const void *right)
+{
+    const struct event *a = left, *b = right;
+    if (a->time_ms != b->time_ms)
+        return a->time_ms < b->time_ms ? -1 : 1;
+    return (a->subject > b->subject) - (a->subject < b->subject);
+}
+
+// What befell the host befell each of its processes, and so belongs to a report of one of them.
+static int add_host_events(struct report *report, const struct event *host, size_t count)
+{
+    size_t all = report->event_count + count;
+    struct event *events = reallocarray(report->events, all + 1, sizeof *events);
+    if (!events)
+        return -ENOMEM;
+    report->events = events;
+    for (size_t i = 0; i < count; i++)
+        if (host[i].time_ms <= report->to_ms)
+            events[report->event_count++] = host[i];
+    qsort(events, report->event_count, sizeof *events, event_order);
+    return 0;
+}
+
+// Of the host: gaps up to the end of all, since one that is told behind the range may begin in it.
+static int read_host_events(struct history *history, unsigned only, int64_t from_ms,
+                            struct report *report)
+{
+    struct event *host = NULL;
+    size_t count = 0;
+    int error = history_host_events(history, from_ms, INT64_MAX, &host, &count);
+    if (!error && only != 0)
+        error = add_host_events(report, host, count);
+    if (error) {
+        free(host);
+        return error;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (host[i].kind == EVENT_GAP)
+            host[report->gap_count++] = host[i];
+    report->gaps = host;
+    return 0;
+}
+
 // The array is compacted in place: what is listed moves to its front.
 static int read_events(struct history *history, unsigned only, struct report *report)
 {
@@ -165,11 +214,15 @@ static int read_events(struct history *history, unsigned only, struct report *re
     int64_t from_ms = report->from_ms > report->about.first_ms ? report->from_ms : 0;
     int error = history_events(history, only, from_ms, report->to_ms, &report->events,
                                &report->event_count);
+    if (!error)
+        error = read_host_events(history, only, from_ms, report);
     if (error)
         return error;
     size_t kept = 0;
     for (size_t i = 0; i < report->event_count; i++) {
         const struct event *event = &report->events[i];
+        if (!is_news(report, event))
+            continue;
         if ((unsigned)event->kind < EVENT_COUNT)
             report->events_of_kind[event->kind] += event_weight(event);
         if (!is_listed(report, event))
@@ -228,6 +281,7 @@ void report_free(struct report *report)
 {
     series_free(&report->chart);
     free(report->events);
+    free(report->gaps);
     free(report->subjects);
     *report = (struct report){0};
 }

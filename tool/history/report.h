@@ -40,7 +40,9 @@ struct report {
     struct event *events;                 // of those worth a line, the first REPORT_EVENTS_MAX
     size_t event_count, listed_events;    // and how many of those there are
     uint64_t events_of_kind[EVENT_COUNT]; // all of them
-    struct series chart;                  // of the first subject
+    struct event *gaps;                   // those without readings, all of them
+    size_t gap_count;
+    struct series chart; // of the first subject
 };
 
 // 0 and a report that report_free() frees; -ENODATA when nothing was recorded in the range;

@@ -35,17 +35,33 @@ static void group_add(struct report_group *group, const struct report_subject *e
     group->processes++;
 }
 
+// A process of either side.
+struct member {
+    const struct report_subject *entry;
+    size_t place; // among all: what is equal stays in its order
+    int side;
+};
+
 // Names are compared as they are: PIDs differ from run to run, and command lines with them.
-static struct report_pair *pair_of(struct report_pair *pairs, size_t *count, const char *name)
+static int member_order(const void *left, const void *right)
 {
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp(pairs[i].side[0].name, name) == 0)
-            return &pairs[i];
-    struct report_pair *pair = &pairs[(*count)++];
-    *pair = (struct report_pair){0};
+    const struct member *a = left, *b = right;
+    int order = strcmp(a->entry->subject.name, b->entry->subject.name);
+    return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+// All of both sides, those of one name together: a host has thousands of names in a week.
+static struct member *sort_members(const struct report *const reports[2], size_t count)
+{
+    struct member *members = calloc(count + 1, sizeof *members);
+    size_t place = 0;
+    if (!members)
+        return NULL;
     for (int side = 0; side < 2; side++)
-        text_copy(text_of(name), pair->side[side].name, sizeof pair->side[side].name);
-    return pair;
+        for (size_t i = 0; i < reports[side]->subject_count; i++, place++)
+            members[place] = (struct member){&reports[side]->subjects[i], place, side};
+    qsort(members, count, sizeof *members, member_order);
+    return members;
 }
 
 // Of both sides, so that what shrank is not sorted away.
@@ -72,19 +88,28 @@ int report_compare(const struct report *before, const struct report *after,
                    struct report_pair **ret_pairs, size_t *ret_count)
 {
     const struct report *const reports[2] = {before, after};
-    struct report_pair *pairs =
-        calloc(before->subject_count + after->subject_count + 1, sizeof *pairs);
-    if (!pairs)
+    size_t member_count = before->subject_count + after->subject_count, count = 0;
+    struct member *members = sort_members(reports, member_count);
+    struct report_pair *pairs = calloc(member_count + 1, sizeof *pairs);
+    if (!members || !pairs) {
+        free(members);
+        free(pairs);
         return -ENOMEM;
-    size_t count = 0;
+    }
+    const char *name = NULL;
     // Both sides with the same code: what is in one alone leaves the other empty.
-    for (int side = 0; side < 2; side++)
-        for (size_t i = 0; i < reports[side]->subject_count; i++) {
-            const struct report_subject *entry = &reports[side]->subjects[i];
-            struct report_pair *pair = pair_of(pairs, &count, entry->subject.name);
-            group_add(&pair->side[side], entry);
-            pair->has[side] = true;
+    for (size_t i = 0; i < member_count; i++) {
+        const struct member *member = &members[i];
+        if (!name || strcmp(name, member->entry->subject.name) != 0) {
+            name = member->entry->subject.name;
+            for (int side = 0; side < 2; side++)
+                text_copy(text_of(name), pairs[count].side[side].name, sizeof pairs->side->name);
+            count++;
         }
+        group_add(&pairs[count - 1].side[member->side], member->entry);
+        pairs[count - 1].has[member->side] = true;
+    }
+    free(members);
     qsort(pairs, count, sizeof *pairs, pair_order);
     *ret_pairs = pairs;
     *ret_count = count;

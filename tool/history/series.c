@@ -24,6 +24,8 @@ static const char *const column_names[SERIES_COLUMN_COUNT] = {
     [SERIES_MAJOR_FAULTS] = "major_faults",
     [SERIES_CPU_MS] = "cpu_ms",
     [SERIES_THREADS] = "threads",
+    // As in reports.
+    [SERIES_KERNEL_PEAK] = "kernel_peak_rss_bytes",
     [SERIES_ROWS + ROW_IN_USE] = "in_use_bytes",
     [SERIES_ROWS + ROW_SLACK] = "slack_bytes",
     [SERIES_ROWS + ROW_KEPT] = "kept_bytes",
@@ -91,6 +93,19 @@ static int grow(struct series_builder *builder)
     return error;
 }
 
+// The peaks that lie before a point become its own. Each is that of a sample: where that one is not
+// shown, the next one tells it.
+static int take_peaks(struct series_builder *builder, int64_t key, uint64_t *bytes)
+{
+    while (builder->peak_row == 1 && sqlite3_column_int64(builder->peaks, 0) <= key) {
+        uint64_t peak = store_u64(builder->peaks, 1);
+        if (peak != SAMPLE_UNKNOWN && (*bytes == SAMPLE_UNKNOWN || peak > *bytes))
+            *bytes = peak;
+        builder->peak_row = store_step(builder->history, builder->peaks);
+    }
+    return builder->peak_row < 0 ? builder->peak_row : 0;
+}
+
 // Unknown first: cheap samples leave most columns so.
 int series_add_point(struct series_builder *builder, int64_t at_ms, size_t *ret_index)
 {
@@ -108,7 +123,8 @@ int series_add_point(struct series_builder *builder, int64_t at_ms, size_t *ret_
     for (size_t i = 0; i < series->figure_count; i++)
         series->figures[i].values[index] = SAMPLE_UNKNOWN;
     *ret_index = index;
-    return 0;
+    return take_peaks(builder, key_make(builder->subject, at_ms),
+                      &series->columns[SERIES_KERNEL_PEAK][index]);
 }
 
 // Figures of this name so far; a new one is unknown at all points before.
@@ -305,7 +321,51 @@ static int find_subject(struct history *history, unsigned subject)
     return stepped == 1 ? 0 : -ENOENT;
 }
 
+// The peaks of the range, from its first on. The first schema has none.
+static int open_peaks(struct series_builder *builder, int64_t first_key, int64_t last_key)
+{
+    if (builder->history->schema < 2)
+        return 0;
+    int error = store_prepare(builder->history,
+                              "SELECT id, rss FROM peak WHERE id >= ? AND id <= ? ORDER BY id",
+                              &builder->peaks);
+    if (error)
+        return error;
+    sqlite3_bind_int64(builder->peaks, 1, first_key);
+    sqlite3_bind_int64(builder->peaks, 2, last_key);
+    builder->peak_row = store_step(builder->history, builder->peaks);
+    return builder->peak_row < 0 ? builder->peak_row : 0;
+}
+
+// Those behind the last point of few: none is lost.
+static int close_peaks(struct series_builder *builder, int64_t last_key)
+{
+    struct series *series = &builder->series;
+    uint64_t *peaks = series->columns[SERIES_KERNEL_PEAK];
+    int error = series->count ? take_peaks(builder, last_key, &peaks[series->count - 1]) : 0;
+    sqlite3_finalize(builder->peaks);
+    builder->peaks = NULL;
+    return error;
+}
+
 // Few points where they are too many, else all.
+static int read_series(struct series_builder *builder, int64_t first_ms, int64_t last_ms,
+                       size_t max_points)
+{
+    const int64_t first_key = key_make(builder->subject, first_ms);
+    const int64_t last_key = key_make(builder->subject, last_ms);
+    bool is_thin = false;
+    int error = open_peaks(builder, first_key, last_key);
+    if (!error && max_points > 0)
+        error = thin_read(builder, first_ms, last_ms, max_points, &is_thin);
+    // Few enough to show them all, which costs less than choosing.
+    if (!error && !is_thin)
+        error = read_range(builder, first_key, last_key);
+    int closed = close_peaks(builder, last_key);
+    return error ? error : closed;
+}
+
+// A time before the recording, or one that its clock jumped over, has no moment in it.
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    size_t max_points, struct series *ret_series)
 {
@@ -318,14 +378,8 @@ int history_series(struct history *history, unsigned subject, int64_t from_ms, i
     struct series_builder builder = {.history = history, .subject = subject, .last_key = -1};
     int64_t first_ms = clock_at(&history->clock, from_ms, key_time_max);
     int64_t last_ms = clock_until(&history->clock, to_ms, key_time_max);
-    bool is_thin = false;
-    // A time before the recording, or one that its clock jumped over, has no moment in it.
-    bool is_empty = last_ms < first_ms;
-    if (!is_empty && max_points > 0)
-        error = thin_read(&builder, first_ms, last_ms, max_points, &is_thin);
-    // Few enough to show them all, which costs less than choosing.
-    if (!is_empty && !error && !is_thin)
-        error = read_range(&builder, key_make(subject, first_ms), key_make(subject, last_ms));
+    if (last_ms >= first_ms)
+        error = read_series(&builder, first_ms, last_ms, max_points);
     if (error) {
         series_free(&builder.series);
         return error;

@@ -20,6 +20,9 @@ struct series_builder {
     struct series series; // series_free() it on failure
     size_t capacity, figure_capacity;
     int64_t last_key; // of the last sample that was read; -1 none
+    // Of the range: where they stand, and 1 while there is one; NULL: the recording has none.
+    sqlite3_stmt *peaks;
+    int peak_row;
     bool has_ledger;
     int64_t ledger; // whose names `places` are: their figures' indices
     size_t places[NUMBERS_MAX], place_count;

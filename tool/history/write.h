@@ -19,7 +19,7 @@ struct follow {
     struct sample stored; // the last one that was stored
     int64_t stored_ms;
     unsigned verdict;    // of the last account; 0 none
-    uint64_t peak_bytes; // the kernel's, so far; what it was before the recording is none of ours
+    uint64_t peak_bytes; // the kernel's that was seen or stored last, or was before the recording
     bool is_ours;        // it began within the recording: all of its peaks are of it
     struct rollup minute, hour;
     struct account_memory account;

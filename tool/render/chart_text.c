@@ -79,16 +79,18 @@ static void fill_chart(struct chart *chart, const struct series *series, int64_t
 // Where nothing was read nothing is drawn: columns that lie wholly in a gap.
 static void clear_gaps(struct chart *chart, const struct report *report)
 {
-    for (size_t i = 0; i < report->event_count; i++) {
-        const struct event *event = &report->events[i];
-        if (event->kind != EVENT_GAP || event->value > INT64_MAX / 2)
+    const int64_t from_ms = report->from_ms, to_ms = report->to_ms;
+    for (size_t i = 0; i < report->gap_count; i++) {
+        const struct event *event = &report->gaps[i];
+        int64_t end_ms = event->time_ms, begin_ms;
+        if (__builtin_sub_overflow(end_ms, (int64_t)(event->value & INT64_MAX), &begin_ms) ||
+            end_ms <= from_ms || begin_ms >= to_ms)
             continue;
-        int64_t begin_ms = event->time_ms - (int64_t)event->value;
-        if (event->time_ms <= report->from_ms || begin_ms >= report->to_ms)
-            continue;
-        unsigned first = column_of(chart, begin_ms, report->from_ms, report->to_ms);
-        unsigned last = column_of(chart, event->time_ms, report->from_ms, report->to_ms);
-        for (unsigned column = first + 1; column < last; column++)
+        // The columns of both ends have readings, but where the range cuts the gap.
+        unsigned first = begin_ms < from_ms ? 0 : column_of(chart, begin_ms, from_ms, to_ms) + 1;
+        unsigned behind =
+            end_ms > to_ms ? chart->columns : column_of(chart, end_ms, from_ms, to_ms);
+        for (unsigned column = first; column < behind; column++)
             chart->is_known[column] = false;
     }
 }

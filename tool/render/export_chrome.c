@@ -50,6 +50,21 @@ static int write_rows(struct export *export, const struct report_subject *entry,
     return error ? error : buffer_printf(&export->text, "}}");
 }
 
+// A mark and no counter, which a viewer would draw on until the next one.
+static int write_peak(struct export *export, const struct report_subject *entry,
+                      const struct series *series, size_t index)
+{
+    uint64_t peak = series->columns[SERIES_KERNEL_PEAK][index];
+    if (peak == SAMPLE_UNKNOWN)
+        return 0;
+    const char *name = series_column_name(SERIES_KERNEL_PEAK);
+    int error = begin(export, "i", entry->subject.pid, series->time_ms[index]);
+    return error ? error
+                 : buffer_printf(&export->text,
+                                 "\"s\":\"p\",\"name\":\"%s\",\"args\":{\"%s\":%" PRIu64 "}}", name,
+                                 name, peak);
+}
+
 // Counters are per process: the viewer makes a track of each.
 static int chrome_slice(struct export *export, const struct report_subject *entry,
                         const struct series *series)
@@ -59,6 +74,8 @@ static int chrome_slice(struct export *export, const struct report_subject *entr
         error = write_counter(export, entry, series, i);
         if (!error)
             error = write_rows(export, entry, series, i);
+        if (!error)
+            error = write_peak(export, entry, series, i);
         if (!error)
             error = export_flush(export, false);
     }

@@ -17,6 +17,8 @@ static const struct family {
     {"ebb_process_resident_bytes", "Resident memory (RSS).", SERIES_RSS},
     {"ebb_process_lazy_bytes", "Lazily freed memory, in RSS and yet free.", SERIES_LAZY},
     {"ebb_process_effective_bytes", "RSS without lazily freed memory.", SERIES_EFFECTIVE},
+    {"ebb_process_kernel_peak_rss_bytes", "Highest RSS between two readings (VmHWM), if missed.",
+     SERIES_KERNEL_PEAK},
     {"ebb_process_virtual_bytes", "Virtual memory.", SERIES_VIRTUAL},
     {"ebb_process_swap_bytes", "Swapped out memory.", SERIES_SWAP},
 };

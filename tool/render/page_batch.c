@@ -35,6 +35,9 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
         return sample->cpu_ms;
     case SERIES_THREADS:
         return sample->threads;
+    // Whether a reading saw it only the recording knows.
+    case SERIES_KERNEL_PEAK:
+        return SAMPLE_UNKNOWN;
     case SERIES_VERDICT:
         return digest ? digest->verdict : SAMPLE_UNKNOWN;
     case SERIES_GROUP_USAGE:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An event of a recording as one line. Tool world; pure.
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/units.h"
 #include "base/when.h"
@@ -32,10 +33,25 @@ static void write_what(struct writer *writer, const struct event *event)
         write_text(writer, event_kind_name(event->kind));
         break;
     }
-    if (event->text[0]) {
+    if (event->text[0])
         write_text(writer, ": ");
-        write_name(writer, event->text, 0);
-    }
+}
+
+// Has it words of its own behind the kind?
+static bool has_text(const struct event *event)
+{
+    return event->text[0] && event->kind != EVENT_GAP && event->kind != EVENT_CLOCK &&
+           event->kind != EVENT_APPEARED;
+}
+
+// How far the line that is being written has come.
+static size_t column_of(const struct writer *writer)
+{
+    struct text line = buffer_text(writer->buffer);
+    for (size_t at = line.len; at > 0; at--)
+        if (line.data[at - 1] == '\n')
+            return format_columns((struct text){line.data + at, line.len - at});
+    return format_columns(line);
 }
 
 // The time first: events are read beside a log.
@@ -53,5 +69,13 @@ void write_event(struct writer *writer, const struct report *report, const struc
         write_format(writer, "process %u  ", event->subject);
     }
     write_what(writer, event);
+    // On a terminal broken at blanks, behind the time; what goes to a file has no width, and an
+    // event is a line there.
+    if (has_text(event) && writer->style->width > 0) {
+        write_wrapped(writer, event->text, column_of(writer), strlen(when) + 2);
+        return;
+    }
+    if (has_text(event))
+        write_name(writer, event->text, 0);
     write_text(writer, "\n");
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/swing.h"
 #include "base/number.h"
 #include "base/units.h"
 #include "base/when.h"
@@ -21,6 +22,7 @@ enum {
     PID_COLUMNS = 7,
     NAME_COLUMNS = 16,
     SIZE_COLUMNS = 10,
+    TABLE_COLUMNS = 144, // three verdicts with their shares
     ROWS_MAX = 40,
     MISSED_MAX = 5
 };
@@ -102,6 +104,16 @@ static void write_verdicts(struct writer *writer, const struct report_subject *e
     }
 }
 
+// On a terminal that is narrower than a row its second half stands below, under the name. What goes
+// to a file has no width: a row is a line there.
+static void begin_growth(struct writer *writer)
+{
+    unsigned width = writer->style->width;
+    bool is_narrow = width > 0 && width < TABLE_COLUMNS;
+    write_text(writer, is_narrow ? "\n" : "");
+    write_blanks(writer, is_narrow ? PID_COLUMNS + 2 : 2);
+}
+
 // A line for each process; the growth is red only where it is called growth.
 static void write_subject(struct writer *writer, const struct report_subject *entry)
 {
@@ -122,7 +134,7 @@ static void write_subject(struct writer *writer, const struct report_subject *en
     write_size(writer, summary->peak_lazy_bytes);
     units_format_seconds((double)entry->observed_ms / 1000, text, sizeof text);
     write_right(writer, text, 13);
-    write_blanks(writer, 2);
+    begin_growth(writer);
     snprintf(text, sizeof text, "-");
     if (summary->has_slope)
         report_slope(writer->style, summary->slope_bytes_per_s, summary->slope_error_bytes_per_s,
@@ -140,10 +152,13 @@ static void write_subject(struct writer *writer, const struct report_subject *en
 // The largest forty: a table that scrolls away is read by nobody.
 static void write_subjects(struct writer *writer, const struct report *report)
 {
-    char heading[200];
-    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s%13s  %-27s%s\n", PID_COLUMNS, "PID",
-             NAME_COLUMNS, "NAME", SIZE_COLUMNS, "PEAK RSS", SIZE_COLUMNS, "PEAK EFF.",
-             SIZE_COLUMNS, "MEAN EFF.", SIZE_COLUMNS, "PEAK LAZY", "SEEN FOR", "GROWTH", "VERDICT");
+    char heading[120];
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s%13s", PID_COLUMNS, "PID", NAME_COLUMNS,
+             "NAME", SIZE_COLUMNS, "PEAK RSS", SIZE_COLUMNS, "PEAK EFF.", SIZE_COLUMNS, "MEAN EFF.",
+             SIZE_COLUMNS, "PEAK LAZY", "SEEN FOR");
+    write_colored(writer, COLOR_BOLD, heading);
+    begin_growth(writer);
+    snprintf(heading, sizeof heading, "%-27s%s\n", "GROWTH", "VERDICT");
     write_colored(writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < report->subject_count && i < ROWS_MAX; i++)
         write_subject(writer, &report->subjects[i]);
@@ -176,56 +191,128 @@ static void write_missed(struct writer *writer, const struct report *report)
     }
 }
 
-// What the table comes to, for the largest process: the sentence that one takes to the meeting.
+// "RSS: 17.2 MiB at first, 275 MiB at most (02:26:36), 20.1 MiB at last."
+static void write_course(struct writer *writer, const struct report *report, const char *what,
+                         const uint64_t bytes[3], int64_t peak_ms)
+{
+    char first[UNITS_TEXT_MAX], most[UNITS_TEXT_MAX], last[UNITS_TEXT_MAX], when[WHEN_TEXT_MAX];
+    format_bytes(writer->style, bytes[0], first, sizeof first);
+    format_bytes(writer->style, bytes[1], most, sizeof most);
+    format_bytes(writer->style, bytes[2], last, sizeof last);
+    when_format(peak_ms, report->to_ms, when, sizeof when);
+    write_text(writer, what);
+    write_format(writer, ": %s at first, %s at most (%s), %s at last.\n", first, most, when, last);
+}
+
+// A fiftieth: what is less changes no decision.
+static bool differs(uint64_t rss_bytes, uint64_t effective_bytes)
+{
+    return rss_bytes - effective_bytes > rss_bytes / 50;
+}
+
+// How RSS went, and what lazily freed pages did to it.
+static void write_courses(struct writer *writer, const struct report *report)
+{
+    const struct history_summary *summary = &report->subjects[0].summary;
+    const uint64_t rss[3] = {summary->first_rss_bytes, summary->peak_rss_bytes,
+                             summary->last_rss_bytes};
+    const uint64_t effective[3] = {summary->first_effective_bytes, summary->peak_effective_bytes,
+                                   summary->last_effective_bytes};
+    write_course(writer, report, "RSS", rss, summary->peak_rss_ms);
+    if (differs(rss[0], effective[0]) || differs(rss[1], effective[1]) ||
+        differs(rss[2], effective[2]))
+        write_course(writer, report, "Effective RSS", effective, summary->peak_effective_ms);
+    // By the peaks: what was lazily freed at another time than the highest does not lower it.
+    if (!differs(rss[1], effective[1]))
+        return;
+    char seen[UNITS_TEXT_MAX], without[UNITS_TEXT_MAX];
+    format_bytes(writer->style, rss[1], seen, sizeof seen);
+    format_bytes(writer->style, effective[1], without, sizeof without);
+    write_format(writer, "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
+                 without, seen);
+}
+
+// Did the recording last long enough to tell growth from a wave?
+static bool is_judged(const struct report_subject *entry)
+{
+    return entry->summary.has_slope && (double)entry->observed_ms / 1000 >= swings_least_s();
+}
+
+// Growth, or why what rises is none, or that nothing does.
+static void write_growth(struct writer *writer, const struct report_subject *entry)
+{
+    const struct history_summary *summary = &entry->summary;
+    char slope[80];
+    report_slope(writer->style, summary->slope_bytes_per_s, summary->slope_error_bytes_per_s, slope,
+                 sizeof slope);
+    bool rises = summary->slope_bytes_per_s > 2 * summary->slope_error_bytes_per_s;
+    if (entry->is_growing)
+        write_format(writer, "Effective RSS grows: %s. Suspect a leak.\n", slope);
+    else if (!is_judged(entry))
+        write_text(writer,
+                   "Too short to tell growth from a wave: that takes more than five minutes.\n");
+    else if (summary->slope_bytes_per_s <= 0)
+        write_format(writer, "Effective RSS does not grow: %s.\n", slope);
+    else if (!rises)
+        write_format(writer, "No growth of effective RSS beyond its error: %s.\n", slope);
+    else if (summary->lows_rise)
+        write_format(writer, "Effective RSS grows by too little to matter: %s.\n", slope);
+    else
+        write_text(writer, "Effective RSS rose, but its lows do not go on rising: a step, a "
+                           "warm-up or a wave.\n");
+}
+
+// The time above a size, where that was asked for.
+static void write_above(struct writer *writer, const struct report *report)
+{
+    const struct report_subject *entry = &report->subjects[0];
+    char above[UNITS_TEXT_MAX], took[UNITS_TEXT_MAX], lazily[UNITS_TEXT_MAX];
+    if (report->above_bytes == 0)
+        return;
+    format_bytes(writer->style, report->above_bytes, above, sizeof above);
+    units_format_seconds((double)entry->rss_above_ms / 1000, took, sizeof took);
+    units_format_seconds((double)entry->effective_above_ms / 1000, lazily, sizeof lazily);
+    write_format(writer, "Above %s: RSS for %s, effective RSS for %s.\n", above, took, lazily);
+}
+
+// What the last account says, and what to do.
+static void write_verdict(struct writer *writer, const struct report_subject *entry)
+{
+    char text[80], took[UNITS_TEXT_MAX];
+    size_t column = 12;
+    write_text(writer, "At the end");
+    // What has happened since then, nobody has looked at.
+    if (entry->age_ms >= AGE_TOLD_MS) {
+        units_format_seconds((double)entry->age_ms / 1000, took, sizeof took);
+        snprintf(text, sizeof text, " (an account %s older)", took);
+        write_text(writer, text);
+        column += strlen(text);
+    }
+    write_text(writer, ": ");
+    write_wrapped(writer, entry->headline, column, 2);
+    // What is in use is to be watched for longer, which the recording has done.
+    if (!entry->next[0] || (entry->verdict == VERDICT_IN_USE && is_judged(entry)))
+        return;
+    // Advice that tells its time itself; and the number in what it says is nobody's by now, or
+    // another's.
+    struct text next = text_of(entry->next);
+    const char *when = text_take_prefix(&next, "Now: ") ? "Now: "
+                       : entry->subject.has_ended       ? "Next, with the PID of one that runs: "
+                                                        : "Next: ";
+    write_text(writer, when);
+    write_wrapped(writer, next.data, strlen(when), 2);
+}
+
+// What the table comes to, for the largest process: the sentences that one takes to the meeting.
 static void write_findings(struct writer *writer, const struct report *report)
 {
     const struct report_subject *entry = &report->subjects[0];
-    char rss[UNITS_TEXT_MAX], effective[UNITS_TEXT_MAX], text[600], took[UNITS_TEXT_MAX];
-    format_bytes(writer->style, entry->summary.peak_rss_bytes, rss, sizeof rss);
-    format_bytes(writer->style, entry->summary.peak_effective_bytes, effective, sizeof effective);
-    // A fiftieth: what is less changes no decision. By the peaks: what was lazily freed at another
-    // time than the highest does not lower it.
-    uint64_t peak_rss = entry->summary.peak_rss_bytes;
-    if (peak_rss - entry->summary.peak_effective_bytes > peak_rss / 50) {
-        snprintf(text, sizeof text,
-                 "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
-                 effective, rss);
-        write_text(writer, text);
-    }
-    if (entry->is_growing) {
-        char slope[80];
-        report_slope(writer->style, entry->summary.slope_bytes_per_s,
-                     entry->summary.slope_error_bytes_per_s, slope, sizeof slope);
-        write_format(writer, "Effective RSS grows: %s. Suspect a leak.\n", slope);
-    }
-    if (report->above_bytes) {
-        char above[UNITS_TEXT_MAX], lazily[UNITS_TEXT_MAX];
-        format_bytes(writer->style, report->above_bytes, above, sizeof above);
-        units_format_seconds((double)entry->rss_above_ms / 1000, took, sizeof took);
-        units_format_seconds((double)entry->effective_above_ms / 1000, lazily, sizeof lazily);
-        write_format(writer, "Above %s: RSS for %s, effective RSS for %s.\n", above, took, lazily);
-    }
+    write_courses(writer, report);
+    write_growth(writer, entry);
+    write_above(writer, report);
     write_missed(writer, report);
-    if (entry->headline[0]) {
-        size_t column = 12;
-        write_text(writer, "At the end");
-        // What has happened since then, nobody has looked at.
-        if (entry->age_ms >= AGE_TOLD_MS) {
-            units_format_seconds((double)entry->age_ms / 1000, took, sizeof took);
-            snprintf(text, sizeof text, " (an account %s older)", took);
-            write_text(writer, text);
-            column += strlen(text);
-        }
-        write_text(writer, ": ");
-        write_wrapped(writer, entry->headline, column, 2);
-    }
-    if (entry->next[0]) {
-        // The number in what it says is nobody's by now, or another's.
-        const char *when =
-            entry->subject.has_ended ? "Next, with the PID of one that runs: " : "Next: ";
-        write_text(writer, when);
-        write_wrapped(writer, entry->next, strlen(when), 2);
-    }
+    if (entry->headline[0])
+        write_verdict(writer, entry);
 }
 
 // Kinds that are counted where they are too many to be listed.
@@ -255,6 +342,12 @@ static void write_counts(struct writer *writer, const struct report *report)
 // Last, since there may be many; the numbers of those that are not listed stand below.
 static void write_events(struct writer *writer, const struct report *report)
 {
+    const uint64_t *counts = report->events_of_kind;
+    uint64_t all = report->listed_events;
+    for (int kind = 0; kind < EVENT_COUNT; kind++)
+        all += counts[kind];
+    if (all == 0)
+        return;
     write_text(writer, "\n");
     write_colored(writer, COLOR_BOLD, "Events\n");
     for (size_t i = 0; i < report->event_count; i++)

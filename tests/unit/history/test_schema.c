@@ -64,6 +64,56 @@ static void write_peaks(struct history *history, int64_t age_ms, uint64_t before
     assert_int_equal(history_flush(history), 0);
 }
 
+// The highest of the column, and where it stands; at most `points` points.
+static uint64_t peak_of_series(struct history *history, int64_t from_ms, size_t points,
+                               int64_t *ret_time_ms)
+{
+    struct series series;
+    uint64_t peak = 0;
+    assert_int_equal(history_series(history, 1, from_ms, INT64_MAX, points, &series), 0);
+    for (size_t i = 0; i < series.count; i++) {
+        uint64_t bytes = series.columns[SERIES_KERNEL_PEAK][i];
+        if (bytes != SAMPLE_UNKNOWN && bytes > peak) {
+            peak = bytes;
+            *ret_time_ms = series.time_ms[i];
+        }
+    }
+    series_free(&series);
+    return peak;
+}
+
+// Beside its own sample, which is stored for it; of few points, none is lost.
+static void test_peaks_in_series(void **state)
+{
+    (void)state;
+    struct history *history = make(":memory:");
+    int64_t time_ms = 0;
+    write_peaks(history, 3600000, 200);
+    assert_int_equal(peak_of_series(history, INT64_MIN, 0, &time_ms), 500 * MIB);
+    assert_int_equal(time_ms, RECORDING_TIME_MS + 100000);
+    assert_int_equal(peak_of_series(history, INT64_MIN, 3, &time_ms), 500 * MIB);
+    // It was within the range: so it is with what is behind it.
+    assert_int_equal(peak_of_series(history, RECORDING_TIME_MS + 100001, 0, &time_ms), 0);
+    assert_int_equal(history_close(history), 0);
+}
+
+// Steps that are each within what the kernel's counts differ by sum up to a peak.
+static void test_peaks_that_creep(void **state)
+{
+    (void)state;
+    struct history *history = make(":memory:");
+    struct round round;
+    round_init(&round, 1);
+    for (int second = 0; second < 180; second++) {
+        round_begin(&round, second * 1000);
+        round_sample(&round, 1, 100, 0)->peak_rss_bytes = (uint64_t)(200 + second) * MIB;
+        round_write(&round, history);
+    }
+    struct history_summary summary = summary_of(history, INT64_MIN, INT64_MAX);
+    assert_in_range(summary.missed_rss_bytes, 370 * MIB, 379 * MIB);
+    assert_int_equal(history_close(history), 0);
+}
+
 static void test_peaks_between_readings(void **state)
 {
     (void)state;
@@ -183,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_peaks_between_readings),
+        cmocka_unit_test(test_peaks_in_series),
+        cmocka_unit_test(test_peaks_that_creep),
         cmocka_unit_test(test_unknown_is_not_zero),
         cmocka_unit_test(test_unknown_points),
         cmocka_unit_test_teardown(test_first_schema, remove_file),
