@@ -33,6 +33,24 @@ def run_ebb(command, pid, folder):
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
 
 
+def run_make(*words):
+    return subprocess.run(["make", "-C", SRC, f"BUILD={BUILD}", *words], capture_output=True,
+                          text=True, check=False, env={**os.environ, "EBB_NO_INSTALL": "1"})
+
+
+def check_instructions():
+    """The one figure of libebb that the README tells is the golden one."""
+    golden = re.search(r'GOLDEN = {"tight": ([\d.]+)',
+                       open(f"{SRC}/tests/e2e/lib-instructions.t", encoding="utf-8").read())
+    for name in ("README.md", "docs/libebb.md"):
+        text = open(f"{SRC}/{name}", encoding="utf-8").read()
+        told = re.search(r"(?:a malloc\s+and\s+its\s+free are )(\d+) instructions|"
+                         r"(\d+) instructions for a malloc\s+and\s+its\s+free", text)
+        said = told and (told[1] or told[2])
+        tap.report(bool(golden and said == f"{float(golden[1]):.0f}"),
+                   f"{name}: {said} instructions", golden and golden[1])
+
+
 def says_something(command, run, folder):
     """Text on stdout, or the file that was asked for; ebb run becomes the command, which has
     nothing to say."""
@@ -46,9 +64,16 @@ def says_something(command, run, folder):
 
 def check(command, pid, folder):
     if command == "make demo":
-        run = subprocess.run(["make", "-C", SRC, "demo", f"BUILD={BUILD}"], capture_output=True,
-                             text=True, check=False, env={**os.environ, "EBB_NO_INSTALL": "1"})
+        run = run_make("demo")
         good = run.returncode == 0 and "lazy, not a leak" in run.stdout
+    elif command == "make":
+        run = run_make("all")
+        good = run.returncode == 0 and f"built {BUILD}/ebb" in run.stdout
+    elif command == "sudo make install":
+        run = run_make("install", f"PREFIX={folder}/prefix")
+        good = run.returncode == 0 and all(
+            os.path.exists(f"{folder}/prefix/{path}")
+            for path in ("bin/ebb", "share/man/man1/ebb.1", "share/doc/ebb/account.md"))
     elif command == "make test":
         # It is what runs this: continuous integration types the same words.
         run = subprocess.run(["grep", "-x", "step make test", f"{SRC}/.ci/run"],
@@ -73,6 +98,7 @@ def main():
         try:
             found = list(commands())
             tap.report(len(found) >= 5, "the README has commands", found)
+            check_instructions()
             for command in found:
                 check(command, child.pid, folder)
         finally:
