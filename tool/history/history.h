@@ -108,11 +108,11 @@ struct series {
 };
 
 // The samples of a subject in [from_ms, to_ms]. Where there are more than `max_points` (0: no
-// limit), time is cut into buckets, and each gives up to three true samples: the one with the
-// highest RSS, the one with the lowest effective RSS and its last account, so that no peak and no
-// valley is lost and the rows of a point always sum up. A minute whose samples have been dropped
-// (keep_ms) gives points of unknown kind that tell RSS, lazy and effective RSS alone. 0, -ENOENT
-// (no such subject), -ENOMEM, -EBADMSG (damaged), -EIO.
+// limit; four are the least), time is cut into buckets, and each gives up to four true samples: the
+// one with the highest RSS, the one with the lowest effective RSS, its last account and the one
+// with most in use, so that no peak and no valley is lost and the rows of a point always sum up. A
+// minute whose samples have been dropped (keep_ms) gives points of unknown kind that tell RSS, lazy
+// and effective RSS alone. 0, -ENOENT (no such subject), -ENOMEM, -EBADMSG (damaged), -EIO.
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,
                    size_t max_points, struct series *ret_series);
 void series_free(struct series *series);
