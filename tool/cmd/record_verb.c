@@ -28,7 +28,7 @@ static const struct verb_example record_examples[] = {
     {"ebb record --for 1h -o before.ebb api", "an hour of it, by name"},
     {"ebb record --follow 'cgroup:/system.slice/api.service'", "a service, across restarts"},
     {"ebb record -- ./load-test 500", "a command and its children"},
-    {"ebb record --all --interval 10s --keep 7d -o /var/lib/ebb/host.ebb", "a host, for good"},
+    {"ebb record --all --interval 10s --keep 7d -o host.ebb", "a host, for good"},
     {NULL, NULL},
 };
 
