@@ -167,8 +167,8 @@ static void write_readings(struct writer *writer, const struct lever_report *rep
     const struct figure figures[] = {
         {"RSS", before->rss_bytes, after->rss_bytes, true},
         {"lazily freed", before->lazy_bytes, after->lazy_bytes, has_details},
-        {"effective RSS", before->rss_bytes - before->lazy_bytes,
-         after->rss_bytes - after->lazy_bytes, has_details},
+        {"effective RSS", has_details ? before->rss_bytes - before->lazy_bytes : 0,
+         has_details ? after->rss_bytes - after->lazy_bytes : 0, has_details},
         {"huge pages", before->anon_huge_bytes, after->anon_huge_bytes, false},
         {"locked", before->locked_bytes, after->locked_bytes, false},
         {"swapped out", before->swap_bytes, after->swap_bytes, false},

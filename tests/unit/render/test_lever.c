@@ -106,6 +106,23 @@ static void test_table(void **state)
     lever_report_free(&reports[1]);
 }
 
+// Without the right to smaps nobody knows what is lazily freed, and so no effective RSS either.
+static void test_no_details(void **state)
+{
+    (void)state;
+    struct lever_report report;
+    fill(&report);
+    report.before.has_details = report.after.has_details = false;
+    report.before.lazy_bytes = report.after.lazy_bytes = 0;
+    struct buffer buffer = {0};
+    const struct render_style style = {0};
+    assert_int_equal(render_lever_text(&report, &style, &buffer), 0);
+    assert_non_null(strstr(buffer.data, "  RSS "));
+    assert_null(strstr(buffer.data, "effective RSS"));
+    buffer_free(&buffer);
+    lever_report_free(&report);
+}
+
 #ifdef EBB_WITH_JSON
 static void test_json(void **state)
 {
@@ -144,9 +161,8 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_plan_and_refusal),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_text),  cmocka_unit_test(test_plan_and_refusal),
+        cmocka_unit_test(test_table), cmocka_unit_test(test_no_details),
 #ifdef EBB_WITH_JSON
         cmocka_unit_test(test_json),
 #endif
