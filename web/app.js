@@ -2,7 +2,7 @@
 // The page: puts the parts together, and draws once for each frame in which something changed.
 import { Cursor } from "./cursor.js";
 import { Details } from "./details.js";
-import { byId, fileName, saveFile, setHidden } from "./dom.js";
+import { byId, element, fileName, saveFile, setHidden } from "./dom.js";
 import { startKeys } from "./keys.js";
 import { Levers } from "./levers.js";
 import { Pane } from "./pane.js";
@@ -33,10 +33,10 @@ class App {
             (id, isCompare) => this.choose(id, isCompare));
         this.levers = new Levers(this.store);
         const actions = this.actions();
-        const { png, csv, theme, help } = actions;
+        const { png, csv, now, theme, help } = actions;
         const { store, view } = this;
         this.toolbar = new Toolbar({ store, view,
-            actions: { png, csv, theme, "help-open": help } });
+            actions: { png, csv, now, theme, "help-open": help } });
         startKeys({ view: this.view, actions });
         this.listen();
     }
@@ -48,11 +48,17 @@ class App {
             stepProcess: (by) => this.processes.step(by),
             compare: () => this.processes.compareNext(),
             filter: () => this.processes.filter.focus(),
-            png: () => this.savePicture(),
-            csv: () => this.saveData(),
+            png: () => this.attempt("The picture could not be made", () => this.savePicture()),
+            csv: () => this.attempt("The data could not be read", () => this.saveData()),
+            // Not even where somebody pointed: on a phone nothing else takes the cursor away.
+            now: () => {
+                this.cursor.set(null);
+                this.view.follow();
+            },
             theme: () => toggleTheme(),
-            help: () => (byId("help").open ? byId("help").close() : byId("help").showModal()),
-            escape: () => (byId("help").open ? byId("help").close() : this.cursor.set(null)),
+            help: () => byId("help").showModal(),
+            closePick: () => this.toolbar.closePick(),
+            escape: () => this.toolbar.closePick() || this.cursor.set(null),
         };
     }
 
@@ -148,6 +154,8 @@ class App {
     keepPanes() {
         const { moved } = this.store;
         for (const pane of this.panes) if (moved.has(pane.id)) pane.id = moved.get(pane.id);
+        // An account that is kept under another's id would be told as its own.
+        if ([...moved].some(([before, now]) => before !== now)) this.accounts.clear();
         moved.clear();
         const known = this.panes.map((pane) => pane.id)
             .filter((id) => this.store.subjects.has(id));
@@ -156,7 +164,13 @@ class App {
     }
 
     chooseFirst() {
-        if (!this.store.subjects.size) return;
+        if (!this.store.subjects.size) {
+            this.setPanes([]);
+            const why = this.store.about.live ? "No process that is meant has been seen yet."
+                : "There is nothing in this recording.";
+            byId("panes").append(element("p", { class: "card" }, why));
+            return;
+        }
         const all = [...this.store.subjects.values()];
         all.sort((a, b) => (a.ended || 0) - (b.ended || 0)
             || (b.effective_bytes || 0) - (a.effective_bytes || 0));
@@ -254,13 +268,19 @@ class App {
         }
     }
 
-    async start() {
+    // What a user waits for does not fail in silence; the next try takes the words away.
+    async attempt(what, action) {
+        setHidden(byId("fault"), true);
         try {
-            await this.store.start();
+            await action();
         } catch (error) {
-            byId("fault").textContent = `This page could not be drawn: ${error.message}`;
+            byId("fault").textContent = `${what}: ${error.message}`;
             setHidden(byId("fault"), false);
         }
+    }
+
+    start() {
+        return this.attempt("This page could not be drawn", () => this.store.start());
     }
 }
 

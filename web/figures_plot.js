@@ -130,7 +130,8 @@ function styleOf({ at, entry }) {
     if (entry.column === "rss") return { name: "rss", width: 2 };
     return {
         name: `line-${at % COLORS}`, width: 1.75,
-        dash: DASHES[Math.floor(at / COLORS) % DASHES.length],
+        // Neighbours differ in this as well: colours alone are one grey to some.
+        dash: DASHES[at % DASHES.length],
     };
 }
 

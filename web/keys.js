@@ -9,7 +9,7 @@ function makeTable({ view, actions }) {
         { keys: ["1", "2", "3", "4", "5", "6"], says: "5m, 1h, 6h, 24h, 7d, all",
             run: (key) => view.follow(RANGES[Number(key) - 1].span) },
         { keys: [" "], label: "space", says: "pause, resume", run: () => view.togglePause() },
-        { keys: ["n", "End"], says: "now: follow the newest", run: () => view.follow() },
+        { keys: ["n", "End"], says: "now: follow the newest", run: () => actions.now() },
         { keys: ["ArrowLeft"], label: "←", says: "earlier", run: () => view.pan(-0.1) },
         { keys: ["ArrowRight"], label: "→", says: "later", run: () => view.pan(0.1) },
         { keys: ["+", "="], says: "zoom in", run: () => view.scale(0.5, actions.pointed()) },
@@ -46,14 +46,21 @@ export function startKeys(context) {
     fillHelp(table);
     document.addEventListener("keydown", (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
+        // A dialog has its own keys: the browser's Esc closes it, and so does what opened the help.
+        const dialog = document.querySelector("dialog[open]");
+        if (dialog) {
+            if (event.key === "?" && dialog.id === "help") dialog.close();
+            return;
+        }
+        const isEscape = event.key === "Escape";
         if (isTyping(event.target)) {
-            if (event.key === "Escape") event.target.blur();
+            if (isEscape && !context.actions.closePick()) event.target.blur();
             return;
         }
         // Space on a button presses the button.
         if (event.key === " " && event.target.closest("button, summary, a")) return;
         const entry = table.find((one) => one.keys.includes(event.key));
-        if (!entry || (byId("help").open && !["?", "Escape"].includes(event.key))) return;
+        if (!entry) return;
         event.preventDefault();
         entry.run(event.key);
     });

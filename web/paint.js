@@ -59,7 +59,10 @@ export class Painter {
         const { geometry, upper, lower, count } = this;
         const half = (width * geometry.ratio) / 2;
         const period = dash.reduce((sum, length) => sum + length, 0);
-        const isDrawn = (at) => highs[at] >= 0 && (!period || isDash(dash, at % period));
+        // Far up or down it is drawn, dash or not: that may be all there is of a spike.
+        const steep = SMOOTH_MAX * (geometry.bytes / geometry.height);
+        const isDrawn = (at) => highs[at] >= 0 && (!period || highs[at] - lows[at] > steep
+            || isDash(dash, at % period));
         upper.fill(-1);
         let start = 0;
         // Columns that look alike are one stroke, so that a level line is a few writes.

@@ -10,28 +10,44 @@ import { formatBytes, formatTime } from "./units.js";
 
 const MARGIN = 20;
 const LINE = 20;
+const WORDS_FONT = "13px";
+const WORDS_LINE = 0.9; // of a line
 
 // A blob of all panes side by side.
 export function makePicture(panes, about, range) {
     const ratio = pixelRatio();
-    const parts = panes.map((pane) => measurePart(pane, ratio));
-    const width = parts.reduce((sum, part) => sum + part.width + MARGIN * ratio, MARGIN * ratio);
-    const height = Math.max(...parts.map((part) => part.height)) + 2 * MARGIN * ratio;
     const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    const parts = panes.map((pane) => measurePart(context, pane, ratio));
+    // Charts that are compared stand side by side.
+    const words = Math.max(...parts.map((part) => part.words.length)) * WORDS_LINE * LINE * ratio;
+    const width = parts.reduce((sum, part) => sum + part.width + MARGIN * ratio, MARGIN * ratio);
+    const height = Math.max(...parts.map((part) => part.height)) + words + 2 * MARGIN * ratio;
     canvas.width = width;
     canvas.height = height;
-    const context = canvas.getContext("2d");
     context.fillStyle = color("surface");
     context.fillRect(0, 0, width, height);
     let x = MARGIN * ratio;
     for (const part of parts) {
-        paintPart(context, part, x, MARGIN * ratio, about, range, ratio);
+        paintPart(context, { ...part, wordsHeight: words }, x, MARGIN * ratio, about, range, ratio);
         x += part.width + MARGIN * ratio;
     }
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
-function measurePart(pane, ratio) {
+// As many lines as the words need, instead of letters that are squeezed.
+function wrap(context, text, width) {
+    const lines = [];
+    for (const word of text.split(" ")) {
+        const longer = `${lines.at(-1)} ${word}`;
+        const hasRoom = lines.length && context.measureText(longer).width <= width;
+        if (hasRoom) lines[lines.length - 1] = longer;
+        else lines.push(word);
+    }
+    return lines;
+}
+
+function measurePart(context, pane, ratio) {
     const plots = [pane.accountPlot, pane.figuresPlot].map((plot) => plot.plot.ctx.canvas);
     const width = plots[0].width;
     const rows = legendRows(pane);
@@ -39,8 +55,14 @@ function measurePart(pane, ratio) {
     const lines = pane.figures.lines.filter((line) => line.isShown);
     const legendHeight = (Math.ceil(rows.length / columns) + Math.ceil(lines.length / columns) + 1)
         * LINE * ratio;
-    const height = plots[0].height + plots[1].height + legendHeight + 4 * LINE * ratio;
-    return { pane, plots, width, height, rows, lines, columns };
+    const height = plots[0].height + plots[1].height + legendHeight + 3 * LINE * ratio;
+    context.font = fontOf(WORDS_FONT, ratio);
+    const words = wrap(context, pane.subject.headline || "", width);
+    return { pane, plots, width, height, rows, lines, columns, words };
+}
+
+function fontOf(font, ratio) {
+    return `${font.replace(/(\d+)px/, (_, size) => `${size * ratio}px`)} system-ui`;
 }
 
 // Rows that are there at the end of what is shown, with their bytes.
@@ -57,7 +79,7 @@ function paintPart(context, part, x, y, about, range, ratio) {
     const { subject } = pane;
     const step = LINE * ratio;
     const say = (text, top, font, ink) => {
-        context.font = `${font.replace(/(\d+)px/, (_, size) => `${size * ratio}px`)} system-ui`;
+        context.font = fontOf(font, ratio);
         context.fillStyle = color(ink);
         context.textBaseline = "top";
         context.textAlign = "left";
@@ -67,8 +89,9 @@ function paintPart(context, part, x, y, about, range, ratio) {
     say(`${subject.name} · pid ${subject.pid}`, y, "600 17px", "text");
     const where = [about.host, span, `ebb ${about.version || ""}`].filter(Boolean).join(" · ");
     say(where, y + 1.2 * step, "12px", "text-soft");
-    say(subject.headline || "", y + 2.1 * step, "13px", "text");
-    let top = y + 3.3 * step;
+    part.words.forEach((line, at) =>
+        say(line, y + (2.1 + WORDS_LINE * at) * step, WORDS_FONT, "text"));
+    let top = y + 2.4 * step + part.wordsHeight;
     context.drawImage(plots[0], x, top);
     top += plots[0].height;
     top = paintLegend(context, part, rows, x, top, ratio, (entry, left, middle) => {

@@ -20,6 +20,7 @@ export class ProcessList {
         this.onChoose = onChoose;
         this.order = "effective";
         this.items = new Map();
+        this.places = new Map(); // of those that are listed
         this.chosen = [];
         this.filter = element("input", {
             type: "search", placeholder: "filter …", "aria-label": "filter",
@@ -28,10 +29,15 @@ export class ProcessList {
         });
         this.orders = element("select", { "aria-label": "order", change: () => {
             this.order = this.orders.value;
+            this.places.clear();
             this.refresh();
         } }, ...Object.entries(ORDERS).map(([value, { title }]) =>
             element("option", { value }, `by ${title}`)));
         this.list = element("ul", {});
+        // A finger has gone when the list moves; a mouse would press what has just come under it.
+        const point = (isIn) => (event) => (this.isPointed = isIn && event.pointerType === "mouse");
+        this.list.addEventListener("pointerenter", point(true));
+        this.list.addEventListener("pointerleave", point(false));
         this.more = element("p", { class: "note" });
         root.replaceChildren(element("div", { class: "find" }, this.filter, this.orders), this.list,
             this.more);
@@ -49,12 +55,17 @@ export class ProcessList {
         if (!this.subjects || this.subjects.length < 2) return;
         const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
         const { key } = ORDERS[this.order];
+        // While somebody aims at one of them nothing moves; what is new stands at the end.
+        const isHeld = this.isPointed || this.list.querySelector(":focus-visible");
+        const place = ({ id }) => (isHeld ? this.places.get(id) ?? Infinity : 0);
         const found = this.subjects.filter((subject) => matches(subject, words))
-            .map((subject) => ({ subject, key: key(subject) }))
+            .map((subject) => ({ subject, key: key(subject), place: place(subject) }))
             // What has ended is history: behind all that lives.
-            .sort((a, b) => a.subject.ended - b.subject.ended
+            .sort((a, b) => (a.place === b.place ? 0 : a.place - b.place)
+                || a.subject.ended - b.subject.ended
                 || (a.key < b.key ? -1 : a.key > b.key) || a.subject.id - b.subject.id);
         this.shown = found.slice(0, SHOWN_MAX).map((entry) => entry.subject);
+        this.places = new Map(this.shown.map((subject, at) => [subject.id, at]));
         const widest = Math.max(1, ...this.subjects.map((subject) => subject.rss_bytes || 0));
         const nodes = this.shown.map((subject) => this.show(subject, widest));
         // Moved only where the order changed: a list that is rebuilt each second loses the focus.
@@ -113,6 +124,7 @@ export class ProcessList {
         const at = this.shown.findIndex((subject) => subject.id === this.chosen[0]);
         const next = this.shown[Math.min(Math.max(at + by, 0), this.shown.length - 1)];
         this.onChoose(next.id, false);
+        this.items.get(next.id).node.scrollIntoView({ block: "nearest" });
     }
 
     // What "compare" on the keyboard means: the next in the list, or no longer.

@@ -8,6 +8,8 @@ const RETRY_MAX_MS = 10000;
 // The server says something at least each ten seconds; behind a tunnel that broke, nobody would
 // ever tell that it is gone.
 const SILENCE_MAX_MS = 30000;
+const BUSY_TRIES = 5;
+const BUSY_PAUSE_MS = 1000; // what Retry-After says
 
 // From the address behind "#", which no browser sends to a server.
 function tokenFromAddress() {
@@ -36,6 +38,8 @@ function watchStream() {
     watch.done = () => {
         clearTimeout(timer);
         document.removeEventListener("visibilitychange", close);
+        // One that was given up, but not read to its end, would hold its connection for ever.
+        controller.abort();
     };
     document.addEventListener("visibilitychange", close);
     return watch;
@@ -75,8 +79,20 @@ export class LiveSource {
         return response;
     }
 
+    // Where the server has too much to do it says so, and when to come again.
+    async patient(path, values) {
+        for (let left = BUSY_TRIES; ; left--) {
+            try {
+                return await this.request(path, values);
+            } catch (error) {
+                if (error.status !== 503 || left === 0) throw error;
+            }
+            await pause(BUSY_PAUSE_MS);
+        }
+    }
+
     async json(path, values) {
-        return (await this.request(path, values)).json();
+        return (await this.patient(path, values)).json();
     }
 
     about() {
@@ -101,7 +117,7 @@ export class LiveSource {
     }
 
     async csv(subject, from, to) {
-        return (await this.request("api/csv", { subject, from, to })).blob();
+        return (await this.patient("api/csv", { subject, from, to })).blob();
     }
 
     async lever(subject, lever, isDryRun) {

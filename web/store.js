@@ -10,6 +10,8 @@ const DETAIL_POINTS_MAX = 100000;
 const POINTS_KEPT_MAX = 200000;
 const EVENTS_KEPT_MAX = 20000;
 const ENDED_KEPT_MAX = 500; // processes
+const SET_BACK_MS = 1000; // less is a clock that is slewed
+const START_SLACK_MS = 5000;
 
 function overviewPoints() {
     const asked = Number(new URLSearchParams(location.hash.slice(1)).get("points"));
@@ -17,9 +19,9 @@ function overviewPoints() {
 }
 
 // PIDs are given again and ids belong to one run of the server: together with its start a PID
-// names a process.
-function keyOf(subject) {
-    return `${subject.pid}:${subject.start_ms}`;
+// names a process. A server that was started again may round the start otherwise.
+function isSame(one, other) {
+    return one.pid === other.pid && Math.abs(one.start_ms - other.start_ms) < START_SLACK_MS;
 }
 
 // The series of one subject: all of its time, and a finer piece around what is shown.
@@ -63,9 +65,9 @@ export class Store {
         this.source = source;
         this.about = null;
         this.subjects = new Map();
-        this.keys = new Map();
         this.tracks = new Map();
         this.moved = new Map(); // ids from before the last refresh: what they are now, if anything
+        this.heardMs = NaN; // the server's time of the last batch
         this.events = [];
         this.eventsBySubject = new Map(); // what eventsOf() found
         this.state = "connecting";
@@ -108,19 +110,23 @@ export class Store {
 
     async refresh() {
         const about = await this.source.about();
-        const followed = [...this.tracks].map(([id, track]) => [id, this.keys.get(id), track]);
+        const known = [...this.subjects.values()];
+        const followed = this.tracks;
         this.about = about;
         this.subjects = new Map();
-        this.keys = new Map();
         this.tracks = new Map();
         for (const subject of about.subjects) this.addSubject(subject);
         // The same process under the id that it has now.
-        this.moved = new Map();
-        for (const [before, key, track] of followed) {
-            const id = [...this.keys].find((entry) => entry[1] === key)?.[0];
-            this.moved.set(before, id);
+        this.moved = new Map(known.map((one) =>
+            [one.id, about.subjects.findLast((other) => isSame(one, other))?.id]));
+        for (const [before, track] of followed) {
+            const id = this.moved.get(before);
             if (id !== undefined) this.tracks.set(id, track);
         }
+        this.events = this.events.flatMap((event) => {
+            const subject = event.subject && this.moved.get(event.subject);
+            return event.subject && !subject ? [] : [{ ...event, subject }];
+        });
         this.changed("subjects");
         const loads = [...this.tracks.keys()].map((id) => this.load(id));
         await Promise.all([...loads, this.refreshEvents()]);
@@ -136,7 +142,6 @@ export class Store {
     addSubject(subject) {
         const known = this.subjects.get(subject.id);
         this.subjects.set(subject.id, known ? Object.assign(known, subject) : { ...subject });
-        this.keys.set(subject.id, keyOf(subject));
     }
 
     get now() {
@@ -145,7 +150,7 @@ export class Store {
 
     // What we have seen of a server that was started again counts as well.
     get first() {
-        let first = this.about.first_ms ?? this.end;
+        let first = this.about.first_ms || this.end;
         for (const { overview } of this.tracks.values()) {
             if (overview.count) first = Math.min(first, overview.first);
         }
@@ -154,7 +159,7 @@ export class Store {
 
     // The end of what is known: a recording ends with its last sample, whatever the clock says now.
     get end() {
-        return this.source.isLive && this.about.live ? this.now : this.about.last_ms;
+        return this.source.isLive && this.about.live ? this.now : this.about.last_ms || NaN;
     }
 
     // Follows the series of these subjects, and of no others: what nobody looks at would grow for
@@ -215,8 +220,21 @@ export class Store {
         }
     }
 
+    // The server believes the later clock, and so moves what came before: all that is known here
+    // stands at other times now.
+    setBack(now) {
+        for (const id of this.tracks.keys()) this.tracks.set(id, new Track());
+        this.events = [];
+        Object.assign(this.about, { now_ms: now, last_ms: null });
+        this.refresh().catch((error) => {
+            for (const id of this.tracks.keys()) this.fail(id, error);
+        });
+    }
+
     take(batch) {
         if (!this.about) return;
+        if (batch.now_ms < this.heardMs - SET_BACK_MS) this.setBack(batch.now_ms);
+        this.heardMs = batch.now_ms;
         this.about.now_ms = Math.max(batch.now_ms, this.about.now_ms || 0);
         const figures = new Map();
         for (const figure of batch.figures || []) {
@@ -243,7 +261,6 @@ export class Store {
         ended.sort((a, b) => a.last_ms - b.last_ms);
         for (const { id } of ended.slice(0, Math.max(0, ended.length - ENDED_KEPT_MAX))) {
             this.subjects.delete(id);
-            this.keys.delete(id);
         }
     }
 

@@ -5,6 +5,8 @@ import { recall, remember } from "./dom.js";
 import { solidInk } from "./raster.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+// With colours of the system's all but the canvases have them, so these go with the system too.
+const forced = matchMedia("(forced-colors: active)");
 let listeners = [];
 const cache = new Map();
 
@@ -32,7 +34,8 @@ export function color(name) {
 
 // style.css has the colours of both under this attribute.
 function apply(chosen) {
-    document.documentElement.dataset.theme = chosen || (dark.matches ? "dark" : "light");
+    const system = dark.matches ? "dark" : "light";
+    document.documentElement.dataset.theme = forced.matches ? system : chosen || system;
     cache.clear();
 }
 
@@ -51,4 +54,5 @@ export function toggleTheme() {
 export function startTheme() {
     apply(recall("theme"));
     dark.addEventListener("change", announce);
+    forced.addEventListener("change", announce);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plot over time: uPlot gives axes, the cursor and the selection; what is in it is painted by
 // whoever owns it, since neither stacks nor steps nor breaks are lines to uPlot.
-import { DAY, formatClock, formatDay, formatMark, MINUTE } from "./units.js";
+import { DAY, formatClock, formatDay, formatMark, MINUTE, SECOND } from "./units.js";
 import { attachGestures } from "./gestures.js";
 import { color } from "./theme.js";
 import uPlot from "./uplot.js";
@@ -77,6 +77,8 @@ export class TimePlot {
             grid: { show: true, stroke: () => color("grid"), width: 1 },
             ticks: { show: false },
             values: (_, splits, __, ___, increment) => splits.map((ms, at) => {
+                // A clock has no smaller hand than that of seconds.
+                if (ms % SECOND) return "";
                 const isNewDay = new Date(ms).getHours() === 0 && new Date(ms).getMinutes() === 0;
                 if (increment >= DAY || (isNewDay && at > 0)) return formatDay(ms);
                 return formatClock(ms, increment < MINUTE);

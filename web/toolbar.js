@@ -27,7 +27,6 @@ export class Toolbar {
             { type: "button", click: () => view.follow(span) }, title));
         byId("ranges").prepend(...this.ranges);
         this.pause.addEventListener("click", () => view.togglePause());
-        byId("now").addEventListener("click", () => view.follow());
         for (const [id, action] of Object.entries(actions)) {
             byId(id).addEventListener("click", action);
         }
@@ -40,7 +39,16 @@ export class Toolbar {
         const from = Date.parse(this.from.value);
         const to = Date.parse(this.to.value);
         if (to > from) this.view.zoom(from, to);
-        byId("pick").open = false;
+        this.closePick();
+    }
+
+    // True where it was open; who was in it stands at what opens it again.
+    closePick() {
+        const pick = byId("pick");
+        if (!pick.open) return false;
+        pick.open = false;
+        pick.firstElementChild.focus();
+        return true;
     }
 
     update(subjects) {

@@ -6,11 +6,14 @@ import { formatBytes, formatSpan, MINUTE } from "./units.js";
 const AGE_TOLD_MS = 5000; // of a verdict; figures beside it are of each sample
 
 // "ebb reclaim 4121: the kernel takes it now" is a command and what it does; "Does it grow? ebb
-// explain --for 60s 4121" has its reason first.
+// explain --for 60s 4121" has its reason first; what begins a program ends with COMMAND.
+const NEXT = /^(?:(.*?[?:.]) )?(?:(ebb [^:]*?COMMAND)\.?(?: (.*))?|(ebb [^:]+?)\.?(?:: (.*))?)$/s;
+
 export function splitNext(next) {
-    const found = /^(?:(.*[?:.]) )?(ebb [^:]+?)\.?(?:: (.*))?$/s.exec(next || "");
-    if (!found) return { command: "", note: next || "" };
-    return { command: found[2], note: found[3] || found[1] || "" };
+    const found = NEXT.exec(next || "");
+    if (!found) return { reason: "", command: "", note: next || "" };
+    const [, reason, start, after, command, what] = found;
+    return { reason: reason || "", command: start || command, note: after || what || "" };
 }
 
 // "lazy, not a leak. 77 % of RSS is ..." is the verdict and the numbers behind it.
@@ -51,8 +54,9 @@ export class VerdictStrip {
         this.copy = element("button",
             { type: "button", class: "small", click: () => this.copyNext() }, "copy");
         this.note = element("span", { class: "note" });
-        this.next = element("p", { class: "next" }, this.command, this.copy, this.note,
-            this.age);
+        this.reason = element("span", { class: "note" });
+        this.next = element("p", { class: "next" }, this.reason, this.command, this.copy,
+            this.note, this.age);
         this.sizes = {
             rss: figure("RSS", "pages in memory now, as the kernel counts them"),
             lazy: figure("lazily freed", "in RSS, and free: the kernel takes it when it is needed"),
@@ -82,9 +86,12 @@ export class VerdictStrip {
         setText(this.sizes.rss.value, formatBytes(subject.rss_bytes));
         setText(this.sizes.lazy.value, formatBytes(subject.lazy_bytes));
         setText(this.sizes.effective.value, formatBytes(subject.effective_bytes));
-        const { command, note } = splitNext(account?.next);
+        const { reason, command, note } = splitNext(account?.next);
+        setText(this.reason, reason);
         setText(this.command, command);
         setText(this.note, note);
+        setHidden(this.reason, !reason);
+        setHidden(this.note, !note);
         setHidden(this.command, !command);
         setHidden(this.copy, !command);
         setHidden(this.next, false);

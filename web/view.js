@@ -62,8 +62,9 @@ export class View {
         this.changed();
     }
 
+    // What the user has zoomed into stands still already, and stays what it is.
     togglePause() {
-        if (this.fixed || this.isPaused) return this.follow();
+        if (this.isPaused) return this.follow();
         this.fixed = this.window();
         this.isPaused = true;
         return this.changed();

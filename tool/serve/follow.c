@@ -143,6 +143,9 @@ static void look(struct viewer *viewer, struct place *place)
     if (history_about(viewer->options.history, &place->about) < 0)
         return;
     place->silent_s++;
+    // The clock of the recording's host was set back, and with it went all that was before.
+    if (place->about.last_ms < place->seen_ms)
+        place->seen_ms = place->about.last_ms;
     if (place->about.last_ms > place->seen_ms) {
         (void)send_news(viewer, place->seen_ms, place->about.last_ms);
         place->seen_ms = place->about.last_ms;

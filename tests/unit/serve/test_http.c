@@ -96,6 +96,18 @@ static int get_stream(void *context, const struct http_request *request, struct 
     return stream_answer(site->stream, answer);
 }
 
+// More than the kernel takes of an answer that nobody reads.
+static int get_large(void *context, const struct http_request *request, struct http_answer *answer)
+{
+    enum { LARGE_BYTES = 16 << 20 };
+    char *large = calloc(1, LARGE_BYTES);
+    (void)context;
+    (void)request;
+    int error = buffer_append(&answer->body, large, LARGE_BYTES);
+    free(large);
+    return error;
+}
+
 static int get_asset(void *context, const struct http_request *request, struct http_answer *answer)
 {
     static const char asset[] = "an asset";
@@ -112,6 +124,7 @@ static const struct http_route routes[] = {
     {.path = "/echo", .method = HTTP_POST, .handler = post_echo},
     {.path = "/failure", .handler = get_failure},
     {.path = "/long", .handler = get_long},
+    {.path = "/large", .handler = get_large},
     {.path = "/stream", .handler = get_stream},
     {.path = "/asset", .is_public = true, .handler = get_asset},
     {.path = NULL},
@@ -384,6 +397,27 @@ static void test_many(void **state)
     close_site(&site);
 }
 
+// Of large answers that nobody reads a few are kept in memory, however many ask.
+static void test_unread(void **state)
+{
+    enum { ASKING = 12, KEPT = 8 };
+    static const char line[] = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    (void)state;
+    struct site site;
+    int fds[ASKING];
+    open_site(&site, NULL, 0);
+    for (int i = 0; i < ASKING; i++) {
+        char head[13] = "";
+        fds[i] = connect_to(&site);
+        assert_int_equal(send(fds[i], line, sizeof line - 1, 0), sizeof line - 1);
+        assert_int_equal(recv(fds[i], head, 12, MSG_WAITALL), 12);
+        assert_string_equal(head, i < KEPT ? "HTTP/1.1 200" : "HTTP/1.1 503");
+    }
+    for (int i = 0; i < ASKING; i++)
+        close(fds[i]);
+    close_site(&site);
+}
+
 // The end comes in the middle of everything.
 static void test_stop(void **state)
 {
@@ -410,7 +444,7 @@ int main(void)
         cmocka_unit_test(test_answers),     cmocka_unit_test(test_token),
         cmocka_unit_test(test_ports),       cmocka_unit_test(test_streams),
         cmocka_unit_test(test_slow_client), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_unread),      cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
