@@ -89,17 +89,24 @@ static void next_kept(const struct verdict_input *input, struct verdict_lines *l
     bool is_glibc = strcmp(owner->name, "glibc") == 0;
     bool is_jemalloc = strcmp(owner->name, "jemalloc") == 0;
     bool is_libebb = strcmp(owner->name, "libebb") == 0;
+    // docs/runtimes.md tells what stays.
+    bool is_partial = strcmp(owner->name, "mimalloc") == 0;
     if (has_purge(owner))
         next_lever(input, lines, "ebb reclaim --runtime",
-                   is_libebb ? "it gives it back now, all that is whole pages"
-                             : "its malloc gives it back now, by a call in the process");
+                   is_libebb    ? "it gives it back now, all that is whole pages"
+                   : is_partial ? "its malloc gives back now what no object pins, by a call in the "
+                                  "process"
+                                : "its malloc gives it back now, by a call in the process");
     if (is_libebb)
         next_lever(input, lines, "ebb tune", "its policy, and how soon it gives back by itself");
-    if (is_glibc)
+    else if (has_purge(owner) && !is_jemalloc)
         verdict_say(lines, "From the next start on: ebb run --malloc=ebb -- COMMAND gives free "
-                           "pages back wherever they lie. glibc's own settings reach less: "
-                           "MALLOC_TRIM_THRESHOLD_=131072 the end of its heap, MALLOC_ARENA_MAX=2 "
-                           "the number of arenas where there are many threads.");
+                           "pages back wherever they lie.");
+    if (is_glibc)
+        verdict_say(lines,
+                    "glibc's own settings reach less: MALLOC_TRIM_THRESHOLD_=131072 the end of "
+                    "its heap, MALLOC_ARENA_MAX=2 the number of arenas where there are many "
+                    "threads.");
     if (is_jemalloc)
         next_lever(input, lines, "ebb tune --dirty-decay=1s",
                    "from now on a second after its last use, until it restarts");

@@ -109,6 +109,7 @@ static void test_kept_and_fragmented(void **state)
     // A lever is named only where it reaches the process.
     assert_true(lines_have(&verdict.next, "ebb reclaim --runtime 42"));
     assert_true(lines_have(&verdict.next, "MALLOC_ARENA_MAX"));
+    assert_true(lines_have(&verdict.next, "ebb run --malloc=ebb"));
     scene.input.is_live = false;
     assert_int_equal(reach(&scene, &verdict), VERDICT_KEPT);
     assert_false(lines_have(&verdict.next, "ebb reclaim"));
@@ -123,6 +124,11 @@ static void test_kept_and_fragmented(void **state)
     scene_row(&other, ROW_KEPT, 80);
     assert_int_equal(reach(&other, &verdict), VERDICT_KEPT);
     assert_true(lines_have(&verdict.next, "ebb tune --dirty-decay=1s 42"));
+    assert_false(lines_have(&verdict.next, "ebb run --malloc=ebb"));
+    scene_init(&other, "mimalloc");
+    scene_row(&other, ROW_KEPT, 80);
+    assert_int_equal(reach(&other, &verdict), VERDICT_KEPT);
+    assert_true(lines_have(&verdict.next, "what no object pins"));
     // Every runtime's holes have an answer to "how do I get it back".
     strcpy(scene.report.name, "jemalloc");
     assert_int_equal(reach(&scene, &verdict), VERDICT_FRAGMENTED);
