@@ -180,7 +180,8 @@ int kept_take(uint32_t slots, uint32_t align_slots, struct kept_place *place)
 }
 
 // The shortest kept run that has all that is wanted, or else the longest: in as few pieces as can
-// be. Out of the bins, as a busy one. NULL: none.
+// be. Out of the bins, as a busy one, with what it has too much where that is no piece by itself:
+// it would be a mapping more for whom it goes to next. NULL: none.
 static struct wire_record *take_piece(uint32_t slots, uint32_t least, enum space_pages *pages)
 {
     struct wire_record *run = NULL;
@@ -196,7 +197,7 @@ static struct wire_record *take_piece(uint32_t slots, uint32_t least, enum space
     }
     if (run) {
         uint32_t present = wire_run_slots(run->run);
-        run = run_take_busy(run, slots < present ? slots : present);
+        run = run_take_busy(run, present < slots + PIECE_SLOTS ? present : slots);
     }
     lock_release(&space.lock);
     return run;

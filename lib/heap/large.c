@@ -355,28 +355,15 @@ static struct wire_record *begin_moved(size_t old, size_t bytes)
     return NULL;
 }
 
-// What a run has behind its block is moved with it where the new block has room for all: what is
-// one mapping stays one, and what is kept there is of use. Returns the bytes to move.
-static size_t open_rest(const struct wire_record *record, size_t old, size_t bytes)
-{
-    size_t all = (size_t)wire_run_slots(record->run) * WIRE_SLOT_BYTES;
-    if (all > bytes || space.os->commit(space.os, space_address(record) + old, all - old) != 0)
-        return old;
-    return all;
-}
-
 // Moves the pages instead of their bytes: what a growing buffer costs is then its growth.
 static void *move_guarded(struct wire_record *record, size_t bytes)
 {
     size_t old = (size_t)record->bytes;
-    if (!kept_can_move())
+    struct wire_record *target = kept_can_move() ? begin_moved(old, bytes) : NULL;
+    if (!target)
         return NULL;
-    size_t moving = open_rest(record, old, bytes);
-    struct wire_record *target = begin_moved(moving, bytes);
-    if (!target || kept_move(space_address(record), target, 0, moving) != 0) {
-        if (target)
-            drop_guarded(target);
-        (void)close_behind(record, old);
+    if (kept_move(space_address(record), target, 0, old) != 0) {
+        drop_guarded(target);
         return NULL;
     }
     void *moved = begin_block(target, bytes);

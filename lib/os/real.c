@@ -21,7 +21,7 @@ enum { SELF_GROUP = -10001 }; // PIDFD_SELF_THREAD_GROUP, since 6.14: no descrip
 enum { BARRIER_PRIVATE = 8, BARRIER_REGISTER_PRIVATE = 16 }; // include/uapi/linux/membarrier.h
 enum { RANGES_MAX = 1024 };                                  // UIO_MAXIOV
 
-enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4 };
+enum { MOVE_MAY = 1, MOVE_FIXED = 2, MOVE_DONT_UNMAP = 4, MOVED_UNIT = 1 << 16 };
 enum { MAP_ONLY_IF_FREE = 0x100000 }; // MAP_FIXED_NOREPLACE, since 4.17
 
 // The kernel's own convention: the last page of addresses is error numbers.
@@ -170,22 +170,32 @@ static bool is_one_mapping(uintptr_t address, size_t bytes)
            -EFAULT;
 }
 
-// How much of the range is one mapping, from the front on.
-static size_t mapping_bytes(uintptr_t address, size_t bytes, size_t page_bytes)
+// How much of the range is one mapping, from the front on, to the unit below: `one` is, `several`
+// is not, and both are units apart, or `several` is all there is. By halves: a large block may be a
+// thousand mappings, and each question is a system call.
+static size_t narrow(uintptr_t address, size_t one, size_t several, size_t unit)
 {
-    if (is_one_mapping(address, bytes))
-        return bytes;
-    size_t one = page_bytes;
-    size_t several = bytes;
-    // By halves: a large block may be a thousand mappings, and each question is a system call.
-    while (several - one > page_bytes) {
-        size_t middle = (one + several) / 2 / page_bytes * page_bytes;
+    while (several - one > unit) {
+        size_t middle = one + bits_ceil_div((several - one) / 2, unit) * unit;
         if (is_one_mapping(address, middle))
             one = middle;
         else
             several = middle;
     }
     return one;
+}
+
+// To the page. What a heap moves mostly ends with a slot of it, so slots are asked for first.
+static size_t mapping_bytes(uintptr_t address, size_t bytes, size_t page_bytes)
+{
+    if (is_one_mapping(address, bytes))
+        return bytes;
+    size_t slots = narrow(address, 0, bytes, MOVED_UNIT);
+    size_t more = slots + page_bytes;
+    if (slots && !is_one_mapping(address, more))
+        return slots;
+    return narrow(address, more, bytes - slots < MOVED_UNIT ? bytes : slots + MOVED_UNIT,
+                  page_bytes);
 }
 
 // What became of `to` when a move there was refused. The kernel unmaps it first, and may find only
