@@ -16,8 +16,9 @@ static const char *const report_description[] = {
     "Growth is the slope of effective RSS by least squares over its minutes; it is called growth "
     "where it is more than twice its standard error, rises by a twentieth at least, and its lows "
     "rise as well.",
-    "A peak that came and went between two readings is told as the kernel knows it (VmHWM). An "
-    "account that is older than the moment it stands for is told with its age.",
+    "A peak that came and went between two readings is told as the kernel knows it (VmHWM), and is "
+    "kernel_peak_rss_bytes in what is exported. An account that is older than the moment it stands "
+    "for is told with its age.",
     NULL,
 };
 static const struct verb_example report_examples[] = {

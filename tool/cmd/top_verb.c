@@ -13,8 +13,9 @@ static const char *const top_description[] = {
     "RSS is read at each refresh, accounts as often as they cost less than a hundredth of a core "
     "and of the process's own time; the detail pane says how old one is. Reading is all it does.",
     "Processes of a name that keeps ending and starting again, such as a crash loop, share a row, "
-    "which tells their number and how many began in the last minute. --group-by=name makes such a "
-    "row of every name; --once without it has every process by itself.",
+    "which tells their number and how many began in the last minute; so do those of a program that "
+    "gives each of them another name. --group-by=name makes such a row of every name; --once "
+    "without it has every process by itself.",
     "Keys: arrows select, Enter shows the account and the history of the selected process, < and > "
     "change the order, / filters, n makes a row of each name, a reads the account now, ? explains "
     "the columns, q ends.",

@@ -29,8 +29,10 @@ struct top_row {
     int64_t start_ms;    // of the process
     unsigned group;      // id of its group's row
     char group_name[64]; // the name without a title, raw
-    bool is_collapsed;   // a group stands for it in the plain list
-    size_t unread;       // of a group: how many of its processes have no account
+    unsigned program;    // id of its executable's row, where that is called otherwise; 0 none
+    char exe[64];
+    bool is_collapsed; // a group stands for it in the plain list
+    size_t unread;     // of a group: how many of its processes have no account
 };
 
 struct top_group;

@@ -10,12 +10,14 @@
 
 enum {
     CHURN_ENDS = 6,    // so many ends a minute are no accident
+    PROGRAM_ENDS = 18, // nor are so many under several names, none of which comes to six
     DEAD_GROUPS = 256, // groups without a process that are remembered for a minute
 };
 
 // What the two limits are for: a deploy that starts a dozen workers ends none of them, so it is no
-// churn; a shell that calls a tool once a second is. And a hostile program may give itself a new
-// name each time: then no two starts have one name, no group churns, and each is forgotten at once.
+// churn; a shell that calls a tool once a second is. And a program may give itself a new name each
+// time: then no two starts have one name, each name is forgotten at once, and its executable stands
+// for it.
 
 // Ids of groups are hashes with the first bit set; the second tells the brief rows.
 static const unsigned group_bit = 1u << 31, brief_bit = 1u << 30;
@@ -26,12 +28,24 @@ bool top_row_is_group(unsigned subject)
 }
 
 // FNV-1a. Two names with one hash would share a row: one in a billion, and nothing breaks.
-unsigned top_group_id(const char *name)
+static unsigned hash_name(uint32_t hash, const char *name)
 {
-    uint32_t hash = 2166136261u;
     for (; *name; name++)
         hash = (hash ^ (unsigned char)*name) * 16777619u;
     return group_bit | (hash & ~(group_bit | brief_bit));
+}
+
+static const uint32_t hash_start = 2166136261u;
+
+unsigned top_group_id(const char *name)
+{
+    return hash_name(hash_start, name);
+}
+
+// Another start, so that a name and an executable that are called alike are two.
+unsigned top_program_id(const char *exe)
+{
+    return hash_name(~hash_start, exe);
 }
 
 // Lets the slots go that are older than a minute. Clocks that were set back change nothing.
@@ -105,17 +119,30 @@ static struct top_group *group_add(struct top *top, unsigned id, const char *nam
     return group;
 }
 
+// When it began and not when it was seen: those that ran before us count as well.
+static int count_start(struct top *top, unsigned id, const char *name, int64_t start_ms,
+                       int64_t now_ms)
+{
+    struct top_group *group = group_find(top, id);
+    if (!group)
+        group = group_add(top, id, name);
+    if (!group)
+        return -ENOMEM;
+    rate_count(&group->starts, start_ms, now_ms);
+    return 0;
+}
+
 // Called once for each process, when its row is made.
 int top_groups_start(struct top *top, const struct top_row *row, int64_t now_ms)
 {
-    struct top_group *group = group_find(top, row->group);
-    if (!group)
-        group = group_add(top, row->group, row->group_name);
-    if (!group)
-        return -ENOMEM;
-    // When it began and not when it was seen: those that ran before us count as well.
-    rate_count(&group->starts, row->start_ms, now_ms);
-    return 0;
+    int error = count_start(top, row->group, row->group_name, row->start_ms, now_ms);
+    if (error || row->program == 0)
+        return error;
+    error = count_start(top, row->program, row->exe, row->start_ms, now_ms);
+    struct top_group *program = group_find(top, row->program);
+    if (program)
+        program->is_program = true;
+    return error;
 }
 
 // By its own start, so that a process that ran long before ebb is none. A clock that was set back
@@ -125,12 +152,22 @@ static bool is_brief(const struct top_row *row, int64_t now_ms)
     return now_ms - row->start_ms < TOP_BRIEF_MS;
 }
 
+static bool is_churn(struct top_group *group, int64_t now_ms)
+{
+    return rate_minute(&group->ends, now_ms) >= (group->is_program ? PROGRAM_ENDS : CHURN_ENDS);
+}
+
 void top_groups_end(struct top *top, const struct top_row *row, int64_t now_ms)
 {
     struct top_group *group = group_find(top, row->group);
     // A service that is stopped after a day is no loop.
-    if (group && is_brief(row, now_ms))
-        rate_count(&group->ends, now_ms, now_ms);
+    if (!group || !is_brief(row, now_ms))
+        return;
+    rate_count(&group->ends, now_ms, now_ms);
+    // What its name stands for needs nobody else to stand for it: a shell's scripts are many.
+    struct top_group *program = row->program ? group_find(top, row->program) : NULL;
+    if (program && !is_churn(group, now_ms))
+        rate_count(&program->ends, now_ms, now_ms);
 }
 
 int top_verdict_rank(enum verdict_code verdict)
@@ -208,8 +245,7 @@ static void sum_quote(struct top_group *group, const struct top_row *row)
 static void sum_end(struct top_group *group, int64_t now_ms)
 {
     unsigned starts = rate_minute(&group->starts, now_ms);
-    unsigned ends = rate_minute(&group->ends, now_ms);
-    group->is_churning = ends >= CHURN_ENDS;
+    group->is_churning = is_churn(group, now_ms);
     // Both have a history of their own, which goes on while nobody of them runs: the chart of a
     // crash loop shows its teeth.
     struct top_row *sums[] = {&group->all, &group->brief};
@@ -217,6 +253,17 @@ static void sum_end(struct top_group *group, int64_t now_ms)
         sums[i]->figures.starts_per_minute = starts;
         top_row_push(sums[i]);
     }
+}
+
+// The group that stands for a brief process in the plain list: that of its name, else that of its
+// program; NULL: none.
+static struct top_group *stand_in(const struct top *top, const struct top_row *row,
+                                  struct top_group *group)
+{
+    if (is_churn(group, top->time_ms))
+        return group;
+    struct top_group *program = row->program ? group_find(top, row->program) : NULL;
+    return program && is_churn(program, top->time_ms) ? program : NULL;
 }
 
 // Rows tell by a flag that a group stands for them: the list need not look for it.
@@ -233,8 +280,10 @@ static void sum_rows(struct top *top)
         sum_quote(group, row);
         if (!is_brief(row, top->time_ms))
             continue;
-        sum_add(&group->brief, row);
-        row->is_collapsed = rate_minute(&group->ends, top->time_ms) >= CHURN_ENDS;
+        // Its own group sums it up before it churns, so that the history is there when it does.
+        struct top_group *one = stand_in(top, row, group);
+        row->is_collapsed = one != NULL;
+        sum_add(one ? &one->brief : &group->brief, row);
     }
 }
 

@@ -4,7 +4,8 @@
 // Each group has two rows: `all` of its processes, for the list by name; and `brief`, of those that
 // have begun in the last minute, which stands in the plain list for them where processes of that
 // name keep ending: a crash loop, or a program that starts another one for each piece of work,
-// would else fill the list with rows that are gone at the next look.
+// would else fill the list with rows that are gone at the next look. A program whose processes give
+// themselves ever new names has such a row as well, under the name of its executable.
 #ifndef EBB_RENDER_TOP_GROUPS_H
 #define EBB_RENDER_TOP_GROUPS_H
 
@@ -23,6 +24,7 @@ struct top_group {
     struct top_row all, brief;
     struct top_rate starts, ends; // ends of those that lived for less than TOP_BRIEF_MS
     bool is_churning;             // `brief` stands in the plain list
+    bool is_program;              // of an executable: `all` is nobody's
     uint64_t largest_bytes;       // the largest process's effective RSS: it speaks for the group
 };
 
@@ -42,6 +44,9 @@ bool top_row_is_group(unsigned subject);
 
 // The id of the group's row of a name, as `all`.
 unsigned top_group_id(const char *name);
+
+// The same of an executable.
+unsigned top_program_id(const char *exe);
 
 // What stands for the verdicts of several: growing first, none last.
 int top_verdict_rank(enum verdict_code verdict);

@@ -42,6 +42,9 @@ static int row_add(struct top *top, const struct subject *subject, struct top_ro
     row->start_ms = subject->start_ms;
     metrics_group_name(subject, row->group_name, sizeof row->group_name);
     row->group = top_group_id(row->group_name);
+    text_copy(text_of(subject->exe), row->exe, sizeof row->exe);
+    if (row->exe[0] && strcmp(row->exe, row->group_name) != 0)
+        row->program = top_program_id(row->exe);
     // Without memory for the group the row stands by itself.
     (void)top_groups_start(top, row, top->time_ms);
     *ret_row = row;
@@ -212,8 +215,10 @@ static size_t list_groups(const struct top *top, const struct top_view *view,
     for (size_t i = 0; i < top->group_count; i++) {
         const struct top_group *group = &top->groups[i];
         const struct top_row *row = view->is_grouped ? &group->all : &group->brief;
-        bool is_shown = view->is_grouped ? row->figures.members > 0 || group->is_churning
-                                         : group->is_churning && !view->shows_each;
+        bool is_shown = group->is_churning && !view->shows_each;
+        // Whose names they are not: there each is in the group of its own name.
+        if (view->is_grouped)
+            is_shown = !group->is_program && (row->figures.members > 0 || group->is_churning);
         if (is_shown && row_matches(row, view->filter))
             rows[count++] = row;
     }

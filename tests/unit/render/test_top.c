@@ -401,6 +401,38 @@ static void test_a_crash_loop_is_one_row(void **state)
     top_free(&top);
 }
 
+// A program whose processes each have another name is one row under its executable's.
+static void test_ever_new_names_are_one_row(void **state)
+{
+    (void)state;
+    struct top top = {0};
+    struct top_view view = {.order = TOP_BY_PID};
+    for (unsigned round = 0; round < 25; round++) {
+        // The one before has left the list of those that are known.
+        struct subject known[2] = {{.id = 1, .pid = 7, .name = "steady", .start_ms = 1},
+                                   looping(round + 2, 1000000 + round * 500, false)};
+        snprintf(known[1].name, sizeof known[1].name, "made-up-%u", round);
+        snprintf(known[1].exe, sizeof known[1].exe, "forker");
+        struct sample samples[] = {
+            {.subject = 1, .rss_bytes = MIB, .effective_bytes = MIB},
+            {.subject = round + 2, .rss_bytes = MIB, .effective_bytes = MIB},
+        };
+        struct batch batch = {
+            .time_ms = known[1].start_ms + 100, .samples = samples, .sample_count = 2};
+        assert_int_equal(top_update(&top, &batch, known, 2), 0);
+    }
+    struct grid grid = drawn(&top, &view, 24, 120);
+    assert_true(grid_has(&grid, "×1  forker"));
+    assert_true(grid_has(&grid, "25 starts/min"));
+    assert_false(grid_has(&grid, "made-up"));
+    assert_true(grid_has(&grid, "steady"));
+    // By name it is what it calls itself.
+    top_press(&view, &top, 10, 'n');
+    grid = drawn(&top, &view, 24, 120);
+    assert_true(grid_has(&grid, "made-up-24") && !grid_has(&grid, "forker"));
+    top_free(&top);
+}
+
 // On a terminal of 80 columns a table of groups breaks no line.
 static void test_a_table_of_groups_fits(void **state)
 {
@@ -459,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_wide_names_take_their_columns),
         cmocka_unit_test(test_a_crash_loop_is_one_row),
         cmocka_unit_test(test_the_help_fits),
+        cmocka_unit_test(test_ever_new_names_are_one_row),
         cmocka_unit_test(test_a_table_of_groups_fits),
         cmocka_unit_test(test_names_do_not_pile_up),
         cmocka_unit_test(test_names_are_escaped),
