@@ -108,14 +108,22 @@ int output_finish(struct output *output)
 }
 
 // First of all, before any file is opened.
-bool output_prepare(void)
+sigset_t output_prepare(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         // Read-only, so that writing to a stdout that was closed is still an error.
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
-    return signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+    sigset_t defaults;
+    sigemptyset(&defaults);
+    // A pipe that nobody reads, a file at the limit of its size: errors of write(), not our end.
+    const int numbers[] = {SIGPIPE, SIGXFSZ};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (signal(numbers[i], SIG_IGN) != SIG_IGN)
+            sigaddset(&defaults, numbers[i]);
+    }
+    return defaults;
 }
 
 // Nothing moves where nobody watches: logs stay free of it.

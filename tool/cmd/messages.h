@@ -3,6 +3,7 @@
 #ifndef EBB_CMD_MESSAGES_H
 #define EBB_CMD_MESSAGES_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -51,9 +52,10 @@ void output_printf(struct output *output, const char *format, ...)
 int output_finish(struct output *output);
 
 // Makes sure that descriptors 0 to 2 are taken, so that no file that is opened later can be written
-// to by mistake, and that a closed pipe gives an error instead of a signal. What fills the gaps is
-// closed by exec. Returns true when that signal was ignored before.
-bool output_prepare(void);
+// to by mistake, and that a closed pipe, or a file that may not grow (ulimit -f), gives an error
+// instead of a signal. What fills the gaps is closed by exec. Returns those of the signals that
+// were not ignored before: what ebb executes is to have them as they were.
+sigset_t output_prepare(void);
 
 // A line on the terminal that the next one replaces; nothing where stderr is no terminal.
 struct progress {

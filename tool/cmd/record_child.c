@@ -46,8 +46,6 @@ int record_take_signals(struct record *record)
     }
     // Threads that start later inherit it; that of the alarms has blocked all signals by itself.
     sigprocmask(SIG_BLOCK, &signals, &record->old_signals);
-    // A limit of the file's size is told as an error instead.
-    signal(SIGXFSZ, SIG_IGN);
     record->signals = signals;
     record->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return record->signal_fd < 0 ? -errno : 0;
@@ -58,9 +56,10 @@ static void become(const struct record *record, int fd)
 {
     // A blocked signal stays blocked through exec, and an ignored one ignored: both are undone.
     sigprocmask(SIG_SETMASK, &record->old_signals, NULL);
-    signal(SIGXFSZ, SIG_DFL);
-    if (!record->command->ignored_sigpipe)
-        signal(SIGPIPE, SIG_DFL);
+    for (int number = 1; number < SIGRTMIN; number++) {
+        if (sigismember(&record->command->ignored, number) == 1)
+            signal(number, SIG_DFL);
+    }
     execvp(record->child.argv[0], record->child.argv);
     int error = -errno;
     (void)!write(fd, &error, sizeof error);

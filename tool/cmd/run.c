@@ -243,7 +243,7 @@ int run_run(const struct command *command)
         .limit_bytes = options_get(options, "limit")->number,
         .check_ns = options_get(options, "check")->number,
         .tell = tell_check,
-        .resets_sigpipe = !command->ignored_sigpipe,
+        .ignored = command->ignored,
     };
     if (madv_free->given)
         request.madv_free = madv_free->number == 0 ? RUN_MADV_FREE_OFF : RUN_MADV_FREE_ON;

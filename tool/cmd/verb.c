@@ -50,7 +50,11 @@ int verb_refuse_unknown(const char *name)
         message_error("unknown verb '%s'; did you mean '%s'?", shown, near);
     else
         message_error("unknown verb '%s'", shown);
-    message_hint("'ebb help' lists the verbs.");
+    // Who is in a hurry types the PID alone.
+    if (*name && name[strspn(name, "0123456789")] == '\0')
+        message_hint("'ebb explain %s' explains a process.", shown);
+    else
+        message_hint("'ebb help' lists the verbs.");
     return EXIT_USAGE;
 }
 
@@ -144,7 +148,7 @@ static int parse_options(const struct verb *verb, size_t argc, char **argv,
 // Everything that all verbs share happens here, before the verb is called.
 int verb_dispatch(int argc, char **argv)
 {
-    bool ignored_sigpipe = output_prepare();
+    sigset_t ignored = output_prepare();
     if (argc < 2)
         return help_refuse();
     // Options in front of the verb: only those of ebb itself are known there.
@@ -154,7 +158,7 @@ int verb_dispatch(int argc, char **argv)
     if (!verb)
         return verb_refuse_unknown(argv[1]);
     // From here on it is the verb's line, and its name stands in front of the messages.
-    struct command command = {.verb = verb, .ignored_sigpipe = ignored_sigpipe};
+    struct command command = {.verb = verb, .ignored = ignored};
     char error[OPTIONS_ERROR_MAX];
     if (parse_options(verb, (size_t)(argc - 2), argv + 2, &command.options, error) < 0)
         return message_refuse_usage(verb->name, error);

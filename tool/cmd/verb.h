@@ -17,7 +17,7 @@ struct command {
     bool color;              // results shall have colours
     bool unicode;            // the locale is UTF-8
     unsigned width;          // columns of the terminal; 0 where stdout is none
-    bool ignored_sigpipe;    // when ebb was started; now it always is
+    sigset_t ignored;        // since ebb began, see output_prepare()
 };
 
 // A command line and what it is good for.

@@ -130,6 +130,14 @@ static int refuse_named(const struct run *run, struct lever_report *report)
     return fail(report, -ENOENT, run->program.path, needs);
 }
 
+static void set_signals(const sigset_t *signals, void (*handler)(int))
+{
+    for (int number = 1; number < SIGRTMIN; number++) {
+        if (sigismember(signals, number) == 1)
+            signal(number, handler);
+    }
+}
+
 // Everything that concerns this process alone, then exec. Returns -errno.
 static int become(const struct run *run, struct lever_report *report, bool *ret_is_command)
 {
@@ -142,12 +150,10 @@ static int become(const struct run *run, struct lever_report *report, bool *ret_
     if (error)
         return error;
     // Ignored signals stay ignored through exec.
-    if (run->request->resets_sigpipe)
-        signal(SIGPIPE, SIG_DFL);
+    set_signals(&run->request->ignored, SIG_DFL);
     execvpe(run->request->argv[0], run->request->argv, run->environment.items);
     error = -errno;
-    if (run->request->resets_sigpipe)
-        signal(SIGPIPE, SIG_IGN);
+    set_signals(&run->request->ignored, SIG_IGN);
     *ret_is_command = true;
     report->outcome = LEVER_FAILED;
     if (error == -ENOENT)

@@ -8,6 +8,8 @@
 #ifndef EBB_LEVER_RUN_RUN_H
 #define EBB_LEVER_RUN_RUN_H
 
+#include <signal.h>
+
 #include "lever/lever.h"
 #include "lever/run/watch.h"
 
@@ -21,7 +23,8 @@ struct run_request {
     uint64_t limit_bytes;  // 0: none
     uint64_t check_ns;     // 0: none; only with RUN_MADV_FREE_OFF
     void (*tell)(const struct watch_result *result); // for check_ns: runs in the watcher
-    bool resets_sigpipe; // SIGPIPE is ignored now, and was not when this program began
+    sigset_t
+        ignored; // now, and not when this program began: the command has them at their defaults
 };
 
 enum { RUN_LIMIT_MIN_BYTES = 1 << 20 };
