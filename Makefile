@@ -73,7 +73,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo "make            build $(BUILD)/ebb"
+	@echo "make            build $(BUILD)/ebb and libebb"
 	@echo "make demo       a process that holds freed memory, explained and brought down"
 	@echo "make test       style and unit tests (T0, T1)"
 	@echo "make check      these, sanitizers, analysis, real programs (T2); TIERS=t2: T2 alone"
