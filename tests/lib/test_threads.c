@@ -108,6 +108,93 @@ static void test_exchange(void **state)
     assert_int_equal(count.mallocs, count.frees);
 }
 
+static void *release_one(void *block)
+{
+    heap_test_release(block);
+    return NULL;
+}
+
+static void release_elsewhere(void *block)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, release_one, block), 0);
+    pthread_join(thread, NULL);
+}
+
+// An empty span that is still linked in the inbox stays until it has come through there.
+static void test_empty_span_in_the_inbox(void **state)
+{
+    (void)state;
+    enum { BLOCKS = WIRE_SLOT_BYTES / 8192, OTHERS = 1600 };
+    static void *others[OTHERS];
+    void *blocks[BLOCKS];
+    for (int i = 0; i < OTHERS; i++)
+        others[i] = heap_test_allocate(7000);
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = heap_test_allocate(8192);
+    const struct wire_record *span = space_record_at((uintptr_t)blocks[0]);
+    release_elsewhere(blocks[0]);
+    // Taken in from the current span, without a look at the inbox.
+    blocks[0] = heap_test_allocate(8192);
+    assert_ptr_equal(space_record_at((uintptr_t)blocks[0]), span);
+    assert_int_equal(heap_of_thread->inbox, space_slot(span));
+    for (int i = 0; i < BLOCKS; i++)
+        heap_test_release(blocks[i]);
+    // Frees on the slow path alone, until the heap gives up its current spans.
+    for (int i = 0; i < OTHERS; i += 8)
+        heap_test_release(others[i]);
+    assert_int_equal(span->state, WIRE_SPAN_PARTIAL);
+    assert_int_equal(span_used(span), 0);
+    hold_own(heap_of_thread);
+    lists_drain_inbox(heap_of_thread);
+    hold_own_end(heap_of_thread);
+    assert_int_equal(span->heap, 0);
+    for (int i = 0; i < OTHERS; i++) {
+        if (i % 8)
+            heap_test_release(others[i]);
+    }
+}
+
+#define INBOX_SPANS  400
+#define INBOX_ROUNDS 60
+
+static void *inbox_blocks[INBOX_SPANS][FULL_BLOCKS];
+
+// One block of each span after another, so that each free may be the first since the owner looked.
+static void *release_across(void *pointer)
+{
+    for (uintptr_t i = (uintptr_t)pointer; i < FULL_BLOCKS; i += 2) {
+        for (int span = 0; span < INBOX_SPANS; span++)
+            heap_test_release(inbox_blocks[span][i]);
+    }
+    return NULL;
+}
+
+// While the owner takes spans in they come in again. At the end each free has been counted.
+static void test_inbox_loses_nothing(void **state)
+{
+    (void)state;
+    for (int round = 0; round < INBOX_ROUNDS; round++) {
+        pthread_t threads[2];
+        for (int i = 0; i < INBOX_SPANS * FULL_BLOCKS; i++)
+            inbox_blocks[i / FULL_BLOCKS][i % FULL_BLOCKS] = heap_test_allocate(8192);
+        for (uintptr_t i = 0; i < 2; i++)
+            pthread_create(&threads[i], NULL, release_across, (void *)i);
+        for (int i = 0; i < 3000; i++) {
+            hold_own(heap_of_thread);
+            lists_drain_inbox(heap_of_thread);
+            hold_own_end(heap_of_thread);
+        }
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        hold_own(heap_of_thread);
+        lists_drain_inbox(heap_of_thread);
+        hold_own_end(heap_of_thread);
+        // The current one, and spare ones: no other has a block in use, or is thought to.
+        assert_true(heap_of_thread->spans <= 1);
+    }
+}
+
 #define HOLDS 50000
 
 struct shared {
@@ -164,6 +251,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_exchange, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_long_inbox, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_empty_span_in_the_inbox, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_inbox_loses_nothing, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
