@@ -139,9 +139,11 @@ export class Store {
         this.changed("events");
     }
 
+    // What a round does not tell is null: the last that was known stands, above all when it ended.
     addSubject(subject) {
-        const known = this.subjects.get(subject.id);
-        this.subjects.set(subject.id, known ? Object.assign(known, subject) : { ...subject });
+        const told = Object.entries(subject).filter(([, value]) => value !== null && value !== "");
+        this.subjects.set(subject.id, { ...subject, ...this.subjects.get(subject.id),
+            ...Object.fromEntries(told) });
     }
 
     get now() {

@@ -202,6 +202,19 @@ async function obeysTheClock() {
         `${store.end} ${overview.last} ${overview.count}`);
 }
 
+// The round in which it ended tells no figures of it.
+async function remembersTheDead() {
+    const store = new Store(makeSource());
+    await store.refresh();
+    const told = { rss_bytes: 5, verdict: "lazy", headline: "lazy. Most of it.", runtimes: "Go" };
+    store.take({ now_ms: 1, subjects: [subject(1, told)] });
+    store.take({ now_ms: 2, subjects: [subject(1, { ended: true, rss_bytes: null, verdict: null,
+        headline: null, runtimes: "" })] });
+    const { ended, rss_bytes: rss, verdict, headline, runtimes } = store.subjects.get(1);
+    report(ended && rss === 5 && verdict === "lazy" && headline && runtimes === "Go",
+        "of what has ended the last figures and words stand", `${rss} ${verdict} ${runtimes}`);
+}
+
 // The server was started again, and counts its processes anew.
 async function knowsThemAgain() {
     const source = makeSource();
@@ -284,6 +297,7 @@ knowsNoZeroes();
 await losesNothing();
 await staysSmall();
 await obeysTheClock();
+await remembersTheDead();
 await knowsThemAgain();
 splitsAdvice();
 dashesKeepSpikes();

@@ -149,7 +149,63 @@ async function canBeRead({ page }) {
     await page.waitForTimeout(200);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     report(width <= 360, "a phone of 360 pixels needs no scrolling sideways", width);
+    await page.locator("#pick summary").click();
+    const form = await page.locator("#between").boundingBox();
+    await page.keyboard.press("Escape");
+    await page.locator("#help-open").click();
+    const help = await page.locator("#help")
+        .evaluate((node) => node.scrollWidth - node.clientWidth);
+    await page.keyboard.press("Escape");
+    report(form.x >= 0 && form.x + form.width <= 360 && help === 0
+        && !await page.locator("#between").isVisible(), "nor does what it opens",
+    `${form.x} ${form.width} ${help}`);
     await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+// With colours of the system's, backgrounds of the page's own are gone, and states with them.
+async function hasSystemColors({ page }) {
+    await page.emulateMedia({ forcedColors: "active" });
+    const colors = (selector) => page.locator(selector).first()
+        .evaluate((node) => getComputedStyle(node).backgroundColor);
+    const pairs = await Promise.all(["#ranges button[aria-pressed=true]",
+        "#ranges button[aria-pressed=false]", ".choose[aria-current=true]",
+        ".choose[aria-current=false]"].map(colors));
+    report(pairs[0] !== pairs[1] && pairs[2] !== pairs[3],
+        "with the system's colours it is seen what is chosen", pairs.join());
+    await page.emulateMedia({ forcedColors: "none" });
+}
+
+// While somebody aims at one of them: processes whose sizes pass each other all the time.
+async function standsStill({ page }) {
+    await page.evaluate(() => {
+        globalThis.moves = 0;
+        new MutationObserver((records) => (globalThis.moves += records.length))
+            .observe(document.querySelector("#processes ul"), { childList: true });
+    });
+    const moves = () => page.evaluate(() => globalThis.moves);
+    const hasMoved = await waitUntil(async () => await moves() > 0);
+    await page.locator("#processes li").first().hover();
+    const before = await moves();
+    await page.waitForTimeout(1500);
+    report(hasMoved && await moves() === before, "a list that is pointed at does not move",
+        `${hasMoved} ${before} ${await moves()}`);
+    await page.mouse.move(700, 500);
+}
+
+// A tab that nobody looks at lets go of its stream, and knows all when it is looked at again.
+async function hides({ page }) {
+    const show = (isHidden) => page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+    await show(true);
+    await page.waitForTimeout(200);
+    const readout = await text(page, ".readout");
+    await page.waitForTimeout(600);
+    const isStill = await text(page, ".readout") === readout;
+    await show(false);
+    report(isStill && await waitUntil(async () => await text(page, ".readout") !== readout)
+        && await isState(page, "live"), "a tab that was hidden goes on", readout);
 }
 
 async function survives({ page }, watch, targets) {
@@ -170,6 +226,9 @@ async function survives({ page }, watch, targets) {
     report(await waitUntil(() => isState(page, "ended")), "the end of the target is told",
         await text(page, "#status"));
     report(await page.evaluate(countPainted) > 20000, "its charts stay");
+    report(/\d/.test(await text(page, ".sizes dd"))
+        && /MiB/.test(await text(page, ".choose .number")), "and so do its figures",
+    await text(page, ".verdict"));
     await end(again.child);
 }
 
@@ -234,6 +293,13 @@ async function reclaims(browser) {
     report(await waitUntil(() => page.locator("#lever-go").isVisible())
         && /holder/.test(await text(page, "#lever-title")) && rssMib(pid) > 60,
     "a reclaim is asked about with its plan, and nothing done yet", await words());
+    // Keys of the page do nothing behind it, and Esc is the dialog's.
+    await page.keyboard.press("?");
+    await page.keyboard.press("Escape");
+    const isOpen = await page.locator("dialog[open]").count();
+    await page.locator("#reclaim").click();
+    report(isOpen === 0 && await waitUntil(() => page.locator("#lever-go").isVisible()),
+        "Esc takes the question back", isOpen);
     await page.locator("#lever-go").click();
     report(await waitUntil(async () => /done: RSS .* → /.test(await text(page, "#lever-text"))),
         "then it is done, and told in words", await words());
@@ -274,8 +340,11 @@ async function livesOn(browser) {
     await isHostileNameText(opened);
     await obeysKeys(opened);
     await compares(opened);
+    await standsStill(opened);
     await saves(opened);
     await canBeRead(opened);
+    await hasSystemColors(opened);
+    await hides(opened);
     await survives(opened, watch, targets);
     const origin = new URL(watch.url).origin;
     const foreign = opened.requests.filter((one) => !one.startsWith(origin)
@@ -290,6 +359,17 @@ function record(name, samples) {
     return `${TMPDIR}/${name}`;
 }
 
+async function tellsNothing(browser) {
+    const { child, url } = await startWatch("--port", "0", record("empty.ebb", "0"));
+    const { page, faults } = await openPage(browser);
+    await page.goto(url);
+    report(await waitUntil(async () => /nothing/.test(await text(page, "#panes")))
+        && !/19\d\d|Jan/.test(await text(page, "#span")) && !faults.length,
+    "an empty recording is told to be one", await text(page, "#span"));
+    await page.context().close();
+    await end(child);
+}
+
 async function showsFiles(browser) {
     const recording = record("long.ebb", "20000");
     const { child, url } = await startWatch("--port", "0", recording);
@@ -301,7 +381,8 @@ async function showsFiles(browser) {
 // Side by side: most of the time each of them waits for something to come.
 async function main() {
     const browser = await openBrowser();
-    await Promise.all([livesOn(browser), showsFiles(browser), reclaims(browser)]);
+    await Promise.all([livesOn(browser), showsFiles(browser), reclaims(browser),
+        tellsNothing(browser)]);
     await browser.close();
     done();
 }
