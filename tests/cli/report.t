@@ -160,6 +160,32 @@ def test_gap_of_one():
                    f"a gap: {arguments}", text)
 
 
+def test_ranges_without_samples():
+    """A process that stands still has a sample a minute, and is there all the time."""
+    two = f"{TMPDIR}/two.ebb"
+    with sqlite3.connect(two) as database:
+        origin = database.execute("SELECT offset_ms FROM clock").fetchone()[0]
+        keys = [key & ((1 << 40) - 1) for key, in database.execute(
+            "SELECT id FROM sample WHERE id >> 40 = 2 ORDER BY id")]
+    database.close()
+    begin, end = max(zip(keys, keys[1:]), key=lambda pair: pair[1] - pair[0])
+    still = [f"@{(origin + begin + 5) / 1000:.3f}", f"@{(origin + end - 5) / 1000:.3f}"]
+    text = ebb("--process", "sleep", "--from", still[0], "--to", still[1], two).stdout
+    ground = next((line for line in text.splitlines() if line.startswith("         0  ")), "")
+    tap.report(end - begin > 20 and len(ground) == 80 and " " not in ground[12:],
+               "between two samples what was read before stands", text)
+    name = next(row["name"] for row in report_json(two)["processes"] if row["name"] != "sleep")
+    run = ebb("--process", name, "--from", "-0.2s", two)
+    tap.report(run.returncode == 1 and "no sample in that time" in run.stderr,
+               "a time in which it was not there", run.stderr)
+    nobody = alter(two, "nobody.ebb", *(f"DELETE FROM {table}" for table in
+                                        ("subject", "sample", "minute", "hour", "account")),
+                   "UPDATE about SET value = 0 WHERE key = 'ended'")
+    run = ebb(nobody)
+    tap.report(run.returncode == 1 and "has no sample\n" in run.stderr and "-wal" in run.stderr,
+               "a recording of nothing", run.stderr)
+
+
 def test_missed_peak():
     """What only the kernel saw is in each export under one name."""
     with sqlite3.connect(f"{TMPDIR}/two.ebb") as database:
@@ -300,6 +326,7 @@ test_summary()
 test_ranges()
 test_ended()
 test_gap_of_one()
+test_ranges_without_samples()
 test_missed_peak()
 test_comparison()
 test_samples()

@@ -170,6 +170,9 @@ static int build(const struct report_run *run, const char *path, struct history 
         wanted.to_ms < (wanted.from_ms ? wanted.from_ms : about.first_ms))
         return message_refuse_usage("report", "--to lies before --from, or before the recording");
     error = report_build(history, &wanted, ret_report);
+    if (error == -ENODATA && !options_get(options, "from")->given &&
+        !options_get(options, "to")->given)
+        return report_file_refuse_empty(path, &about);
     return error ? report_file_refuse(path, error) : EXIT_DONE;
 }
 

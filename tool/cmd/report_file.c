@@ -48,6 +48,17 @@ int report_file_refuse(const char *path, int error)
     return EXIT_FAILED;
 }
 
+int report_file_refuse_empty(const char *path, const struct history_about *about)
+{
+    char shown[MESSAGE_NAME_MAX];
+    message_escape(path, shown, sizeof shown);
+    message_error("report: %s has no sample", shown);
+    // What it had is in the log, which somebody left behind.
+    if (!about->is_ended)
+        message_hint("It was cut off: a copy of it needs the log %s-wal beside it.", shown);
+    return EXIT_FAILED;
+}
+
 // On stderr, so that the report itself stays what a script expects.
 static void tell_counts(const char *path, const struct import_counts *counts)
 {

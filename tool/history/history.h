@@ -143,7 +143,8 @@ int history_host(struct history *history, int64_t from_ms, int64_t to_ms, size_t
 // A subject over a time range, from the minutes' and hours' rows where these are whole.
 struct history_summary {
     unsigned subject;
-    uint64_t samples;
+    uint64_t samples;    // that lie in the range; what was read before may stand in all of it
+    uint64_t covered_ms; // time in which something is known
     uint64_t first_rss_bytes, last_rss_bytes, first_effective_bytes, last_effective_bytes;
     uint64_t peak_rss_bytes, peak_effective_bytes, low_effective_bytes;
     uint64_t peak_lazy_bytes; // SAMPLE_UNKNOWN where nobody could look

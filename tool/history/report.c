@@ -99,7 +99,9 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
         return -ENOMEM;
     for (size_t i = 0; i < summary_count; i++) {
         const struct subject *subject = subjects_find(subjects, count, summaries[i].subject);
-        if (!subject || summaries[i].samples == 0 || (only != 0 && subject->id != only))
+        // A process that stands still has a sample a minute.
+        bool is_there = summaries[i].samples > 0 || summaries[i].covered_ms > 0;
+        if (!subject || !is_there || (only != 0 && subject->id != only))
             continue;
         int error = fill_subject(history, report, subject, &summaries[i],
                                  &report->subjects[report->subject_count]);
@@ -107,9 +109,9 @@ static int fill_subjects(struct history *history, unsigned only, struct report *
             return error;
         report->subject_count++;
     }
-    // A subject that exists but has no sample in the range counts as none here.
+    // A subject that exists but has nothing in the range counts as none here.
     if (report->subject_count == 0)
-        return only != 0 ? -ENOENT : -ENODATA;
+        return only != 0 && !subjects_find(subjects, count, only) ? -ENOENT : -ENODATA;
     qsort(report->subjects, report->subject_count, sizeof *report->subjects, subject_order);
     return 0;
 }
@@ -237,6 +239,22 @@ static int read_events(struct history *history, unsigned only, struct report *re
     return 0;
 }
 
+// What stood when the range began stood there before it: a sample of the last minute.
+static int read_chart(struct history *history, struct report *report)
+{
+    const int64_t before_ms = report_stands_ms(report);
+    int64_t from_ms = report->from_ms > before_ms ? report->from_ms - before_ms : 0;
+    return history_series(history, report->subjects[0].subject.id, from_ms, report->to_ms,
+                          REPORT_CHART_POINTS, &report->chart);
+}
+
+// An idle process is stored once a minute; what is missing for longer was not recorded.
+int64_t report_stands_ms(const struct report *report)
+{
+    const int64_t minute_ms = 60000, intervals = 10;
+    return minute_ms + intervals * (int64_t)report->about.interval_ms;
+}
+
 // The order matters: the chart is of the first subject, which sorting decides.
 int report_build(struct history *history, const struct report_options *options,
                  struct report *ret_report)
@@ -256,8 +274,7 @@ int report_build(struct history *history, const struct report_options *options,
     if (!error)
         error = read_events(history, options->subject, &report);
     if (!error)
-        error = history_series(history, report.subjects[0].subject.id, report.from_ms, report.to_ms,
-                               REPORT_CHART_POINTS, &report.chart);
+        error = read_chart(history, &report);
     store_end_reading(history);
     if (error) {
         report_free(&report);

@@ -42,7 +42,7 @@ struct report {
     uint64_t events_of_kind[EVENT_COUNT]; // all of them
     struct event *gaps;                   // those without readings, all of them
     size_t gap_count;
-    struct series chart; // of the first subject
+    struct series chart; // of the first subject, from what stood when the range began
 };
 
 // 0 and a report that report_free() frees; -ENODATA when nothing was recorded in the range;
@@ -50,6 +50,9 @@ struct report {
 int report_build(struct history *history, const struct report_options *options,
                  struct report *ret_report);
 void report_free(struct report *report);
+
+// How long a stored sample stands at most where no other follows.
+int64_t report_stands_ms(const struct report *report);
 
 // NULL for the host, and for processes that the report leaves out.
 const struct report_subject *report_find_subject(const struct report *report, unsigned id);

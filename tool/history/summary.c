@@ -125,6 +125,7 @@ static void fill_summary(const struct sum *sum, unsigned subject, struct history
     *summary = (struct history_summary){
         .subject = subject,
         .samples = total->samples,
+        .covered_ms = total->covered_ms,
         .first_rss_bytes = total->rss.first_bytes,
         .last_rss_bytes = total->rss.last_bytes,
         .first_effective_bytes = total->effective.first_bytes,

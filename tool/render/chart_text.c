@@ -56,16 +56,19 @@ static void take_sample(struct chart *chart, const struct series *series, size_t
         chart->highest = rss;
 }
 
-// An idle process is stored once a minute; what is missing for longer was not recorded.
-static void fill_chart(struct chart *chart, const struct series *series, int64_t from_ms,
-                       int64_t to_ms, int64_t until_ms, uint64_t interval_ms)
+// Of what was read before the range, the last sample stands at its beginning.
+static void fill_chart(struct chart *chart, const struct report *report, int64_t until_ms)
 {
-    int64_t longest_ms = 60000 + 10 * (int64_t)interval_ms;
+    const struct series *series = &report->chart;
+    const int64_t from_ms = report->from_ms, to_ms = report->to_ms;
     // Buckets are apart by their width.
-    longest_ms += 2 * (int64_t)series->step_ms;
+    int64_t longest_ms = report_stands_ms(report) + 2 * (int64_t)series->step_ms;
     for (size_t i = 0; i < series->count; i++) {
         bool is_last = i + 1 == series->count;
         int64_t next_ms = is_last ? until_ms : series->time_ms[i + 1];
+        bool is_before = series->time_ms[i] < from_ms;
+        if (is_before && (next_ms <= from_ms || next_ms - series->time_ms[i] > longest_ms))
+            continue;
         unsigned first = column_of(chart, series->time_ms[i], from_ms, to_ms), last = first;
         if (next_ms - series->time_ms[i] <= longest_ms)
             last = column_of(chart, next_ms, from_ms, to_ms);
@@ -161,7 +164,7 @@ void write_chart(struct writer *writer, const struct report *report, int64_t unt
 {
     const int64_t from_ms = report->from_ms, to_ms = report->to_ms;
     struct chart chart = {.columns = chart_columns(writer), .lines = lines, .highest = 1};
-    fill_chart(&chart, &report->chart, from_ms, to_ms, until_ms, report->about.interval_ms);
+    fill_chart(&chart, report, until_ms);
     clear_gaps(&chart, report);
     for (unsigned level = lines; level-- > 0;)
         write_line(writer, &chart, level);
