@@ -29,6 +29,8 @@ static const uint64_t plan_start_ns = 1000000000;
 // Of tries that were denied: doubled from a second on, up to this.
 enum { PLAN_DENIALS_MAX = 9 };
 static const double plan_denied_most_s = 300;
+// Of the end: in parts of what the share gave; fifty accounts of usual processes at least.
+static const double plan_last_part = 0.25, plan_last_least_s = 0.1;
 
 // The guesses hold until the first readings have been paid for.
 void plan_init(struct plan *plan, double share, uint64_t now_ns)
@@ -221,12 +223,21 @@ struct plan_wish plan_wish_last(const struct plan *plan, const struct plan_subje
 {
     if (subject->no_account || subject->denials > 0)
         return (struct plan_wish){.kind = SAMPLE_CHEAP};
-    struct plan_wish wish = plan_wish_wanted(plan, subject, now);
     const struct plan_figures *then = &subject->account;
-    bool has_changed =
-        !subject->has_account || plan_was_active(then, now) || then->rss_bytes != now->rss_bytes;
-    wish.urgency = (has_changed ? 1 : 0) + 1 / ((double)wish.cost_ns / 1e6 + 1);
+    double weight = 1 + (subject->has_account ? plan_change(then, now) : 0);
+    struct plan_wish wish = plan_wish_for(plan, subject, now, SAMPLE_ACCOUNT, weight);
+    bool has_changed = plan_was_active(then, now) || then->rss_bytes != now->rss_bytes;
+    double rank = !subject->has_account ? 2 : has_changed ? 1 : 0;
+    // Below one, so that no wait makes up for a rank.
+    wish.urgency = rank + wish.urgency / (wish.urgency + 1);
     return wish;
+}
+
+uint64_t plan_last_budget_ns(const struct plan *plan, uint64_t now_ns)
+{
+    double passed_s = plan_age_s(plan->began_ns, now_ns);
+    double more_s = fmax(plan->share * passed_s * plan_last_part, plan_last_least_s);
+    return (uint64_t)(more_s * ns_per_s);
 }
 
 struct plan_wish plan_wish(const struct plan *plan, const struct plan_subject *subject,

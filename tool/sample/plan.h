@@ -100,9 +100,14 @@ void plan_fail(struct plan *plan, struct plan_subject *subject, uint64_t now_ns,
 // minutes. Rights may come, and what was in the middle of an exec or of its start gets through it.
 void plan_deny(struct plan_subject *subject, uint64_t now_ns);
 
-// The last account of all, whatever the budget says: who has changed since its account is more
-// urgent, and of these who costs less. SAMPLE_CHEAP where none is possible.
+// The last account of all: first who has none, then who has changed since its last one, and of
+// these who has waited longest and changed most, as in other rounds. SAMPLE_CHEAP where none is
+// possible.
 struct plan_wish plan_wish_last(const struct plan *plan, const struct plan_subject *subject,
                                 const struct plan_figures *now);
+// What the end may spend on those that have an account already: a quarter more than the share
+// gave so far, and enough for some dozens however short the time was. So few processes always get
+// one of the end, and many do not make a recording dearer than was promised.
+uint64_t plan_last_budget_ns(const struct plan *plan, uint64_t now_ns);
 
 #endif

@@ -54,9 +54,10 @@ bool sampler_misses(const struct sampler *sampler, size_t selection);
 // for, and what the budgets allow.
 int sampler_round(struct sampler *sampler, const struct batch **ret_batch);
 
-// The last round of all: as sampler_round(), and as many accounts as fit into `budget_ms` of time,
-// whatever the plan's budgets say: first of those that have changed since their last one, and of
-// these first the cheap ones. So what is stored last is of the end, and not of some time before.
+// The last round of all: as sampler_round(), and as many accounts as fit into `budget_ms` of time:
+// of all that have none yet, and then of those that have changed since their last one, as far as
+// the plan's budget for the end goes (plan_last_budget_ns(): some fifty always). So what is stored
+// last is of the end, and not of some time before; of the others it is as old as its time says.
 int sampler_last_round(struct sampler *sampler, uint64_t budget_ms, const struct batch **ret_batch);
 
 // Milliseconds until the next round is due, 0 if it is; rounds keep to a grid and are left out, not

@@ -29,6 +29,7 @@ struct sampler {
     struct buffer scratch;
     struct survey *survey; // room for one
     struct survey_options survey_options;
+    struct host host; // of this round, once survey_options points to it
     struct sampler_cost cost;
     struct sampler_clocks last; // of the round before; boot_ms 0: none yet
     uint64_t due_ns, find_due_ns;

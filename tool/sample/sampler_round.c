@@ -54,6 +54,14 @@ static int sampler_gather(struct sampler *sampler, bool is_last, size_t *ret_cou
     return 0;
 }
 
+// The host is read once for all accounts of a round: it was a tenth of what a small one costs.
+// Where it cannot be read each account says so itself.
+static void sampler_read_host(struct sampler *sampler)
+{
+    if (!sampler->survey_options.host && host_read(sampler->proc_root, &sampler->host) == 0)
+        sampler->survey_options.host = &sampler->host;
+}
+
 // The deeper reading of one. Its cheap one is made again right before, so that all figures of the
 // sample are of one moment.
 static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
@@ -65,6 +73,8 @@ static int sampler_deepen(struct sampler *sampler, const struct plan_turn *turn)
         return 0; // the next round tells what became of it
     cheap_remember(&follow->cheap.identity, &now.identity);
     follow->cheap = now;
+    if (turn->wish.kind == SAMPLE_ACCOUNT)
+        sampler_read_host(sampler);
     const struct follow_context context = {
         .options = &sampler->survey_options,
         .reader = &sampler->find.reader,
@@ -100,17 +110,25 @@ static int sampler_deepen_all(struct sampler *sampler)
     return error;
 }
 
-// Accounts of the end, for as long as there is time. One that would take too long is passed over:
-// behind it may come one that has not changed, and is cheap.
+// Accounts of the end, for as long as there is time; and those of whoever has one already within
+// the plan's budget for them. One that would take too long is passed over: behind it may come one
+// that has not changed, and is cheap.
 static int sampler_deepen_last(struct sampler *sampler, uint64_t budget_ms)
 {
     size_t count;
     int error = sampler_gather(sampler, true, &count);
-    uint64_t end_ns = sampler_clock_ns(CLOCK_MONOTONIC) + budget_ms * 1000000;
+    uint64_t now_ns = sampler_clock_ns(CLOCK_MONOTONIC), end_ns = now_ns + budget_ms * 1000000;
+    uint64_t again_ns = 0, again_most_ns = plan_last_budget_ns(&sampler->plan, now_ns);
     for (size_t i = 0; i < count && !error; i++) {
         const struct plan_turn *turn = &sampler->turns[i];
-        if (sampler_clock_ns(CLOCK_MONOTONIC) + turn->wish.cost_ns <= end_ns)
-            error = sampler_deepen(sampler, turn);
+        bool is_again = sampler->follows[turn->index].plan.has_account;
+        now_ns = sampler_clock_ns(CLOCK_MONOTONIC);
+        if (now_ns + turn->wish.cost_ns > end_ns ||
+            (is_again && again_ns + turn->wish.cost_ns > again_most_ns))
+            continue;
+        uint64_t before_ns = sampler->cost.deep_ns;
+        error = sampler_deepen(sampler, turn);
+        again_ns += is_again ? sampler->cost.deep_ns - before_ns : 0;
     }
     return error;
 }
@@ -229,6 +247,7 @@ static int sampler_begin(struct sampler *sampler)
             error = sampler_tell_clock(sampler, &now);
     }
     sampler->last = now;
+    sampler->survey_options.host = NULL;
     host_sample_read(sampler->find.reader.root_fd, &sampler->scratch, &sampler->batch.host);
     sampler->batch.host.time_ms = now.real_ms;
     return error;

@@ -103,7 +103,10 @@ int survey_read_identity(const struct survey_options *options, struct process *p
     if (error)
         return error;
     // Kernel and boot time: a verdict without them leaves out some traps, and ages are unknown.
-    error = host_read(options->proc_root, &survey->host);
+    if (options->host)
+        survey->host = *options->host;
+    else
+        error = host_read(options->proc_root, &survey->host);
     if (error)
         error = survey_add_unread(survey, "the host's memory figures", survey_needs(error));
     identity_read_times(survey);

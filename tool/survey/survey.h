@@ -27,6 +27,9 @@ struct survey_options {
     // What earlier surveys found in files, for who makes many (runtime/locate_memory.h); may be
     // NULL.
     struct locate_memory *memory;
+    // The host as it was a moment ago, for who makes many at once: taken instead of reading it
+    // again. NULL: it is read.
+    const struct host *host;
     bool ask; // ask runtimes by calls in the target, which stops a thread of it
     // Called at least once a second while observing, with the seconds done; may be NULL.
     void (*progress)(void *context, double done_s, double total_s);

@@ -399,6 +399,38 @@ static void test_guesses_learn(void **state)
     free(herd);
 }
 
+// An account of the end: the wish of one that had its last one so long ago, at so many bytes.
+static double last_urgency(const struct plan *plan, uint64_t age_s, uint64_t then_bytes,
+                           uint64_t faults)
+{
+    const uint64_t now_ns = plan->began_ns + 100 * second_ns;
+    struct plan_figures now = {.now_ns = now_ns, .rss_bytes = 100 * mib, .minor_faults = faults};
+    struct plan_subject subject = {.since_ns = plan->began_ns, .has_account = age_s > 0};
+    subject.account = (struct plan_figures){now_ns - age_s * second_ns, .rss_bytes = then_bytes};
+    struct plan_wish wish = plan_wish_last(plan, &subject, &now);
+    assert_int_equal(wish.kind, SAMPLE_ACCOUNT);
+    return wish.urgency;
+}
+
+// Who has none goes first, and who stood still last; a quarter of the share is for those between.
+static void test_the_end_has_turns_and_a_budget(void **state)
+{
+    (void)state;
+    struct plan plan;
+    plan_init(&plan, 0.01, 1000 * second_ns);
+    double none = last_urgency(&plan, 0, 0, 0);
+    double much = last_urgency(&plan, 10, 10 * mib, 1),
+           little = last_urgency(&plan, 10, 99 * mib, 1);
+    double older = last_urgency(&plan, 90, 99 * mib, 1),
+           ran = last_urgency(&plan, 10, 100 * mib, 1);
+    double still = last_urgency(&plan, 99, 100 * mib, 0);
+    assert_true(none > much && much > little && older > little && little >= ran && ran > still);
+    assert_int_equal(plan_last_budget_ns(&plan, plan.began_ns), 100 * ms_ns);
+    assert_int_equal(plan_last_budget_ns(&plan, plan.began_ns - 1), 100 * ms_ns);
+    assert_int_equal(plan_last_budget_ns(&plan, plan.began_ns + 60 * second_ns), 150 * ms_ns);
+    assert_int_equal(plan_last_budget_ns(&plan, plan.began_ns + 3600 * second_ns), 9 * second_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_charged_and_rest),
         cmocka_unit_test(test_clocks_that_jump),
         cmocka_unit_test(test_guesses_learn),
+        cmocka_unit_test(test_the_end_has_turns_and_a_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,12 +91,10 @@ static bool is_page_size(uint64_t bytes)
     return (bytes & (bytes - 1)) == 0 && (bytes == 0 || bytes >= GLIBC_PAR_BYTES_MAX);
 }
 
-// Settings may be anything that a user could want, but no addresses.
+// Sizes of pages come with the younger layouts; see par_may_begin() for the other settings.
 static bool par_has_sound_settings(const struct glibc_par *par)
 {
-    return par->top_pad < address_limit && par->arena_test <= ARENA_TEST_MAX &&
-           par->arena_max <= ARENA_COUNT_MAX && is_page_size(par->thp_page_bytes) &&
-           is_page_size(par->huge_page_bytes);
+    return is_page_size(par->thp_page_bytes) && is_page_size(par->huge_page_bytes);
 }
 
 // Chunks and bytes of mmapped memory must tell the same story.
@@ -136,9 +134,20 @@ static bool par_has_anchor(const struct glibc_par *par, const struct glibc_par_h
            (!par->has_tcache || par->tcache_bins >= DEFAULT_TCACHE_BINS_MIN);
 }
 
+// What all layouts ask of their first five words, which are the same: settings may be anything that
+// a user could want, but no addresses. It rules out nearly every place, above all the zeros that
+// most of libc's data is.
+static bool par_may_begin(const uint8_t *data, size_t len)
+{
+    return len >= 40 && word_at(data, 16) > 0 && word_at(data, 8) < address_limit &&
+           word_at(data, 24) <= ARENA_TEST_MAX && word_at(data, 32) <= ARENA_COUNT_MAX;
+}
+
 int glibc_par_decode(const uint8_t *data, size_t len, const struct glibc_par_hint *hint,
                      struct glibc_par *ret_par)
 {
+    if (!par_may_begin(data, len))
+        return -EBADMSG;
     for (size_t i = 0; i < sizeof par_layouts / sizeof par_layouts[0]; i++) {
         const struct par_layout *layout = &par_layouts[i];
         bool is_other_version = hint->to < layout->from || hint->from > layout->to;

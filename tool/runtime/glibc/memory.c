@@ -10,41 +10,48 @@
 // Direct-mapped; a megabyte suits the caches of processors and the limit on own memory.
 enum { CACHE_PAGES = 256 };
 
+// The pages are not zeroed: most processes need a few of them, and a megabyte of zeros would be a
+// good part of what a survey of a small one costs.
 int glibc_memory_open(struct glibc_memory *memory)
 {
-    memory->cache = calloc(CACHE_PAGES, sizeof *memory->cache);
-    return memory->cache ? 0 : -ENOMEM;
+    memory->cached = calloc(CACHE_PAGES, sizeof *memory->cached);
+    memory->cache = malloc((size_t)CACHE_PAGES * GLIBC_PAGE_BYTES);
+    if (memory->cached && memory->cache)
+        return 0;
+    glibc_memory_close(memory);
+    return -ENOMEM;
 }
 
 void glibc_memory_close(struct glibc_memory *memory)
 {
+    free(memory->cached);
     free(memory->cache);
+    memory->cached = NULL;
     memory->cache = NULL;
 }
 
 void glibc_memory_forget(struct glibc_memory *memory)
 {
-    for (size_t i = 0; i < CACHE_PAGES; i++)
-        memory->cache[i].address = 0;
+    memset(memory->cached, 0, CACHE_PAGES * sizeof *memory->cached);
 }
 
 // The cached copy of the page at `address`, fetched if need be.
 static int cache_page(struct glibc_memory *memory, uint64_t address, const uint8_t **ret_data)
 {
-    struct glibc_cached_page *slot =
-        &memory->cache[(address / GLIBC_PAGE_BYTES) & (CACHE_PAGES - 1)];
+    size_t slot = (address / GLIBC_PAGE_BYTES) & (CACHE_PAGES - 1);
+    uint8_t *data = memory->cache + slot * GLIBC_PAGE_BYTES;
     // Page 0 is never mapped, so that its address can mean "empty".
     if (address == 0)
         return -EFAULT;
-    if (slot->address != address) {
+    if (memory->cached[slot] != address) {
         // Empty until the copy is whole.
-        slot->address = 0;
-        int error = memory->peek(memory->context, address, slot->data, sizeof slot->data);
+        memory->cached[slot] = 0;
+        int error = memory->peek(memory->context, address, data, GLIBC_PAGE_BYTES);
         if (error)
             return error;
-        slot->address = address;
+        memory->cached[slot] = address;
     }
-    *ret_data = slot->data;
+    *ret_data = data;
     return 0;
 }
 

@@ -16,11 +16,6 @@
 
 enum { GLIBC_PAGE_BYTES = 4096 };
 
-struct glibc_cached_page {
-    uint64_t address; // 0: empty
-    uint8_t data[GLIBC_PAGE_BYTES];
-};
-
 struct glibc_memory {
     // As process_peek(): 0 or -errno, never faults a page in.
     int (*peek)(void *context, uint64_t address, void *ret_data, size_t len);
@@ -30,7 +25,8 @@ struct glibc_memory {
     void *context;
     uint64_t deadline_ns; // CLOCK_MONOTONIC; 0: none
     uint64_t page_bytes;  // of the target's kernel
-    struct glibc_cached_page *cache;
+    uint64_t *cached;     // the addresses of the pages in the cache; 0: empty
+    uint8_t *cache;       // GLIBC_PAGE_BYTES for each of them
 };
 
 // Makes the cache (1 MiB). 0 or -ENOMEM. The callbacks and the context are the caller's to set.
