@@ -221,7 +221,9 @@ def serving():
         server.process.send_signal(signal.SIGTERM)
         tap.report(server.process.wait(10) == 0, "SIGTERM ends it well")
     refuses(2, "--allow-remote", "--listen", "0.0.0.0:0")
-    refuses(2, "--listen", "--listen", "nowhere:x")
+    refuses(2, "--listen takes ADDRESS:PORT", "--listen", "nowhere:x")
+    refuses(2, "brackets: [::1] or [::1]:9876", "--listen", "::1")
+    refuses(2, "at most 65535", "--listen", "127.0.0.1:65536")
     refuses(1, "token", "--token-file", "/nonexistent")
     token = f"{TMP}/token"
     with open(token, "w", encoding="utf-8") as file:

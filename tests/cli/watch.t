@@ -23,6 +23,7 @@ refuses 2 'a port is at most 65535' watch --listen 127.0.0.1:65536 $$
 refuses 2 'leave --port out' watch --listen 127.0.0.1:80 --port 80 $$
 refuses 2 '--listen takes ADDRESS:PORT' watch --listen example.com $$
 refuses 2 '--listen takes ADDRESS:PORT' watch --listen 127.0.0.1:http $$
+refuses 2 'IPv6 address in brackets: [::1] or [::1]:7878' watch --listen ::1 $$
 refuses 2 'it needs --allow-remote' watch --listen 0.0.0.0 $$
 refuses 2 'it needs --allow-remote' watch --listen '[::]:7878' $$
 refuses 2 '--token takes 8 to 128' watch --token short $$
@@ -81,7 +82,7 @@ trap 'kill "$server"; wait "$server" 2>/dev/null' EXIT
 refuses 1 "port $port is in use" watch --port "$port" $$
 check 'who has it is told' says err "Process $server (ebb) listens on it"
 refuses 1 "port $port is in use" watch --listen "127.0.0.1:$port" $$
-check 'what would help' says err '--port 0 takes any port that is free'
+check 'what would help' says err 'Port 0 takes any that is free'
 
 # Where the address cannot be written, nobody could use the server.
 run bash -c '"$EBB" watch --port 0 --for 1m $$ >/dev/full'

@@ -72,33 +72,16 @@ static const struct http_route routes[] = {
 static int read_address(const struct options *options, struct http_address *ret_address)
 {
     // Addresses alone: what a name means is another host's to say.
-    const char *listen = options_get(options, "listen")->string;
-    if (http_address_parse(text_of(listen), EXPORT_PORT, ret_address) < 0)
-        return message_refuse_usage("export", "--listen needs an address and a port, such as "
-                                              "127.0.0.1:9876, [::1]:9876 or 9876");
+    int status = listen_read_address("export", options_get(options, "listen")->string, EXPORT_PORT,
+                                     ret_address);
+    if (status != EXIT_DONE)
+        return status;
     // Metrics tell names of processes and how much memory they have: nothing for strangers.
     if (ret_address->is_loopback || options_flag(options, "allow-remote"))
         return EXIT_DONE;
     message_error("export: other hosts could read the metrics there, which name processes");
     message_hint("--allow-remote allows it; --token-file FILE lets in those alone who know it.");
     return EXIT_USAGE;
-}
-
-// What is in the way has a sentence of its own; the rest is the kernel's.
-static int open_socket(struct http_address *address, int *ret_fd)
-{
-    // The address is told as it was understood.
-    char shown[HTTP_ADDRESS_TEXT_MAX];
-    int fd = http_listen(address);
-    if (fd >= 0) {
-        *ret_fd = fd;
-        return EXIT_DONE;
-    }
-    http_address_format(address, shown);
-    message_error("cannot listen on %s: %s", shown, strerror(-fd));
-    if (fd == -EADDRINUSE)
-        message_hint("Another program does; --listen 127.0.0.1:0 takes a port that is free.");
-    return fd == -EACCES ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
 // Prometheus names its target in Host as its own configuration does, and that may be any name of
@@ -111,8 +94,9 @@ static int start(const struct options *options, struct export_server *server)
     int status = read_address(options, &address);
     if (status == EXIT_DONE && options_get(options, "token-file")->given)
         status = listen_read_token(options_get(options, "token-file")->string, server->token);
-    if (status == EXIT_DONE)
-        status = open_socket(&address, &fd);
+    // A scraper is told one address, so no other port will do.
+    if (status == EXIT_DONE && (fd = http_listen(&address)) < 0)
+        status = listen_refuse("export", &address, true, fd);
     if (status != EXIT_DONE)
         return status;
     // A few connections are plenty: one scraper, perhaps two, and a probe.

@@ -4,6 +4,7 @@
 
 #ifdef EBB_WITH_HTTP
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +27,34 @@ static bool names_port(const char *listen)
     return strchr(behind ? behind : listen, ':') || strspn(listen, "0123456789") == strlen(listen);
 }
 
+// Its own colons hide where a port would begin: "::1:80" is an address as well.
+static bool lacks_brackets(const char *listen)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET6, listen, &address) == 1;
+}
+
+int listen_read_address(const char *verb, const char *listen, unsigned port,
+                        struct http_address *ret_address)
+{
+    int error = http_address_parse(text_of(listen), port, ret_address);
+    if (!error)
+        return EXIT_DONE;
+    if (error == -ERANGE)
+        return message_refuse_usage(verb, "a port is at most 65535");
+    char text[192];
+    if (lacks_brackets(listen))
+        text_format(text, sizeof text,
+                    "--listen takes an IPv6 address in brackets: [%s] or [%s]:%u", listen, listen,
+                    port);
+    else
+        text_format(text, sizeof text,
+                    "--listen takes ADDRESS:PORT, where ADDRESS is an address of this host: "
+                    "127.0.0.1:%u, [::1]:%u",
+                    port, port);
+    return message_refuse_usage(verb, text);
+}
+
 // The address of --listen and --port. `*ret_is_exact`: no other port will do.
 static int read_address(const struct command *command, unsigned port, struct http_address *address,
                         bool *ret_is_exact)
@@ -41,13 +70,7 @@ static int read_address(const struct command *command, unsigned port, struct htt
         return message_refuse_usage(verb, "--port is at most 65535");
     if (number->given)
         port = (unsigned)number->number;
-    int error = http_address_parse(text_of(listen->string), port, address);
-    if (error)
-        return message_refuse_usage(verb, error == -ERANGE
-                                              ? "a port is at most 65535"
-                                              : "--listen takes ADDRESS:PORT, where ADDRESS is an "
-                                                "address of this host: 127.0.0.1:7878, [::1]:80");
-    return EXIT_DONE;
+    return listen_read_address(verb, listen->string, port, address);
 }
 
 int listen_read_token(const char *path, char ret_token[HTTP_TOKEN_MAX])
@@ -118,23 +141,21 @@ static void tell_owner(unsigned port)
         message_hint("Process %d (%s) listens on it.", (int)pid, shown);
     else if (error == -EACCES)
         message_hint("A process of another user listens on it.");
-    message_hint("--port 0 takes any port that is free.");
 }
 
 // What was tried, and what would help.
-static int refuse_listen(const struct command *command, const struct http_address *address,
-                         bool is_exact, int error)
+int listen_refuse(const char *verb, const struct http_address *address, bool is_exact, int error)
 {
     char text[HTTP_ADDRESS_TEXT_MAX];
     http_address_format(address, text);
-    const char *verb = command->verb->name;
     // The common case, and the one where more can be said.
     if (error == -EADDRINUSE && is_exact) {
         message_error("%s: port %u is in use", verb, address->port);
         tell_owner(address->port);
+        message_hint("Port 0 takes any that is free.");
     } else if (error == -EADDRINUSE) {
         message_error("%s: %d ports up to %u are all in use", verb, PORT_TRIES, address->port);
-        message_hint("--port 0 takes any port that is free.");
+        message_hint("Port 0 takes any that is free.");
     } else if (error == -EACCES) {
         message_error("%s: this user may not listen on %s", verb, text);
         message_hint("Ports below 1024 are root's; others need no rights.");
@@ -174,7 +195,7 @@ int listen_open(const struct command *command, unsigned port, bool needs_token,
     listening.fd = is_exact ? http_listen(&listening.address)
                             : http_listen_near(&listening.address, PORT_TRIES);
     if (listening.fd < 0)
-        return refuse_listen(command, &listening.address, is_exact, listening.fd);
+        return listen_refuse(command->verb->name, &listening.address, is_exact, listening.fd);
     // Bookmarks of the first one would lead to another page.
     if (!is_exact && wanted != 0 && wanted != listening.address.port)
         message_hint("Port %u is in use: this is port %u.", wanted, listening.address.port);

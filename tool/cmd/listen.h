@@ -21,6 +21,13 @@ struct listening {
 int listen_open(const struct command *command, unsigned port, bool needs_token,
                 struct listening *ret_listening);
 
+// The parts of it, for a verb with other rules. The address in the text of a --listen, whose port
+// is `port` where it names none; and what is said where it cannot be listened on (`error` is
+// -errno; `is_exact`: no other port would have done). EXIT_DONE, or a status after a message.
+int listen_read_address(const char *verb, const char *listen, unsigned port,
+                        struct http_address *ret_address);
+int listen_refuse(const char *verb, const struct http_address *address, bool is_exact, int error);
+
 // The token in a file's first line. EXIT_DONE, or a status after a message.
 int listen_read_token(const char *path, char ret_token[HTTP_TOKEN_MAX]);
 
