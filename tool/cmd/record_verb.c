@@ -5,7 +5,7 @@
 // One line for each kind of target; more than one kind in a line is refused.
 static const char *const record_usage[] = {"[OPTION]... TARGET...", "[OPTION]... --all",
                                            "[OPTION]... -- COMMAND [ARGUMENT]...", NULL};
-// What it does, what a target is, what a crash costs, how it ends: a paragraph each.
+// What it does, what a target is, what a crash costs, how it ends, what it costs: a paragraph each.
 static const char *const record_description[] = {
     "Records processes into one file: RSS, lazily freed memory and effective RSS at every sample, "
     "accounts with the verdict and the runtime's own figures as often as they are cheap, the "
@@ -17,9 +17,11 @@ static const char *const record_description[] = {
     "The file is an SQLite database that can be read while it grows. What a kill of ebb can lose "
     "are the last five seconds. When the disk is full, ebb says so and ends; what was recorded is "
     "intact. Nothing is ever overwritten.",
-    "Ctrl-C, SIGTERM and SIGHUP end it in good order, with a last account of each process. Reading "
-    "is all that is done to a process; "
-    "accounts take at most a hundredth of a core and of the process's own time (--share).",
+    "Ctrl-C, SIGTERM and SIGHUP end it in good order, with a last account of each process (of very "
+    "many, of those that changed). Of a process that ends by itself there is none: its memory is "
+    "gone before its end can be seen, and its last reading stands.",
+    "Reading is all that is done to a process; accounts take at most a hundredth of a core and of "
+    "the process's own time (--share).",
     NULL,
 };
 // From the shortest to the one that runs for good.
