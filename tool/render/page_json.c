@@ -273,15 +273,18 @@ void page_event(struct page_out *out, const struct event *event)
     page_put(out, "}");
 }
 
-// Drops the oldest above `most`, of the host and of processes by themselves: a busy program's
-// collections must not push out that the host was suspended. How many are left.
+// Drops the oldest above `most`, of the host, of processes, and of what comes by the thousand, each
+// by themselves: a busy program's collections must not push out what its verdict was last week, nor
+// processes that come and go that the host was suspended. How many are left.
 static size_t keep_newest(struct event *events, size_t count, size_t most)
 {
-    size_t host_count = 0, other_count = 0, first = count;
+    enum { HOST, RARE, TICKS, GROUPS };
+    size_t seen[GROUPS] = {0}, first = count;
     // From the end; what stays moves there, which keeps the order.
     for (size_t i = count; i-- > 0;) {
-        size_t *seen = events[i].subject == 0 ? &host_count : &other_count;
-        if ((*seen)++ < most)
+        bool is_tick = events[i].kind == EVENT_GC || events[i].kind == EVENT_PURGE;
+        int group = events[i].subject == 0 ? HOST : is_tick ? TICKS : RARE;
+        if (seen[group]++ < most)
             events[--first] = events[i];
     }
     memmove(events, events + first, (count - first) * sizeof *events);
