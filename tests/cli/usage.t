@@ -19,6 +19,7 @@ refuses 2 "unknown verb 'explane'; did you mean 'explain'?" explane
 refuses 2 "unknown verb 'xyzzy'" xyzzy
 refuses 2 "unknown verb ''" ''
 refuses 2 "unknown verb '\\x1b[31m'" $'\e[31m'
+refuses 2 "'ebb explain 4121' explains a process" 4121
 refuses 2 "unknown verb 'xyzzy'" help xyzzy
 refuses 2 'help takes one verb' help explain doctor
 refuses 2 "unknown option '--explain'" --explain
