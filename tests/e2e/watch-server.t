@@ -233,16 +233,23 @@ def rude(server, listener):
 
 def unread(server):
     """Clients that ask for much and read nothing."""
-    links = []
-    for _ in range(40):
+    links, answers = [], []
+
+    def is_refused():
+        # Those that were broken off before hold their places for a moment: then there is none.
         link = server.connect()
-        link.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         links.append(link)
-    answers = [parse(link.recv(4096)) for link in links]
-    refused = [headers for status, headers, _ in answers if status == 503]
+        try:
+            link.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answers.append(parse(link.recv(4096)))
+        except OSError:
+            answers.append((0, {}, b""))
+        return answers[-1][0] == 503
+
+    wait_until(is_refused)
     served = [status for status, _, _ in answers if status == 200]
-    tap.report(refused and served and all("retry-after" in headers for headers in refused),
-               "streams have a limit, and it is told", answers)
+    tap.report(0 < len(served) < 40 and "retry-after" in answers[-1][1],
+               "streams have a limit, and it is told", [status for status, _, _ in answers])
     for link in links:
         link.close()
 
