@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# What deploy/ ships fits together: rules and dashboard ask for metrics that there are, the rules
-# behave (promtool), systemd takes the unit, the DaemonSet asks for no more than it says.
+# What deploy/ ships fits together: rules and dashboard ask for metrics that there are (so does
+# docs/metrics.md), the rules behave (promtool), systemd takes the unit, the DaemonSet asks for no
+# more than it says.
 import json
 import os
 import re
@@ -38,6 +39,17 @@ def exposed():
 def asked(text):
     """Names of metrics in queries; records of the rules have a colon in front."""
     return set(re.findall(r"(?<![\w:])ebb_\w+", text))
+
+
+def documented(names):
+    text = text_of(f"{SRC}/docs/metrics.md")
+    told = set(re.findall(r"`(ebb_[a-z_]+[a-z])(?:\{[^`]*)?`", text))
+    alike = text[text.index("## Groups and cgroups alike"):text.index("## What the kernel counts")]
+    for row in re.findall(r"(?m)^\| (`[^|]+) \| (?:gauge|counter)", alike):
+        told |= {f"ebb_{of}_{name}" for name in re.findall(r"`([a-z_]+)", row)
+                 for of in ("group", "cgroup")}
+    tap.report(told == names, "docs/metrics.md tells of every metric, and of no other",
+               sorted(told ^ names))
 
 
 def rules(names):
@@ -152,6 +164,7 @@ def kubernetes():
 
 
 all_names = exposed()
+documented(all_names)
 rules(all_names)
 dashboard(all_names)
 unit()
