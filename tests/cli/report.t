@@ -118,9 +118,13 @@ def test_ended():
     path = record_two()
     text = ebb(path).stdout
     ground = next(line for line in text.splitlines() if line.startswith("         0  "))
-    tap.report("█" in ground and len(ground) < 60, "the chart of a process ends with it", text)
+    tap.report("█" in ground and len(ground) < 79, "the chart of a process ends with it", text)
     tap.report("\n1 process ended\n" in text and "appeared" not in text,
                "one is one, and who was there at the start did not appear", text)
+    pid = report_json(path)["processes"][0]["pid"]
+    advice = re.search(r"^Next.*?\n\n", text, re.S | re.M).group()
+    tap.report(("the PID of one that runs" in advice) == (f" {pid}" in advice),
+               "a PID that is nobody's is told as that, where there is one", advice)
     text = ebb("--at", "+0.2s", "--bytes", path).stdout
     lines = [line.split() for line in text.splitlines() if line.startswith("RSS ")]
     tap.report(lines and all(line[2] == "effective" and line[1].isdigit() for line in lines),
@@ -209,6 +213,13 @@ def test_missed_peak():
                "chrome: a missed peak", trace[:5])
     tap.report("987654321" in ebb("--format", "html", path).stdout, "html: a missed peak")
     tap.report("Peak RSS by the kernel: 942 MiB" in ebb(path).stdout, "text: a missed peak")
+    two = f"{TMPDIR}/two.ebb"
+    text = ebb(two, path).stdout
+    tap.report(re.search(r"  peak by kernel +[\d.]+ [KM]iB +942 MiB", text),
+               "comparison: a missed peak", text)
+    pairs = {pair["name"]: pair for pair in report_json(two, path)["names"]}
+    tap.report((pairs["sleep"]["before"][name], pairs["sleep"]["after"][name]) == (None, 987654321),
+               "comparison as JSON: a missed peak", pairs["sleep"])
 
 
 def test_comparison():
@@ -218,6 +229,8 @@ def test_comparison():
                pair["after"]["peak_rss_bytes"] == 400 * MIB, "two recordings as JSON", pair)
     text = ebb(FLAT, STEP).stdout
     tap.report("+300 MiB  +300.0 %" in text, "two recordings as text", text)
+    text = ebb(FLAT, f"{TMPDIR}/two.ebb").stdout
+    tap.report("No name is in both.\n" in text, "two recordings of nothing in common", text)
 
 
 def test_samples():

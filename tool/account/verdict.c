@@ -175,28 +175,40 @@ static void headline_of_little(const struct account *account, char *text)
                        sizeof own);
     units_format_bytes(rows[ROW_LAZY] + rows[ROW_KEPT] + rows[ROW_SLACK], idle, sizeof idle);
     units_format_bytes(rows[ROW_HELD] + rows[ROW_UNEXPLAINED], blind, sizeof blind);
+    // Nothing that is hidden is not worth a word.
+    bool is_blind = rows[ROW_HELD] + rows[ROW_UNEXPLAINED] > 0;
     text_format(
         text, VERDICT_TEXT_MAX,
         "in use, as far as can be told. Of the %s that are its own, %s could be free (lazily "
-        "freed, kept or slack), and %s cannot be looked into.",
-        own, idle, blind);
+        "freed, kept or slack)%s%s%s.",
+        own, idle, is_blind ? ", and " : "", is_blind ? blind : "",
+        is_blind ? " cannot be looked into" : "");
+}
+
+// What rose has no sign; what fell all the same keeps its own.
+static void format_rise(int64_t bytes, char *text, size_t size)
+{
+    if (bytes >= 0)
+        units_format_bytes((uint64_t)bytes, text, size);
+    else
+        units_format_change(bytes, text, size);
 }
 
 // It says how sure this is: a warm-up looks the same, and only a longer observation tells.
 static void headline_of_growth(const struct growth *growth, char *text)
 {
     char change[UNITS_TEXT_MAX], seconds[UNITS_TEXT_MAX], busy[UNITS_TEXT_MAX];
-    units_format_change(growth->effective.change_bytes, change, sizeof change);
+    format_rise(growth->effective.change_bytes, change, sizeof change);
     units_format_seconds(growth->seconds, seconds, sizeof seconds);
-    units_format_change(growth->busy.change_bytes, busy, sizeof busy);
+    format_rise(growth->busy.change_bytes, busy, sizeof busy);
     if (growth->has_busy)
         text_format(text, VERDICT_TEXT_MAX,
-                    "growing: suspect a leak. Effective RSS changed by %s in %s, and what can be "
+                    "growing: suspect a leak. Effective RSS rose by %s in %s, and what can be "
                     "leaked (all but kept, slack, files and shared) by %s.",
                     change, seconds, busy);
     else
         text_format(text, VERDICT_TEXT_MAX,
-                    "growing: suspect a leak. Effective RSS changed by %s in %s; what of it is in "
+                    "growing: suspect a leak. Effective RSS rose by %s in %s; what of it is in "
                     "use could not be compared.",
                     change, seconds);
 }

@@ -62,6 +62,7 @@ struct report_group {
     char name[64];
     size_t processes;
     uint64_t peak_rss_bytes, peak_effective_bytes;     // of any of them
+    uint64_t missed_rss_bytes;                         // as history_summary's, of any of them
     double mean_rss_bytes, mean_effective_bytes;       // over the time that was observed
     double slope_bytes_per_s, slope_error_bytes_per_s; // of the one observed longest
     bool has_slope;

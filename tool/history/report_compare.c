@@ -24,6 +24,8 @@ static void group_add(struct report_group *group, const struct report_subject *e
         group->peak_rss_bytes = summary->peak_rss_bytes;
     if (summary->peak_effective_bytes > group->peak_effective_bytes)
         group->peak_effective_bytes = summary->peak_effective_bytes;
+    if (summary->missed_rss_bytes > group->missed_rss_bytes)
+        group->missed_rss_bytes = summary->missed_rss_bytes;
     // The longest look says most about a slope.
     if (summary->has_slope && entry->observed_ms >= group->slope_ms) {
         group->slope_ms = entry->observed_ms;

@@ -55,6 +55,13 @@ static void write_growth(struct writer *writer, const struct report_pair *pair)
     write_format(writer, "  growth of effective RSS: %s before, %s after\n", before, after);
 }
 
+// What the kernel saw where readings missed it; where they did not, they saw all.
+static double kernel_peak(const struct report_group *group)
+{
+    return (double)(group->missed_rss_bytes > group->peak_rss_bytes ? group->missed_rss_bytes
+                                                                    : group->peak_rss_bytes);
+}
+
 // Peaks beside means: a deploy may help one and harm the other.
 static void write_pair(struct writer *writer, const struct report_pair *pair)
 {
@@ -73,6 +80,8 @@ static void write_pair(struct writer *writer, const struct report_pair *pair)
         write_format(writer, "  %zu and %zu processes", before->processes, after->processes);
     write_text(writer, "\n");
     write_figure(writer, "peak RSS", (double)before->peak_rss_bytes, (double)after->peak_rss_bytes);
+    if (before->missed_rss_bytes > 0 || after->missed_rss_bytes > 0)
+        write_figure(writer, "peak by kernel", kernel_peak(before), kernel_peak(after));
     write_figure(writer, "mean RSS", before->mean_rss_bytes, after->mean_rss_bytes);
     write_figure(writer, "peak effective", (double)before->peak_effective_bytes,
                  (double)after->peak_effective_bytes);
@@ -96,6 +105,9 @@ int render_comparison_text(const struct report *const reports[2], const char *co
     }
     write_format(&writer, "\n%*s%*s%*s%*s\n", 2 + WHAT_COLUMNS, "", SIZE_COLUMNS, "BEFORE",
                  SIZE_COLUMNS, "AFTER", CHANGE_COLUMNS, "CHANGE");
+    // The pairs of both come first: without them the heads of columns stand above nothing.
+    if (count > 0 && (!pairs[0].has[0] || !pairs[0].has[1]))
+        write_text(&writer, "No name is in both.\n");
     for (size_t i = 0; i < count && i < PAIRS_MAX; i++)
         write_pair(&writer, &pairs[i]);
     if (count > PAIRS_MAX)

@@ -169,6 +169,9 @@ static json_t *json_of_group(const struct report_group *group)
     json_put(&object, "processes", json_of_u64(group->processes));
     json_put(&object, "observed_seconds", json_of_double((double)group->observed_ms / 1000));
     json_put(&object, "peak_rss_bytes", json_of_u64(group->peak_rss_bytes));
+    // null where the readings missed none.
+    json_put(&object, "kernel_peak_rss_bytes",
+             group->missed_rss_bytes > 0 ? json_of_u64(group->missed_rss_bytes) : json_null());
     json_put(&object, "peak_effective_rss_bytes", json_of_u64(group->peak_effective_bytes));
     json_put(&object, "mean_rss_bytes", json_of_double(group->mean_rss_bytes));
     json_put(&object, "mean_effective_rss_bytes", json_of_double(group->mean_effective_bytes));

@@ -293,11 +293,13 @@ static void write_verdict(struct writer *writer, const struct report_subject *en
     // What is in use is to be watched for longer, which the recording has done.
     if (!entry->next[0] || (entry->verdict == VERDICT_IN_USE && is_judged(entry)))
         return;
-    // Advice that tells its time itself; and the number in what it says is nobody's by now, or
+    // Advice that tells its time itself; and the number in what it says may be nobody's by now, or
     // another's.
     struct text next = text_of(entry->next);
+    snprintf(text, sizeof text, " %d", entry->subject.pid);
+    bool is_stale = entry->subject.has_ended && strstr(entry->next, text);
     const char *when = text_take_prefix(&next, "Now: ") ? "Now: "
-                       : entry->subject.has_ended       ? "Next, with the PID of one that runs: "
+                       : is_stale                       ? "Next, with the PID of one that runs: "
                                                         : "Next: ";
     write_text(writer, when);
     write_wrapped(writer, next.data, strlen(when), 2);

@@ -227,7 +227,7 @@ static void test_growing_outweighs_the_rows(void **state)
     scene.growth.effective.change_bytes = 50 * MIB;
     scene.input.growth = &scene.growth;
     assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
-    assert_non_null(strstr(verdict.headline, "+50.0 MiB"));
+    assert_non_null(strstr(verdict.headline, "rose by 50.0 MiB"));
     assert_true(lines_have(&verdict.next, "pprof"));
     scene.growth.is_growing = false;
     assert_int_equal(reach(&scene, &verdict), VERDICT_LAZY);
@@ -311,6 +311,15 @@ static void test_in_use_with_large_reserves(void **state)
     assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
     assert_non_null(strstr(verdict.headline, "250 MiB could be free"));
     assert_non_null(strstr(verdict.headline, "450 MiB cannot be looked into"));
+    // Nothing that is hidden is not told.
+    scene_init(&scene, "Go");
+    scene_row(&scene, ROW_IN_USE, 200);
+    scene_row(&scene, ROW_KEPT, 250);
+    scene_row(&scene, ROW_METADATA, 450);
+    scene_row(&scene, ROW_STACKS, 100);
+    assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
+    assert_non_null(
+        strstr(verdict.headline, "250 MiB could be free (lazily freed, kept or slack)."));
     scene_row(&scene, ROW_STACKS, 2000);
     assert_int_equal(reach(&scene, &verdict), VERDICT_IN_USE);
     assert_non_null(strstr(verdict.headline, "70 % of RSS is stacks; the process has 8 threads"));
