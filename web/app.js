@@ -72,6 +72,8 @@ class App {
         });
         this.cursor.listen(() => this.mark("cursor"));
         listenTheme(() => this.mark("draw"));
+        // A token that is written behind the address of a page that is there already.
+        addEventListener("hashchange", () => location.reload());
         new ResizeObserver(() => {
             for (const pane of this.panes) pane.resize();
             this.mark("draw", "refine");

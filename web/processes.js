@@ -100,7 +100,7 @@ export class ProcessList {
         return item.node;
     }
 
-    makeItem({ id }) {
+    makeItem({ id, name, pid }) {
         const item = {
             name: element("span", { class: "name" }),
             pid: element("span", { class: "pid" }),
@@ -112,8 +112,8 @@ export class ProcessList {
             click: () => this.onChoose(id, false) },
             item.name, item.pid, item.size, item.bar, item.verdict);
         item.compare = element("button", { type: "button", class: "small compare",
-            title: "compare with the one that is shown", click: () => this.onChoose(id, true) },
-            "compare");
+            title: "compare with the one that is shown", "aria-label": `compare ${name} ${pid}`,
+            click: () => this.onChoose(id, true) }, "compare");
         item.node = element("li", {}, item.choose, item.compare);
         return item;
     }

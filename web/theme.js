@@ -7,6 +7,7 @@ import { solidInk } from "./raster.js";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 // With colours of the system's all but the canvases have them, so these go with the system too.
 const forced = matchMedia("(forced-colors: active)");
+const contrast = matchMedia("(prefers-contrast: more)");
 let listeners = [];
 const cache = new Map();
 
@@ -53,6 +54,5 @@ export function toggleTheme() {
 
 export function startTheme() {
     apply(recall("theme"));
-    dark.addEventListener("change", announce);
-    forced.addEventListener("change", announce);
+    for (const wish of [dark, forced, contrast]) wish.addEventListener("change", announce);
 }

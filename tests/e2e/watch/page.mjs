@@ -283,7 +283,7 @@ async function reclaims(browser) {
         body: '{"subject":1,"lever":"reclaim"}' }).then((answer) => answer.status));
     report(own === 401 && rssMib(pid) > 60 && !answers.some((one) => /200/.test(one)),
         "nor can a page of another origin", `${own} ${rssMib(pid)} ${answers}`);
-    await page.goto("about:blank");
+    // As one who writes it behind the address: to a browser that is the same page.
     await page.goto(watch.url);
     report(await waitUntil(() => isState(page, "live")), "with the token it is live",
         await text(page, "#status"));
