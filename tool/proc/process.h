@@ -73,6 +73,14 @@ int process_read_link(const struct process *process, const char *name, char *ret
 // the 2 MiB around it when more of them are looked at.
 int process_peek(struct process *process, uint64_t address, void *ret_data, size_t len);
 
+// As process_peek() for `count` pieces of `len` bytes, `stride` apart from `address` on, each
+// within one page: they come one behind the other in `ret_data`, and `ret_present[i]` says whether
+// that piece is there at all: it is not where its page is not in memory, or no address. 0, or as
+// process_peek() but for -ENODATA and -EFAULT. Cost: a third of as many peeks; one call for 64 of
+// them where process_vm_readv() may be used.
+int process_peek_each(struct process *process, uint64_t address, uint64_t stride, size_t count,
+                      size_t len, void *ret_data, bool *ret_present);
+
 // As process_peek() for one 8-byte word, one 4-byte word.
 int process_peek_u64(struct process *process, uint64_t address, uint64_t *ret_value);
 int process_peek_u32(struct process *process, uint64_t address, uint32_t *ret_value);

@@ -83,6 +83,16 @@ int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len
     return 0;
 }
 
+// The clock is looked at each time: a call takes as long as dozens of reads.
+int pages_read_each(struct pages *pages, uint64_t address, uint64_t stride, size_t count,
+                    size_t len, void *ret_data, bool *ret_present)
+{
+    pages->lookups += count;
+    if (pages->deadline_ns && now_ns() > pages->deadline_ns)
+        return -ETIME;
+    return process_peek_each(pages->process, address, stride, count, len, ret_data, ret_present);
+}
+
 // Little endian, as every target here.
 int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value)
 {

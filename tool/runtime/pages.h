@@ -28,6 +28,10 @@ void pages_free(struct pages *pages);
 
 // Copies up to PAGES_SIZE bytes. As process_peek(), and -ETIME when the budget has run out.
 int pages_read(struct pages *pages, uint64_t address, void *ret_data, size_t len);
+// Past the cache, for what is read once: as process_peek_each(), and -ETIME. A few hundred at most
+// in one call.
+int pages_read_each(struct pages *pages, uint64_t address, uint64_t stride, size_t count,
+                    size_t len, void *ret_data, bool *ret_present);
 int pages_read_u64(struct pages *pages, uint64_t address, uint64_t *ret_value);
 
 // A list of address ranges that grows at its end.

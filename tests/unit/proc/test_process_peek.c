@@ -107,6 +107,15 @@ static void peek_all_pages(struct process *process, const struct areas *areas)
         error = process_peek_u64(process, address_of(areas->file) + i * areas->page, &word);
         assert_int_equal(error, -ENODATA);
     }
+    static uint64_t words[AREA_PAGES];
+    static bool present[AREA_PAGES];
+    assert_int_equal(process_peek_each(process, address_of(areas->anonymous) + 8, areas->page,
+                                       AREA_PAGES, sizeof words[0], words, present),
+                     0);
+    for (size_t i = 0; i < AREA_PAGES; i++) {
+        assert_int_equal(present[i], i % 2 == 0);
+        assert_true(!present[i] || words[i] == i);
+    }
 }
 
 static long own_faults(void)
@@ -193,6 +202,45 @@ static void test_residency_follows_the_target(void **state)
     unmap_areas(&areas);
 }
 
+// Two pages at each end that may be read, one in the middle that the child may not read itself.
+static void hide_a_page(struct child *self, void *argument)
+{
+    struct areas *areas = argument;
+    for (size_t i = 0; i < 3; i++)
+        memset(areas->anonymous + i * areas->page, 'a' + (int)i, 16);
+    mprotect(areas->anonymous + areas->page, areas->page, PROT_NONE);
+    child_step_done(self);
+}
+
+// What one call for all cannot read is read piece by piece, as a peek would.
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct areas areas = map_areas();
+    struct child child;
+    child_start(&child, hide_a_page, &areas);
+    child_wait_step(&child);
+    struct process *process;
+    assert_int_equal(process_open("/proc", child.pid, &process), 0);
+    uint64_t first = address_of(areas.anonymous);
+    char pieces[5][16];
+    bool present[5];
+    assert_int_equal(process_peek_each(process, first, areas.page, 4, 16, pieces, present), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(present[i] && pieces[i][0] == 'a' + (char)i && pieces[i][15] == pieces[i][0]);
+    assert_false(present[3]);
+    // The page at nothing, and what is no address at all.
+    assert_int_equal(process_peek_each(process, 0, areas.page, 1, 16, pieces, present), 0);
+    assert_false(present[0]);
+    assert_int_equal(process_peek_each(process, UINT64_MAX - 8, 1, 1, 16, pieces, present), 0);
+    assert_false(present[0]);
+    assert_int_equal(process_peek_each(process, first, 1, 0, 16, pieces, present), 0);
+    child_stop(&child);
+    assert_int_equal(process_peek_each(process, first, areas.page, 4, 16, pieces, present), -ESRCH);
+    process_close(process);
+    unmap_areas(&areas);
+}
+
 static void test_odd_addresses(void **state)
 {
     (void)state;
@@ -259,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_faulted_in),
         cmocka_unit_test(test_residency_follows_the_target),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_odd_addresses),
         cmocka_unit_test(test_strings_and_long_reads),
     };

@@ -13,6 +13,7 @@ enum {
     ARENAS_MAX = 1 << 20,
     EMPTY_RUN_MAX = 65536,
     CLASSES_MAX = 64,
+    POOLS_MAX = 64, // of one arena, in both shapes
     BLOCK_MAX = 512,
     DATA_MAX = 16 << 20
 };
@@ -112,17 +113,11 @@ static bool is_heap(const struct target *target, uint64_t start, uint64_t bytes)
 // Adds one pool that was carved off. Pools that do not know their arena are counted as bad.
 // An empty pool keeps its header and waits in its arena's list of free pools; one that is not in
 // memory was swapped out or never touched, and adds nothing that is resident.
-static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
+static int add_pool(struct walk *walk, uint64_t pool, const uint64_t *words, uint32_t arena_index)
 {
-    uint64_t words[6];
-    int error = pages_read(&walk->pages, pool, words, sizeof words);
-    if (error == -ENODATA)
-        return ranges_add(&walk->idle, pool, pool + walk->shape->pool_bytes);
-    if (error)
-        return error;
-    if ((uint32_t)words[0] == 0)
-        return ranges_add(&walk->idle, pool, pool + walk->shape->pool_bytes);
     struct pymalloc_pool header;
+    if (!words || (uint32_t)words[0] == 0)
+        return ranges_add(&walk->idle, pool, pool + walk->shape->pool_bytes);
     if (!pymalloc_pool_decode(words, walk->shape, &header) || header.arena_index != arena_index) {
         walk->bad_pools++;
         return 0;
@@ -132,21 +127,26 @@ static int add_pool(struct walk *walk, uint64_t pool, uint32_t arena_index)
     return ranges_add(&walk->used, pool, pool + walk->shape->pool_bytes);
 }
 
-// Pools below pool_address were carved off and have headers; above it memory was never touched.
+// Pools below pool_address were carved off and have headers, which are read all at once: page by
+// page they were most of what a large heap cost. Above it memory was never touched.
 static int add_arena(struct walk *walk, const struct pymalloc_arena *arena, uint32_t index)
 {
     const struct pymalloc_shape *shape = walk->shape;
-    uint64_t end = arena->address + shape->arena_bytes;
-    uint64_t pool =
-        (arena->address + shape->pool_bytes - 1) / shape->pool_bytes * shape->pool_bytes;
+    uint64_t end = arena->address + shape->arena_bytes, step = shape->pool_bytes;
+    uint64_t first = (arena->address + step - 1) / step * step;
+    uint64_t limit = arena->pool_address < end ? arena->pool_address : end;
+    size_t count = limit > first ? (size_t)((limit - first) / step) : 0;
+    uint64_t words[POOLS_MAX][6];
+    bool present[POOLS_MAX];
     walk->arena_count++;
-    int error = 0;
-    for (; pool < arena->pool_address && pool + shape->pool_bytes <= end && !error;
-         pool += shape->pool_bytes)
-        error = add_pool(walk, pool, index);
+    int error = count > POOLS_MAX ? -EBADMSG : 0;
+    if (!error)
+        error = pages_read_each(&walk->pages, first, step, count, sizeof words[0], words, present);
+    for (size_t i = 0; i < count && !error; i++)
+        error = add_pool(walk, first + i * step, present[i] ? words[i] : NULL, index);
     // What was never carved off is free as well.
-    if (!error && pool < end)
-        error = ranges_add(&walk->idle, pool, end);
+    if (!error && first + count * step < end)
+        error = ranges_add(&walk->idle, first + count * step, end);
     return error;
 }
 

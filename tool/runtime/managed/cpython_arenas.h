@@ -40,8 +40,8 @@ bool pymalloc_pool_decode(const uint64_t words[6], const struct pymalloc_shape *
                           struct pymalloc_pool *ret_pool);
 
 // Claims the arenas and adds parts and figures. 0; -ENOENT when there are none; -EBADMSG; -ETIME;
-// -ENOMEM; -EPERM. On failure the report holds no claims and parts of this reader. Cost: one page
-// read per pool.
+// -ENOMEM; -EPERM. On failure the report holds no claims and parts of this reader. Cost: one peek
+// per pool, dozens at once.
 int pymalloc_read(const struct target *target, const struct image *image,
                   const struct pymalloc_shape *shape, struct runtime_report *report);
 
