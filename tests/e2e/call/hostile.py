@@ -49,7 +49,8 @@ def check_other_binaries(folder):
     kinds = (("static", ["gcc", "-static", "-pthread"], "", BUMPED),
              ("static, musl", ["musl-gcc", "-static", "-idirafter", "/usr/include", "-idirafter",
                                "/usr/include/x86_64-linux-gnu"], "musl-gcc", "unknown"),
-             ("32-bit", ["gcc", "-m32", "-pthread"], "", None))
+             ("32-bit", ["gcc", "-m32", "-pthread", "-idirafter",
+                         "/usr/include/x86_64-linux-gnu"], "", None))
     for name, compiler, needed, value in kinds:
         binary = f"{folder}/plain-{name.replace(' ', '')}"
         made = not (needed and missing(needed)) and subprocess.run(
