@@ -44,16 +44,6 @@ static bool has_text(const struct event *event)
            event->kind != EVENT_APPEARED;
 }
 
-// How far the line that is being written has come.
-static size_t column_of(const struct writer *writer)
-{
-    struct text line = buffer_text(writer->buffer);
-    for (size_t at = line.len; at > 0; at--)
-        if (line.data[at - 1] == '\n')
-            return format_columns((struct text){line.data + at, line.len - at});
-    return format_columns(line);
-}
-
 // The time first: events are read beside a log.
 void write_event(struct writer *writer, const struct report *report, const struct event *event)
 {
@@ -72,7 +62,7 @@ void write_event(struct writer *writer, const struct report *report, const struc
     // On a terminal broken at blanks, behind the time; what goes to a file has no width, and an
     // event is a line there.
     if (has_text(event) && writer->style->width > 0) {
-        write_wrapped(writer, event->text, column_of(writer), strlen(when) + 2);
+        write_wrapped(writer, event->text, writer_column(writer), strlen(when) + 2);
         return;
     }
     if (has_text(event))

@@ -24,7 +24,7 @@ enum {
     SIZE_COLUMNS = 10,
     TABLE_COLUMNS = 144, // three verdicts with their shares
     ROWS_MAX = 40,
-    MISSED_MAX = 5
+    TOLD_MAX = 5
 };
 
 // Flush right in its column, so that the eye finds the longest.
@@ -44,6 +44,7 @@ void write_report_head(struct writer *writer, const struct report *report, size_
 {
     const struct history_about *about = &report->about;
     char from[WHEN_TEXT_MAX], to[WHEN_TEXT_MAX], took[UNITS_TEXT_MAX], every[UNITS_TEXT_MAX];
+    char when[2 * WHEN_TEXT_MAX + 2 * UNITS_TEXT_MAX + 32];
     when_format(report->from_ms, 0, from, sizeof from);
     // Without the date where it is the same day.
     when_format(report->to_ms, report->from_ms, to, sizeof to);
@@ -58,7 +59,9 @@ void write_report_head(struct writer *writer, const struct report *report, size_
     write_name(writer, about->title[0] ? about->title : "recording", 80);
     if (!writer->error)
         writer->error = format_color_end(writer->style, COLOR_BOLD, writer->buffer);
-    write_format(writer, "  %s to %s (%s), every %s\n", from, to, took, every);
+    snprintf(when, sizeof when, "%s to %s (%s), every %s", from, to, took, every);
+    write_fitting(writer, when, indent);
+    write_text(writer, "\n");
     write_blanks(writer, indent);
     write_format(writer, "%zu process%s, host ", report->subject_count,
                  report->subject_count == 1 ? "" : "es");
@@ -67,7 +70,9 @@ void write_report_head(struct writer *writer, const struct report *report, size_
     write_name(writer, about->kernel, 64);
     // What was imported has no file of its own.
     bool is_cut = !about->is_ended && about->file_bytes > 0;
-    write_text(writer, is_cut ? ", not ended: being written, or cut off\n" : "\n");
+    if (is_cut)
+        write_fitting(writer, "not ended: being written, or cut off", indent);
+    write_text(writer, "\n");
 }
 
 // "+1.20 MiB/h ± 96 KiB/h": per hour, which is the unit in which leaks are told.
@@ -172,7 +177,7 @@ static void write_subjects(struct writer *writer, const struct report *report)
 static void write_missed(struct writer *writer, const struct report *report)
 {
     size_t told = 0;
-    for (size_t i = 0; i < report->subject_count && i < ROWS_MAX && told < MISSED_MAX; i++) {
+    for (size_t i = 0; i < report->subject_count && i < ROWS_MAX && told < TOLD_MAX; i++) {
         const struct report_subject *entry = &report->subjects[i];
         const struct history_summary *summary = &entry->summary;
         char when[WHEN_TEXT_MAX], missed[UNITS_TEXT_MAX], seen[UNITS_TEXT_MAX];
@@ -262,6 +267,24 @@ static void write_growth(struct writer *writer, const struct report_subject *ent
                            "warm-up or a wave.\n");
 }
 
+// Whoever leaks is not always the largest: of those that the table shows, the first few.
+static void write_growing(struct writer *writer, const struct report *report)
+{
+    size_t told = 0;
+    for (size_t i = 1; i < report->subject_count && i < ROWS_MAX && told < TOLD_MAX; i++) {
+        const struct report_subject *entry = &report->subjects[i];
+        if (!entry->is_growing)
+            continue;
+        char slope[80];
+        report_slope(writer->style, entry->summary.slope_bytes_per_s,
+                     entry->summary.slope_error_bytes_per_s, slope, sizeof slope);
+        write_text(writer, "Effective RSS of ");
+        write_name(writer, entry->subject.name, 32);
+        write_format(writer, " (%d) grows: %s. Suspect a leak.\n", entry->subject.pid, slope);
+        told++;
+    }
+}
+
 // The time above a size, where that was asked for.
 static void write_above(struct writer *writer, const struct report *report)
 {
@@ -311,6 +334,7 @@ static void write_findings(struct writer *writer, const struct report *report)
     const struct report_subject *entry = &report->subjects[0];
     write_courses(writer, report);
     write_growth(writer, entry);
+    write_growing(writer, report);
     write_above(writer, report);
     write_missed(writer, report);
     if (entry->headline[0])
@@ -371,8 +395,11 @@ int render_report_text(const struct report *report, const struct render_style *s
     write_format(&writer, " (pid %d)", largest->subject.pid);
     write_text(&writer, largest->runtimes[0] ? ", " : "");
     write_name(&writer, largest->runtimes, 60);
-    write_format(&writer, ": effective RSS, and lazily freed %s above it\n",
-                 style->unicode ? "░" : ":");
+    write_fitting(&writer,
+                  style->unicode ? "effective RSS, and lazily freed ░ above it"
+                                 : "effective RSS, and lazily freed : above it",
+                  0);
+    write_text(&writer, "\n");
     // What ended stands no longer.
     int64_t until_ms = largest->subject.has_ended && largest->subject.last_ms < report->to_ms
                            ? largest->subject.last_ms

@@ -85,6 +85,25 @@ void write_right(struct writer *writer, const char *text, size_t columns)
     write_text(writer, text);
 }
 
+size_t writer_column(const struct writer *writer)
+{
+    struct text line = buffer_text(writer->buffer);
+    for (size_t at = line.len; at > 0; at--)
+        if (line.data[at - 1] == '\n') {
+            line = (struct text){line.data + at, line.len - at};
+            break;
+        }
+    return format_columns(line) + writer->pending_blanks;
+}
+
+void write_fitting(struct writer *writer, const char *text, size_t indent)
+{
+    bool fits = writer_column(writer) + 2 + format_columns(text_of(text)) <= writer_width(writer);
+    write_text(writer, fits ? "" : "\n");
+    write_blanks(writer, fits ? 2 : indent);
+    write_text(writer, text);
+}
+
 // At blanks only; a word longer than the line (a path) stays whole, so that it can be copied.
 void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent)
 {

@@ -31,6 +31,11 @@ void write_name(struct writer *writer, const char *name, size_t limit);
 void write_blanks(struct writer *writer, size_t columns);
 // `text` flush right in `columns`; wider text takes what it needs.
 void write_right(struct writer *writer, const char *text, size_t columns);
+// Columns that the line has so far, with the blanks that were put off.
+size_t writer_column(const struct writer *writer);
+// Our own words behind what the line has, after two blanks; where it has no room for them, on the
+// next one, indented.
+void write_fitting(struct writer *writer, const char *text, size_t indent);
 // A paragraph, broken at blanks, with the first line begun at column `column` already and the
 // others indented by `indent`. Text may hold names from a target: it is escaped.
 void write_wrapped(struct writer *writer, const char *text, size_t column, size_t indent);
