@@ -120,6 +120,9 @@ static void post(struct alarm_delivery *delivery, struct text json)
         post_send(&delivery->url, json, delivery->timeout_ms, &delivery->cancelled, &status);
     if (error == -ENOENT)
         report(delivery, "the web hook's host %s has no address", delivery->url.host);
+    else if (error == -EAGAIN)
+        report(delivery, "no name server said in time which address the web hook's host %s has",
+               delivery->url.host);
     else if (error == -EBADMSG)
         report(delivery, "what answers at %s port %s speaks no HTTP", delivery->url.host,
                delivery->url.port);

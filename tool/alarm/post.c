@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "alarm/clock.h"
+#include "alarm/resolve.h"
 #include "base/buffer.h"
 
 // Long enough for any status line with headers that matter to nobody here.
@@ -150,12 +151,12 @@ static int connect_to(struct exchange *exchange, const struct addrinfo *address)
 // The first address that answers; a name often has one that nobody listens on.
 static int connect_any(struct exchange *exchange, const struct post_url *url)
 {
-    // Only families that this host has addresses of.
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *addresses;
-    if (getaddrinfo(url->host, url->port, &hints, &addresses) != 0)
-        return -ENOENT;
-    int error = -ENOENT;
+    int error =
+        resolve_host(url->host, url->port, exchange->deadline_ms, exchange->cancelled, &addresses);
+    if (error)
+        return error;
+    error = -ENOENT;
     for (const struct addrinfo *address = addresses; address; address = address->ai_next) {
         error = connect_to(exchange, address);
         if (!error || error == -ETIMEDOUT || error == -ECANCELED)

@@ -26,7 +26,8 @@ int post_parse_url(struct text text, struct post_url *ret_url);
 int post_parse_status(struct text line);
 
 // Posts over plain HTTP. 0 with the status of the answer; -errno: -ENOENT when the host has no
-// address, -ETIMEDOUT, -ECONNREFUSED, -ECANCELED and the like; -EBADMSG: no HTTP.
+// address, -EAGAIN when nobody says in time which it has, -ETIMEDOUT, -ECONNREFUSED, -ECANCELED and
+// the like; -EBADMSG: no HTTP.
 int post_send(const struct post_url *url, struct text body, unsigned timeout_ms,
               const atomic_bool *cancelled, int *ret_status);
 
