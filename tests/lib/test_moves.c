@@ -306,6 +306,36 @@ static void test_seams_come_along(void **state)
     assert_int_equal(space.seams, sum);
 }
 
+// Mappings of any length, mostly of slots: every page comes along, and none of those behind.
+static void test_pieces_of_any_length(void **state)
+{
+    enum { PAGES = 600, SLOT_PAGES = 16, TURNS = 60 };
+    (void)state;
+    uint64_t random = 1;
+    for (int turn = 0; turn < TURNS; turn++) {
+        unsigned char *from = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        unsigned char *to = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(from != MAP_FAILED && to != MAP_FAILED);
+        size_t pages = 1 + heap_test_next(&random) % PAGES;
+        for (size_t at = 0; at < PAGES; at++)
+            memcpy(from + at * PAGE, &at, sizeof at);
+        // Every other piece is not for children, so that none joins its neighbours.
+        for (size_t at = 0, length; at < pages; at += length) {
+            size_t unit = heap_test_next(&random) % 3 ? SLOT_PAGES : 1;
+            length = (1 + heap_test_next(&random) % 6) * unit;
+            if (length <= pages - at && at / unit % 2)
+                assert_int_equal(madvise(from + at * PAGE, length * PAGE, MADV_DONTFORK), 0);
+        }
+        assert_int_equal(os_real.move(&os_real, (uintptr_t)from, (uintptr_t)to, pages * PAGE), 0);
+        for (size_t at = 0; at < PAGES; at++)
+            assert_memory_equal((at < pages ? to : from) + at * PAGE, &at, sizeof at);
+        munmap(from, (size_t)PAGES * PAGE);
+        munmap(to, (size_t)PAGES * PAGE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost_among_threads, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_moves_are_unknown, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_seams_come_along, heap_test_begin, heap_test_end),
+        cmocka_unit_test(test_pieces_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
