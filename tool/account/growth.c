@@ -146,6 +146,8 @@ void growth_doubt(const struct growth_sample *samples, size_t count, struct grow
         };
         swings_add(&swings, &swing);
     }
-    growth->is_growing = swings_rise(&swings, samples[0].time_s, samples[count - 1].time_s);
+    double from_s = samples[0].time_s, to_s = samples[count - 1].time_s;
+    growth->is_growing = swings_rise(&swings, from_s, to_s);
+    growth->swing_count = swings_count(&swings, from_s, to_s);
     growth->is_doubted = !growth->is_growing;
 }

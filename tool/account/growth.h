@@ -42,6 +42,9 @@ struct growth {
     bool is_growing;
     // It rises so, whatever it is that fills: reserves and files as well.
     bool is_rising;
+    // Where is_growing was judged by lows: over how many swings they rise. 0: steadily, or nobody
+    // looked.
+    size_t swing_count;
     // It rises so, but who observes for long says that it may be a wave, a step or a beginning.
     bool is_doubted;
 };

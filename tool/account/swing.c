@@ -166,7 +166,8 @@ static bool swings_keep_rising(const struct swing parts[SWING_PARTS], double ris
     return late >= swing_late_share * rise_bytes;
 }
 
-bool swings_rise(const struct swings *swings, double from_s, double to_s)
+// What both questions ask. `*ret_falls` is set where the answer is yes: 0 of a steady rise.
+static bool swings_judge(const struct swings *swings, double from_s, double to_s, size_t *ret_falls)
 {
     struct swing parts[SWING_PARTS];
     if (!(to_s - from_s >= swing_least_s) || !swings_part(swings, from_s, to_s, parts))
@@ -179,7 +180,21 @@ bool swings_rise(const struct swings *swings, double from_s, double to_s)
     double fall;
     // A judged time that is about as long as a wave's period rises for a part of it.
     size_t falls = swings_count_falls(swings, from_s, &fall);
-    if (fall <= swing_steady_share * rise)
-        return true;
-    return falls >= SWING_LEAST && rise >= swing_scatter_share * fall;
+    bool is_steady = fall <= swing_steady_share * rise;
+    if (!is_steady && (falls < SWING_LEAST || rise < swing_scatter_share * fall))
+        return false;
+    *ret_falls = is_steady ? 0 : falls;
+    return true;
+}
+
+bool swings_rise(const struct swings *swings, double from_s, double to_s)
+{
+    size_t falls;
+    return swings_judge(swings, from_s, to_s, &falls);
+}
+
+size_t swings_count(const struct swings *swings, double from_s, double to_s)
+{
+    size_t falls;
+    return swings_judge(swings, from_s, to_s, &falls) ? falls : 0;
 }

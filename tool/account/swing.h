@@ -46,4 +46,10 @@ double swings_least_s(void);
 // Where busy bytes are known, a quarter of the rise must be theirs. Cost: a few passes.
 bool swings_rise(const struct swings *swings, double from_s, double to_s);
 
+// The swings over which they rise so: falls like the largest one. 0 where they do not, and where
+// there is next to no fall. A few of them (SWINGS_FEW and less) are a doubt to be told: all may lie
+// on the slope of a longer wave.
+enum { SWINGS_FEW = 10 };
+size_t swings_count(const struct swings *swings, double from_s, double to_s);
+
 #endif

@@ -6,6 +6,7 @@
 // sentence claims that one number is a part of another unless both come from one reading.
 #include <string.h>
 
+#include "account/swing.h"
 #include "account/verdict_text.h"
 #include "base/number.h"
 #include "base/text.h"
@@ -123,6 +124,17 @@ static const char *reason_of_rise(const struct growth *growth)
                              : "no growth beyond chance, or too little to matter";
 }
 
+// The doubt of what grows in waves: a longer one, seen in part, has lows that rise as well.
+static void reason_swings(const struct growth *growth, struct verdict_lines *lines)
+{
+    if (!growth->is_growing || growth->swing_count == 0 || growth->swing_count > SWINGS_FEW)
+        return;
+    verdict_say(lines,
+                "It falls in between: what rises are its lows, over %zu swings so far. A wave that "
+                "is longer than this looks the same.",
+                growth->swing_count);
+}
+
 // Page faults tell idle from busy: a process that does nothing has none.
 static void reason_growth(const struct growth *growth, struct verdict_lines *lines)
 {
@@ -132,6 +144,7 @@ static void reason_growth(const struct growth *growth, struct verdict_lines *lin
                 "Observed for %s with %zu samples: %s; %llu minor and %llu major page faults.",
                 seconds, growth->sample_count, reason_of_rise(growth),
                 (unsigned long long)growth->minor_faults, (unsigned long long)growth->major_faults);
+    reason_swings(growth, lines);
     reason_line("Effective RSS", &growth->effective, lines);
     if (growth->rss.change_bytes != growth->effective.change_bytes)
         reason_line("RSS", &growth->rss, lines);

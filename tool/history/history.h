@@ -161,6 +161,7 @@ struct history_summary {
     // The slope is beyond twice its error, and swings_rise() says of the lows of its minutes (in
     // half a day or more: of its hours) that they rise as well.
     bool lows_rise;
+    size_t swing_count; // over how many swings, by swings_count()
 };
 // For all subjects, ascending by id; malloc'ed, free() it.
 int history_summarize(struct history *history, int64_t from_ms, int64_t to_ms,

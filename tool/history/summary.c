@@ -81,8 +81,9 @@ static int find_lows(struct sum *sum, const struct sum_range *range,
     sum->guess = NULL;
     if (error || sum->swings.count == 0)
         return error;
-    summary->lows_rise =
-        swings_rise(&sum->swings, sum->swings.items[0].time_s, (double)range->end_ms / 1000);
+    double from_s = sum->swings.items[0].time_s, to_s = (double)range->end_ms / 1000;
+    summary->lows_rise = swings_rise(&sum->swings, from_s, to_s);
+    summary->swing_count = swings_count(&sum->swings, from_s, to_s);
     return 0;
 }
 

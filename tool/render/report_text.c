@@ -251,7 +251,12 @@ static void write_growth(struct writer *writer, const struct report_subject *ent
     report_slope(writer->style, summary->slope_bytes_per_s, summary->slope_error_bytes_per_s, slope,
                  sizeof slope);
     bool rises = summary->slope_bytes_per_s > 2 * summary->slope_error_bytes_per_s;
-    if (entry->is_growing)
+    if (entry->is_growing && summary->swing_count > 0 && summary->swing_count <= SWINGS_FEW)
+        write_format(writer,
+                     "Effective RSS grows: %s. Suspect a leak, or a wave that is longer than this: "
+                     "its lows rise, over %zu swings.\n",
+                     slope, summary->swing_count);
+    else if (entry->is_growing)
         write_format(writer, "Effective RSS grows: %s. Suspect a leak.\n", slope);
     else if (!is_judged(entry))
         write_text(writer,

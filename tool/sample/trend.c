@@ -124,8 +124,10 @@ static void trend_judge(const struct trend *trend, struct growth *growth)
     double to_s = trend->items->samples[trend->count - 1].time_s, recent_s = to_s - trend_recent_s;
     bool rises = line->slope_bytes_per_s > trend_errors * line->slope_error_bytes_per_s;
     bool was_growing = growth->is_growing;
-    growth->is_growing = rises && (swings_rise(swings, from_s, to_s) ||
-                                   (recent_s > from_s && swings_rise(swings, recent_s, to_s)));
+    if (!swings_rise(swings, from_s, to_s) && recent_s > from_s)
+        from_s = recent_s;
+    growth->is_growing = rises && swings_rise(swings, from_s, to_s);
+    growth->swing_count = growth->is_growing ? swings_count(swings, from_s, to_s) : 0;
     growth->is_doubted = was_growing && !growth->is_growing;
 }
 

@@ -91,6 +91,30 @@ static void test_leaks_under_waves_are_told(void **state)
             1500);
 }
 
+// Few swings are a doubt, and whoever rises without any has none.
+static void test_swings_are_counted(void **state)
+{
+    (void)state;
+    unsigned random = 7;
+    for (int form = 1; form < 3; form++) {
+        const struct shape saw = {
+            .base = 100, .leak_per_min = 20, .swing = 60, .period_s = 90, .form = form};
+        const struct shape line = {.base = 100, .leak_per_min = 20};
+        struct swings swings = {.spacing_s = 1}, steady = {.spacing_s = 1};
+        for (int i = 0; i <= 890; i++) {
+            uint64_t bytes = (uint64_t)shape_at(&saw, i, &random);
+            swings_add(&swings, &(struct swing){i, bytes, bytes, 0, SWING_UNKNOWN});
+            bytes = (uint64_t)shape_at(&line, i, &random);
+            swings_add(&steady, &(struct swing){i, bytes, bytes, 0, SWING_UNKNOWN});
+        }
+        assert_true(swings_rise(&swings, 0, 890) && swings_rise(&steady, 0, 890));
+        assert_int_equal(swings_count(&swings, 0, 890), 9);
+        assert_int_equal(swings_count(&steady, 0, 890), 0);
+        // Where nothing is judged nothing is counted.
+        assert_int_equal(swings_count(&swings, 700, 890), 0);
+    }
+}
+
 static void test_waves_are_not_told(void **state)
 {
     (void)state;
@@ -159,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leaks_are_told),
         cmocka_unit_test(test_leaks_under_waves_are_told),
+        cmocka_unit_test(test_swings_are_counted),
         cmocka_unit_test(test_waves_are_not_told),
         cmocka_unit_test(test_what_is_no_leak),
         cmocka_unit_test(test_busy_memory_must_rise_too),

@@ -361,6 +361,14 @@ static void test_growth_says_what_it_knows(void **state)
     scene.growth.is_growing = scene.growth.has_busy = true;
     assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
     assert_true(lines_have(&verdict.next, "--for 600s 42"));
+    assert_false(lines_have(&verdict.reasons, "swings"));
+    // What grows in waves is named with its doubt.
+    scene.growth.swing_count = 4;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
+    assert_true(lines_have(&verdict.reasons, "over 4 swings so far"));
+    scene.growth.swing_count = 40;
+    assert_int_equal(reach(&scene, &verdict), VERDICT_GROWING);
+    assert_false(lines_have(&verdict.reasons, "swings"));
 }
 
 // HeapIdle counts what is released too: only the difference can be what Go keeps.

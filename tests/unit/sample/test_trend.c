@@ -61,7 +61,14 @@ static void test_leak_and_steady(void **state)
     for (int i = 41; i <= 310; i++)
         add(&trend, 1000 + i, (100 + i) * mib, i % 5 == 0);
     assert_int_equal(trend_fit(&trend, &growth), 0);
-    assert_true(growth.is_growing && !growth.is_doubted);
+    assert_true(growth.is_growing && !growth.is_doubted && growth.swing_count == 0);
+    trend_free(&trend);
+    // A saw whose lows rise.
+    for (int i = 0; i <= 900; i++)
+        add(&trend, 1000 + i, (100 + i / 3 + i % 100) * mib, true);
+    assert_int_equal(trend_fit(&trend, &growth), 0);
+    assert_true(growth.is_growing);
+    assert_int_equal(growth.swing_count, 9);
     trend_free(&trend);
     for (int i = 0; i <= 310; i++)
         add(&trend, 1000 + i, (100 + i % 7) * mib, true);
