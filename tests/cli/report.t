@@ -43,6 +43,8 @@ STEP = dump("step.jsonl", lambda second: 100 if second < 300 else 400)
 RISING = dump("rising.jsonl", lambda second: 100 + second // 2)
 # Up for 400 s, and on its way down: a line through it rises.
 WAVE = dump("wave.jsonl", lambda second: 100 + min(second, 800 - second), 480)
+# Falls by 60 MiB every two minutes, and each low is 40 MiB above the one before.
+SAW = dump("saw.jsonl", lambda second: 100 + second // 3 + second % 120 // 2)
 
 
 def report_json(*arguments):
@@ -71,6 +73,10 @@ def test_summary():
                "nor does a wave", row)
     text = ebb(RISING).stdout
     tap.report("Suspect a leak" in text and "399 MiB" in text, "the text says so", text)
+    tap.report("a wave" not in text, "and has no doubt of a steady rise", text)
+    text = ebb(SAW).stdout
+    tap.report("or a wave that is longer than this: its lows rise, over 4 swings" in text,
+               "what falls now and then is told with its doubt", text)
 
 
 def test_ranges():
@@ -282,6 +288,20 @@ def test_unknown_rows():
     tap.report(lines and lines[0].get("Go.HeapAlloc") == 50 * MIB, "figures are there", text[:500])
 
 
+def test_slow_dumps():
+    """How often a dump was written its lines tell: what lies between two of them is no gap."""
+    path = f"{TMPDIR}/slow.jsonl"
+    with open(path, "w", encoding="utf-8") as out:
+        for second in range(0, 7200, 120):
+            out.write(json.dumps({"timestamp": START + second, "rss": 300 * MIB}) + "\n")
+    it = report_json("--above", "200MiB", path)
+    row = it["processes"][0]
+    tap.report(it["recording"]["interval_seconds"] == 120 and row["rss_above_seconds"] == 7080,
+               "a dump with a line every two minutes", (it["recording"], row))
+    tap.report(it["recording"]["host"] == "" and "\n1 process\n" in ebb(path).stdout,
+               "it is not of this host", it["recording"])
+
+
 def test_blanks():
     """A file of blanks is none of ours, however long it is; a dump may begin with some."""
     path = f"{TMPDIR}/blanks"
@@ -345,6 +365,7 @@ test_comparison()
 test_samples()
 test_openmetrics()
 test_unknown_rows()
+test_slow_dumps()
 test_blanks()
 test_output()
 test_no_recordings()

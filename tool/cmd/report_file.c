@@ -73,7 +73,7 @@ static void tell_counts(const char *path, const struct import_counts *counts)
 // Whether it is a dump at all its lines tell.
 static int import(const char *path, const struct buffer *dump, struct history **ret_history)
 {
-    // Pprofplus samples once a second; a longer pause than some intervals is then a gap.
+    // Until its lines tell another one.
     struct history_options options = {.interval_ms = 1000, .title = path};
     struct history *history;
     struct import_counts counts;

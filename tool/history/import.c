@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/when.h"
+#include "history/write.h"
 
 #ifdef EBB_WITH_JSON
 
@@ -164,13 +165,57 @@ static int point_order(const void *left, const void *right)
     return a->time_ms < b->time_ms ? -1 : a->time_ms > b->time_ms;
 }
 
+// Shorter first.
+static int length_order(const void *left, const void *right)
+{
+    const int64_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+// The usual time from one to the next, which no line tells: half of them are no longer. A second
+// where there are too few to tell.
+static int find_interval(const struct point *points, size_t count, uint64_t *ret_interval_ms)
+{
+    size_t lengths = 0;
+    int64_t *length_ms = calloc(count, sizeof *length_ms);
+    if (!length_ms)
+        return -ENOMEM;
+    for (size_t i = 1; i < count; i++)
+        if (points[i].time_ms > points[i - 1].time_ms)
+            length_ms[lengths++] = points[i].time_ms - points[i - 1].time_ms;
+    qsort(length_ms, lengths, sizeof *length_ms, length_order);
+    if (lengths > 0)
+        *ret_interval_ms = (uint64_t)length_ms[lengths / 2];
+    free(length_ms);
+    return 0;
+}
+
+// How long a sample stands, and what is a gap, follows from the interval. And where it was dumped
+// no line tells: on another host than this one, mostly.
+static int describe(struct history *history, const struct point *points, size_t count)
+{
+    uint64_t interval_ms = history->writer->interval_ms;
+    int error = find_interval(points, count, &interval_ms);
+    if (!error)
+        error = store_set_number(history, "interval_ms", (int64_t)interval_ms);
+    if (!error)
+        error = store_set(history, "host", "");
+    if (!error)
+        error = store_set(history, "kernel", "");
+    // Nothing more comes.
+    if (!error)
+        error = store_set_number(history, "ended", 1);
+    history->writer->interval_ms = interval_ms;
+    return error;
+}
+
 // Several dumps in one file may overlap: samples ascend all the same.
 static int add_points(struct history *history, struct point *points, size_t count)
 {
     struct subject subject = {.id = 1, .name = "pprofplus", .cmdline = "imported from pprofplus"};
     // A recording takes only what ascends.
     qsort(points, count, sizeof *points, point_order);
-    int error = 0;
+    int error = describe(history, points, count);
     for (size_t i = 0; i < count && !error; i++)
         if (i == 0 || points[i].time_ms != points[i - 1].time_ms)
             error = add_point(history, &subject, &points[i]);

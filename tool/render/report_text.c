@@ -63,14 +63,14 @@ void write_report_head(struct writer *writer, const struct report *report, size_
     write_fitting(writer, when, indent);
     write_text(writer, "\n");
     write_blanks(writer, indent);
-    write_format(writer, "%zu process%s, host ", report->subject_count,
+    write_format(writer, "%zu process%s", report->subject_count,
                  report->subject_count == 1 ? "" : "es");
+    // Of what was imported nobody knows them.
+    write_text(writer, about->host[0] ? ", host " : "");
     write_name(writer, about->host, 64);
-    write_text(writer, ", ");
+    write_text(writer, about->kernel[0] ? ", " : "");
     write_name(writer, about->kernel, 64);
-    // What was imported has no file of its own.
-    bool is_cut = !about->is_ended && about->file_bytes > 0;
-    if (is_cut)
+    if (!about->is_ended)
         write_fitting(writer, "not ended: being written, or cut off", indent);
     write_text(writer, "\n");
 }
