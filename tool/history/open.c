@@ -227,8 +227,8 @@ int open_clock(struct history *history)
         return 0;
     allow_steps(history);
     sqlite3_stmt *statement = NULL;
-    int error =
-        store_prepare(history, "SELECT at_ms, offset_ms FROM clock ORDER BY at_ms", &statement);
+    int error = store_keep(history, KEPT_CLOCK, "SELECT at_ms, offset_ms FROM clock ORDER BY at_ms",
+                           &statement);
     if (error)
         return error;
     // Beside the old one, which stays as it was on failure.
@@ -240,7 +240,7 @@ int open_clock(struct history *history)
         if (stepped < 0)
             break;
     }
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     if (stepped < 0) {
         clock_free(&clock);
         return stepped;

@@ -284,15 +284,15 @@ static int read_all(struct series_builder *builder, sqlite3_stmt *sample, sqlite
 static int read_range(struct series_builder *builder, int64_t first_key, int64_t last_key)
 {
     sqlite3_stmt *sample = NULL, *account = NULL;
-    int error = store_prepare(builder->history,
-                              "SELECT " SERIES_SAMPLE_COLUMNS
-                              " FROM sample WHERE id >= ? AND id <= ? ORDER BY id",
-                              &sample);
+    int error = store_keep(builder->history, KEPT_SAMPLES,
+                           "SELECT " SERIES_SAMPLE_COLUMNS
+                           " FROM sample WHERE id >= ? AND id <= ? ORDER BY id",
+                           &sample);
     if (!error)
-        error = store_prepare(builder->history,
-                              "SELECT " SERIES_ACCOUNT_COLUMNS
-                              " FROM account WHERE id >= ? AND id <= ? ORDER BY id",
-                              &account);
+        error = store_keep(builder->history, KEPT_ACCOUNTS,
+                           "SELECT " SERIES_ACCOUNT_COLUMNS
+                           " FROM account WHERE id >= ? AND id <= ? ORDER BY id",
+                           &account);
     if (!error) {
         sqlite3_bind_int64(sample, 1, first_key);
         sqlite3_bind_int64(sample, 2, last_key);
@@ -300,8 +300,9 @@ static int read_range(struct series_builder *builder, int64_t first_key, int64_t
         sqlite3_bind_int64(account, 2, last_key);
         error = read_all(builder, sample, account);
     }
-    sqlite3_finalize(sample);
-    sqlite3_finalize(account);
+    // Also where one of them was not reached; NULL is none to reset.
+    sqlite3_reset(sample);
+    sqlite3_reset(account);
     return error;
 }
 
@@ -310,12 +311,12 @@ static int read_range(struct series_builder *builder, int64_t first_key, int64_t
 static int find_subject(struct history *history, unsigned subject)
 {
     sqlite3_stmt *statement = NULL;
-    int error = store_prepare(history, "SELECT 1 FROM subject WHERE id = ?", &statement);
+    int error = store_keep(history, KEPT_SUBJECT, "SELECT 1 FROM subject WHERE id = ?", &statement);
     if (error)
         return error;
     sqlite3_bind_int64(statement, 1, subject);
     int stepped = store_step(history, statement);
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     if (stepped < 0)
         return stepped;
     return stepped == 1 ? 0 : -ENOENT;
@@ -326,9 +327,9 @@ static int open_peaks(struct series_builder *builder, int64_t first_key, int64_t
 {
     if (builder->history->schema < 2)
         return 0;
-    int error = store_prepare(builder->history,
-                              "SELECT id, rss FROM peak WHERE id >= ? AND id <= ? ORDER BY id",
-                              &builder->peaks);
+    int error = store_keep(builder->history, KEPT_PEAKS,
+                           "SELECT id, rss FROM peak WHERE id >= ? AND id <= ? ORDER BY id",
+                           &builder->peaks);
     if (error)
         return error;
     sqlite3_bind_int64(builder->peaks, 1, first_key);
@@ -343,7 +344,7 @@ static int close_peaks(struct series_builder *builder, int64_t last_key)
     struct series *series = &builder->series;
     uint64_t *peaks = series->columns[SERIES_KERNEL_PEAK];
     int error = series->count ? take_peaks(builder, last_key, &peaks[series->count - 1]) : 0;
-    sqlite3_finalize(builder->peaks);
+    sqlite3_reset(builder->peaks);
     builder->peaks = NULL;
     return error;
 }
@@ -398,8 +399,8 @@ int history_next_sample(struct history *history, unsigned subject, int64_t from_
     if (!error && last_ms < 0)
         error = -ENOENT;
     if (!error)
-        error = store_prepare(history, "SELECT min(id) FROM sample WHERE id >= ? AND id <= ?",
-                              &statement);
+        error = store_keep(history, KEPT_NEXT_SAMPLE,
+                           "SELECT min(id) FROM sample WHERE id >= ? AND id <= ?", &statement);
     if (error)
         return error;
     sqlite3_bind_int64(statement, 1,
@@ -410,7 +411,7 @@ int history_next_sample(struct history *history, unsigned subject, int64_t from_
     bool is_there = stepped == 1 && sqlite3_column_type(statement, 0) == SQLITE_INTEGER;
     if (is_there)
         *ret_time_ms = clock_time(&history->clock, key_time(sqlite3_column_int64(statement, 0)));
-    sqlite3_finalize(statement);
+    sqlite3_reset(statement);
     if (stepped < 0)
         return stepped;
     return is_there ? 0 : -ENOENT;

@@ -12,7 +12,19 @@
 struct writer; // write.h
 
 // Statements that a handle keeps.
-enum store_kept { KEPT_ACCOUNT, KEPT_HEADLINE, KEPT_NEXT, KEPT_RUNTIMES, STORE_KEPT_COUNT };
+enum store_kept {
+    KEPT_ACCOUNT,
+    KEPT_HEADLINE,
+    KEPT_NEXT,
+    KEPT_RUNTIMES,
+    KEPT_CLOCK,
+    KEPT_SUBJECT,
+    KEPT_NEXT_SAMPLE,
+    KEPT_SAMPLES,
+    KEPT_ACCOUNTS,
+    KEPT_PEAKS,
+    STORE_KEPT_COUNT
+};
 
 struct history {
     sqlite3 *db;
