@@ -278,13 +278,17 @@ void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size)
         return;
     }
     struct tm fields = local_of(time_ms);
-    bool same_day = false;
+    bool same_day = false, same_zone = true;
     if (near_ms != 0 && is_possible(near_ms)) {
         struct tm near = local_of(near_ms);
         // By year and day of the year, in the caller's zone.
         same_day = fields.tm_year == near.tm_year && fields.tm_yday == near.tm_yday;
+        // An hour comes twice in autumn.
+        same_zone = fields.tm_gmtoff == near.tm_gmtoff;
     }
-    if (strftime(ret_text, size, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &fields) == 0)
+    const char *forms[2][2] = {{"%Y-%m-%d %H:%M:%S %Z", "%Y-%m-%d %H:%M:%S"},
+                               {"%H:%M:%S %Z", "%H:%M:%S"}};
+    if (strftime(ret_text, size, forms[same_day][same_zone], &fields) == 0)
         text_format(ret_text, size, "?");
 }
 

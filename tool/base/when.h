@@ -27,7 +27,7 @@ int when_parse(struct text text, const struct when_frame *frame, int64_t *ret_ms
 enum { WHEN_TEXT_MAX = 40 };
 // Times before 1970 or after 9999, which no clock says but a damaged file may, are "?" in both.
 // "2026-11-21 14:05:30" in the caller's zone; the date is left out on the day of `near_ms` (0:
-// never).
+// never), and "CET" follows where the clocks were changed between the two.
 void when_format(int64_t time_ms, int64_t near_ms, char *ret_text, size_t size);
 // "2026-11-21T14:05:30.250Z"
 void when_format_utc(int64_t time_ms, char *ret_text, size_t size);

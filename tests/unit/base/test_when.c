@@ -118,6 +118,12 @@ static void test_shown(void **state)
     assert_string_equal(text, "15:00:00");
     when_format(frame.last_ms, frame.first_ms - 3600000, text, sizeof text);
     assert_string_equal(text, "2026-11-21 15:00:00");
+    // The night in which half past two comes twice.
+    const int64_t first_ms = INT64_C(1792888200000), second_ms = first_ms + 3600000;
+    when_format(first_ms, second_ms, text, sizeof text);
+    assert_string_equal(text, "02:30:00 CEST");
+    when_format(second_ms, first_ms, text, sizeof text);
+    assert_string_equal(text, "02:30:00 CET");
 }
 
 // What only a damaged recording says is not shown as a date.
