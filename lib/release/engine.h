@@ -21,13 +21,15 @@
 #include "wire/ledger.h"
 
 // Slow paths call this behind the heap's work, with no lock held: starts or wakes the helper where
-// nobody looks at present. A load and a branch otherwise.
-void engine_wake(void);
+// nobody looks at present. A load and a branch otherwise. `freer`: after a free, the address that
+// it returns to. Libc frees what belongs to the stacks of ended threads while it holds a lock that
+// pthread_create() takes, so what the loader frees, which does that, starts no helper.
+void engine_wake(const void *freer);
 
-static inline void engine_poke(void)
+static inline void engine_poke(const void *freer)
 {
     if (__builtin_expect(atomic_peek32(&space.is_quiet), 0))
-        engine_wake();
+        engine_wake(freer);
 }
 
 // Gives back all that is free, at once and of all threads. Returns the bytes. Not for signal

@@ -3,6 +3,7 @@
 // Guarded by engine.thread_lock, but for the looks themselves.
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -376,7 +377,28 @@ static bool is_too_early(void)
            engine_now_ms() < atomic_peek64(&engine.next_ride_ms);
 }
 
-void engine_wake(void)
+// Where the kernel has put the dynamic loader: 0 where there is none, or it was started by name.
+// Source: elf(5), getauxval(3).
+static bool is_in_loader(uintptr_t base, uintptr_t address)
+{
+    const ElfW(Ehdr) *header = (const void *)base;
+    const ElfW(Phdr) *segments = (const void *)(base + header->e_phoff);
+    uintptr_t bytes = 0;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        if (segments[i].p_type == PT_LOAD && segments[i].p_vaddr + segments[i].p_memsz > bytes)
+            bytes = segments[i].p_vaddr + segments[i].p_memsz;
+    }
+    return address - base < bytes;
+}
+
+// Of a free in a static program nobody can tell whose it is: there mallocs alone start a helper.
+static bool may_start(const void *freer)
+{
+    uintptr_t base = getauxval(AT_BASE);
+    return !freer || (base && !is_in_loader(base, (uintptr_t)freer));
+}
+
+void engine_wake(const void *freer)
 {
     int saved = errno;
     // Threads that have no heap, or have ended, may be the process's last.
@@ -390,6 +412,11 @@ void engine_wake(void)
         return;
     }
     bool starts = engine.thread == ENGINE_NO_THREAD;
+    if (starts && !may_start(freer)) {
+        // It stays quiet: the next one asks again.
+        lock_release(&engine.thread_lock);
+        return;
+    }
     engine.thread = ENGINE_RUNS;
     if (starts)
         engine.ends = 0;

@@ -21,24 +21,25 @@ __attribute__((noinline)) void *shim_allocate_slow(size_t bytes)
 {
     bool is_zero;
     void *block = bytes <= PTRDIFF_MAX ? heap_allocate(bytes, &is_zero) : NULL;
-    engine_poke();
+    engine_poke(NULL);
     return block ? block : fail(ENOMEM);
 }
 
+// Called in the place of free()'s own end, so that it returns to whom free() does.
 __attribute__((noinline)) void shim_free_slow(void *pointer)
 {
     // Nothing to do is no reason to call anybody.
     if (!pointer)
         return;
     heap_free(pointer);
-    engine_poke();
+    engine_poke(__builtin_return_address(0));
 }
 
 // Called when a free has emptied a span; out of line, as that is seldom.
-void shim_note_empty(void *pointer)
+__attribute__((noinline)) void shim_note_empty(void *pointer)
 {
     heap_note_empty(pointer);
-    engine_poke();
+    engine_poke(__builtin_return_address(0));
 }
 
 void *shim_allocate_aligned(size_t bytes, size_t align)
@@ -47,7 +48,7 @@ void *shim_allocate_aligned(size_t bytes, size_t align)
     if (align <= 16)
         return shim_allocate(bytes);
     void *block = bytes <= PTRDIFF_MAX ? heap_allocate_aligned(bytes, align) : NULL;
-    engine_poke();
+    engine_poke(NULL);
     return block ? block : fail(ENOMEM);
 }
 
@@ -86,7 +87,7 @@ EXPORT void *calloc(size_t nmemb, size_t size)
         return memset(block, 0, bytes);
     bool is_zero;
     block = heap_allocate(bytes, &is_zero);
-    engine_poke();
+    engine_poke(NULL);
     if (!block)
         return fail(ENOMEM);
     // Fresh pages are zero: to write to them would make them resident.
@@ -104,7 +105,7 @@ __attribute__((noinline)) static void *resize_slow(void *ptr, size_t size)
     }
     void *block = size <= PTRDIFF_MAX ? heap_resize(ptr, size) : NULL;
     // What shrinks or moves leaves free memory behind, too.
-    engine_poke();
+    engine_poke(NULL);
     return block ? block : fail(ENOMEM);
 }
 

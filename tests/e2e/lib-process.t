@@ -12,7 +12,7 @@ from tap import done, report, skip  # noqa: E402
 
 BUILD = os.environ["BUILD"]
 LIB, LAST = f"{BUILD}/libebb.so", f"{BUILD}/tests/lib/lib_last_thread"
-RESIZE = f"{BUILD}/tests/lib/lib_resize"
+RESIZE, STACKS = f"{BUILD}/tests/lib/lib_resize", f"{BUILD}/tests/lib/lib_stacks"
 
 
 def run(program, *words, conf=""):
@@ -40,8 +40,14 @@ def try_resize():
     report(ran[0] == 0 and ran[1].startswith("fell"), "what realloc() alone leaves goes back", ran)
 
 
+def try_stacks():
+    ran = run(STACKS, conf="return_within:100ms")
+    report(ran[0] == 0, "threads end, and libc frees their stacks, where no helper runs", ran)
+
+
 if os.path.exists(LIB):
     try_last_thread()
+    try_stacks()
     try_resize()
 else:
     skip("libebb beside a process", "this build has no libebb.so")
