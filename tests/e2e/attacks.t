@@ -71,6 +71,14 @@ if os.fork() == 0:
     os._exit(0)
 """ + WAIT
 
+# exit(2) of the thread alone, as pthread_exit() in main() ends with.
+HEADLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(__import__("platform").machine(), 93), 0)
+"""
+
 # As numpy does with each large array: advice for a part of a block splits its mapping.
 SPLIT = """
 import ctypes
@@ -241,6 +249,23 @@ def check_changing():
         tap.report(not wrong, "lazily freed pages that a fork shares", "\n".join(wrong))
 
 
+def check_headless():
+    """The main thread has ended, others hold memory: that is no process which holds none."""
+    with python(HEADLESS) as target:
+        end = time.monotonic() + 5
+        while time.monotonic() < end and state_of(target.pid) != "Z":
+            time.sleep(0.01)
+        run, _ = ebb("explain", target.pid)
+    tap.report(run.returncode == 3 and "first thread has ended" in run.stderr and
+               "no memory" not in run.stderr, "a process whose first thread has ended",
+               f"{run.returncode} {run.stderr}")
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
 def check_ends():
     wrong = []
     for number in range(20):
@@ -401,6 +426,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_names(folder)
         check_changing()
+        check_headless()
         check_ends()
         check_many_readers()
         check_libraries(folder)

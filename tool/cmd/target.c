@@ -7,6 +7,7 @@
 #include "cmd/target.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,16 @@ static int refuse_proc_root(const char *proc_root)
     return EXIT_FAILED;
 }
 
+// pthread_exit() in main(): the kernel shows a process's memory through its first thread alone. The
+// same is seen for a moment of each process of several threads that ends, hence the status.
+static void tell_headless(pid_t pid, uint64_t others)
+{
+    message_error("process %d cannot be read: its first thread has ended, while %" PRIu64
+                  " of its threads go on",
+                  (int)pid, others);
+    message_hint("What it holds is in /proc/%d/task/TID/smaps of any of these.", (int)pid);
+}
+
 // Says who should act: only the parent can make a zombie go.
 static int refuse_zombie(const char *proc_root, pid_t pid)
 {
@@ -68,6 +79,8 @@ static int refuse_zombie(const char *proc_root, pid_t pid)
     char parent[MESSAGE_NAME_MAX];
     if (proc_stat_parse(buffer_text(&file), &stat) < 0)
         message_error("process %d has ended: it holds no memory", (int)pid);
+    else if (stat.threads > 1)
+        tell_headless(pid, stat.threads - 1);
     else if (process_shown_name(proc_root, stat.ppid, parent, sizeof(parent)))
         message_error("process %d has ended and waits for its parent %d (%s) to collect it: "
                       "it holds no memory",
