@@ -4,6 +4,7 @@
 // From the whole to the detail: what was recorded, the chart of the largest process, a line for
 // each process, what it comes to, and what happened.
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -173,6 +174,18 @@ static void write_subjects(struct writer *writer, const struct report *report)
                      report->subject_count - ROWS_MAX);
 }
 
+// One sentence, which may be longer than a line has room.
+__attribute__((format(printf, 2, 3))) static void write_sentence(struct writer *writer,
+                                                                 const char *format, ...)
+{
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    text_vformat(text, sizeof text, format, args);
+    va_end(args);
+    write_wrapped(writer, text, 0, 2);
+}
+
 // Peaks that came and went between two readings: of those that the table shows, the first few.
 static void write_missed(struct writer *writer, const struct report *report)
 {
@@ -186,12 +199,10 @@ static void write_missed(struct writer *writer, const struct report *report)
         when_format(summary->missed_rss_ms, report->to_ms, when, sizeof when);
         format_bytes(writer->style, summary->missed_rss_bytes, missed, sizeof missed);
         format_bytes(writer->style, summary->peak_rss_bytes, seen, sizeof seen);
-        write_text(writer, "Peak RSS by the kernel: ");
-        write_text(writer, missed);
-        write_text(writer, ", of ");
-        write_name(writer, entry->subject.name, 32);
-        write_format(writer, " (%d), shortly before %s; readings saw %s at most.\n",
-                     entry->subject.pid, when, seen);
+        write_sentence(writer,
+                       "Peak RSS by the kernel: %s, of %s (%d), shortly before %s; readings saw %s "
+                       "at most.",
+                       missed, entry->subject.name, entry->subject.pid, when, seen);
         told++;
     }
 }
@@ -205,8 +216,8 @@ static void write_course(struct writer *writer, const struct report *report, con
     format_bytes(writer->style, bytes[1], most, sizeof most);
     format_bytes(writer->style, bytes[2], last, sizeof last);
     when_format(peak_ms, report->to_ms, when, sizeof when);
-    write_text(writer, what);
-    write_format(writer, ": %s at first, %s at most (%s), %s at last.\n", first, most, when, last);
+    write_sentence(writer, "%s: %s at first, %s at most (%s), %s at last.", what, first, most, when,
+                   last);
 }
 
 // A fiftieth: what is less changes no decision.
@@ -233,8 +244,8 @@ static void write_courses(struct writer *writer, const struct report *report)
     char seen[UNITS_TEXT_MAX], without[UNITS_TEXT_MAX];
     format_bytes(writer->style, rss[1], seen, sizeof seen);
     format_bytes(writer->style, effective[1], without, sizeof without);
-    write_format(writer, "Without lazily freed pages its RSS would have been %s at most, not %s.\n",
-                 without, seen);
+    write_sentence(writer, "Without lazily freed pages its RSS would have been %s at most, not %s.",
+                   without, seen);
 }
 
 // Did the recording last long enough to tell growth from a wave?
@@ -254,22 +265,22 @@ static void write_growth(struct writer *writer, const struct report_subject *ent
     if (entry->is_growing && summary->swing_count > 0 && summary->swing_count <= SWINGS_FEW)
         write_format(writer,
                      "Effective RSS grows: %s. Suspect a leak, or a wave that is longer than this: "
-                     "its lows rise, over %zu swings.\n",
+                     "its lows rise, over %zu swings.",
                      slope, summary->swing_count);
     else if (entry->is_growing)
-        write_format(writer, "Effective RSS grows: %s. Suspect a leak.\n", slope);
+        write_sentence(writer, "Effective RSS grows: %s. Suspect a leak.", slope);
     else if (!is_judged(entry))
-        write_text(writer,
-                   "Too short to tell growth from a wave: that takes more than five minutes.\n");
+        write_sentence(writer,
+                       "Too short to tell growth from a wave: that takes more than five minutes.");
     else if (summary->slope_bytes_per_s <= 0)
-        write_format(writer, "Effective RSS does not grow: %s.\n", slope);
+        write_sentence(writer, "Effective RSS does not grow: %s.", slope);
     else if (!rises)
-        write_format(writer, "No growth of effective RSS beyond its error: %s.\n", slope);
+        write_sentence(writer, "No growth of effective RSS beyond its error: %s.", slope);
     else if (summary->lows_rise)
-        write_format(writer, "Effective RSS grows by too little to matter: %s.\n", slope);
+        write_sentence(writer, "Effective RSS grows by too little to matter: %s.", slope);
     else
-        write_text(writer, "Effective RSS rose, but its lows do not go on rising: a step, a "
-                           "warm-up or a wave.\n");
+        write_sentence(writer, "Effective RSS rose, but its lows do not go on rising: a step, a "
+                               "warm-up or a wave.");
 }
 
 // Whoever leaks is not always the largest: of those that the table shows, the first few.
@@ -283,9 +294,8 @@ static void write_growing(struct writer *writer, const struct report *report)
         char slope[80];
         report_slope(writer->style, entry->summary.slope_bytes_per_s,
                      entry->summary.slope_error_bytes_per_s, slope, sizeof slope);
-        write_text(writer, "Effective RSS of ");
-        write_name(writer, entry->subject.name, 32);
-        write_format(writer, " (%d) grows: %s. Suspect a leak.\n", entry->subject.pid, slope);
+        write_sentence(writer, "Effective RSS of %s (%d) grows: %s. Suspect a leak.",
+                       entry->subject.name, entry->subject.pid, slope);
         told++;
     }
 }
