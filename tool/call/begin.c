@@ -4,7 +4,9 @@
 // A thread is looked at twice: from outside, where it seems to sleep, and when it is stopped, for
 // it may have moved on meanwhile, into the allocator for instance.
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,10 +196,24 @@ static int refuse_attach(struct call_session *session, int error)
                           strerror(-error));
 }
 
+// Whoever is stopped lets nobody go: a target must not stand still until somebody types fg. SIGSTOP
+// cannot be helped; our death can, the kernel lets go then.
+static void block_stops(struct call_session *session)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTSTP);
+    sigaddset(&stops, SIGTTIN);
+    sigaddset(&stops, SIGTTOU);
+    if (!session->has_blocked)
+        session->has_blocked = pthread_sigmask(SIG_BLOCK, &stops, &session->signals_before) == 0;
+}
+
 // A busy target would have its thread wait for our turn on a processor as well. Without the right
 // to, it does. What we start meanwhile is not hurried.
 void session_hurry(struct call_session *session)
 {
+    block_stops(session);
     const struct sched_param first = {.sched_priority = 1};
     if (!session->is_hurried && sched_getscheduler(0) == SCHED_OTHER)
         session->is_hurried = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0;
@@ -208,6 +224,9 @@ void session_relax(struct call_session *session)
     const struct sched_param none = {0};
     if (session->is_hurried && sched_setscheduler(0, SCHED_OTHER, &none) == 0)
         session->is_hurried = false;
+    if (session->has_blocked)
+        pthread_sigmask(SIG_SETMASK, &session->signals_before, NULL);
+    session->has_blocked = false;
 }
 
 // Stops the thread. 0; else it has been let go, or will be by call_end().

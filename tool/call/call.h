@@ -17,7 +17,8 @@
 // allocator; and, once it is stopped, still in that system call. Those come first whose wait loses
 // nothing.
 //
-// What the target may see: the thread does not run meanwhile, and signals for it wait; those for
+// What the target may see: the thread does not run meanwhile, and signals for it wait (^Z on ebb
+// waits too; a SIGSTOP of ebb would keep the thread stopped until SIGCONT or ebb's end); those for
 // the process go to other threads. A wait with a time limit begins it anew (poll, nanosleep,
 // epoll_wait); one without a limit shows nothing, a handler that interrupts it ends it by EINTR as
 // ever. One window remains: if ebb is killed in the microseconds between the stop and its first

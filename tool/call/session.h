@@ -3,6 +3,8 @@
 #ifndef EBB_CALL_SESSION_H
 #define EBB_CALL_SESSION_H
 
+#include <signal.h>
+
 #include "call/call.h"
 #include "call/frame_x86_64.h"
 
@@ -36,6 +38,8 @@ struct call_session {
 
     enum session_state state;
     bool is_hurried;
+    bool has_blocked;        // signals that would stop us
+    sigset_t signals_before; // those that were blocked when it did
     pid_t tid;
     pid_t only_tid; // no other may be stopped; 0: any
     uint64_t stopped_ns;
@@ -60,7 +64,7 @@ int session_refuse(struct call_session *session, int error, const char *needs, c
                    ...) __attribute__((format(printf, 4, 5)));
 
 // Puts this thread ahead of the target's for as long as one of them waits for us, where that is
-// allowed; and back.
+// allowed, and has ^Z and its kind wait until then; and back.
 void session_hurry(struct call_session *session);
 void session_relax(struct call_session *session);
 

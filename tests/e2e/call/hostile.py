@@ -177,6 +177,21 @@ def check_stop_inside():
                    result["output"])
 
 
+def check_suspended_caller():
+    """^Z while the function runs: ebb stops only once the target's thread goes on."""
+    with plain("read") as child:
+        # A group without a parent in its session would not be stopped by it at all.
+        one = subprocess.Popen(caller(child.pid, ["sleep_ms", "300"]), stdout=subprocess.PIPE,
+                               text=True, process_group=0)
+        wait_until(lambda: status_of(child.pid, "TracerPid") == str(one.pid))
+        one.send_signal(signal.SIGTSTP)
+        goes_on = wait_until(lambda: status_of(child.pid, "TracerPid") == "0")
+        one.send_signal(signal.SIGCONT)
+        result = words(one.communicate(timeout=20)[0])
+        tap.report(goes_on and result["value"] == "300" and is_whole(child, 1),
+                   "ebb is suspended inside a call: the target goes on", result["output"])
+
+
 def check_end_inside():
     with plain("read") as child:
         result = call(child.pid, "leave", "5")
@@ -208,6 +223,6 @@ def check_all():
     check_places()
     check_other_binaries(os.environ["TMPDIR"])
     for check in (check_filters, check_stopped, check_traced, check_rights, check_restarted,
-                  check_fault, check_room, check_time_limit, check_stop_inside, check_end_inside,
-                  check_exec_inside):
+                  check_fault, check_room, check_time_limit, check_stop_inside,
+                  check_suspended_caller, check_end_inside, check_exec_inside):
         check()
