@@ -62,7 +62,8 @@ refuses 2 'either --token or --token-file' watch --token auto --token-file "$TMP
 refuses 1 'cannot read the token' watch --token-file "$TMPDIR/no-token" $$
 run "$EBB" watch --port 0 --for 10ms --proc-root "$fixtures/linux-6.1-cgroup2/proc" api
 check 'another proc tree' prints out 'http://127\.0\.0\.1:[0-9]+/'
-refuses 3 "no process is named 'api'" watch --port 0 api
+refuses 3 "no process is named 'api'" watch --port 0 \
+    --proc-root "$fixtures/linux-5.10-hybrid/proc" api
 refuses 1 'shows no processes' watch --proc-root "$TMPDIR" --all
 refuses 2 'leave --proc-root out' watch --allow-levers --proc-root "$TMPDIR" 1
 run "$EBB" watch --port 0 --for 10ms --allow-levers $$
