@@ -13,6 +13,7 @@ import { openSource } from "./source.js";
 import { Store } from "./store.js";
 import { listenTheme, startTheme, toggleTheme } from "./theme.js";
 import { Toolbar } from "./toolbar.js";
+import { toldAccount } from "./verdict.js";
 import { View } from "./view.js";
 
 const REFINE_AFTER_MS = 150; // a window that still moves is not asked for
@@ -130,8 +131,9 @@ class App {
             pane.showCursor();
             pane.describe(range);
             if (pane.subject) {
-                pane.verdict.show(pane.subject, this.newestAccount(pane.id));
-                pane.verdict.showAge(this.store.tracks.get(pane.id), this.store.end);
+                const told = this.toldAccount(pane);
+                pane.verdict.show(pane.subject, told);
+                pane.verdict.showAge(this.store.tracks.get(pane.id), this.store.end, told);
             }
         }
         const sides = this.panes.map((pane) => ({
@@ -209,8 +211,11 @@ class App {
         }, REFINE_AFTER_MS);
     }
 
-    newestAccount(id) {
-        return this.accounts.get(`${id} newest`);
+    toldAccount({ id, subject }) {
+        const told = toldAccount(this.accounts.get(`${id} newest`),
+            this.accounts.get(`${id} told`), subject.verdict);
+        this.accounts.set(`${id} told`, told);
+        return told;
     }
 
     // Errors, and what to do next, come from the account itself: that at the cursor, asked for when

@@ -23,6 +23,12 @@ export function splitHeadline(headline) {
     return { short: found[1].replace(/[.:]$/, ""), rest: found[2] };
 }
 
+// The account that the words are about. A verdict is told once it has stood for a while, and an
+// account meanwhile may have come to another one: its figures and its advice would not fit.
+export function toldAccount(newest, before, verdict) {
+    return [newest, before].find((account) => account && account.verdict === verdict);
+}
+
 // Whole seconds, then whole minutes: nobody reads more of an age.
 function formatAge(ms) {
     return formatSpan(ms - ms % (ms > MINUTE ? MINUTE : 1000));
@@ -46,7 +52,8 @@ export class VerdictStrip {
     constructor() {
         this.name = element("h2", {});
         this.about = element("p", { class: "about" });
-        this.word = element("p", { class: "word" });
+        // Heard when it changes; the figures behind it do so with each account.
+        this.word = element("p", { class: "word", role: "status" });
         this.rest = element("p", { class: "rest" });
         // Not part of the words: a screen reader would hear it each second.
         this.age = element("span", { class: "age note", hidden: "" });
@@ -63,8 +70,7 @@ export class VerdictStrip {
             effective: figure("effective RSS", "RSS - lazily freed: the number for alarms"),
         };
         this.sizes.effective.node.className = "matters";
-        this.words = element("div", { class: "words", role: "status", "aria-live": "polite" },
-            this.word, this.rest);
+        this.words = element("div", { class: "words" }, this.word, this.rest);
         this.node = element("section", { class: "verdict", "aria-label": "verdict" },
             element("div", { class: "who" }, this.name, this.about),
             this.words,
@@ -78,7 +84,7 @@ export class VerdictStrip {
         setText(this.name, subject.name);
         setText(this.about, parts.filter(Boolean).join(" · "));
         this.about.title = subject.cmdline || "";
-        const { short, rest } = splitHeadline(subject.headline);
+        const { short, rest } = splitHeadline(account?.headline || subject.headline);
         this.node.dataset.verdict = subject.verdict || "none";
         setText(this.word, short || subject.verdict || "no account yet");
         const waiting = subject.verdict ? "" : "RSS is measured; whose it is, not yet.";
@@ -99,9 +105,9 @@ export class VerdictStrip {
 
     // RSS is that of the newest sample; lazily freed bytes are those of the last reading of smaps,
     // words those of the last account: of which moment that is, where it is not the same.
-    showAge(track, now) {
+    showAge(track, now, told) {
         const series = track?.overview;
-        const account = series?.accounts.at(-1);
+        const account = told ? { time: told.time_ms } : series?.accounts.at(-1);
         const end = Math.max(series?.count ? series.last : now, now);
         const parts = [];
         const lazy = lastLazyTime(series);

@@ -14,7 +14,7 @@ const { rowsAt } = await load("stack");
 const { LiveSource } = await load("source_live");
 const { Painter } = await load("paint");
 const { Raster } = await load("raster");
-const { splitNext } = await load("verdict");
+const { splitNext, toldAccount } = await load("verdict");
 const { LAZY, ROW_COUNT } = await load("rows");
 
 const MIB = 2 ** 20;
@@ -267,6 +267,14 @@ function splitsAdvice() {
     report(!wrong.length, "of advice the command alone is one to copy", wrong.join("\n"));
 }
 
+// Beside "in use" nobody is told to reclaim what another account found lazily freed.
+function fitsWords() {
+    const [lazy, inUse] = ["lazy", "in-use"].map((verdict) => ({ verdict }));
+    report(toldAccount(lazy, inUse, "in-use") === inUse && toldAccount(lazy, inUse, "lazy") === lazy
+        && !toldAccount(lazy, lazy, "in-use") && !toldAccount(undefined, undefined, "lazy"),
+    "advice is that of an account with the verdict that is told");
+}
+
 // The gaps of a dashed line hide no spike of one column.
 function dashesKeepSpikes() {
     globalThis.ImageData = class {
@@ -300,6 +308,7 @@ await obeysTheClock();
 await remembersTheDead();
 await knowsThemAgain();
 splitsAdvice();
+fitsWords();
 dashesKeepSpikes();
 await letsGo();
 done();

@@ -30,7 +30,7 @@ async function take(browser, url, name, { keys = [], point = null, ...options })
         await page.mouse.move(box.x + point * box.width, box.y + 60);
     }
     // The trough after a wave: what the story is about.
-    await page.locator(".verdict[data-verdict=lazy]").first().waitFor({ timeout: 30000 })
+    await page.locator(".verdict[data-verdict=lazy]").first().waitFor({ timeout: 60000 })
         .catch(() => console.error(`${name}: no verdict of lazy came`));
     await page.waitForTimeout(1500);
     await page.evaluate(settle);
