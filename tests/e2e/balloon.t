@@ -67,7 +67,8 @@ def inflating(group, *arguments):
     """An ebb in the middle of its work, and the pid of its balloon."""
     # Not the shell's nor Python's ignored signals.
     child = subprocess.Popen([EBB, "balloon", "--json", "--cgroup", group.path, *arguments],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             process_group=0)
     try:
         groups.wait_until(lambda: balloon_of(child.pid))
         balloon = balloon_of(child.pid)
@@ -292,9 +293,12 @@ def dies_with_its_parent():
 
 
 def lets_go_on_signals():
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP):
         with Group(900) as group, Program(group, [LAZY_LIVE, "100", "16"]):
             with inflating(group) as (child, balloon):
+                # As a terminal does it: the balloon gets it, too.
+                if number == signal.SIGTSTP:
+                    os.killpg(child.pid, number)
                 child.send_signal(number)
                 output, _ = child.communicate(timeout=10)
                 report = json.loads(output)

@@ -282,6 +282,8 @@ static int block_signals(sigset_t *ret_old)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
+    // Suspended, we would hold memory without looking at whom it hurts.
+    sigaddset(&set, SIGTSTP);
     if (sigprocmask(SIG_BLOCK, &set, ret_old) < 0)
         return -errno;
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

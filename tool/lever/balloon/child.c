@@ -113,8 +113,9 @@ static void reset_signals(void)
     sigemptyset(&none);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
-    // Ctrl-C reaches the whole foreground group.
+    // Ctrl-C and ^Z reach the whole foreground group.
     signal(SIGINT, SIG_IGN);
+    signal(SIGTSTP, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
