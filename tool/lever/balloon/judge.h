@@ -64,7 +64,7 @@ enum balloon_stop {
     // What happened to it.
     BALLOON_NO_MEMORY,   // the kernel refused it memory
     BALLOON_ENDED,       // somebody ended the balloon
-    BALLOON_INTERRUPTED, // SIGINT, SIGTERM
+    BALLOON_INTERRUPTED, // SIGINT, SIGTERM, SIGHUP, SIGTSTP
     BALLOON_GONE,        // the watched process ended
     BALLOON_STOP_COUNT,
 };
