@@ -10,6 +10,7 @@
 #include "heap/fast.h"
 #include "heap/hold.h"
 #include "heap/lists.h"
+#include "heap/thread.h"
 
 #define SLOTS   256
 #define THREADS 4
@@ -58,16 +59,21 @@ static void *free_one_of_each(void *pointer)
     return NULL;
 }
 
+static void free_one_of_each_elsewhere(void **blocks)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, free_one_of_each, blocks), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 // A long inbox is taken in by parts, each span once, and none is lost between them.
 static void test_long_inbox(void **state)
 {
     (void)state;
     static void *blocks[(FULL_SPANS + 2) * FULL_BLOCKS];
-    pthread_t thread;
     for (int i = 0; i < (FULL_SPANS + 2) * FULL_BLOCKS; i++)
         blocks[i] = heap_test_allocate(8192);
-    assert_int_equal(pthread_create(&thread, NULL, free_one_of_each, blocks), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    free_one_of_each_elsewhere(blocks);
     int parts = 0;
     for (bool is_done = false; !is_done; parts++) {
         hold_own(heap_of_thread);
@@ -121,6 +127,78 @@ static void release_elsewhere(void *block)
     pthread_join(thread, NULL);
 }
 
+// What comes in while a part of the inbox is taken in stands in front of the rest.
+static void test_inbox_that_grows(void **state)
+{
+    (void)state;
+    static void *blocks[(FULL_SPANS + 2) * FULL_BLOCKS];
+    for (int i = 0; i < (FULL_SPANS + 2) * FULL_BLOCKS; i++)
+        blocks[i] = heap_test_allocate(8192);
+    free_one_of_each_elsewhere(blocks);
+    // The current span's, which a helper leaves alone: it goes back to the inbox.
+    void *last = blocks[(FULL_SPANS + 2) * FULL_BLOCKS - 1];
+    release_elsewhere(last);
+    hold_own(heap_of_thread);
+    assert_false(lists_drain_full(heap_of_thread));
+    lists_drain_inbox(heap_of_thread);
+    hold_own_end(heap_of_thread);
+    assert_false(space_record_at((uintptr_t)last)->remote & WIRE_REMOTE_QUEUED);
+    for (int i = 0; i < FULL_SPANS * FULL_BLOCKS; i += FULL_BLOCKS)
+        assert_int_equal(space_record_at((uintptr_t)blocks[i])->remote, 0);
+}
+
+static void *get_heap(void *heap)
+{
+    heap_test_release(heap_test_allocate(48));
+    *(struct heap **)heap = heap_of_thread;
+    return NULL;
+}
+
+// A span that was queued where it had been until a moment ago goes on to the heap that has it now.
+static void test_inbox_of_another(void **state)
+{
+    (void)state;
+    struct heap *other = NULL;
+    uint32_t count;
+    pthread_t thread;
+    void *block = heap_test_allocate(100);
+    struct wire_record *span = space_record_at((uintptr_t)block);
+    assert_int_equal(pthread_create(&thread, NULL, get_heap, &other), 0);
+    pthread_join(thread, NULL);
+    assert_true(span_push_remote(span, block, &count));
+    other->inbox = space_slot(span);
+    assert_true(heap_claim(other));
+    lists_drain_inbox(other);
+    heap_disown(other);
+    assert_int_equal(heap_of_thread->inbox, space_slot(span));
+    hold_own(heap_of_thread);
+    lists_drain_inbox(heap_of_thread);
+    hold_own_end(heap_of_thread);
+    assert_int_equal(wire_live_blocks(span), 0);
+}
+
+// A list that a helper has cut may be shorter than it was: an empty span does not go on with it.
+static void test_spare_with_a_cut_list(void **state)
+{
+    (void)state;
+    void *blocks[2 * FULL_BLOCKS];
+    for (int i = 0; i < 2 * FULL_BLOCKS; i++)
+        blocks[i] = heap_test_allocate(8192);
+    struct wire_record *span = space_record_at((uintptr_t)blocks[0]);
+    for (int i = 0; i < FULL_BLOCKS; i++)
+        heap_test_release(blocks[i]);
+    assert_int_equal(span->state, WIRE_SPAN_SPARE);
+    span->relinked = 1;
+    span->free = 0;
+    // The spare span comes before new memory: all of it is there again.
+    for (int i = 0; i < FULL_BLOCKS; i++) {
+        blocks[i] = heap_test_allocate(8192);
+        assert_ptr_equal(space_record_at((uintptr_t)blocks[i]), span);
+    }
+    for (int i = 0; i < 2 * FULL_BLOCKS; i++)
+        heap_test_release(blocks[i]);
+}
+
 // An empty span that is still linked in the inbox stays until it has come through there.
 static void test_empty_span_in_the_inbox(void **state)
 {
@@ -159,6 +237,7 @@ static void test_empty_span_in_the_inbox(void **state)
 #define INBOX_ROUNDS 60
 
 static void *inbox_blocks[INBOX_SPANS][FULL_BLOCKS];
+static int inbox_done; // atomic: threads
 
 // One block of each span after another, so that each free may be the first since the owner looked.
 static void *release_across(void *pointer)
@@ -167,6 +246,7 @@ static void *release_across(void *pointer)
         for (int span = 0; span < INBOX_SPANS; span++)
             heap_test_release(inbox_blocks[span][i]);
     }
+    __atomic_add_fetch(&inbox_done, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -176,11 +256,12 @@ static void test_inbox_loses_nothing(void **state)
     (void)state;
     for (int round = 0; round < INBOX_ROUNDS; round++) {
         pthread_t threads[2];
+        inbox_done = 0;
         for (int i = 0; i < INBOX_SPANS * FULL_BLOCKS; i++)
             inbox_blocks[i / FULL_BLOCKS][i % FULL_BLOCKS] = heap_test_allocate(8192);
         for (uintptr_t i = 0; i < 2; i++)
             pthread_create(&threads[i], NULL, release_across, (void *)i);
-        for (int i = 0; i < 3000; i++) {
+        while (__atomic_load_n(&inbox_done, __ATOMIC_ACQUIRE) < 2) {
             hold_own(heap_of_thread);
             lists_drain_inbox(heap_of_thread);
             hold_own_end(heap_of_thread);
@@ -253,6 +334,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_inbox, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_empty_span_in_the_inbox, heap_test_begin,
                                         heap_test_end),
+        cmocka_unit_test_setup_teardown(test_inbox_that_grows, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_inbox_of_another, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_spare_with_a_cut_list, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_inbox_loses_nothing, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
