@@ -3,9 +3,9 @@
 // wire/, which both worlds share; so the operation is atomic here, not the type. Each name carries
 // its memory order.
 //
-//   load, store     acquire and release: what one thread wrote before its store is seen after the
-//   load peek            relaxed: a hint, or a word that the reader's own thread writes swap,
-//   replace, and, add     acquire and release in one
+//   load, store         acquire and release: who sees the store sees what was written before it
+//   peek, poke, add64   relaxed: a hint, a count, or a word that one thread alone writes
+//   swap, replace, and  acquire and release in one, as add32
 #ifndef EBB_BASE_ATOMIC_H
 #define EBB_BASE_ATOMIC_H
 
