@@ -7,6 +7,7 @@ const [scratch, out] = process.argv.slice(2);
 const WATCHED_MS = Number(process.env.SECONDS_WATCHED || 100) * 1000; // between two waves
 const HEIGHT_MIB = "400";
 const WAVE_SECONDS = "22";
+const TROUGH_MS = 13500; // from a wave's begin: what is told first stands
 
 // Where the picture was taken is nobody's business: stands still, and leaves the host out.
 function settle() {
@@ -43,6 +44,7 @@ async function main() {
     const start = (name, knob) => startProgram(`${scratch}/${name}`, arguments_,
         { GODEBUG: `madvdontneed=${knob}` });
     const [lazy, atOnce] = await Promise.all([start("api", 0), start("api-at-once", 1)]);
+    await new Promise((resolve) => setTimeout(resolve, TROUGH_MS));
     const one = await startWatch("--port", "0", "--interval", "250ms", String(lazy.pid));
     const both = await startWatch("--port", "0", "--interval", "250ms", String(lazy.pid),
         String(atOnce.pid));
