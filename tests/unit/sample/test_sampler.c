@@ -342,7 +342,7 @@ static void test_rename_is_no_exec(void **state)
 static void test_new_ones_are_found(void **state)
 {
     (void)state;
-    char glob[24], names[2][16];
+    char glob[24], names[2][32];
     // Another run of this very test may have its children beside ours.
     snprintf(glob, sizeof glob, "found%d*", (int)getpid());
     struct sampler *sampler = open_text(glob, true);
