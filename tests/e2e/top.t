@@ -32,7 +32,8 @@ class Screen:
                             "--interval 200ms", *arguments])
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   f"{command}; echo status $?; sleep 60")
-        self.shell = int(self.tmux("display-message", "-p", "#{pane_pid}"))
+        self.shell, self.server = map(int, self.tmux("display-message", "-p",
+                                                     "#{pane_pid} #{pid}").split())
 
     def tmux(self, *arguments):
         return subprocess.run(["tmux", "-u", "-S", self.socket, *arguments], check=True,
@@ -58,7 +59,11 @@ class Screen:
         return False
 
     def close(self):
+        """The server goes behind its answer: nothing of it is left when the test ends."""
         self.tmux("kill-server")
+        end = time.monotonic() + 5
+        while os.path.exists(f"/proc/{self.server}") and time.monotonic() < end:
+            time.sleep(0.01)
 
 
 def start_target():
