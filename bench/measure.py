@@ -5,17 +5,35 @@ import contextlib
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 EBB = os.environ.get("EBB", "build/ebb")
 BUILD = os.environ.get("BUILD", "build")
 
 
+def built(path):
+    """A program of the build; where it is not there, says how to build it, and ends."""
+    if not os.path.exists(path):
+        sys.exit(f"{sys.argv[0]}: there is no {path}: `make bench` builds what is measured, "
+                 f"as does `ninja -C {BUILD} ebb libebb bench_programs test_programs`")
+    return path
+
+
+def start(command, **options):
+    """subprocess.Popen(), that ends with a word on a program that is not there."""
+    try:
+        return subprocess.Popen(command, **options)
+    except FileNotFoundError:
+        built(command[0])
+        raise
+
+
 def run_once(command):
     """Runs a command to its end. Returns wall seconds, CPU seconds and exit status."""
     started = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             stdin=subprocess.DEVNULL)
+    child = start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                  stdin=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -55,7 +73,7 @@ def median_ratio(runs, peer_runs, figure):
 @contextlib.contextmanager
 def target(command, ready="ready", env=None):
     """Starts a target, waits for its line `ready`, and ends it by its pid."""
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    child = start(command, stdout=subprocess.PIPE, text=True, env=env)
     try:
         for line in child.stdout:
             if line.strip() == ready:
