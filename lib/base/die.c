@@ -59,15 +59,22 @@ _Noreturn void die(const char *what)
     abort();
 }
 
+// All lines about a block begin alike, so that one pattern finds them in a log.
+void line_begin_death(struct line *line, const char *what, uintptr_t address, const char *note)
+{
+    line->len = 0;
+    line_add(line, "ebb: fatal: ");
+    line_add(line, what);
+    line_add(line, " ");
+    line_add_hex(line, address);
+    line_add(line, " (");
+    line_add(line, note);
+}
+
 _Noreturn void die_at(const char *what, uintptr_t address, const char *note, size_t number)
 {
-    struct line line = {.len = 0};
-    line_add(&line, "ebb: fatal: ");
-    line_add(&line, what);
-    line_add(&line, " ");
-    line_add_hex(&line, address);
-    line_add(&line, " (");
-    line_add(&line, note);
+    struct line line;
+    line_begin_death(&line, what, address, note);
     if (number) {
         line_add(&line, " ");
         line_add_decimal(&line, number);

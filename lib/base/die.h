@@ -18,6 +18,9 @@ void line_add_decimal(struct line *line, uint64_t value);
 // With a newline, by one write(2) to stderr.
 void line_write(struct line *line);
 
+// "ebb: fatal: WHAT 0xADDRESS (NOTE": the beginning of a last line, for who has more to say in it.
+void line_begin_death(struct line *line, const char *what, uintptr_t address, const char *note);
+
 // "ebb: fatal: WHAT", then abort(). Async-signal-safe.
 _Noreturn void die(const char *what);
 

@@ -153,13 +153,8 @@ void *guard_allocate(size_t bytes, size_t align)
 _Noreturn void guard_die(const struct wire_record *record, const char *what, uintptr_t address,
                          const char *note)
 {
-    struct line line = {.len = 0};
-    line_add(&line, "ebb: fatal: ");
-    line_add(&line, what);
-    line_add(&line, " ");
-    line_add_hex(&line, address);
-    line_add(&line, " (");
-    line_add(&line, note);
+    struct line line;
+    line_begin_death(&line, what, address, note);
     line_add(&line, "guarded block of ");
     line_add_decimal(&line, record->block_bytes);
     line_add(&line, record->block_bytes == 1 ? " byte)" : " bytes)");
