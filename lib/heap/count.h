@@ -6,10 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// All in bytes but for the numbers. in use + slack + kept + off + spare = the runs that are memory.
+// All in bytes but for the numbers. in_use + free_in_spans + kept = the runs that are memory, but
+// for the ends of large blocks' last slots; off_in_spans of these have gone back.
 struct count {
     uint64_t in_use;        // blocks with the program, by block size
-    uint64_t free_in_spans; // free, or never handed out, in spans with live blocks
+    uint64_t free_in_spans; // free, or never handed out, in spans but for spare ones
     uint64_t off_in_spans;  // of these: in pages that were purged
     uint64_t kept;          // free runs and spare spans
     uint64_t returned;      // free runs that are no memory any more, or not yet

@@ -6,7 +6,7 @@
 #include "base/bits.h"
 #include "heap/space.h"
 
-// Each a page of 4 KiB has 32 records: 2 MiB of the heap, and of these so many pages at a time.
+// A page of 4 KiB has 32 records, which are 2 MiB of the heap. So many pages go at a time.
 #define BITE_BYTES (256u * PAGE_BYTES)
 
 // Of the run's records whose pages begin at `*from` or later, the next to go; `*from` moves on.

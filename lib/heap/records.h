@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A run of so many slots has a page of records to itself, wherever it begins.
-#define RECORDS_LEAST_SLOTS 64u
+// A run of so many slots has a page of 32 records to itself between its first and its last one,
+// wherever it begins.
+#define RECORDS_LEAST_SLOTS 65u
 
 // Gives back the pages of records that stand wholly inside the clean run that begins at `slot`, but
 // for its first and last: they read as zeros, as they do anyway where they count. What blocks once

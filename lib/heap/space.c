@@ -115,7 +115,7 @@ static struct wire_record *take_from_bins(enum space_area area, uint32_t slots,
     static const enum space_pages sorts[SPACE_SORTS] = {SPACE_DIRTY, SPACE_LAZY, SPACE_CLEAN};
     for (int i = 0; i < SPACE_SORTS; i++) {
         enum space_pages sort = sorts[i];
-        // What is kept of guarded blocks has no guards: space_take_kept().
+        // What is kept of guarded blocks has no guards: kept_take().
         if (area == SPACE_GUARDED && sort != SPACE_CLEAN)
             continue;
         struct wire_record *run = bins_find(&space.bins[area][sort], slots + align_slots - 1);
