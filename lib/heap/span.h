@@ -50,6 +50,10 @@ static inline uint64_t span_tag(const struct wire_record *span, const void *bloc
     return span->key ^ (uint64_t)(uintptr_t)block;
 }
 
+// Blocks that the owner has not counted as free: the live ones; one more while the span is current;
+// and those that others have freed since the owner has counted their frees last, also where a
+// helper has moved these to `free` or `off` meanwhile. So some of them may be on the list already:
+// what the program holds is wire_live_blocks().
 static inline uint32_t span_used(const struct wire_record *span)
 {
     return (uint32_t)(span->counts & SPAN_USED_MASK);
