@@ -88,7 +88,8 @@ struct wire_record {
     uint64_t lazy;     // the bits of `off` that were given back lazily; the others are returned
     uint64_t bytes;    // of a large block, whole pages; in a free run: what was given back of it;
                        // of a span: the bits of `off` that the system would not take, so kept
-    uint64_t relinked; // of a span: not 0 once a helper has changed its list while it had an owner
+    uint64_t relinked; // of a span: not 0 once a helper has changed its list while it had an owner;
+                       // `counts` as of then where it put a list in front of the only block
     uint32_t freed_bytes; // block size of what stood here last, to tell a double free by
     uint32_t queue_next;  // in the heap's inbox
     uint64_t seen;        // for the release engine: tick << 32 | counts and remote as of then

@@ -426,13 +426,20 @@ UNSYNCHRONISED static bool may_have_free_pages(const struct wire_record *span)
     return false;
 }
 
+// The malloc or free that was in flight when a list was put in front of its block may be in flight
+// still: to that list the block is as free as the others. It ends by counting.
+UNSYNCHRONISED static bool may_hold_inner_block(const struct wire_record *span, enum span_hold hold)
+{
+    return hold == SPAN_POPPED && span->relinked == atomic_peek64(&span->counts);
+}
+
 void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
                              struct span_pages *pages)
 {
     struct free_map map = {{0}};
     pages->off = 0;
     find_tail(span, pages);
-    if (!may_have_free_pages(span))
+    if (may_hold_inner_block(span, hold) || !may_have_free_pages(span))
         return;
     struct block *remote = take_remote_blocks(span);
     struct list_view view = view_list(span, hold);
@@ -442,7 +449,8 @@ void span_collect_free_pages(struct wire_record *span, enum span_hold hold,
     if (!pages->off && !remote)
         return;
     // A free in flight may overwrite the list's beginning: then only span_start() finds all.
-    span->relinked |= hold != SPAN_ALONE;
+    if (hold != SPAN_ALONE)
+        span->relinked = view.behind ? atomic_peek64(&span->counts) : 1;
     atomic_poke64(&span->off, span->off | pages->off);
     replace_list(span, &view, thread_map(span, &map, view.behind));
 }

@@ -16,7 +16,9 @@
 // path that it began before 2., and may end it at any time, even after 5. These rules make that
 // harmless:
 //   - a malloc in flight holds the list's first block and its link: in a current span the first two
-//     blocks stay where they are, and their pages stay (SPAN_POPPED);
+//     blocks stay where they are, and their pages stay (SPAN_POPPED). Where there is one only, a
+//     list may be put in front of it, once: then the span is left alone until its owner has counted
+//     something, and so has ended what was in flight;
 //   - a free in flight leads from its block to the block that was first: that one may be off now,
 //     which span_heal() finds before the span is allocated from again. What the cut loses is free
 //     memory, until the span is empty;
