@@ -3,7 +3,8 @@
 //
 // 17 and 29 instructions on x86-64 (tests/e2e/lib-instructions.t counts them), of which the checks
 // against misuse are eleven: five that the address begins a block, four that the block is not free,
-// one to tag it and one to clear the tag. The order of stores is part of the contract with fork: see thread.c.
+// one to tag it and one to clear the tag. The order of stores is part of the contract with fork:
+// see thread.c.
 #ifndef EBB_HEAP_FAST_H
 #define EBB_HEAP_FAST_H
 
