@@ -123,11 +123,15 @@ guess_used(const struct wire_record *span)
     return (uint32_t)(*counts & SPAN_USED_MASK);
 }
 
-// Nobody else will look into the inbox of a heap without a thread: so do it when it pays.
-static void help_abandoned(struct heap *heap, const struct wire_record *span, uint32_t remote_count)
+static bool is_abandoned(const struct heap *heap)
 {
-    if (!heap || atomic_load32(&heap->state) != HEAP_ABANDONED)
-        return;
+    return heap && atomic_load32(&heap->state) == HEAP_ABANDONED;
+}
+
+// Nobody else will look into the inbox of a heap without a thread: so do it when it pays.
+static __attribute__((noinline)) void
+help_abandoned(struct heap *heap, const struct wire_record *span, uint32_t remote_count)
+{
     if (remote_count < guess_used(span) || !heap_claim(heap))
         return;
     lists_drain_inbox(heap);
@@ -136,20 +140,39 @@ static void help_abandoned(struct heap *heap, const struct wire_record *span, ui
     heap_disown(heap);
 }
 
+static __attribute__((noinline)) void tell_heap(struct heap *heap, struct wire_record *span,
+                                                uint32_t remote_count)
+{
+    lists_enqueue(span);
+    if (is_abandoned(heap))
+        help_abandoned(heap, span, remote_count);
+}
+
 // Another heap's block: visible to its owner, and to whoever counts, at once. From then on the span
-// may be another's, or gone: whose it was is asked before.
-static void free_remote(struct wire_record *span, void *pointer)
+// may be another's, or gone: whose it was is asked before. What is seldom is out of line.
+static inline __attribute__((always_inline)) void
+push_remote(struct heap *heap, struct wire_record *span, void *pointer)
 {
     uint32_t count;
-    struct heap *heap = (struct heap *)(uintptr_t)atomic_load64(&span->heap);
-    if (span_push_remote(span, pointer, &count))
-        lists_enqueue(span);
-    help_abandoned(heap, span, count);
+    if (__builtin_expect(span_push_remote(span, pointer, &count), 0))
+        tell_heap(heap, span, count);
+    else if (__builtin_expect(is_abandoned(heap), 0))
+        help_abandoned(heap, span, count);
+}
+
+static struct heap *heap_of_span(const struct wire_record *span)
+{
+    return (struct heap *)(uintptr_t)atomic_load64(&span->heap);
+}
+
+static __attribute__((noinline)) void free_remote(struct wire_record *span, void *pointer)
+{
+    push_remote(heap_of_span(span), span, pointer);
 }
 
 static bool is_own(const struct wire_record *span)
 {
-    return atomic_load64(&span->heap) == (uint64_t)(uintptr_t)heap_of_thread;
+    return heap_of_span(span) == heap_of_thread;
 }
 
 // The owner's own block, in a span that the fast path does not serve: full, or with purged pages.
@@ -224,12 +247,15 @@ void heap_free(void *pointer)
     if (!pointer)
         return;
     struct wire_record *span = live_span(pointer);
-    if (!span)
+    if (!span) {
         free_other(pointer);
-    else if (is_own(span))
+        return;
+    }
+    struct heap *heap = heap_of_span(span);
+    if (heap == heap_of_thread)
         free_own(span, pointer);
     else
-        free_remote(span, pointer);
+        push_remote(heap, span, pointer);
 }
 
 void heap_note_empty(void *pointer)

@@ -106,23 +106,9 @@ void *span_pop(struct wire_record *span, bool *is_zero)
     return span->free ? span_pop_listed(span) : NULL;
 }
 
-bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count)
+_Noreturn void span_die_of_two(const struct wire_record *span, const void *block)
 {
-    struct block *block = pointer;
-    uint64_t offset = (uint64_t)((uintptr_t)pointer - space_base);
-    uint64_t old = atomic_load64(&span->remote);
-    uint64_t changed;
-    block->tag = span_tag(span, block);
-    do {
-        uint64_t first = wire_remote_first(old);
-        *count = wire_remote_count(old) + 1;
-        block->next = first ? (struct block *)(space_base + first) : NULL;
-        // Two threads at once: a list that led back to itself would hand it out for ever.
-        if (__builtin_expect(first == offset, 0))
-            die_at("double free of", (uintptr_t)pointer, "size class", span->block_bytes);
-        changed = (uint64_t)*count << 48 | WIRE_REMOTE_QUEUED | offset;
-    } while (!atomic_replace64(&span->remote, &old, changed));
-    return !(old & WIRE_REMOTE_QUEUED);
+    die_at("double free of", (uintptr_t)block, "size class", span->block_bytes);
 }
 
 static _Noreturn void die_of_list(const struct wire_record *span, const struct block *block)

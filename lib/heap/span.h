@@ -124,9 +124,30 @@ static inline void span_push(struct wire_record *span, void *pointer)
     span->counts--;
 }
 
+// Ends the process: the block was freed twice at the same moment.
+_Noreturn void span_die_of_two(const struct wire_record *span, const void *block);
+
 // Any thread: puts a live block on the remote list. True where the caller is the first since the
-// owner looked, and has to put the span into the owner's inbox.
-bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count);
+// owner looked, and has to put the span into the owner's inbox. `*count`: of the list, as it is
+// now.
+static inline bool span_push_remote(struct wire_record *span, void *pointer, uint32_t *count)
+{
+    struct block *block = pointer;
+    uint64_t offset = (uint64_t)((uintptr_t)pointer - space_base);
+    uint64_t old = atomic_load64(&span->remote);
+    uint64_t changed;
+    block->tag = span_tag(span, block);
+    do {
+        uint64_t first = wire_remote_first(old);
+        block->next = first ? (struct block *)(space_base + first) : NULL;
+        // Two threads at once: a list that led back to itself would hand it out for ever.
+        if (__builtin_expect(first == offset, 0))
+            span_die_of_two(span, pointer);
+        changed = (uint64_t)(wire_remote_count(old) + 1) << 48 | WIRE_REMOTE_QUEUED | offset;
+    } while (__builtin_expect(!atomic_replace64(&span->remote, &old, changed), 0));
+    *count = wire_remote_count(changed);
+    return !(old & WIRE_REMOTE_QUEUED);
+}
 
 // Ends the process: more of its blocks were freed than there are.
 _Noreturn void span_die_of_count(const struct wire_record *span);
