@@ -49,6 +49,13 @@ check "with --follow a number alone, since a name may come" \
 run "$EBB" record --quiet -o quiet.ebb --for 100ms $$
 check "--quiet says nothing" eval 'ended_with 0 && is_quiet out && is_quiet err'
 
+# Too few descriptors of its own hide processes: that is told as what it is.
+run bash -c 'ulimit -n 5 && exec "$EBB" record --for 1s '$$
+check '5 files: what would help' answered 1 err "raise it with 'ulimit -n 64'"
+check '5 files: not that there are no processes' eval '! says err "shows no processes"'
+run bash -c 'ulimit -n 6 && exec "$EBB" record --for 1s '$$
+check '6 files: what would help' answered 1 err "raise it with 'ulimit -n 64'"
+
 mkdir named && cd named || exit 1
 run "$EBB" record --quiet -- sh -c 'echo result; exit 3'
 check "a command's output is its own, and so is its status" eval 'ended_with 3 && is_quiet err &&

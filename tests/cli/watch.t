@@ -73,6 +73,12 @@ check 'so do other hosts' prints out 'http://[^/]+:[0-9]+/#token=[0-9a-f]{32}'
 run "$EBB" watch --for 10ms --follow 'surely-nothing-has-this-name' --port 0
 check '--follow waits for a process' ended_with 0
 
+# With no descriptor left for a client, or for anything else of its own.
+run timeout -k 10 1 bash -c 'ulimit -n 6 && exec "$EBB" watch --port 0 '$$
+check 'a server without descriptors ends when it is told to' ended_with 124
+run bash -c 'ulimit -n 5 && exec "$EBB" watch --port 0 --all'
+check '5 files: what would help' answered 1 err "raise it with 'ulimit -n 64'"
+
 # Ports in use: an exact one is refused, with who has it; without one the next is taken.
 exec 3< <(exec "$EBB" watch --port 0 $$)
 server=$!

@@ -7,10 +7,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -251,20 +249,18 @@ void listen_wait(struct http *http, uint64_t for_ns, void (*look)(void *context)
     fill_signals(&signals);
     // Without an end it lasts longer than any host runs.
     uint64_t end_ns = for_ns ? now_ns() + for_ns : UINT64_MAX;
-    // Without a descriptor poll() takes -1 for none: then only the time ends it.
-    int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    struct pollfd descriptor = {.fd = fd, .events = POLLIN};
     for (;;) {
-        // At least once a second, as http_tick() looks after connections that hang.
         uint64_t now = now_ns(), left_ms = now < end_ns ? (end_ns - now) / 1000000 + 1 : 0;
-        if (left_ms == 0 || poll(&descriptor, 1, left_ms < 1000 ? (int)left_ms : 1000) > 0)
+        // At least once a second, as http_tick() looks after connections that hang.
+        const struct timespec wait = {.tv_sec = left_ms >= 1000,
+                                      .tv_nsec = left_ms < 1000 ? (long)left_ms * 1000000 : 0};
+        // Needs no descriptor: Ctrl-C ends a server that clients have taken the last one from.
+        if (left_ms == 0 || sigtimedwait(&signals, NULL, &wait) > 0)
             break;
         http_tick(http);
         if (look)
             look(context);
     }
-    if (fd >= 0)
-        close(fd);
 }
 
 #else

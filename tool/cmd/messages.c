@@ -61,6 +61,13 @@ void message_hint(const char *format, ...)
     va_end(args);
 }
 
+// Whose limit it is "Too many open files" does not say.
+void message_hint_limit(int error)
+{
+    if (error == -EMFILE)
+        message_hint("That is ebb's own limit: raise it with 'ulimit -n 64'.");
+}
+
 // The same two lines for every verb: what is wrong, and where it is told right.
 int message_refuse_usage(const char *verb, const char *sentence)
 {

@@ -28,6 +28,8 @@ void message_escape(const char *name, char *ret_shown, size_t size);
 // "ebb: SENTENCE" and "     SENTENCE" on stderr, in one write. Names from outside must be escaped.
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// What helps where ebb ran into a limit of its own (-EMFILE); nothing for any other error.
+void message_hint_limit(int error);
 
 // "ebb: VERB: SENTENCE" and the way to the verb's options, for what their table cannot express.
 // EXIT_USAGE.

@@ -115,6 +115,7 @@ int record_refuse_file(const struct record *record, int error)
         return EXIT_FAILED;
     }
     message_error("record: cannot write %s: %s", shown, strerror(-error));
+    message_hint_limit(error);
     // Other rights would help: that has an exit status of its own.
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }

@@ -122,8 +122,7 @@ int target_refuse(const char *proc_root, pid_t pid, int error)
         return refuse_proc_root(proc_root);
     default:
         message_error("process %d could not be read: %s", (int)pid, strerror(-error));
-        if (error == -EMFILE)
-            message_hint("That is ebb's own limit: raise it with 'ulimit -n 64'.");
+        message_hint_limit(error);
         return EXIT_FAILED;
     }
 }
@@ -136,6 +135,7 @@ int target_refuse_list(const char *proc_root, int error)
     char shown[MESSAGE_NAME_MAX];
     message_escape(proc_root, shown, sizeof(shown));
     message_error("the processes in %s cannot be listed: %s", shown, strerror(-error));
+    message_hint_limit(error);
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 

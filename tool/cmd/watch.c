@@ -128,6 +128,7 @@ static int refuse_file(const char *path, int error)
         message_error("watch: %s was recorded by a newer ebb than this one", shown);
     else
         message_error("watch: cannot open %s: %s", shown, strerror(-error));
+    message_hint_limit(error);
     return error == -EACCES || error == -EPERM ? EXIT_NOT_PERMITTED : EXIT_FAILED;
 }
 
@@ -262,6 +263,7 @@ static int serve(const struct command *command, struct viewer *viewer, struct li
     if (error) {
         viewer_free(viewer);
         message_error("watch: the server could not be started: %s", strerror(-error));
+        message_hint_limit(error);
         return EXIT_FAILED;
     }
     char url[LISTEN_URL_MAX];
@@ -315,6 +317,7 @@ int watch_run(const struct command *command)
     if (error) {
         close(listening.fd);
         message_error("watch: cannot start: %s", strerror(-error));
+        message_hint_limit(error);
         return EXIT_FAILED;
     }
     return serve(command, viewer, &listening, !is_recording);

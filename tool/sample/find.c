@@ -53,8 +53,14 @@ int find_open(const char *proc_root, const struct selection *selections, size_t 
     // Who has a longer command line is known by its head.
     find.scratch.limit = FIND_FILE_BYTES;
     struct host host;
+    int error = host_read(proc_root, &host);
+    // Who has no descriptor for these files has none for those of processes.
+    if (error == -EMFILE || error == -ENFILE) {
+        closedir(find.root);
+        return error;
+    }
     // Without it processes have no start that could be shown.
-    find.has_host = host_read(proc_root, &host) == 0;
+    find.has_host = error == 0;
     if (find.has_host)
         find.boot_time_s = host.boot_time_s;
     *ret_find = find;
@@ -248,11 +254,14 @@ static bool find_is_due(const struct find *find, const struct find_known *known)
            (find->looks + (unsigned)known->pid) % FIND_OLD_LOOKS == 0;
 }
 
-// Looks at one process closely, and keeps what it found in `known`. Only -ENOMEM fails.
+// Looks at one process closely, and keeps what it found in `known`. -ENOMEM; and in the first look,
+// on which the caller still waits, also -EMFILE and -ENFILE, which would hide every process.
 static int find_inspect(struct find *find, struct find_known *known, struct find_matches *matches)
 {
     struct find_match match;
     int error = find_describe(find, known->pid, &match);
+    if (find->looks == 1 && (error == -EMFILE || error == -ENFILE))
+        return error;
     known->is_kernel = error == -ENOEXEC;
     // It ended, may not be read, or is just calling exec: if it is there the next time, it is
     // looked at again.

@@ -52,8 +52,8 @@ void find_close(struct find *find);
 
 // Appends processes that match and were not found before, ascending by PID. PIDs that are selected
 // by number are looked for in the first look only, since later another process may have the number.
-// 0 or -errno of reading the directory; -ENOMEM. Cost: 1 µs for a process that is known, 50 µs for
-// a new one.
+// 0 or -errno of reading the directory; -ENOMEM; in the first look also -EMFILE or -ENFILE, where
+// no descriptor is left to look with. Cost: 1 µs for a process that is known, 50 µs for a new one.
 int find_look(struct find *find, struct find_matches *matches);
 
 // A process that was found is gone, or is another program now: may be found again.
