@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT 2000
 #define BYTES 5000
@@ -72,6 +73,59 @@ static int try_heaps(void)
     return 0;
 }
 
+// What malloc_stats() writes to stderr.
+static const char *stats_text(void)
+{
+    static char text[2048];
+    int ends[2];
+    int saved = dup(STDERR_FILENO);
+    if (pipe(ends) != 0 || saved < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+        return "";
+    foo_malloc_stats();
+    (void)dup2(saved, STDERR_FILENO);
+    ssize_t got = read(ends[0], text, sizeof text - 1);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    text[got > 0 ? got : 0] = '\0';
+    return text;
+}
+
+static size_t number_behind(const char *text, const char *name)
+{
+    const char *found = strstr(text, name);
+    return found ? strtoull(found + strlen(name), NULL, 10) : SIZE_MAX;
+}
+
+// Four ways of asking, one answer; of a block of 2 MiB, too, which glibc's words put elsewhere.
+static int try_telling(void)
+{
+    static char xml[2048];
+    char *small = foo_malloc(BYTES);
+    char *large = foo_malloc(2 << 20);
+    FILE *file = fmemopen(xml, sizeof xml - 1, "w");
+    struct mallinfo2 wide = foo_mallinfo2();
+    struct mallinfo narrow = foo_mallinfo();
+    if (!small || !large || !file || foo_malloc_info(0, file) != 0 || fclose(file) != 0)
+        return fail("malloc_info");
+    const char *stats = stats_text();
+    size_t in_use = wide.uordblks + wide.hblkhd;
+    if (wide.uordblks < BYTES || wide.hblkhd != 2 << 20 || wide.hblks != 1 ||
+        wide.uordblks + wide.fordblks != wide.arena)
+        return fail("mallinfo2");
+    if (narrow.uordblks != (int)wide.uordblks || narrow.hblkhd != (int)wide.hblkhd ||
+        narrow.arena != (int)wide.arena || narrow.fordblks != (int)wide.fordblks)
+        return fail("mallinfo");
+    if (number_behind(xml, "<in-use bytes=\"") != in_use || !strstr(xml, "</malloc>"))
+        return fail("malloc_info's text");
+    if (number_behind(stats, "ebb: bytes in use") != in_use ||
+        number_behind(stats, "ebb: blocks live") != 2)
+        return fail("malloc_stats");
+    foo_free(small);
+    foo_free(large);
+    return 0;
+}
+
 static int try_rest(void)
 {
     void *block = NULL;
@@ -97,7 +151,7 @@ static int try_rest(void)
 int main(int argc, char **argv)
 {
     (void)argv;
-    if (try_heaps() || (argc < 2 && try_rest()))
+    if (try_heaps() || (argc < 2 && (try_telling() || try_rest())))
         return 1;
     puts("good");
     return 0;
