@@ -36,19 +36,42 @@ static struct http_connection *connection_of(struct MHD_Connection *connection)
 }
 
 // The lock is http_tick()'s: nobody is broken off for a deadline that is just being moved.
-static void set_deadline(struct http *http, struct http_connection *connection, unsigned seconds)
+static void set_deadline(struct http *http, struct http_connection *connection, unsigned seconds,
+                         bool is_idle)
 {
     if (!connection)
         return;
+    uint64_t now = http_now_ns();
     pthread_mutex_lock(&http->lock);
-    connection->deadline_ns = seconds ? http_now_ns() + seconds * UINT64_C(1000000000) : 0;
+    connection->deadline_ns = seconds ? now + seconds * UINT64_C(1000000000) : 0;
+    connection->idle_since_ns = is_idle ? now : 0;
     pthread_mutex_unlock(&http->lock);
 }
 
 // Of the request's connection.
 void http_set_deadline(struct http_request *request, unsigned seconds)
 {
-    set_deadline(request->http, connection_of(request->connection), seconds);
+    set_deadline(request->http, connection_of(request->connection), seconds, false);
+}
+
+// Who holds a place and asks for nothing loses it to who comes, the longest wait first: from three
+// quarters of the places on, so that one is free while the thread of that connection ends. With
+// the lock held.
+static void make_room(struct http *http)
+{
+    unsigned most = http->options.connections_max;
+    struct http_connection *longest = NULL;
+    if (http->connection_count <= most - most / 4)
+        return;
+    for (struct http_connection *at = http->connections; at; at = at->next) {
+        if (at->idle_since_ns && (!longest || at->idle_since_ns < longest->idle_since_ns))
+            longest = at;
+    }
+    if (!longest)
+        return;
+    // Its thread wakes and ends it; until then it is not chosen again.
+    longest->idle_since_ns = 0;
+    (void)shutdown(longest->fd, SHUT_RDWR);
 }
 
 // The descriptor is remembered so that http_tick() can end the connection under its thread's feet:
@@ -64,8 +87,13 @@ static void connection_started(struct http *http, struct MHD_Connection *mhd, vo
         return;
     }
     connection->fd = info->connect_fd;
-    connection->deadline_ns = http_now_ns() + HTTP_HEAD_S * UINT64_C(1000000000);
+    uint64_t now = http_now_ns();
+    connection->deadline_ns = now + HTTP_HEAD_S * UINT64_C(1000000000);
+    connection->idle_since_ns = now;
     pthread_mutex_lock(&http->lock);
+    http->connection_count++;
+    // Before it is in the list: the newest is not the one to go.
+    make_room(http);
     // Newest first: order does not matter to anybody.
     connection->next = http->connections;
     if (connection->next)
@@ -82,6 +110,7 @@ static void connection_closed(struct http *http, struct http_connection *connect
         return;
     // http_tick() holds the lock while it uses descriptors: behind this it has this one no more.
     pthread_mutex_lock(&http->lock);
+    http->connection_count--;
     if (connection->next)
         connection->next->previous = connection->previous;
     if (connection->previous)
@@ -147,7 +176,7 @@ static void end_request(void *context, struct MHD_Connection *connection, void *
     struct http_request *request = *request_context;
     (void)code;
     // The next request may come on the same connection.
-    set_deadline(context, connection_of(connection), HTTP_IDLE_S);
+    set_deadline(context, connection_of(connection), HTTP_IDLE_S, true);
     if (request)
         http_answer_free(&request->answer);
     free(request);

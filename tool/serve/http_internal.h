@@ -3,7 +3,7 @@
 // to serve/http*.c.
 //
 // `lock` guards the list of connections and the counts; all else of a connection belongs to its
-// own thread, but `deadline_ns`, which http_tick() reads under the lock.
+// own thread, but its times, which are read and written under the lock.
 #ifndef EBB_SERVE_HTTP_INTERNAL_H
 #define EBB_SERVE_HTTP_INTERNAL_H
 
@@ -21,7 +21,8 @@ enum { HTTP_BODY_MAX = 4096, HTTP_LONG_MAX = 8 };
 struct http_connection {
     struct http_connection *previous, *next;
     int fd;
-    uint64_t deadline_ns; // CLOCK_BOOTTIME; 0: none
+    uint64_t deadline_ns;   // CLOCK_BOOTTIME; 0: none
+    uint64_t idle_since_ns; // that it has waited for a request's head; 0: it has one, or is shut
 };
 
 struct http {
@@ -32,6 +33,7 @@ struct http {
     char own_name[256];         // the host's
     pthread_mutex_t lock;
     struct http_connection *connections;
+    unsigned connection_count;
     unsigned streams, longs; // that are being answered
     atomic_bool is_stopping;
 };

@@ -418,6 +418,46 @@ static void test_unread(void **state)
     close_site(&site);
 }
 
+// True when it was answered. One that is turned away at the door may be cut off in its sending.
+static bool is_served(const struct site *site)
+{
+    static const char line[] = "GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char head[13] = "";
+    int fd = connect_to(site);
+    (void)send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
+    (void)recv(fd, head, 12, MSG_WAITALL);
+    close(fd);
+    return strcmp(head, "HTTP/1.1 200") == 0;
+}
+
+// Who asks for nothing shuts nobody out, and no stream is ended for it.
+static void test_idle(void **state)
+{
+    enum { IDLE = 300 };
+    (void)state;
+    struct site site;
+    char answer[4096];
+    int idle[IDLE];
+    open_site(&site, NULL, 0);
+    int stream = open_stream(&site, answer, sizeof answer);
+    for (int i = 0; i < IDLE; i++)
+        idle[i] = connect_to(&site);
+    // On a slow host those that came in a flood are still on their way out. Nothing else would end
+    // them: no http_tick() comes here.
+    bool served = is_served(&site);
+    for (int i = 0; i < 100 && !served; i++) {
+        usleep(20000);
+        served = is_served(&site);
+    }
+    assert_true(served);
+    send_line(site.stream, "goes on");
+    assert_hears(stream, "goes on");
+    for (int i = 0; i < IDLE; i++)
+        close(idle[i]);
+    close(stream);
+    close_site(&site);
+}
+
 // The end comes in the middle of everything.
 static void test_stop(void **state)
 {
@@ -445,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_ports),       cmocka_unit_test(test_streams),
         cmocka_unit_test(test_slow_client), cmocka_unit_test(test_many),
         cmocka_unit_test(test_unread),      cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
