@@ -121,6 +121,20 @@ static void write_rows(struct writer *writer, const struct digest *digest)
             write_row(writer, digest, (enum account_row)row, whole);
 }
 
+// Nanoseconds as they are: totals of a runtime's time are compared, not read. Those since 1970 are
+// a moment (Go's LastGC): of durations none is a tenth as long.
+static void write_nanoseconds(struct writer *writer, uint64_t value)
+{
+    const uint64_t moment_least = UINT64_C(1000000000000000000);
+    char when[WHEN_TEXT_MAX];
+    if (value < moment_least) {
+        write_format(writer, "%" PRIu64 " ns", value);
+        return;
+    }
+    when_format((int64_t)(value / 1000000), 0, when, sizeof when);
+    write_text(writer, when);
+}
+
 // The runtime's own names and units, for who knows them from its documentation.
 static void write_figure(struct writer *writer, const struct digest_figure *entry)
 {
@@ -131,7 +145,6 @@ static void write_figure(struct writer *writer, const struct digest_figure *entr
     write_text(writer, " ");
     write_name(writer, figure->name, sizeof figure->name);
     write_text(writer, "  ");
-    // Nanoseconds as they are: totals of a runtime's time are compared, not read.
     switch (figure->unit) {
     case FIGURE_BYTES:
         format_bytes(writer->style, figure->value, value, sizeof value);
@@ -141,7 +154,7 @@ static void write_figure(struct writer *writer, const struct digest_figure *entr
         write_format(writer, "%.3f", figure->ratio);
         break;
     case FIGURE_NANOSECONDS:
-        write_format(writer, "%" PRIu64 " ns", figure->value);
+        write_nanoseconds(writer, figure->value);
         break;
     case FIGURE_COUNT:
         write_format(writer, "%" PRIu64, figure->value);

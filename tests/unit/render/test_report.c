@@ -4,12 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #ifdef EBB_WITH_SQLITE
 
+#include "base/when.h"
 #include "render/format.h"
 #include "render/report.h"
 #include "support/recording.h"
@@ -123,12 +125,47 @@ static void test_lines_fit(void **state)
     assert_int_equal(history_close(history), 0);
 }
 
+// Go tells when it collected last in nanoseconds since 1970, and how long it paused in as many.
+static void test_moments_and_spans(void **state)
+{
+    (void)state;
+    struct history *history = NULL;
+    struct round round;
+    const struct history_options options = {.interval_ms = 1000, .title = "a test"};
+    assert_int_equal(history_create(":memory:", &options, &history), 0);
+    round_init(&round, 1);
+    round_begin(&round, 0);
+    round_sample(&round, 1, 100, 0);
+    struct digest_figure *figures = round_account(&round, 1, VERDICT_IN_USE)->figures;
+    figures[0].figure = (struct runtime_figure){
+        .name = "LastGC", .unit = FIGURE_NANOSECONDS, .value = UINT64_C(1767261590000000000)};
+    figures[1].figure = (struct runtime_figure){
+        .name = "PauseTotalNs", .unit = FIGURE_NANOSECONDS, .value = 1234567};
+    round_write(&round, history);
+    assert_int_equal(history_flush(history), 0);
+    struct report report;
+    const struct report_options wanted = {0};
+    const struct render_style style = {.width = 100};
+    struct buffer buffer = {0};
+    assert_int_equal(report_build(history, &wanted, &report), 0);
+    assert_int_equal(render_moment_text(history, &report, RECORDING_TIME_MS, &style, &buffer), 0);
+    char when[WHEN_TEXT_MAX], line[64];
+    when_format(RECORDING_TIME_MS - 10000, 0, when, sizeof when);
+    snprintf(line, sizeof line, "LastGC  %s\n", when);
+    assert_true(says(&buffer, line));
+    assert_true(says(&buffer, "PauseTotalNs  1234567 ns\n"));
+    report_free(&report);
+    buffer_free(&buffer);
+    assert_int_equal(history_close(history), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_growth_of_a_smaller_one),
         cmocka_unit_test(test_a_step_is_no_growth),
         cmocka_unit_test(test_lines_fit),
+        cmocka_unit_test(test_moments_and_spans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
