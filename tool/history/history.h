@@ -63,6 +63,13 @@ struct history_about {
     uint64_t file_bytes, sample_count, account_count;
 };
 int history_about(struct history *history, struct history_about *ret_about);
+// Its interval alone, without a walk over all subjects: for who asks once for each of them.
+int history_interval(struct history *history, uint64_t *ret_interval_ms);
+
+// What is read between these two is of one moment of a recording that goes on, and costs less: no
+// lock is taken for each statement. 0 or -errno; once begun nothing else, also for a writer.
+int history_begin_reading(struct history *history);
+void history_end_reading(struct history *history);
 
 // All subjects, ascending by id; malloc'ed, free() it. 0 or -errno.
 int history_subjects(struct history *history, struct subject **ret_subjects, size_t *ret_count);

@@ -262,12 +262,23 @@ static int read_first(struct history *history, int64_t last_ms, int64_t *ret_fir
     return error;
 }
 
+// Whoever reckons with it multiplies it; 0 is one that cannot be.
+static int read_interval(struct history *history, uint64_t *ret_interval_ms)
+{
+    int64_t interval_ms = 0;
+    int error = store_get_number(history, "interval_ms", &interval_ms);
+    if (error)
+        return error == -ENOENT ? -EBADMSG : error;
+    *ret_interval_ms = interval_ms > 0 && interval_ms <= key_time_max ? (uint64_t)interval_ms : 0;
+    return 0;
+}
+
 // Counted by the writer: counting here would read the whole file. Two of these every recording has
 // from its making; without them the file was cut.
 static int read_counts(struct history *history, struct history_about *about)
 {
-    int64_t samples = 0, accounts = 0, interval_ms = 0, ended = 0;
-    int error = store_get_number(history, "interval_ms", &interval_ms);
+    int64_t samples = 0, accounts = 0, ended = 0;
+    int error = read_interval(history, &about->interval_ms);
     if (!error)
         error = store_get_number(history, "ended", &ended);
     if (error)
@@ -275,8 +286,6 @@ static int read_counts(struct history *history, struct history_about *about)
     // Not there before the first flush.
     (void)store_get_number(history, "samples", &samples);
     (void)store_get_number(history, "accounts", &accounts);
-    // Whoever reckons with it multiplies it.
-    about->interval_ms = interval_ms > 0 && interval_ms <= key_time_max ? (uint64_t)interval_ms : 0;
     about->is_ended = ended == 1;
     about->sample_count = samples > 0 ? (uint64_t)samples : 0;
     about->account_count = accounts > 0 ? (uint64_t)accounts : 0;
@@ -306,4 +315,22 @@ int history_about(struct history *history, struct history_about *ret_about)
     about.last_ms = clock_time(&history->clock, last_ms);
     *ret_about = about;
     return 0;
+}
+
+// Of what the file says now, as all that it is asked for with.
+int history_interval(struct history *history, uint64_t *ret_interval_ms)
+{
+    return read_interval(history, ret_interval_ms);
+}
+
+// One snapshot of the write-ahead log.
+int history_begin_reading(struct history *history)
+{
+    return store_begin_reading(history);
+}
+
+// Also where none was begun.
+void history_end_reading(struct history *history)
+{
+    store_end_reading(history);
 }

@@ -58,13 +58,13 @@ static void plan_parts(struct page_series *series, uint64_t interval_ms)
 int page_series_begin(struct history *history, struct page_series *series)
 {
     // The interval is the recording's: it bounds a part.
-    struct history_about about;
-    int error = history_about(history, &about);
+    uint64_t interval_ms;
+    int error = history_interval(history, &interval_ms);
     if (!error)
         error = cut_range(history, series);
     if (error)
         return error;
-    plan_parts(series, about.interval_ms);
+    plan_parts(series, interval_ms);
     int64_t time_ms;
     // So that page_series_end() may be called without a CSV, too.
     memset(&series->digest, 0, sizeof series->digest);

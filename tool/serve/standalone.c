@@ -145,9 +145,11 @@ int standalone_write(struct history *history, const struct standalone_options *o
     struct standalone page = {.history = history, .options = options};
     struct text rest = {(const char *)frame->start, (size_t)(frame->end - frame->start)};
     struct text line;
-    int error = 0;
+    // A recording that goes on meanwhile: all of the page is of one moment.
+    int error = history_begin_reading(history);
     while (!error && text_next_line(&rest, &line))
         error = put_line(&page, line);
+    history_end_reading(history);
     if (!error)
         error = flush(&page);
     buffer_free(&page.text);

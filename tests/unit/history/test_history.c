@@ -38,6 +38,12 @@ static void test_empty(void **state)
     assert_int_equal(history_about(history, &about), 0);
     assert_string_equal(about.title, "a test");
     assert_int_equal(about.interval_ms, 1000);
+    uint64_t interval_ms = 0;
+    assert_int_equal(history_interval(history, &interval_ms), 0);
+    assert_int_equal(interval_ms, 1000);
+    // A writer sees its own all the time.
+    assert_int_equal(history_begin_reading(history), 0);
+    history_end_reading(history);
     assert_int_equal(about.sample_count, 0);
     assert_false(about.is_ended);
     assert_int_equal(history_subjects(history, &subjects, &count), 0);
