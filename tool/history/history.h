@@ -115,9 +115,10 @@ struct series {
 };
 
 // The samples of a subject in [from_ms, to_ms]. Where there are more than `max_points` (0: no
-// limit; four are the least), time is cut into buckets, and each gives up to four true samples: the
-// one with the highest RSS, the one with the lowest effective RSS, its last account and the one
-// with most in use, so that no peak and no valley is lost and the rows of a point always sum up. A
+// limit; five are the least), time is cut into buckets, and each gives up to five true samples: the
+// one with the highest RSS, the one with the lowest effective RSS, its last account and those with
+// most in use and most kept, so that no peak and no valley is lost and the rows of a point always
+// sum up. A
 // minute whose samples have been dropped (keep_ms) gives points of unknown kind that tell RSS, lazy
 // and effective RSS alone. 0, -ENOENT (no such subject), -ENOMEM, -EBADMSG (damaged), -EIO.
 int history_series(struct history *history, unsigned subject, int64_t from_ms, int64_t to_ms,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A long range as few points: the extremes of each bucket, its last account, and the one with most
-// in use. Tool world; one thread.
+// A long range as few points: the extremes of each bucket, its last account, and those with most in
+// use and most kept. Tool world; one thread.
 //
 // Where minutes have rows, these tell the extremes, and only the samples that are shown are read; a
 // week at one second is 600,000 samples, and 10,000 minutes.
@@ -19,13 +19,18 @@ struct pick {
     uint64_t rss_bytes, effective_bytes;
 };
 
-// A stretch of time that becomes up to four points.
+// The account with most of a row.
+struct most {
+    int64_t at_ms; // -1 nobody knows
+    uint64_t bytes;
+};
+
+// A stretch of time that becomes up to five points.
 struct bucket {
     bool has_high, has_low;
-    struct pick high, low; // the highest RSS, the lowest effective RSS
-    int64_t account_ms;    // of the last account; -1 none
-    int64_t busy_ms;       // of the one with most in use; -1 nobody knows
-    uint64_t busy_bytes;
+    struct pick high, low;    // the highest RSS, the lowest effective RSS
+    int64_t account_ms;       // of the last account; -1 none
+    struct most in_use, kept; // what is lazily freed shows as the lowest effective RSS
 };
 
 // What is being thinned; the buckets are freed by thin_read().
@@ -38,8 +43,8 @@ struct thin {
     size_t sample_count; // that were looked at for it
 };
 
-// BUCKETS_MAX bounds what a large `max_points` may take of memory: 104 bytes each.
-enum { POINTS_PER_BUCKET = 4, BUCKETS_MAX = 200000 };
+// BUCKETS_MAX bounds what a large `max_points` may take of memory: 120 bytes each.
+enum { POINTS_PER_BUCKET = 5, BUCKETS_MAX = 170000 };
 
 // The first or last key of a table in the subject's range: -1 there is none. min() and max() of a
 // key are one step down the tree.
@@ -300,16 +305,11 @@ static int add_pick(struct series_builder *builder, struct fetch *fetch, const s
     return stepped < 0 ? stepped : 0;
 }
 
-// The last one, and the first of those with most in use. What a heap held for a moment may show in
-// nothing else: an RSS that is high anyway does not move.
-static void mark_account(struct bucket *bucket, int64_t at_ms, uint64_t in_use_bytes)
+// The first of those with most of it stays.
+static void mark_most(struct most *most, int64_t at_ms, uint64_t bytes)
 {
-    bucket->account_ms = at_ms;
-    if (in_use_bytes == SAMPLE_UNKNOWN ||
-        (bucket->busy_ms >= 0 && in_use_bytes <= bucket->busy_bytes))
-        return;
-    bucket->busy_ms = at_ms;
-    bucket->busy_bytes = in_use_bytes;
+    if (bytes != SAMPLE_UNKNOWN && (most->at_ms < 0 || bytes > most->bytes))
+        *most = (struct most){at_ms, bytes};
 }
 
 // Of each bucket accounts are shown, so that the chart of the rows has a point in each, whatever
@@ -319,9 +319,11 @@ static int mark_accounts(const struct thin *thin)
     sqlite3_stmt *select = NULL;
     struct history *history = thin->builder->history;
     for (size_t i = 0; i < thin->bucket_count; i++)
-        thin->buckets[i].account_ms = thin->buckets[i].busy_ms = -1;
+        thin->buckets[i].account_ms = thin->buckets[i].in_use.at_ms = thin->buckets[i].kept.at_ms =
+            -1;
     int error = store_prepare(
-        history, "SELECT id, in_use FROM account WHERE id >= ? AND id <= ? ORDER BY id", &select);
+        history, "SELECT id, in_use, kept FROM account WHERE id >= ? AND id <= ? ORDER BY id",
+        &select);
     if (error)
         return error;
     sqlite3_bind_int64(select, 1, key_make(thin->builder->subject, thin->first_ms));
@@ -330,8 +332,13 @@ static int mark_accounts(const struct thin *thin)
     while ((stepped = store_step(history, select)) == 1) {
         int64_t at_ms = key_time(sqlite3_column_int64(select, 0));
         struct bucket *bucket = bucket_of(thin, at_ms);
-        if (bucket)
-            mark_account(bucket, at_ms, store_u64(select, 1));
+        if (!bucket)
+            continue;
+        // What a heap held or kept for a moment may show in nothing else: an RSS that is high
+        // anyway does not move.
+        bucket->account_ms = at_ms;
+        mark_most(&bucket->in_use, at_ms, store_u64(select, 1));
+        mark_most(&bucket->kept, at_ms, store_u64(select, 2));
     }
     sqlite3_finalize(select);
     return stepped;
@@ -357,8 +364,10 @@ static int add_bucket(const struct thin *thin, struct fetch *fetch, size_t index
         picks[count++] = bucket->low;
     if (bucket->account_ms >= 0)
         picks[count++] = (struct pick){.at_ms = bucket->account_ms};
-    if (bucket->busy_ms >= 0)
-        picks[count++] = (struct pick){.at_ms = bucket->busy_ms};
+    if (bucket->in_use.at_ms >= 0)
+        picks[count++] = (struct pick){.at_ms = bucket->in_use.at_ms};
+    if (bucket->kept.at_ms >= 0)
+        picks[count++] = (struct pick){.at_ms = bucket->kept.at_ms};
     qsort(picks, count, sizeof picks[0], compare_picks);
     int error = 0;
     for (size_t i = 0; i < count && !error; i++)
@@ -449,7 +458,7 @@ static int fit_range(struct thin *thin, bool *ret_has_minutes_only)
     return 0;
 }
 
-// Room for four points in each bucket: that many buckets and no more.
+// Room for five points in each bucket: that many buckets and no more.
 int thin_read(struct series_builder *builder, int64_t first_ms, int64_t last_ms, size_t max_points,
               bool *ret_is_thin)
 {

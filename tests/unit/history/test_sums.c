@@ -238,7 +238,7 @@ static void check_thin(struct history *history, const struct truth *truth, int64
     series_free(&series);
 }
 
-// A heap that was full for a moment within the same RSS is among few points, too.
+// A heap that was full, or empty, for a moment within the same RSS is among few points, too.
 static void test_thin_keeps_spikes(void **state)
 {
     (void)state;
@@ -246,27 +246,31 @@ static void test_thin_keeps_spikes(void **state)
     struct round round;
     struct series series;
     const struct history_options options = {.interval_ms = 30000};
-    unsigned spikes = 0;
+    unsigned spikes = 0, valleys = 0;
     assert_int_equal(history_create(":memory:", &options, &history), 0);
     round_init(&round, 1);
     for (int i = 0; i < 480; i++) {
         round_begin(&round, i * 30000);
         round_sample(&round, 1, 100, 0);
         struct digest *digest = round_account(&round, 1, VERDICT_KEPT);
-        digest->row_bytes[ROW_IN_USE] = (i == 201 ? 90 : 10) * RECORDING_MIB;
-        digest->row_bytes[ROW_KEPT] = (i == 201 ? 10 : 90) * RECORDING_MIB;
+        // Full for a moment, and later empty for one.
+        unsigned in_use_mib = i == 201 ? 90 : i == 321 ? 10 : 40;
+        digest->row_bytes[ROW_IN_USE] = (uint64_t)in_use_mib * RECORDING_MIB;
+        digest->row_bytes[ROW_KEPT] = (uint64_t)(100 - in_use_mib) * RECORDING_MIB;
         digest->figures[0].figure.value = digest->row_bytes[ROW_IN_USE];
         round_write(&round, history);
     }
     assert_int_equal(history_series(history, 1, INT64_MIN, INT64_MAX, 40, &series), 0);
     assert_in_range(series.count, 10, 40);
     for (size_t i = 0; i < series.count; i++) {
+        valleys += series.columns[SERIES_ROWS + ROW_KEPT][i] == 90 * RECORDING_MIB;
         if (series.columns[SERIES_ROWS + ROW_IN_USE][i] != 90 * RECORDING_MIB)
             continue;
         assert_int_equal(series.figures[0].values[i], 90 * RECORDING_MIB);
         spikes++;
     }
     assert_int_equal(spikes, 1);
+    assert_int_equal(valleys, 1);
     series_free(&series);
     assert_int_equal(history_close(history), 0);
 }
