@@ -319,6 +319,9 @@ static bool grow_in_place(struct wire_record *record, size_t bytes)
             space_give(space_cut(record, present), pages);
         return false;
     }
+    // As space_take() does; a guarded block has done so where it was opened.
+    if (!guarded && slots > present && pages != SPACE_DIRTY)
+        space_spend((size_t)(slots - present) * WIRE_SLOT_BYTES);
     record->bytes = bytes;
     return true;
 }

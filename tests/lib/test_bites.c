@@ -26,10 +26,32 @@ static void test_short_of_memory(void **state)
     heap_free(blocks[1]);
 }
 
+// A block that grows where it stands takes new pages as well.
+static void test_growing_is_spending(void **state)
+{
+    const struct fake_os *fake = *state;
+    void *kept = heap_test_allocate(900000);
+    void *block = heap_test_allocate(300000);
+    heap_test_release(kept);
+    uint32_t dirty = space.dirty_slots;
+    space_set_headroom(0);
+    assert_ptr_equal(heap_resize(block, 800000), block);
+    assert_true(fake->purged_bytes >= 500000);
+    assert_true(space.dirty_slots < dirty);
+    // Into what it has left itself, which is kept, it grows for nothing.
+    assert_ptr_equal(heap_resize(block, 300000), block);
+    size_t purged = fake->purged_bytes;
+    assert_ptr_equal(heap_resize(block, 800000), block);
+    assert_int_equal(fake->purged_bytes, purged);
+    space_set_headroom(UINT64_MAX);
+    heap_test_release(block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_short_of_memory, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_growing_is_spending, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
