@@ -198,26 +198,43 @@ static void free_run(struct wire_record *record)
         large_free(record);
 }
 
-// The span in which a live block begins here; NULL for all else, be it right or wrong. Nearly all
-// blocks that come this way pass this look: misuse.c is for the others.
-static inline __attribute__((always_inline)) struct wire_record *live_span(const void *pointer)
+// The record of the slot; NULL for what is not in the space.
+static inline struct wire_record *record_of(const void *pointer)
 {
     uintptr_t offset = (uintptr_t)pointer - space_base;
-    if (offset >= space_bytes)
-        return NULL;
-    struct wire_record *span = space_record((uint32_t)(offset >> WIRE_SLOT_SHIFT));
-    uint64_t run = atomic_load64(&span->run);
+    return offset < space_bytes ? space_record((uint32_t)(offset >> WIRE_SLOT_SHIFT)) : NULL;
+}
+
+// The span in which a live block begins here; NULL for all else, be it right or wrong. Nearly all
+// blocks that come this way pass this look: misuse.c is for the others.
+static inline __attribute__((always_inline)) struct wire_record *
+live_span(struct wire_record *record, const void *pointer)
+{
+    uint64_t run = atomic_load64(&record->run);
     // Small, medium or a medium one's tail: three kinds in a row.
     if (wire_run_kind(run) - WIRE_SMALL > WIRE_TAIL - WIRE_SMALL)
         return NULL;
     uint32_t tail = space_tail(run);
-    span -= tail;
+    struct wire_record *span = record - tail;
     uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
     bool is_live = atomic_load64(&span->heap) && atomic_peek64(&span->off) == 0;
     // Read once: below a second free the span may go, and its record be wiped (records.h).
     uint32_t block_bytes = atomic_peek32(&span->block_bytes);
     is_live = is_live && block_bytes && span_has_live(span, block_bytes, in_span, pointer);
     return is_live ? span : NULL;
+}
+
+// The same for a small block, most of those that others free: only a span has a heap, only a small
+// one a reciprocal. One multiplication by that tells whether the block size divides the offset, and
+// how often.
+static inline __attribute__((always_inline)) bool is_live_small(const struct wire_record *record,
+                                                                const void *pointer)
+{
+    const struct block *block = pointer;
+    uint32_t recip = atomic_peek32(&record->recip);
+    uint64_t product = (uint64_t)(uint16_t)(uintptr_t)pointer * recip;
+    return atomic_peek64(&record->off) == 0 && (uint32_t)product < recip &&
+           product >> 32 < atomic_peek16(&record->carved) && block->tag != span_tag(record, block);
 }
 
 // Medium blocks come here each time; most are as easy as small ones.
@@ -246,16 +263,21 @@ void heap_free(void *pointer)
 {
     if (!pointer)
         return;
-    struct wire_record *span = live_span(pointer);
-    if (!span) {
-        free_other(pointer);
-        return;
+    struct wire_record *span = record_of(pointer);
+    if (span) {
+        struct heap *heap = heap_of_span(span);
+        if (heap && heap != heap_of_thread && is_live_small(span, pointer)) {
+            push_remote(heap, span, pointer);
+            return;
+        }
+        span = live_span(span, pointer);
     }
-    struct heap *heap = heap_of_span(span);
-    if (heap == heap_of_thread)
+    if (!span)
+        free_other(pointer);
+    else if (is_own(span))
         free_own(span, pointer);
     else
-        push_remote(heap, span, pointer);
+        free_remote(span, pointer);
 }
 
 void heap_note_empty(void *pointer)
@@ -333,7 +355,8 @@ static __attribute__((noinline)) void *resize_other(void *pointer, size_t bytes)
 
 void *heap_resize(void *pointer, size_t bytes)
 {
-    const struct wire_record *span = live_span(pointer);
+    struct wire_record *record = record_of(pointer);
+    const struct wire_record *span = record ? live_span(record, pointer) : NULL;
     if (!span)
         return resize_other(pointer, bytes);
     if (heap_fits(span->block_bytes, bytes))
