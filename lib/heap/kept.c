@@ -132,6 +132,13 @@ static struct window find_window(uint32_t slots)
     return find_around(slots);
 }
 
+// What went back lazily is used again. Whether clean slots ever will be nobody knows.
+static void note_reuse(enum space_pages pages, size_t bytes)
+{
+    if (pages == SPACE_LAZY)
+        space_note_reuse(CLASS_GROUP_RUNS, bytes);
+}
+
 // Cuts the runs at both ends of the window, notes what is in between, and makes it one run.
 static void take_window(const struct window *window, uint32_t slots, struct kept_place *place)
 {
@@ -148,6 +155,7 @@ static void take_window(const struct window *window, uint32_t slots, struct kept
     for (; run; run = end_of(run) < end ? run_free_behind(run) : NULL) {
         if (end_of(run) > end)
             run_split(run, end - space_slot(run));
+        note_reuse(run_pages_of(run), (size_t)wire_run_slots(run->run) * WIRE_SLOT_BYTES);
         place->parts[place->count++] = (struct kept_part){wire_run_slots(run->run), is_kept(run)};
     }
     run_unite(place->record, slots, WIRE_GUARDED);
@@ -260,6 +268,7 @@ static int move_piece(struct wire_record *run, enum space_pages pages, struct wi
             error = os->commit(os, space_address(block) + offset, moved);
         moved = 0;
     } else {
+        note_reuse(pages, moved);
         // Its mappings came along.
         block->recip += run->recip + 1;
         run->recip = 0;

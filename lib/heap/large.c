@@ -16,6 +16,9 @@
 #define KEPT_LEAST_SLOTS 384u
 #define KEPT_MOST_SLOTS  3072u
 
+// And a GiB where it would be faulted in again soon: there it goes by the plan, as all else does.
+#define KEPT_REUSED_SLOTS 16384u
+
 // While there are more guarded blocks no pages are moved into them: every piece is a mapping.
 #define FILL_BLOCKS 1024u
 #define FILL_BYTES  (UINT64_C(64) << 20)
@@ -229,17 +232,24 @@ static void note_gone(struct wire_record *record)
 }
 
 // Of what guarded blocks leave, a quarter more is kept for the next ones than the living have,
-// within bounds: so many slots of this run.
-static uint32_t slots_to_keep(const struct wire_record *record)
+// within bounds.
+static uint32_t most_to_keep(void)
 {
     const struct wire_area *area = &space.ledger->areas[SPACE_GUARDED];
     uint32_t live =
         atomic_peek32(&area->frontier) - area->first - atomic_peek32(&space.guarded_free);
+    uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live + live / 4;
+    if (atomic_peek32(&space.expects_reuse))
+        return KEPT_REUSED_SLOTS;
+    return limit < KEPT_MOST_SLOTS ? limit : KEPT_MOST_SLOTS;
+}
+
+// So many slots of this run.
+static uint32_t slots_to_keep(const struct wire_record *record)
+{
     uint32_t slots = wire_run_slots(record->run);
     uint32_t kept = atomic_peek32(&space.guarded_kept);
-    uint32_t limit = live < KEPT_LEAST_SLOTS ? KEPT_LEAST_SLOTS : live + live / 4;
-    if (limit > KEPT_MOST_SLOTS)
-        limit = KEPT_MOST_SLOTS;
+    uint32_t limit = most_to_keep();
     if (kept_is_patchwork(record) || kept >= limit)
         return 0;
     return slots < limit - kept ? slots : limit - kept;

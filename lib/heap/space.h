@@ -67,6 +67,7 @@ struct space {
     uint32_t has_no_lazy;          // nor lazily
     uint32_t has_no_moves;         // a move was refused once: kept.c
     uint32_t has_no_huge;          // the ordinary area has been told to be without huge pages
+    uint32_t expects_reuse;        // the plan gives free runs back lazily: it is told by each look
     uint64_t headroom;             // bytes that may be made resident before memory is short
     uint64_t reused[CLASS_GROUPS]; // bytes that were given back and then used again
 };

@@ -264,6 +264,16 @@ static void bound_use(const struct look *look)
     space_set_headroom(left);
 }
 
+// Large blocks give back at once what is beyond some bound: not where it would soon be faulted in
+// again. What the plan says of an old run holds for theirs.
+static void tell_forecast(void)
+{
+    const struct plan_item old = {
+        .kind = PLAN_RUN, .group = CLASS_GROUP_RUNS, .age_ms = UINT64_MAX, .bytes = 1};
+    bool is_reused = plan_advise(&engine.plan, &old) == PLAN_LAZILY;
+    atomic_store32(&space.expects_reuse, is_reused);
+}
+
 // Where all has been refused several times over it will be the next time: try seldom.
 static void note_refusal(const struct look *look)
 {
@@ -328,6 +338,7 @@ bool engine_look(bool takes_all, size_t *gone)
     engine.lazy_bytes = look.sweep.lazy_bytes + look.lazied;
     engine.lazy_bytes -= look.unlazied < engine.lazy_bytes ? look.unlazied : engine.lazy_bytes;
     bound_use(&look);
+    tell_forecast();
     note_refusal(&look);
     uint64_t took_ns = cpu_ns() - began_cpu_ns;
     write_trace(&look, began_ns, took_ns);

@@ -252,6 +252,8 @@ static void give_up(void)
     lock_release(&engine.thread_lock);
     engine.reads_files = false;
     engine.next_start_ms = engine_now_ms() + RETRY_MS;
+    // Nothing may be kept for a look that does not come.
+    atomic_store32(&space.expects_reuse, 0);
     atomic_store32(&space.is_quiet, 1);
 }
 

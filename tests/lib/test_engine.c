@@ -281,6 +281,29 @@ static void test_lazy_runs(void **state)
     assert_true(space.ledger->reused_bytes >= 8 * 600000);
 }
 
+// A large block's pages wait for the plan where that frees lazily, and are used again after it.
+static void test_large_are_lazy(void **state)
+{
+    struct fake_os *fake = *state;
+    const size_t big = 300 * MIB;
+    bool is_zero;
+    assert_int_equal(engine_set_policy(WIRE_POLICY_FREE), 0);
+    (void)look(fake, WITHIN_MS);
+    void *block = heap_allocate(big, &is_zero);
+    heap_test_release(block);
+    assert_int_equal(space.ledger->purged_bytes, 0);
+    (void)look_for(fake, 2 * WITHIN_MS);
+    assert_true(space.ledger->purged_lazily >= big);
+    block = heap_allocate(big, &is_zero);
+    assert_false(is_zero);
+    assert_true(space.ledger->reused_bytes >= big);
+    // Where it does not, what is too much to keep goes with the free.
+    assert_int_equal(engine_set_policy(WIRE_POLICY_DONTNEED), 0);
+    (void)look(fake, WITHIN_MS);
+    heap_test_release(block);
+    assert_true(space.ledger->purged_bytes - space.ledger->purged_lazily >= big / 4);
+}
+
 // A kernel that refuses to free lazily: at once then, and it is not asked again.
 static void test_lazily_refused(void **state)
 {
@@ -673,6 +696,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_young_stays, begin, end),
         cmocka_unit_test_setup_teardown(test_policies, begin, end),
         cmocka_unit_test_setup_teardown(test_lazy_runs, begin, end),
+        cmocka_unit_test_setup_teardown(test_large_are_lazy, begin, end),
         cmocka_unit_test_setup_teardown(test_lazily_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_no_vectors, begin, end),
         cmocka_unit_test_setup_teardown(test_all_refused, begin, end),

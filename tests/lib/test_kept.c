@@ -265,6 +265,36 @@ static void test_shrunk_and_cut(void **state)
     check_area();
 }
 
+// Where it would soon be faulted in again all of it waits for the plan, but for what is above a
+// GiB.
+static void test_reused_are_kept(void **state)
+{
+    (void)state;
+    const size_t big = 300 * MIB;
+    bool is_zero;
+    heap_test_release(heap_allocate(big, &is_zero));
+    assert_in_range(space.guarded_kept, 1, 200 * MIB / WIRE_SLOT_BYTES);
+    (void)space_purge(SIZE_MAX);
+    atomic_store32(&space.expects_reuse, 1);
+    void *block = heap_allocate(big, &is_zero);
+    heap_test_release(block);
+    assert_int_equal(space.guarded_kept, big / WIRE_SLOT_BYTES + 1);
+    block = heap_allocate(big, &is_zero);
+    assert_false(is_zero);
+    // What was lazily freed counts as used again, and nothing else does.
+    assert_int_equal(space.ledger->reused_bytes, 0);
+    heap_test_release(block);
+    const struct wire_record *run = space_record(space.ledger->areas[SPACE_GUARDED].first);
+    assert_int_equal(space_purge_run(space_slot(run), UINT32_MAX, true), big + WIRE_SLOT_BYTES);
+    block = heap_allocate(big, &is_zero);
+    assert_int_equal(space.ledger->reused_bytes, big + WIRE_SLOT_BYTES);
+    heap_test_release(block);
+    block = heap_allocate(1200 * MIB, &is_zero);
+    heap_test_release(block);
+    assert_int_equal(space.guarded_kept, 1024 * MIB / WIRE_SLOT_BYTES);
+    check_area();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sparse_blocks_get_nothing, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_shrunk_and_cut, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_reused_are_kept, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
