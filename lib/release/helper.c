@@ -224,7 +224,9 @@ static bool wait_for_call(void)
         return !try_end();
     atomic_store32(&space.is_quiet, 1);
     sweep_arm();
-    // What was freed after the last look and before the span was closed has called nobody.
+    // What was freed after the last look and before the span was closed has called nobody. Who did
+    // not see it quiet is seen by this look: without the barrier each could miss the other's store.
+    (void)space.os->fence_threads(space.os);
     if (look_now(false, &gone))
         atomic_store32(&space.is_quiet, 0);
     for (;;) {
@@ -400,9 +402,8 @@ static bool may_start(const void *freer)
     return !freer || (base && !is_in_loader(base, (uintptr_t)freer));
 }
 
-void engine_wake(const void *freer)
+static void wake(const void *freer)
 {
-    int saved = errno;
     // Threads that have no heap, or have ended, may be the process's last.
     if (is_helper || !atomic_peek32(&heaps.threads) || sweep_slots_used() < WORTH_SLOTS ||
         is_too_early() || !engine_enter())
@@ -429,6 +430,13 @@ void engine_wake(const void *freer)
         start_thread();
     else
         call_helper();
+}
+
+// Who frees finds errno as it was, whatever libc does with it on the way.
+void engine_wake(const void *freer)
+{
+    int saved = errno;
+    wake(freer);
     errno = saved;
 }
 
