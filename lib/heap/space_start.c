@@ -82,13 +82,13 @@ static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
     if (error)
         return error;
     struct wire_ledger *ledger = (struct wire_ledger *)home;
-    describe(ledger, base, bytes);
     // Where address space is short it is the small blocks that cannot do without.
     uint32_t middle = slots - slots / 4;
     ledger->areas[SPACE_ORDINARY] = (struct wire_area){first, middle, first + 1, first + 1};
     ledger->areas[SPACE_GUARDED] = (struct wire_area){middle, slots, middle, middle};
     ledger->metadata_bytes = space.page_bytes + WIRE_SLOT_BYTES;
     table[first].run = wire_run_make(WIRE_META, 1);
+    describe(ledger, base, bytes);
     space.ledger = ledger;
     space.records_shown[SPACE_ORDINARY] =
         (uint32_t)((page + space.page_bytes - base) / RECORD_BYTES);
@@ -121,7 +121,8 @@ int space_start(const struct os *os)
     space.headroom = UINT64_MAX;
     space_base = base;
     space_bytes = bytes;
-    ebb_ledger = space.ledger;
+    // A reader outside has no lock: what it finds by this pointer was written before.
+    __atomic_store_n(&ebb_ledger, space.ledger, __ATOMIC_RELEASE);
     return 0;
 }
 
