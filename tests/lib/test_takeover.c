@@ -4,6 +4,7 @@
 // in the middle of it. Then all of the span is allocated: nothing is handed out twice, nothing
 // live was touched, and what was lost comes back with the empty span. Test code: the owner's half
 // is played by hand, and the helper is single-stepped where the processor can.
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -219,6 +220,43 @@ static void test_again_and_again(void **state)
     heap_stop();
 }
 
+// Others free a third of the span's blocks, but not what the owner is about to free.
+static void free_more_remotely(void)
+{
+    for (uint32_t i = stage.count; i-- > 0;) {
+        struct object *object = &stage.objects[i];
+        bool is_in_span = space_record_at((uintptr_t)object->at) == stage.span;
+        if (!is_in_span || object == owner.object || heap_test_next(&stage.random) % 3 != 0)
+            continue;
+        // The last one takes the place of what goes.
+        if (owner.object == &stage.objects[stage.count - 1])
+            owner.object = object;
+        stage_free_remotely(object);
+    }
+}
+
+// The owner stays where it was stopped, while others free more of its blocks and helpers come again
+// for these: what it has in its hands is as much its own the fourth time as the first.
+static void test_stopped_for_long(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < SCENES; number++) {
+        struct scene scene = scene_of(number);
+        begin_heap(number);
+        stage_set(&scene);
+        if (start_owner(scene.stop)) {
+            for (int round = 0; round < 3; round++) {
+                (void)help();
+                free_more_remotely();
+            }
+            (void)help();
+            finish_owner();
+        }
+        stage_check();
+    }
+    heap_stop();
+}
+
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 
 // And begins anew, as long as the span lets it.
@@ -340,13 +378,44 @@ static void test_barriers(void **state)
     heap_stop();
 }
 
+static void *make_heap(void *heap)
+{
+    heap_test_release(heap_test_allocate(16));
+    *(struct heap **)heap = heap_of_thread;
+    return NULL;
+}
+
+// What was this heap's when it was looked at may be another's now: that is left alone.
+static void test_span_of_another(void **state)
+{
+    (void)state;
+    static struct fake_os fake;
+    const struct scene scene = {.fill = ONE_LIVE, .bytes = 112, .is_current = true, .seed = 6};
+    struct takeover takeover = {.count = 1};
+    pthread_t thread;
+    fake_os_start(&fake);
+    assert_int_equal(heap_start_on(&fake.os), 0);
+    stage_set(&scene);
+    assert_int_equal(pthread_create(&thread, NULL, make_heap, &takeover.heap), 0);
+    pthread_join(thread, NULL);
+    assert_ptr_not_equal(takeover.heap, stage.heap);
+    takeover.slots[0] = space_slot(stage.span);
+    assert_int_equal(takeover_purge(&takeover), 0);
+    takeover_close(&takeover);
+    assert_int_equal(stage.span->off, 0);
+    assert_int_equal(stage.span->fast_owner, (uint64_t)(uintptr_t)stage.heap);
+    assert_ptr_equal(stage.heap->current[stage.span->size_class], stage.span);
+    assert_ptr_equal(takeover.heap->current[stage.span->size_class], &heap_no_span);
+    stage_check();
+    heap_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_stop),
-        cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_every_instruction),
-        cmocka_unit_test(test_barriers),
+        cmocka_unit_test(test_every_stop),       cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_stopped_for_long), cmocka_unit_test(test_every_instruction),
+        cmocka_unit_test(test_barriers),         cmocka_unit_test(test_span_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
