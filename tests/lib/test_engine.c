@@ -359,30 +359,6 @@ static void test_all_refused(void **state)
     check_heap();
 }
 
-// Part of a span's unused end is locked: the rest goes, and none of the end counts as zero.
-static void test_tail_refused(void **state)
-{
-    struct fake_os *fake = *state;
-    unsigned char *blocks[80];
-    bool is_zero;
-    for (int i = 0; i < 80; i++)
-        blocks[i] = memset(heap_allocate(20000, &is_zero), 1, 20000);
-    for (int i = 0; i < 80; i++)
-        heap_test_release(blocks[i]);
-    for (int i = 0; i < 3; i++)
-        blocks[i] = heap_allocate(12000, &is_zero);
-    heap_test_release(blocks[1]);
-    uintptr_t next = (uintptr_t)blocks[2] + heap_usable_bytes(blocks[2]);
-    fake->locked = (struct os_range){next + 3 * PAGE_BYTES, PAGE_BYTES};
-    assert_true(engine_purge() > 0);
-    assert_true(fake->refused > 0);
-    for (int i = 3; i < 80; i++) {
-        blocks[i] = heap_allocate(12000, &is_zero);
-        for (int at = 0; is_zero && at < 12000; at++)
-            assert_int_equal(blocks[i][at], 0);
-    }
-}
-
 // A word from outside.
 static void test_control(void **state)
 {
@@ -700,7 +676,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lazily_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_no_vectors, begin, end),
         cmocka_unit_test_setup_teardown(test_all_refused, begin, end),
-        cmocka_unit_test_setup_teardown(test_tail_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_control, begin, end),
         cmocka_unit_test_setup_teardown(test_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_reuse_is_expected, begin, end),

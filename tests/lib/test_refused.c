@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A system that takes nothing back, as locked memory is: asked some times in vain, it is asked
-// seldom. Test code.
+// Locked memory, which the system does not take back: what is locked counts as kept, and is asked
+// for seldom. Test code.
 #include "heap_test.h"
 
 #include "release/engine_state.h"
@@ -46,10 +46,35 @@ static void test_refused_again_and_again(void **state)
     assert_true(fake->refused > before);
 }
 
+// Part of a span's unused end is locked: the rest goes, and none of the end counts as zero.
+static void test_tail_refused(void **state)
+{
+    struct fake_os *fake = *state;
+    unsigned char *blocks[80];
+    bool is_zero;
+    for (int i = 0; i < 80; i++)
+        blocks[i] = memset(heap_allocate(20000, &is_zero), 1, 20000);
+    for (int i = 0; i < 80; i++)
+        heap_test_release(blocks[i]);
+    for (int i = 0; i < 3; i++)
+        blocks[i] = heap_allocate(12000, &is_zero);
+    heap_test_release(blocks[1]);
+    uintptr_t next = (uintptr_t)blocks[2] + heap_usable_bytes(blocks[2]);
+    fake->locked = (struct os_range){next + 3 * PAGE_BYTES, PAGE_BYTES};
+    assert_true(engine_purge() > 0);
+    assert_true(fake->refused > 0);
+    for (int i = 3; i < 80; i++) {
+        blocks[i] = heap_allocate(12000, &is_zero);
+        for (int at = 0; is_zero && at < 12000; at++)
+            assert_int_equal(blocks[i][at], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused_again_and_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_tail_refused, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
