@@ -9,6 +9,7 @@ import { color, ink } from "./theme.js";
 
 const LABEL_HEIGHT = 17; // CSS pixels that a band needs for its name
 const LABEL_FONT = 11.5;
+const PEAK_CAP = 4; // half as wide, in CSS pixels
 const LABEL_PLACES = 40; // tried across the chart
 
 export class AccountPainter {
@@ -43,7 +44,19 @@ export class AccountPainter {
 
     paintOver(context, geometry) {
         paintMarks(context, this.events, geometry);
-        if (!this.drawing.isEmpty) this.paintLabels(context, geometry);
+        if (this.drawing.isEmpty) return;
+        this.paintPeaks(context, geometry);
+        this.paintLabels(context, geometry);
+    }
+
+    // How high RSS was between two readings: a stem from what was read up to a cap.
+    paintPeaks(context, { left, ratio, y }) {
+        const { peaks, highs } = this.drawing;
+        for (let column = 0; column < peaks.length; column++) {
+            if (peaks[column] < 0) continue;
+            const bottom = y(Math.max(0, highs[LAZY][column]));
+            paintPeak(context, left + (column + 0.5) * ratio, y(peaks[column]), bottom, ratio);
+        }
     }
 
     // Names on bands that have room for them, where they have most of it.
@@ -99,6 +112,15 @@ export class AccountPainter {
         }
         return { height: y(low) - y(high), y: (y(low) + y(high)) / 2 };
     }
+}
+
+// One mark; of legends, too.
+export function paintPeak(context, x, top, bottom, ratio) {
+    const width = Math.max(1, Math.round(1.5 * ratio));
+    const cap = PEAK_CAP * ratio;
+    context.fillStyle = color("peak");
+    context.fillRect(x - width / 2, top, width, bottom - top);
+    context.fillRect(x - cap, top, 2 * cap, width);
 }
 
 // On a plate of the band's own colour, so that its pattern does not run through the letters.

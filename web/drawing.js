@@ -10,6 +10,7 @@ export class Drawing {
         this.accounts = { count: 0, first: new Int32Array(0), last: new Int32Array(0) };
         this.highs = []; // of the rows' borders
         this.effective = new Float32Array(0);
+        this.peaks = new Float32Array(0); // of RSS between two readings; -1 none
         this.lows = { rss: null, effective: null };
         this.isEmpty = true;
     }
@@ -32,12 +33,27 @@ export class Drawing {
         }
         reach(borders[LAZY], this.columns, this.highs[LAZY], this.lows.rss);
         reach(effective, this.columns, this.effective, this.lows.effective);
-        this.top = highest(this.highs[LAZY]);
+        this.layPeaks();
+        this.top = Math.max(highest(this.highs[LAZY]), highest(this.peaks));
+    }
+
+    // Each in the column of its own sample: unlike that, it does not stand until the next one.
+    layPeaks() {
+        const { peaks, series, highs, range: { from, to } } = this;
+        const perMs = peaks.length / (to - from);
+        peaks.fill(-1);
+        for (const index of series.peaks) {
+            const column = Math.floor((series.time[index] - from) * perMs);
+            const isSeen = !(series.peak[index] > highs[LAZY][column]);
+            if (isSeen || !(column >= 0 && column < peaks.length)) continue;
+            peaks[column] = Math.max(peaks[column], series.peak[index]);
+        }
     }
 
     resize(count) {
         this.highs = Array.from({ length: ROW_COUNT }, () => new Float32Array(count));
         this.effective = new Float32Array(count);
+        this.peaks = new Float32Array(count);
         this.lows = { rss: new Float32Array(count), effective: new Float32Array(count) };
         this.accounts = { count, first: new Int32Array(count), last: new Int32Array(count) };
     }

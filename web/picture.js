@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture as PNG: what the charts show, with title, time, verdict and legend, on a solid
 // background, so that it can stand alone in a ticket.
+import { paintPeak } from "./account_plot.js";
 import { rowFill } from "./patterns.js";
 import { ROWS } from "./rows.js";
 import { rowsAt } from "./stack.js";
@@ -70,8 +71,11 @@ function legendRows({ series, drawing }) {
     if (drawing.isEmpty) return [];
     const last = drawing.newest;
     const bytes = rowsAt(series, last, new Float64Array(ROWS.length));
-    return ROWS.map((row, index) => ({ index, text: `${row.title} ${formatBytes(bytes[index])}` }))
+    const rows = ROWS.map((row, index) => ({ index,
+        text: `${row.title} ${formatBytes(bytes[index])}` }))
         .filter((entry) => bytes[entry.index] > 0).reverse();
+    const hasPeak = drawing.peaks.some((peak) => peak > 0);
+    return hasPeak ? [...rows, { isPeak: true, text: "missed peak" }] : rows;
 }
 
 function paintPart(context, part, x, y, about, range, ratio) {
@@ -95,6 +99,10 @@ function paintPart(context, part, x, y, about, range, ratio) {
     context.drawImage(plots[0], x, top);
     top += plots[0].height;
     top = paintLegend(context, part, rows, x, top, ratio, (entry, left, middle) => {
+        if (entry.isPeak) {
+            paintPeak(context, left + 6 * ratio, middle - 6 * ratio, middle + 6 * ratio, ratio);
+            return;
+        }
         context.fillStyle = rowFill(context, entry.index, ratio);
         context.fillRect(left, middle - 6 * ratio, 12 * ratio, 12 * ratio);
     });

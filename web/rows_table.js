@@ -41,6 +41,7 @@ export class RowsTable {
         for (const index of ORDER) this.showRow(this.lines.get(index), index, columns);
         this.showSum(this.lines.get("effective"), columns, "effective");
         this.showSum(this.lines.get("rss"), columns, "rss");
+        this.showPeak(this.lines.get("peak"), sides, columns);
         setText(this.note, columns.length === 1 ? columns[0].note : "");
     }
 
@@ -54,9 +55,11 @@ export class RowsTable {
         for (const index of ORDER) this.lines.set(index, makeRow(index, titles.length));
         this.lines.set("effective", makeSum("effective RSS", titles.length, "effective"));
         this.lines.set("rss", makeSum("RSS", titles.length, "total"));
+        this.lines.set("peak", makeSum("missed peak", titles.length, "peak",
+            "how high RSS was between two readings, as the kernel noted it (VmHWM)"));
         // Lazily freed is above effective RSS in the chart, and so it is here.
         const lines = [...this.lines.values()].map((line) => line.node);
-        this.body.replaceChildren(this.lines.get("rss").node, lines[0],
+        this.body.replaceChildren(this.lines.get("peak").node, this.lines.get("rss").node, lines[0],
             this.lines.get("effective").node, ...lines.slice(1, ROW_COUNT));
     }
 
@@ -78,14 +81,23 @@ export class RowsTable {
         setText(line.cells[3], error ? formatBytes(error) : "");
     }
 
+    // Seldom there is one; then its mark needs a word, wherever the cursor is.
+    showPeak(line, sides, columns) {
+        setHidden(line.node, !sides.some((side) => side.series?.peaks.length > 0));
+        this.showSum(line, columns, "peak");
+    }
+
     showSum(line, columns, name) {
         if (columns.length === 2) {
             showDifference(line, columns[0][name], columns[1][name]);
             return;
         }
         setText(line.cells[0], formatBytes(columns[0][name]));
-        setText(line.cells[1], formatPercent(columns[0][name], columns[0].rss));
-        setText(line.cells[2], name === "rss" ? "measured" : "");
+        // A peak is of another moment than RSS.
+        setText(line.cells[1], name === "peak" ? ""
+            : formatPercent(columns[0][name], columns[0].rss));
+        const source = { rss: "measured", peak: columns[0].peak > 0 ? "kernel" : "" };
+        setText(line.cells[2], source[name] || "");
     }
 }
 
@@ -111,10 +123,10 @@ function makeRow(index, count) {
     return { cells, swatch, node: element("tr", {}, name, ...cells) };
 }
 
-function makeSum(title, count, kind) {
+function makeSum(title, count, kind, hint = "") {
     const cells = makeCells(count);
     if (count === 4) cells[2].className = "source";
-    const name = element("th", { scope: "row" },
+    const name = element("th", { scope: "row", title: hint },
         element("span", { class: `swatch line-${kind}`, "aria-hidden": "true" }), title);
     return { cells, node: element("tr", { class: `sum ${kind}` }, name, ...cells) };
 }
@@ -128,12 +140,18 @@ function withUnknown(rows, lazy, account) {
     return rows;
 }
 
+// A peak lies between the sample that tells it and the one before: at both it is told.
+function peakAround(series, index) {
+    const behind = index + 1 < series.count ? series.peak[index + 1] : NaN;
+    return Number.isNaN(behind) ? series.peak[index] : behind;
+}
+
 // Rows of one process at its sample, and how they are known.
 function describeSide({ series, index, account }) {
     const empty = new Float64Array(ROW_COUNT);
     if (!series || index < 0) {
-        return { rows: empty.fill(NaN), rss: NaN, effective: NaN, sources: {}, errors: new Map(),
-            note: "" };
+        return { rows: empty.fill(NaN), rss: NaN, effective: NaN, peak: NaN, sources: {},
+            errors: new Map(), note: "" };
     }
     const found = provenanceAt(series, index);
     const rows = withUnknown(rowsAt(series, index, empty), series.lazy[index], found.account);
@@ -146,6 +164,7 @@ function describeSide({ series, index, account }) {
         rows, errors,
         rss: series.rss[index],
         effective: series.rss[index] - rows[LAZY],
+        peak: peakAround(series, index),
         sources: {
             rows: found.isAccount ? "account" : "estimate",
             lazy: found.isLazyMeasured ? "kernel" : "earlier",

@@ -9,7 +9,10 @@ import { KIND_ACCOUNT, LAZY, ROWS, verdictNumber } from "./rows.js";
 import { Stack } from "./stack.js";
 import { isKnown } from "./units.js";
 
-const POINT_COLUMNS = ["time", "kind", "rss", "lazy", "virtual", "swap", "account"];
+const POINT_COLUMNS = ["time", "kind", "rss", "lazy", "virtual", "swap", "peak",
+    "account"];
+
+const PEAK_SLACK = 2 ** 18;
 
 function number(value) {
     return isKnown(value) ? Number(value) : NaN;
@@ -24,6 +27,8 @@ export class Series {
         this.to = -Infinity;
         this.accounts = []; // {time, rows: Float64Array, verdict, figures: Float64Array}
         this.figures = []; // {runtime, name, unit}, in the order of an account's figures
+        this.highest = NaN; // RSS ever, as the stream told last
+        this.peaks = []; // the few points that know a peak before them that no reading saw
         this.places = new Map(); // of a figure in `figures`
         for (const name of POINT_COLUMNS) this[name] = new Float64Array(0);
         this.stack = new Stack(this);
@@ -57,7 +62,7 @@ export class Series {
             }
             this.appendPoint(times[i], kind[i], number(columns.rss_bytes[i]),
                 number(columns.lazy_bytes[i]), number(columns.virtual_bytes[i]),
-                number(columns.swap_bytes[i]));
+                number(columns.swap_bytes[i]), number(columns.kernel_peak_rss_bytes?.[i]));
         }
     }
 
@@ -84,11 +89,22 @@ export class Series {
         if (this.count && sample.time_ms <= this.last) return false;
         if (sample.kind === KIND_ACCOUNT) this.appendAccount(sample, figures);
         this.appendPoint(sample.time_ms, sample.kind, number(sample.rss_bytes),
-            number(sample.lazy_bytes), number(sample.virtual_bytes), number(sample.swap_bytes));
+            number(sample.lazy_bytes), number(sample.virtual_bytes), number(sample.swap_bytes),
+            this.missedPeak(sample));
         return true;
     }
 
-    appendPoint(time, kind, rss, lazy, virtual, swap) {
+    // A stream tells the highest RSS that the kernel knows of. Where that has risen beyond what was
+    // read here and before, no reading saw it; the kernel's counts differ by some pages.
+    missedPeak({ highest_rss_bytes: told, rss_bytes: rss }) {
+        const before = this.highest;
+        if (!(told > 0) || told <= before) return NaN;
+        this.highest = told;
+        const seen = Math.max(rss, this.count ? this.rss[this.count - 1] : 0, before);
+        return told >= seen + PEAK_SLACK + seen / 64 ? told : NaN;
+    }
+
+    appendPoint(time, kind, rss, lazy, virtual, swap, peak) {
         if (this.count === this.capacity) this.reserve(Math.max(1024, 2 * this.capacity));
         const at = this.count++;
         this.time[at] = time;
@@ -97,6 +113,8 @@ export class Series {
         this.lazy[at] = lazy;
         this.virtual[at] = virtual;
         this.swap[at] = swap;
+        this.peak[at] = peak;
+        if (peak > 0) this.peaks.push(at);
         this.account[at] = this.accounts.length - 1;
     }
 
@@ -190,7 +208,7 @@ export class Series {
             this.accounts.push({ ...account, figures });
         }
         this.appendPoint(other.time[i], other.kind[i], other.rss[i], other.lazy[i],
-            other.virtual[i], other.swap[i]);
+            other.virtual[i], other.swap[i], other.peak[i]);
     }
 }
 

@@ -35,7 +35,7 @@ static uint64_t column_of(const struct sample *sample, enum series_column column
         return sample->cpu_ms;
     case SERIES_THREADS:
         return sample->threads;
-    // Whether a reading saw it only the recording knows.
+    // Whether a reading saw it only the recording knows; see write_sample().
     case SERIES_KERNEL_PEAK:
         return SAMPLE_UNKNOWN;
     case SERIES_VERDICT:
@@ -65,6 +65,9 @@ static void write_sample(struct page_out *out, const struct sample *sample)
         page_u64(out, series_column_name((enum series_column)column),
                  column_of(sample, (enum series_column)column));
     }
+    // Instead of a peak that no reading saw: the page sees from the one before whether it rose.
+    page_u64(out, "highest_rss_bytes",
+             sample->peak_rss_bytes ? sample->peak_rss_bytes : SAMPLE_UNKNOWN);
     page_put(out, "}");
 }
 

@@ -73,6 +73,31 @@ function knowsExtremes() {
     report(!wrong, "highest and lowest of any stretch are what a walk finds", wrong);
 }
 
+// What RSS was between two readings: told by a recording, found in a stream; drawn at its sample
+// alone, and only where it is above what was read.
+function drawsMissedPeaks() {
+    const peaksOf = ({ peaks }) => [...peaks.keys()].filter((i) => peaks[i] >= 0)
+        .map((i) => `${i}: ${peaks[i] / MIB}`).join();
+    const series = makeSeries(1000, ([made, figures], at) => [{ ...made,
+        highest_rss_bytes: (at < 300 ? 150 : at < 600 ? 400 : 400.1) * MIB,
+        rss_bytes: (at === 700 ? 500 : 100) * MIB }, figures]);
+    const drawing = draw(series, 0, 1e6);
+    const expected = `${Math.floor(0.3 * WIDTH)}: 400`;
+    report(peaksOf(drawing) === expected && drawing.top === 500 * MIB,
+        "a peak that no reading of a stream saw is drawn, once", peaksOf(drawing));
+    const json = { subject: 1, columns: ["time_ms", "kind", "rss_bytes", "lazy_bytes",
+        "virtual_bytes", "swap_bytes", "kernel_peak_rss_bytes"], parts: [{ step_ms: 0, figures: [],
+        data: [[0, 1000, 2000], [0, 0, 0], [MIB, MIB, MIB], null, null, null,
+            [null, 3 * MIB, null]] }] };
+    const parsed = Series.parse(json);
+    const shown = draw(parsed, 0, 2000);
+    report(peaksOf(shown) === `${Math.floor(0.5 * WIDTH)}: 3` && shown.top === 3 * MIB,
+        "and one that a recording tells", peaksOf(shown));
+    report(peaksOf(draw(parsed, 1500, 2000)) === "", "not in a window behind it");
+    report(peaksOf(draw(new Series().joinedWith(parsed), 0, 2000)) === peaksOf(shown),
+        "and in what is joined");
+}
+
 // One sample of a hundred thousand is less than a hundredth of a pixel wide, and is seen.
 function keepsSpikes() {
     const spikes = { 54321: { rss_bytes: 900 * MIB }, 21111: { rss_bytes: 50 * MIB },
@@ -300,6 +325,7 @@ function dashesKeepSpikes() {
 
 knowsExtremes();
 keepsSpikes();
+drawsMissedPeaks();
 keepsGaps();
 knowsNoZeroes();
 await losesNothing();

@@ -89,6 +89,29 @@ async function compares({ page }) {
         "c again: one process");
 }
 
+// Pixels of the plot in the colour of the marks of peaks that no reading saw.
+function countPeaks() {
+    const style = getComputedStyle(document.documentElement);
+    const [, ...wanted] = /#(..)(..)(..)/.exec(style.getPropertyValue("--peak"));
+    const canvas = document.querySelector(".plot canvas:not(.swatch)");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4) {
+        found += wanted.every((hex, i) => data[at + i] === parseInt(hex, 16)) ? 1 : 0;
+    }
+    return found;
+}
+
+async function marksPeaks(page) {
+    for (const theme of ["light", "dark"]) {
+        const found = () => page.evaluate(countPeaks);
+        report(await waitUntil(async () => await found() > 50),
+            `peaks that no reading saw are marked, ${theme}`, `${await found()} pixels`);
+        await page.keyboard.press("t");
+    }
+    report(await page.locator(".rows tr.peak").isVisible(), "and the legend has their mark");
+}
+
 async function zooms(browser, url) {
     const opened = await openPage(browser);
     const { page, requests, faults } = opened;
@@ -96,6 +119,7 @@ async function zooms(browser, url) {
     await waitUntil(async () => await page.evaluate(countPainted) > 20000);
     await page.keyboard.press("6");
     await waitUntil(async () => (await text(page, "#span")).includes("Nov"));
+    await marksPeaks(page);
     const span = () => text(page, "#span");
     const before = await span();
     const box = await page.locator(".u-over").first().boundingBox();
