@@ -2,7 +2,8 @@
 // The public face of libebb, beside the malloc family itself (see malloc(3), whose contracts hold).
 //
 // All functions are thread-safe, may be called before main() and in a forked child, keep errno, and
-// are not for signal handlers.
+// are not for signal handlers. Where there is no memory for a heap, and in a child of vfork(), the
+// calls that change something change nothing: they return -EINVAL, or 0 bytes.
 #ifndef EBB_EBB_H
 #define EBB_EBB_H
 
