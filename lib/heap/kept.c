@@ -86,11 +86,10 @@ static uint32_t begin_at(const struct range *range, uint32_t begin)
     return run && is_kept(run) ? space_slot(run) : begin;
 }
 
-// More kept slots; or as many in a shorter range, so that long ones stay whole.
+// More kept slots; or as many in a shorter range, so that long ones stay whole. `begin` is in the
+// range.
 static void consider(struct window *best, const struct range *range, uint32_t begin, uint32_t slots)
 {
-    if (begin < range->begin)
-        begin = range->begin;
     if (begin > range->end - slots)
         begin = range->end - slots;
     begin = begin_at(range, begin);
