@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/atomic.h"
+#include "base/die.h"
 #include "base/syscall.h"
 
 // include/uapi/linux/futex.h, which not every libc's compiler finds.
@@ -64,6 +65,9 @@ void lock_take(struct lock *lock)
             return;
         pause_briefly();
     }
+    // A signal handler that allocates has interrupted us, or left by longjmp(): a wait without end.
+    if (atomic_load64(&lock->holder) == self())
+        die("malloc called again, by or after a signal handler that had interrupted it");
     // From here on the lock is taken as 2, since we cannot know whether others sleep.
     while (atomic_swap32(&lock->state, 2) != 0)
         lock_sleep_while(&lock->state, 2);

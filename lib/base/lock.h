@@ -20,6 +20,7 @@ struct lock {
     uint64_t holder; // an address that belongs to the holding thread alone
 };
 
+// Ends the process, with a line, where the caller itself has the lock.
 void lock_take(struct lock *lock);
 bool lock_try(struct lock *lock);
 // False where it was not to be had for about so long.

@@ -89,6 +89,7 @@ struct heaps {
     uint64_t first;      // atomic: struct heap *
     uint64_t steal_next; // atomic: struct heap *: where the last search for spans has ended
     uint32_t *canary;    // 1, and 0 in a child that has not been repaired
+    bool has_key;        // none where the program has them all: heaps then stay their threads'
     unsigned key;        // pthread key whose destructor abandons a thread's heap
     uint32_t threads;    // atomic: threads that have a heap
     // Atomic: called by the last of these when it has ended; NULL: nobody wants to know.
@@ -126,6 +127,10 @@ size_t heap_usable_bytes(const void *pointer);
 
 // A live block, not NULL, gets `bytes` > 0: in place or by a move. The old block stays on failure.
 void *heap_resize(void *pointer, size_t bytes);
+
+// The same by a move, for a block that is known to be live and to have `usable` bytes. Where there
+// is no memory it gets smaller in its place.
+void *heap_move(void *pointer, size_t usable, size_t bytes);
 
 // The fast path has freed the last block of a span, at this address.
 void heap_note_empty(void *pointer);

@@ -171,22 +171,27 @@ size_t space_purge_run(uint32_t slot, uint32_t slots, bool is_lazy)
     return purge_busy(run, before, is_lazy);
 }
 
-// Purges so much of the longest kept run, or a bite. Returns the bytes, 0 where there is none or
+// Purges so many slots of the longest run of a sort. Returns the bytes, 0 where there is none or
 // the system refuses.
+static size_t purge_part(enum space_area area, enum space_pages sort, size_t slots)
+{
+    lock_take(&space.lock);
+    struct wire_record *run = bins_find_longest(&space.bins[area][sort]);
+    if (run)
+        run = run_take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
+                                                                  : wire_run_slots(run->run));
+    lock_release(&space.lock);
+    return run ? purge_busy(run, sort, false) : 0;
+}
+
+// So much of what is kept, or a bite.
 static size_t purge_longest(size_t bytes)
 {
     size_t slots = bytes / WIRE_SLOT_BYTES + 1;
     if (slots < BITE_SLOTS)
         slots = BITE_SLOTS;
-    lock_take(&space.lock);
-    struct wire_record *run = bins_find_longest(&space.bins[SPACE_GUARDED][SPACE_DIRTY]);
-    if (!run)
-        run = bins_find_longest(&space.bins[SPACE_ORDINARY][SPACE_DIRTY]);
-    if (run)
-        run = run_take_busy(run, slots < wire_run_slots(run->run) ? (uint32_t)slots
-                                                                  : wire_run_slots(run->run));
-    lock_release(&space.lock);
-    return run ? purge_busy(run, SPACE_DIRTY, false) : 0;
+    size_t gone = purge_part(SPACE_GUARDED, SPACE_DIRTY, slots);
+    return gone ? gone : purge_part(SPACE_ORDINARY, SPACE_DIRTY, slots);
 }
 
 size_t space_purge(size_t bytes)
@@ -199,4 +204,14 @@ size_t space_purge(size_t bytes)
         gone += purged;
     }
     return gone;
+}
+
+bool space_uncharge(void)
+{
+    size_t gone = 0;
+    size_t part;
+    while ((part = purge_part(SPACE_GUARDED, SPACE_DIRTY, SIZE_MAX)) > 0 ||
+           (part = purge_part(SPACE_GUARDED, SPACE_LAZY, SIZE_MAX)) > 0)
+        gone += part;
+    return gone > 0;
 }

@@ -163,22 +163,33 @@ static int take_from_frontier(enum space_area which, uint32_t slots, uint32_t al
     return 0;
 }
 
-int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
-               struct wire_record **record, enum space_pages *pages)
+static int take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+                struct wire_record **record, enum space_pages *pages)
 {
     int error = 0;
-    enum space_pages found = SPACE_CLEAN;
     lock_take(&space.lock);
-    struct wire_record *taken = take_from_bins(area, slots, align_slots, kind, &found);
+    struct wire_record *taken = take_from_bins(area, slots, align_slots, kind, pages);
     if (!taken)
         error = take_from_frontier(area, slots, align_slots, kind, &taken);
     lock_release(&space.lock);
+    if (!error)
+        *record = taken;
+    return error;
+}
+
+int space_take(enum space_area area, uint32_t slots, uint32_t align_slots, enum wire_kind kind,
+               struct wire_record **record, enum space_pages *pages)
+{
+    enum space_pages found = SPACE_CLEAN;
+    int error = take(area, slots, align_slots, kind, record, &found);
+    // A limit of data (RLIMIT_DATA), or a system that does not overcommit, counts what is kept.
+    if (error && space_uncharge())
+        error = take(area, slots, align_slots, kind, record, &found);
     if (error)
         return error;
     // Of guarded slots the caller knows what will be new in them.
     if (found != SPACE_DIRTY && area == SPACE_ORDINARY)
         space_spend((size_t)slots * WIRE_SLOT_BYTES);
-    *record = taken;
     *pages = found;
     return 0;
 }

@@ -142,6 +142,10 @@ int space_grow(struct wire_record *record, uint32_t slots, enum space_pages *pag
 // much more of them. Returns the bytes.
 size_t space_purge(size_t bytes);
 
+// Gives back all that is kept of guarded blocks, lazily freed or not, and with it what the system
+// charges for it: more may be granted then. False where there was nothing.
+bool space_uncharge(void);
+
 // Purges up to `slots` slots of the kept (or, to return what was lazy, the lazily freed) run that
 // begins at `slot`; 0 where no such run begins there any more, or the system refuses. Others may
 // take from the rest meanwhile. Returns the bytes.

@@ -174,10 +174,16 @@ static int start_locked(const struct os *os)
         if (error)
             return error;
     }
-    if (pthread_key_create(&heaps.key, end_thread) != 0)
-        return -ENOMEM;
+    heaps.has_key = pthread_key_create(&heaps.key, end_thread) == 0;
     atomic_store32(&heaps.is_started, 1);
     return 0;
+}
+
+// What the thread's end shall abandon. Not every libc checks the number.
+static void set_key(const struct heap *heap)
+{
+    if (heaps.has_key)
+        (void)pthread_setspecific(heaps.key, heap);
 }
 
 // A helper was at work on it: its spans stay as they are, for ever.
@@ -190,7 +196,7 @@ static void lose_heap(struct heap *heap)
     if (heap != heap_of_thread)
         return;
     heap_of_thread = (struct heap *)&heap_empty;
-    (void)pthread_setspecific(heaps.key, NULL);
+    set_key(NULL);
 }
 
 // What a thread that is not in this process left: nobody else runs.
@@ -321,7 +327,7 @@ static struct heap *enter_first(void)
     // pthread_setspecific() may allocate, and then comes through here again: with a heap, but the
     // lock must be open.
     lock_release(&heap->lock);
-    (void)pthread_setspecific(heaps.key, heap);
+    set_key(heap);
     hold_own(heap);
     return heap;
 }
@@ -354,7 +360,7 @@ int heap_start_on(const struct os *os)
 
 void heap_stop(void)
 {
-    if (heaps.is_started)
+    if (heaps.is_started && heaps.has_key)
         (void)pthread_key_delete(heaps.key);
     heap_of_thread = (struct heap *)&heap_empty;
     guard_stop();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unit tests of libebb's lowest layer and of its size classes. Test code; no state.
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "heap_test.h"
 
@@ -134,12 +137,32 @@ static void test_lock(void **state)
     assert_true(lock_try(&counted.lock));
 }
 
+// As where a signal handler that has interrupted malloc() calls it again.
+static void test_own_lock(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct lock lock = {0};
+        close(STDERR_FILENO);
+        signal(SIGABRT, SIG_DFL);
+        alarm(10);
+        lock_take(&lock);
+        lock_take(&lock);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bits),        cmocka_unit_test(test_line),
         cmocka_unit_test(test_classes),     cmocka_unit_test(test_aligned_classes),
         cmocka_unit_test(test_reciprocals), cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_own_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
