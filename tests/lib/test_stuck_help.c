@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fork while a helper waits for a slow path that does not end, as where a signal handler has
-// interrupted it: the fork goes on, and so do parent and child. Test code.
+// A fork while a helper is at work: it waits for the helper, so that the child has the whole heap.
+// Where the helper itself waits for a slow path that does not end, as where a signal handler has
+// interrupted it, the fork goes on, and so do parent and child. Test code.
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -55,10 +56,62 @@ static void test_fork_in_slow_path(void **state)
     heap_test_release(block);
 }
 
+// In the middle of a takeover, and for a while after somebody has come to fork.
+static void *help_slowly(void *unused)
+{
+    (void)unused;
+    assert_true(heaps_help(false));
+    assert_true(hold_other(interrupted));
+    while (!atomic_load32(&heaps.forking))
+        usleep(1000);
+    usleep(30000);
+    hold_other_end(interrupted);
+    heaps_help_end();
+    return NULL;
+}
+
+// The child goes on with the heap that it has been helped with.
+static void test_fork_waits(void **state)
+{
+    (void)state;
+    pthread_t helper;
+    int status = 1;
+    void *block = heap_test_allocate(48);
+    interrupted = heap_of_thread;
+    assert_int_equal(pthread_create(&helper, NULL, help_slowly, NULL), 0);
+    while (!atomic_load32(&interrupted->is_wanted))
+        usleep(1000);
+    pid_t child = fork();
+    if (child == 0) {
+        heap_test_release(block);
+        _exit(heap_test_allocate(48) == block && heap_of_thread == interrupted ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(pthread_join(helper, NULL), 0);
+    heap_test_release(block);
+}
+
+// No helper begins while a thread is about to fork, but one that may wait.
+static void test_help_is_late(void **state)
+{
+    (void)state;
+    heaps.forking = 1;
+    assert_false(heaps_help(false));
+    assert_true(heaps_help(true));
+    heaps_help_end();
+    heaps.forking = 0;
+    assert_true(heaps_help(false));
+    heaps_help_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_fork_in_slow_path, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_fork_waits, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_help_is_late, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,8 @@ static void test_long_inbox(void **state)
         const struct wire_record *span = space_record_at((uintptr_t)blocks[i]);
         assert_int_equal(span->state, WIRE_SPAN_PARTIAL);
         assert_int_equal(wire_live_blocks(span), FULL_BLOCKS - 1);
+        // Its owner has not been fenced, so its first free there takes the lock.
+        assert_int_equal(span->fast_owner, 0);
     }
     for (int i = 0; i < (FULL_SPANS + 2) * FULL_BLOCKS; i++) {
         if (i % FULL_BLOCKS || i >= FULL_SPANS * FULL_BLOCKS)
@@ -152,6 +154,23 @@ static void *get_heap(void *heap)
     heap_test_release(heap_test_allocate(48));
     *(struct heap **)heap = heap_of_thread;
     return NULL;
+}
+
+// A thread that has ended leaves its heap to the next one.
+static void test_heap_of_an_ended_thread(void **state)
+{
+    (void)state;
+    heap_test_release(heap_test_allocate(48));
+    struct heap *heaps_had[2] = {NULL};
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, get_heap, &heaps_had[i]), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(heaps_had[i]->state, HEAP_ABANDONED);
+        assert_int_equal(heaps.abandoned, 1);
+        assert_int_equal(heaps.threads, 1);
+    }
+    assert_ptr_equal(heaps_had[0], heaps_had[1]);
 }
 
 // A span that was queued where it had been until a moment ago goes on to the heap that has it now.
@@ -338,6 +357,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_inbox_of_another, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_spare_with_a_cut_list, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_inbox_loses_nothing, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_heap_of_an_ended_thread, heap_test_begin,
+                                        heap_test_end),
         cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "stage_test.h"
 
 #include "base/lock.h"
+#include "heap/hold.h"
 #include "heap/lists.h"
 #include "heap/takeover.h"
 #include "heap/thread.h"
@@ -345,12 +346,14 @@ static unsigned list_stops(const struct trail *trail, enum choice choice,
 // Each stop of the first, once: with some of the second, or with all.
 static void play_stops(const struct piece *piece, const struct trail trails[2], bool takes_all)
 {
-    struct stop stops[2][STOPS_MAX];
+    struct stop stops[2][STOPS_MAX + 1];
     uint64_t random = 4711;
     enum choice choice = trails[FIRST].steps <= SHORT ? EVERY_STEP : AROUND_CHANGES;
     unsigned firsts = list_stops(&trails[FIRST], choice, stops[FIRST]);
     unsigned seconds = list_stops(&trails[SECOND], AROUND_CHANGES, stops[SECOND]);
     assert_true(firsts > 0 && seconds > 0);
+    // Or it goes on to its end.
+    stops[SECOND][seconds++] = (struct stop){.at = 0};
     unsigned most = takes_all || seconds < FEW_STOPS ? seconds : FEW_STOPS;
     for (unsigned i = 0; i < firsts * most; i++) {
         unsigned at = most == seconds ? i % most : (unsigned)(heap_test_next(&random) % seconds);
@@ -565,6 +568,58 @@ static void test_theft(void **state)
 }
 
 // On one processor, since they take turns anyway: that is faster.
+static struct wire_record *queued;
+
+static void do_drain(void)
+{
+    hold_own(heap_of_thread);
+    lists_drain_inbox(heap_of_thread);
+    hold_own_end(heap_of_thread);
+}
+
+// Two full spans in the inbox, of which the first comes in once more.
+static void set_inbox(const struct piece *piece)
+{
+    (void)piece;
+    stage.random = 1;
+    stage.count = 0;
+    stage.block_bytes = LEFT_BYTES;
+    for (int i = 0; i < 2 * LEFT_BLOCKS; i++)
+        stage_add(heap_test_allocate(LEFT_BYTES));
+    stage.heap = heap_of_thread;
+    stage.span = space_record_at((uintptr_t)stage.objects[0].at);
+    queued = space_record_at((uintptr_t)stage.objects[LEFT_BLOCKS].at);
+    stage_free_remotely(&stage.objects[LEFT_BLOCKS]);
+    stage_free_remotely(stage_any());
+    assert_int_equal(stage.heap->inbox, space_slot(stage.span));
+    assert_int_equal(stage.span->queue_next, space_slot(queued));
+    held[SECOND] = take_object();
+}
+
+static void check_inbox(void)
+{
+    do_drain();
+    // What stays there has been counted.
+    const uint64_t waits = WIRE_REMOTE_QUEUED | ~(2 * WIRE_REMOTE_QUEUED - 1);
+    assert_int_equal(stage.span->remote & waits, 0);
+    assert_int_equal(queued->remote & waits, 0);
+    stage_check();
+}
+
+// A span that has been taken in comes in again, before the next one of the inbox is looked at.
+static void test_inbox(void **state)
+{
+    (void)state;
+    const struct piece inbox = {.set = set_inbox,
+                                .first = do_drain,
+                                .end_first = do_nothing,
+                                .second = do_free_remotely,
+                                .check = check_inbox,
+                                .is_alone = true};
+    play_piece(&inbox, true);
+    heap_stop();
+}
+
 static int begin_breakpoints(void **state)
 {
     cpu_set_t one;
@@ -585,6 +640,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_theft),
+        cmocka_unit_test(test_inbox),
     };
     return cmocka_run_group_tests(tests, begin_breakpoints, NULL);
 }
