@@ -41,24 +41,32 @@ static inline uint16_t span_used_again(const struct wire_record *span)
 
 enum heap_push { HEAP_PUSHED, HEAP_PUSHED_LAST, HEAP_NOT_PUSHED };
 
-// Puts a block onto its span's list if the span is the thread's and the block is a live one.
-static inline enum heap_push heap_push_fast(void *pointer)
+// Of a live small block of one's own the span, if that is open, and the block's tag; else NULL.
+static inline struct wire_record *heap_span_fast(const void *pointer, uint64_t *tag)
 {
     uintptr_t offset = (uintptr_t)pointer - space_base;
     if (__builtin_expect(offset >= space_bytes, 0))
-        return HEAP_NOT_PUSHED;
+        return NULL;
     // One shift and one mask for (offset / slot) × record.
     uintptr_t at = offset >> (WIRE_SLOT_SHIFT - WIRE_RECORD_SHIFT) & ~(RECORD_BYTES - 1);
     struct wire_record *span = (struct wire_record *)(space_base + at);
     if (__builtin_expect(atomic_peek64(&span->fast_owner) != (uintptr_t)heap_of_thread, 0))
-        return HEAP_NOT_PUSHED;
+        return NULL;
     // Divisible by the block size: class_reciprocal(). The base is aligned to more than a slot.
     if (__builtin_expect((uint32_t)(uint16_t)(uintptr_t)pointer * span->recip >= span->recip, 0))
+        return NULL;
+    *tag = span_tag(span, pointer);
+    return __builtin_expect(((const struct block *)pointer)->tag == *tag, 0) ? NULL : span;
+}
+
+// Puts a block onto its span's list if the span is the thread's and the block is a live one.
+static inline enum heap_push heap_push_fast(void *pointer)
+{
+    uint64_t tag;
+    struct wire_record *span = heap_span_fast(pointer, &tag);
+    if (__builtin_expect(!span, 0))
         return HEAP_NOT_PUSHED;
     struct block *block = pointer;
-    uint64_t tag = span_tag(span, block);
-    if (__builtin_expect(block->tag == tag, 0))
-        return HEAP_NOT_PUSHED;
     block->tag = tag;
     block->next = (struct block *)(uintptr_t)span->free;
     // A helper may walk the list right now, and finds the link written where it finds the block.
@@ -75,22 +83,20 @@ static inline bool heap_fits(size_t usable, size_t bytes)
     return usable - bytes <= usable / 2 + 32;
 }
 
-// The most frequent realloc by far: a live block of an open span of one's own, in which the new
-// size has room. Sizes come in any order, so small and medium blocks take the same way: nothing
-// here is left to a guess of the branch predictor.
-static inline bool heap_stays_fast(const void *pointer, size_t bytes)
+// The same for medium blocks too. Sizes come in any order, so both take the same way: nothing here
+// is left to a guess of the branch predictor.
+static inline const struct wire_record *heap_any_span_fast(const void *pointer)
 {
     uintptr_t offset = (uintptr_t)pointer - space_base;
     if (__builtin_expect(offset >= space_bytes, 0))
-        return false;
+        return NULL;
     const struct wire_record *span = space_record((uint32_t)(offset >> WIRE_SLOT_SHIFT));
     uint32_t tail = space_tail(atomic_peek64(&span->run));
     span -= tail;
     if (__builtin_expect(atomic_peek64(&span->fast_owner) != (uintptr_t)heap_of_thread, 0))
-        return false;
+        return NULL;
     uint32_t in_span = tail << WIRE_SLOT_SHIFT | (uint16_t)(uintptr_t)pointer;
-    return heap_fits(span->block_bytes, bytes) &&
-           span_has_live(span, span->block_bytes, in_span, pointer);
+    return span_has_live(span, span->block_bytes, in_span, pointer) ? span : NULL;
 }
 
 #endif

@@ -303,6 +303,10 @@ static size_t usable_bytes(const struct wire_record *record)
 
 size_t heap_usable_bytes(const void *pointer)
 {
+    struct wire_record *record = record_of(pointer);
+    const struct wire_record *span = record ? live_span(record, pointer) : NULL;
+    if (span)
+        return atomic_peek32(&span->block_bytes);
     return usable_bytes(misuse_check(pointer, "size query"));
 }
 
@@ -324,8 +328,7 @@ static void *move_block(void *pointer, size_t old_bytes, size_t bytes)
     return moved;
 }
 
-// A block that has no room, or too much of it, for the bytes.
-static void *resize_by_move(void *pointer, size_t usable, size_t bytes)
+void *heap_move(void *pointer, size_t usable, size_t bytes)
 {
     void *moved = move_block(pointer, usable, bytes);
     // To get smaller never fails.
@@ -350,7 +353,7 @@ static __attribute__((noinline)) void *resize_other(void *pointer, size_t bytes)
     } else if (heap_fits(usable, bytes)) {
         return pointer;
     }
-    return resize_by_move(pointer, usable, bytes);
+    return heap_move(pointer, usable, bytes);
 }
 
 void *heap_resize(void *pointer, size_t bytes)
@@ -361,5 +364,5 @@ void *heap_resize(void *pointer, size_t bytes)
         return resize_other(pointer, bytes);
     if (heap_fits(span->block_bytes, bytes))
         return pointer;
-    return resize_by_move(pointer, span->block_bytes, bytes);
+    return heap_move(pointer, span->block_bytes, bytes);
 }

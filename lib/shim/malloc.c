@@ -109,12 +109,23 @@ __attribute__((noinline)) static void *resize_slow(void *ptr, size_t size)
     return block ? block : fail(ENOMEM);
 }
 
+__attribute__((noinline)) static void *resize_by_move(void *ptr, size_t room, size_t size)
+{
+    void *block = heap_move(ptr, room, size);
+    engine_poke(NULL);
+    return block ? block : fail(ENOMEM);
+}
+
 static inline void *resize(void *ptr, size_t size)
 {
     // Neither 0 nor beyond PTRDIFF_MAX, in one test: what is near SIZE_MAX would wrap and fit.
-    if (__builtin_expect((ptrdiff_t)size > 0, 1) && heap_stays_fast(ptr, size))
-        return ptr;
-    return resize_slow(ptr, size);
+    if (__builtin_expect((ptrdiff_t)size <= 0, 0))
+        return resize_slow(ptr, size);
+    const struct wire_record *span = heap_any_span_fast(ptr);
+    if (__builtin_expect(!span, 0))
+        return resize_slow(ptr, size);
+    size_t room = span->block_bytes;
+    return heap_fits(room, size) ? ptr : resize_by_move(ptr, room, size);
 }
 
 EXPORT void *realloc(void *ptr, size_t size)
@@ -134,6 +145,10 @@ EXPORT void *reallocarray(void *ptr, size_t nmemb, size_t size)
 // All of it may be used: the whole block belongs to the program.
 EXPORT size_t malloc_usable_size(void *ptr)
 {
+    uint64_t tag;
+    const struct wire_record *span = heap_span_fast(ptr, &tag);
+    if (__builtin_expect(span != NULL, 1))
+        return span->block_bytes;
     return ptr ? heap_usable_bytes(ptr) : 0;
 }
 
