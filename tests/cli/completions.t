@@ -87,12 +87,22 @@ def fish(lines):
     return dict(zip(lines, done.stdout.split("+\n"), strict=False))
 
 
+def is_kernel_thread(pid):
+    """By PF_KTHREAD in the flags of its stat."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rsplit(b")", 1)[1].split()[6]) & 0x200000 != 0
+    except OSError:
+        return False
+
+
 def by_fish():
     if not shutil.which("fish"):
         tap.skip("fish completes", "fish is not installed")
         return
     choices, option, process = "ebb top --sort ", "ebb top --sor", "ebb explain top --"
-    said = fish([typed.strip() for typed, _ in TYPED] + [choices, option, process])
+    anybody = "ebb explain "
+    said = fish([typed.strip() for typed, _ in TYPED] + [choices, option, process, anybody])
     for typed, wanted in TYPED:
         found = said.get(typed.strip(), "")
         tap.report(wanted.split()[-1] in found, f"fish: {typed.strip()} becomes {wanted}", found)
@@ -100,6 +110,9 @@ def by_fish():
                "fish: choices stand without the help", said[choices])
     tap.report("--sort\tThe order" in said[option], "fish: the option stands with it",
                said[option])
+    pids = [line.split("\t")[0] for line in said[anybody].splitlines()]
+    tap.report(str(os.getpid()) in pids and not any(map(is_kernel_thread, pids)),
+               "fish: processes, and no kernel threads", said[anybody])
     tap.report("--exit-code" in said[process] and "--once" not in said[process],
                "fish: a process called like a verb is none", said[process])
 

@@ -402,20 +402,35 @@ static void put_fish_verb(struct output *output, const struct verb *verb)
     }
 }
 
+// The verb is the second word: fish's own function takes a process of such a name for one. And its
+// own for processes has kernel threads, which have no command line, and no memory.
+static const char fish_head[] =
+    "# fish completion for ebb, made by `ebb __completion fish`\n"
+    "function __ebb_verb_is\n"
+    "    set -l words (commandline -opc)\n"
+    "    test (count $words) -gt 1; and test $words[2] = $argv[1]\n"
+    "end\n"
+    "function __ebb_processes\n"
+    "    for directory in (string match -r '^/proc/[0-9]+$' /proc/*)\n"
+    "        set -l line ''\n"
+    "        set -l name ''\n"
+    "        test -r $directory/cmdline; and read -z line <$directory/cmdline\n"
+    "        test -n \"$line\"; and read name <$directory/comm; or continue\n"
+    "        set -l pid (string replace /proc/ '' $directory)\n"
+    // No other name is one to type; a comm may be anything.
+    "        if string match -qr '^[A-Za-z0-9_.+-]+$' -- $name\n"
+    "            printf '%s\\t%s\\n%s\\tprocess\\n' $pid $name $name\n"
+    "        else\n"
+    "            printf '%s\\n' $pid\n"
+    "        end\n"
+    "    end\n"
+    "end\n"
+    "complete -c ebb -f\n";
+
 // fish collects single rules; files are never wanted unless a rule says so.
 static void render_fish(struct output *output)
 {
-    // The verb is the second word: fish's own function takes a process of such a name for one.
-    output_printf(output, "# fish completion for ebb, made by `ebb __completion fish`\n"
-                          "function __ebb_verb_is\n"
-                          "    set -l words (commandline -opc)\n"
-                          "    test (count $words) -gt 1; and test $words[2] = $argv[1]\n"
-                          "end\n"
-                          "function __ebb_processes\n"
-                          "    __fish_complete_pids\n"
-                          "    __fish_complete_proc\n"
-                          "end\n"
-                          "complete -c ebb -f\n");
+    output_printf(output, "%s", fish_head);
     put_fish_options(output, verb_global_options(), "__fish_use_subcommand");
     for (const struct verb *verb = verb_first(); verb; verb = verb_next(verb)) {
         if (!verb->is_hidden)

@@ -148,12 +148,20 @@ static uint64_t known(uint64_t bytes)
     return bytes == SAMPLE_UNKNOWN ? 0 : bytes;
 }
 
+// Nobody gets back less than this: where there is no more, the largest processes stand on top, and
+// not small ones with some KiB, the less so while the large ones have not been read.
+static uint64_t worth_getting_back(uint64_t bytes)
+{
+    const uint64_t least_bytes = 1 << 20;
+    return bytes >= least_bytes ? bytes : 0;
+}
+
 // The figure of an order; orders by text have none.
 static uint64_t row_figure(const struct top_row *row, enum top_order order)
 {
     switch (order) {
     case TOP_BY_BACK:
-        return known(row->figures.lazy_bytes) + known(row->figures.kept_bytes);
+        return worth_getting_back(known(row->figures.lazy_bytes) + known(row->figures.kept_bytes));
     case TOP_BY_RSS:
         return row->figures.rss_bytes;
     case TOP_BY_LAZY:

@@ -158,6 +158,24 @@ static void test_rows_stand_in_order(void **state)
     top_free(&top);
 }
 
+// A large one that has not been read stands above small ones of which some KiB could be got back.
+static void test_little_does_not_count(void **state)
+{
+    (void)state;
+    struct top top = two_rounds();
+    for (size_t i = 0; i < top.count; i++) {
+        struct table_row *figures = &top.rows[i].figures;
+        bool is_small = figures->rss_bytes < 100 * MIB;
+        figures->lazy_bytes = is_small ? 900 << 10 : SAMPLE_UNKNOWN;
+        figures->kept_bytes = is_small ? 0 : SAMPLE_UNKNOWN;
+    }
+    struct top_view view = {.order = TOP_BY_BACK};
+    struct grid grid = drawn(&top, &view, 24, 100);
+    assert_null(strstr(grid_line(&grid, 4), "900 KiB"));
+    assert_non_null(strstr(grid_line(&grid, 6), "900 KiB"));
+    top_free(&top);
+}
+
 static void test_names_are_escaped(void **state)
 {
     (void)state;
@@ -487,6 +505,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_stand_in_order),
+        cmocka_unit_test(test_little_does_not_count),
         cmocka_unit_test(test_a_small_screen_has_rows),
         cmocka_unit_test(test_wide_names_take_their_columns),
         cmocka_unit_test(test_a_crash_loop_is_one_row),
