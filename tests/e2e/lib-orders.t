@@ -22,12 +22,13 @@ LIB = os.path.join(os.environ.get("SRC", os.path.join(HERE, "../..")), "lib")
 
 def body_of(text, name):
     """A function's definition, which begins and ends at the line's begin; None where none does."""
-    found = re.search(rf"^[^\n#/ }}][^;{{}}]*?\b{name}\([^;{{}}]*?\)\n\{{.*?^\}}", text, re.M | re.S)
+    begin = rf"^[^\n#/ }}][^;{{}}]*?\b{name}\([^;{{}}]*?\)\n\{{"
+    found = re.search(begin + r".*?^\}", text, re.M | re.S)
     return found.group(0) if found else None
 
 
 def missing_in(path, name, words):
-    """The first of the words that the function does not have behind the others; None: it has all."""
+    """The first of the words that the function does not have behind the others, in a line."""
     with open(os.path.join(LIB, path), encoding="utf-8") as file:
         body = body_of(file.read(), name)
     if body is None:

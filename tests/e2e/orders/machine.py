@@ -387,7 +387,7 @@ def has_sources(ways, start):
 
 
 def can_happen(programs, start, wanted, machine):
-    """Whether some execution answers so that `wanted(answers)` holds: the events of one, or None."""
+    """The ways of an execution that answers so that `wanted(answers)` holds, or None."""
     ways = all_ways(programs, start)
     for chosen in itertools.product(*ways):
         if wanted(*[way.answer for way in chosen]) and has_sources(chosen, start) and \
