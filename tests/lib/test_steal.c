@@ -80,10 +80,58 @@ static void test_found_among_many(void **state)
     pthread_barrier_destroy(&done);
 }
 
+// Spans in a heap's classes, by the table.
+static uint32_t count_spans(const struct heap *heap)
+{
+    const struct wire_area *area = &space.ledger->areas[SPACE_ORDINARY];
+    uint32_t count = 0;
+    for (uint32_t slot = area->first; slot < area->frontier;) {
+        const struct wire_record *record = space_record(slot);
+        enum wire_kind kind = wire_run_kind(record->run);
+        bool is_span = kind == WIRE_SMALL || kind == WIRE_MEDIUM;
+        count += is_span && record->heap == (uint64_t)(uintptr_t)heap;
+        slot += wire_run_slots(record->run);
+    }
+    return count;
+}
+
+static void *leave_at_once(void *heap)
+{
+    for (int i = 0; i < BLOCKS; i++)
+        left[i] = heap_test_allocate(BYTES);
+    for (int i = 0; i < BLOCKS; i += 2)
+        heap_test_release(left[i]);
+    *(struct heap **)heap = heap_of_thread;
+    return NULL;
+}
+
+// Who looks there for a span lets go of the heap, with or without one, and both count right.
+static void test_left_heap_stays(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    struct heap *other = NULL;
+    void *block = heap_test_allocate(1000);
+    assert_int_equal(pthread_create(&thread, NULL, leave_at_once, &other), 0);
+    pthread_join(thread, NULL);
+    heap_test_release(heap_test_allocate(3000));
+    assert_int_equal(other->state, HEAP_ABANDONED);
+    assert_int_equal(heaps.abandoned, 1);
+    assert_int_equal(other->spans, count_spans(other));
+    heap_test_release(block);
+    block = heap_test_allocate(BYTES);
+    assert_true(is_left(block));
+    assert_int_equal(other->state, HEAP_ABANDONED);
+    assert_int_equal(other->spans, count_spans(other));
+    assert_int_equal(heap_of_thread->spans, count_spans(heap_of_thread));
+    heap_test_release(block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_found_among_many, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_left_heap_stays, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
