@@ -3,7 +3,9 @@
 // Where the helper itself waits for a slow path that does not end, as where a signal handler has
 // interrupted it, the fork goes on, and so do parent and child. Test code.
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +95,49 @@ static void test_fork_waits(void **state)
     heap_test_release(block);
 }
 
+static uint32_t is_over; // atomic: the child has ended
+
+static void *help_until_over(void *unused)
+{
+    (void)unused;
+    assert_true(heaps_help(false));
+    assert_true(hold_other(interrupted));
+    while (!atomic_load32(&is_over))
+        usleep(1000);
+    hold_other_end(interrupted);
+    heaps_help_end();
+    return NULL;
+}
+
+// A child that no handler has prepared finds only on the slow path of a free that its heap is lost:
+// the block's span is not the new heap's.
+static void test_bare_child(void **state)
+{
+    (void)state;
+    pthread_t helper;
+    int status = 1;
+    void *block = heap_test_allocate(48);
+    struct wire_record *span = space_record_at((uintptr_t)block);
+    interrupted = heap_of_thread;
+    // As when all was quiet: the first free takes the slow path.
+    span->fast_owner = 0;
+    assert_int_equal(pthread_create(&helper, NULL, help_until_over, NULL), 0);
+    while (!atomic_load32(&interrupted->is_wanted))
+        usleep(1000);
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) {
+        heap_test_release(block);
+        bool is_lost = interrupted->state == HEAP_LOST && heap_of_thread != interrupted;
+        _exit(is_lost && span->fast_owner == 0 && wire_remote_count(span->remote) == 1 ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    atomic_store32(&is_over, 1);
+    assert_int_equal(pthread_join(helper, NULL), 0);
+    assert_int_equal(status, 0);
+    heap_test_release(block);
+}
+
 // No helper begins while a thread is about to fork, but one that may wait.
 static void test_help_is_late(void **state)
 {
@@ -111,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_fork_in_slow_path, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_fork_waits, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_bare_child, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_help_is_late, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,23 @@ static void release_elsewhere(void *block)
     pthread_join(thread, NULL);
 }
 
+// The first free to a full span opens it, so that the next ones are plain.
+static void test_full_span_opens(void **state)
+{
+    (void)state;
+    static void *blocks[20 * FULL_BLOCKS];
+    for (int i = 0; i < 20 * FULL_BLOCKS; i++)
+        blocks[i] = heap_test_allocate(8192);
+    const struct wire_record *span = space_record_at((uintptr_t)blocks[0]);
+    assert_int_equal(span->state, WIRE_SPAN_FULL);
+    assert_int_equal(heap_push_fast(blocks[0]), HEAP_NOT_PUSHED);
+    heap_test_release(blocks[0]);
+    assert_int_equal(span->state, WIRE_SPAN_PARTIAL);
+    assert_int_equal(heap_push_fast(blocks[1]), HEAP_PUSHED);
+    for (int i = 2; i < 20 * FULL_BLOCKS; i++)
+        heap_test_release(blocks[i]);
+}
+
 // What comes in while a part of the inbox is taken in stands in front of the rest.
 static void test_inbox_that_grows(void **state)
 {
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_inbox_loses_nothing, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_heap_of_an_ended_thread, heap_test_begin,
                                         heap_test_end),
+        cmocka_unit_test_setup_teardown(test_full_span_opens, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_hold, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
