@@ -81,8 +81,19 @@ def try_libraries():
             is_good(f"{how}: a library that allocates comes and goes", [program, "plugin", plugin])
     is_good("preloaded: a library that allocates comes and goes", [loader, "plugin", plugin],
             env={**os.environ, "LD_PRELOAD": f"{BUILD}/libebb.so"})
+    try_deep(plugin)
     is_good("libebb itself is loaded by a program with a malloc, and closed",
             [loader, "malloc", f"{BUILD}/libebb.so"])
+
+
+def try_deep(plugin):
+    """By its bare name: it is found by the RUNPATH of who calls dlopen(), the program."""
+    for how, options in (("preloaded", []), ("shared", links_to(BUILD)["shared"])):
+        program = build(["gcc"], f"{LINK}/loader.c", f"deep {how}", *options, "-ldl",
+                        "-Wl,--enable-new-dtags", f"-Wl,-rpath,{SCRATCH}")
+        preload = {} if options else {"LD_PRELOAD": f"{BUILD}/libebb.so"}
+        is_good(f"{how}: a library opened with RTLD_DEEPBIND has the program's malloc",
+                [program, "deep", os.path.basename(plugin)], env={**os.environ, **preload})
 
 
 def build_prefixed():
@@ -105,7 +116,8 @@ def try_prefix():
     if not folder:
         return
     with open(f"{SRC}/lib/exports", encoding="ascii") as file:
-        names = [name for name in file.read().split() if not name.startswith("_Z")]
+        names = [name for name in file.read().split() if not name.startswith("_Z")
+                 and name != "dlopen"]
     wanted = {name if name.startswith("ebb_") else f"foo_{name}" for name in names}
     found = exports(f"{folder}/libebb-foo.so")
     report(found == wanted, "behind a prefix it exports that and nothing else", found ^ wanted)

@@ -2,6 +2,7 @@
 // Loads and unloads libraries that allocate, and keeps their blocks. "good", or what is wrong.
 //
 //   loader plugin FILE     a library that uses the program's malloc: again and again, in a thread
+//   loader deep FILE       the same library, told to take libc's malloc before the program's
 //   loader malloc FILE     libebb itself, beside the malloc that the program has
 #include <dlfcn.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #define TIMES 50
 
 static const char *path;
+static int mode = RTLD_NOW | RTLD_LOCAL;
 
 static int fail(const char *what)
 {
@@ -23,7 +25,7 @@ static int fail(const char *what)
 static void *use_plugin(void *unused)
 {
     (void)unused;
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(path, mode);
     if (!library)
         return NULL;
     char *(*make)(size_t) = (char *(*)(size_t))(uintptr_t)dlsym(library, "plugin_make");
@@ -91,6 +93,8 @@ int main(int argc, char **argv)
     if (argc != 3)
         return 2;
     path = argv[2];
+    if (strcmp(argv[1], "deep") == 0)
+        mode |= RTLD_DEEPBIND;
     int result = strcmp(argv[1], "malloc") == 0 ? try_malloc() : try_plugin();
     if (!result)
         puts("good");
