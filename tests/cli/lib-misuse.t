@@ -40,6 +40,10 @@ EXPECTED = {
     "unallocated": rf"invalid free of {AT} \(not an allocated block\)",
     "realloc_of_freed": rf"realloc of the freed block {AT} \(size class 48\)",
     "realloc_of_interior": rf"invalid realloc of {INSIDE} 64\)",
+    "size_of_freed": rf"size query of the freed block {AT} \(size class 48\)",
+    "size_of_interior": rf"invalid size query of {INSIDE} 64\)",
+    "size_of_interior_medium": rf"invalid size query of {INSIDE} 114688\)",
+    "size_of_foreign": rf"invalid size query of {AT} \(not from this heap\)",
 }
 # A write behind a large block meets an inaccessible page.
 FAULTS = {"overflow_into_guard"}

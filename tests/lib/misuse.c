@@ -195,6 +195,38 @@ static void realloc_of_interior(void)
     drop(realloc(hide(block + 16), 100));
 }
 
+// Of sizes too the fast path has to know a live block.
+static void ask_size(void *pointer)
+{
+    volatile size_t bytes = malloc_usable_size(hide(pointer));
+    (void)bytes;
+}
+
+static void size_of_freed(void)
+{
+    char *block = malloc(48);
+    drop(block);
+    ask_size(block);
+}
+
+static void size_of_interior(void)
+{
+    char *block = malloc(64);
+    ask_size(block + 16);
+}
+
+static void size_of_interior_medium(void)
+{
+    char *block = malloc(100000);
+    ask_size(block + 4096);
+}
+
+static void size_of_foreign(void)
+{
+    static char block[64];
+    ask_size(block);
+}
+
 static void overflow_into_guard(void)
 {
     char *block = malloc(2000000);
@@ -297,6 +329,10 @@ static const struct {
     {"unallocated", unallocated},
     {"realloc_of_freed", realloc_of_freed},
     {"realloc_of_interior", realloc_of_interior},
+    {"size_of_freed", size_of_freed},
+    {"size_of_interior", size_of_interior},
+    {"size_of_interior_medium", size_of_interior_medium},
+    {"size_of_foreign", size_of_foreign},
     {"overflow_into_guard", overflow_into_guard},
     {"overflow_by_a_byte", overflow_by_a_byte},
     {"overflow_into_neighbour", overflow_into_neighbour},
