@@ -27,6 +27,8 @@ export const ELASTIC = ["in_use", "slack", "kept", "held", "unexplained"].map((k
     ROWS.findIndex((entry) => entry.key === key));
 export const ROW_COUNT = ROWS.length;
 export const UNMEASURED = ROWS.findIndex((entry) => entry.key === "unmeasured");
+export const SHARED = ROWS.findIndex((entry) => entry.key === "shared");
+export const FILES = ROWS.findIndex((entry) => entry.key === "code_files");
 export const LAZY = ROWS.findIndex((entry) => entry.key === "lazy");
 
 function row(key, title, pattern, hint) {

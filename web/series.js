@@ -9,8 +9,8 @@ import { KIND_ACCOUNT, LAZY, ROWS, verdictNumber } from "./rows.js";
 import { Stack } from "./stack.js";
 import { isKnown } from "./units.js";
 
-const POINT_COLUMNS = ["time", "kind", "rss", "lazy", "virtual", "swap", "peak",
-    "account"];
+const POINT_COLUMNS = ["time", "kind", "rss", "lazy", "virtual", "swap", "anon",
+    "peak", "account"];
 
 const PEAK_SLACK = 2 ** 18;
 
@@ -62,7 +62,8 @@ export class Series {
             }
             this.appendPoint(times[i], kind[i], number(columns.rss_bytes[i]),
                 number(columns.lazy_bytes[i]), number(columns.virtual_bytes[i]),
-                number(columns.swap_bytes[i]), number(columns.kernel_peak_rss_bytes?.[i]));
+                number(columns.swap_bytes[i]), number(columns.anon_bytes?.[i]),
+                number(columns.kernel_peak_rss_bytes?.[i]));
         }
     }
 
@@ -90,7 +91,7 @@ export class Series {
         if (sample.kind === KIND_ACCOUNT) this.appendAccount(sample, figures);
         this.appendPoint(sample.time_ms, sample.kind, number(sample.rss_bytes),
             number(sample.lazy_bytes), number(sample.virtual_bytes), number(sample.swap_bytes),
-            this.missedPeak(sample));
+            number(sample.anon_bytes), this.missedPeak(sample));
         return true;
     }
 
@@ -104,7 +105,7 @@ export class Series {
         return told >= seen + PEAK_SLACK + seen / 64 ? told : NaN;
     }
 
-    appendPoint(time, kind, rss, lazy, virtual, swap, peak) {
+    appendPoint(time, kind, rss, lazy, virtual, swap, anon, peak) {
         if (this.count === this.capacity) this.reserve(Math.max(1024, 2 * this.capacity));
         const at = this.count++;
         this.time[at] = time;
@@ -113,6 +114,7 @@ export class Series {
         this.lazy[at] = lazy;
         this.virtual[at] = virtual;
         this.swap[at] = swap;
+        this.anon[at] = anon;
         this.peak[at] = peak;
         if (peak > 0) this.peaks.push(at);
         this.account[at] = this.accounts.length - 1;
@@ -121,6 +123,7 @@ export class Series {
     appendAccount(sample, figures) {
         const account = {
             time: sample.time_ms,
+            mapped: number(sample.rss_bytes) - number(sample.anon_bytes), // files and shared
             rows: Float64Array.from(ROWS, (row) => number(sample[row.column])),
             verdict: verdictNumber(sample.verdict),
             figures: [],
@@ -208,7 +211,7 @@ export class Series {
             this.accounts.push({ ...account, figures });
         }
         this.appendPoint(other.time[i], other.kind[i], other.rss[i], other.lazy[i],
-            other.virtual[i], other.swap[i], other.peak[i]);
+            other.virtual[i], other.swap[i], other.anon[i], other.peak[i]);
     }
 }
 

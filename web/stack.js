@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The account at any sample: measured where one was taken, estimated between two.
 import { Extremes } from "./extremes.js";
-import { ELASTIC, KIND_ACCOUNT, LAZY, ROW_COUNT, UNMEASURED } from "./rows.js";
+import { ELASTIC, FILES, KIND_ACCOUNT, LAZY, ROW_COUNT, SHARED, UNMEASURED } from "./rows.js";
+
+const MAPPED_SLACK = 2 ** 20; // by which the kernel's own counts may differ
 
 // Writes the rows' bytes of sample `index` into `out`. RSS and lazy are the sample's own; what is
 // left is divided after the last account. Where there was none, it stays one piece. For drawing:
@@ -11,11 +13,33 @@ export function rowsAt(series, index, out) {
     const lazy = Math.min(series.lazy[index] || 0, rss);
     const account = series.accountAt(index);
     out.fill(0);
-    const base = account ? sums(account) : { all: 0, elastic: 0 };
-    if (!base.all) out[UNMEASURED] = rss - lazy;
-    else divide(account.rows, base, rss - lazy, out);
+    if (!account || !sums(account).all) {
+        out[UNMEASURED] = rss - lazy;
+    } else {
+        const moved = rss - series.anon[index] - account.mapped;
+        if (Math.abs(moved) < MAPPED_SLACK || Number.isNaN(moved)) {
+            divide(account.rows, sums(account), rss - lazy, out);
+        } else {
+            const rows = moveMapped(account.rows, moved);
+            divide(rows, sums({ rows }), rss - lazy, out);
+        }
+    }
     out[LAZY] = lazy;
     return out;
+}
+
+// How much of RSS is files and shared memory each sample tells: what of it came or went since the
+// account is not the heap's. Which of the two is a guess: shared memory, where there was some.
+function moveMapped(before, moved) {
+    const rows = Float64Array.from(before, (bytes) => bytes || 0);
+    if (moved > 0) {
+        rows[rows[SHARED] > 0 ? SHARED : FILES] += moved;
+        return rows;
+    }
+    const shared = Math.min(rows[SHARED], -moved);
+    rows[SHARED] -= shared;
+    rows[FILES] = Math.max(0, rows[FILES] + moved + shared);
+    return rows;
 }
 
 // Metadata, stacks, code and shared memory stay what they were; the rest grows and shrinks with

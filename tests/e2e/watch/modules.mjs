@@ -15,7 +15,7 @@ const { LiveSource } = await load("source_live");
 const { Painter } = await load("paint");
 const { Raster } = await load("raster");
 const { splitNext, toldAccount } = await load("verdict");
-const { LAZY, ROW_COUNT } = await load("rows");
+const { LAZY, ROW_COUNT, ROWS } = await load("rows");
 
 const MIB = 2 ** 20;
 const COUNT = 100000;
@@ -71,6 +71,24 @@ function knowsExtremes() {
         }
     }
     report(!wrong, "highest and lowest of any stretch are what a walk finds", wrong);
+}
+
+// Shared memory that went away since the account, and came, is not taken from the heap's rows.
+function tellsMappedApart() {
+    const series = new Series();
+    const rows = { in_use_bytes: 100 * MIB, shared_bytes: 80 * MIB, code_files_bytes: 10 * MIB };
+    const at = (time, rss, anon, more = {}) => series.append({ time_ms: time, kind: 0,
+        rss_bytes: rss * MIB, anon_bytes: anon * MIB, lazy_bytes: 0, ...more }, []);
+    at(0, 190, 100, { kind: ACCOUNT, ...rows });
+    at(1000, 115, 105);
+    at(2000, 260, 100);
+    const told = (index) => {
+        const found = rowsAt(series, index, new Float64Array(ROW_COUNT));
+        return ["in_use", "shared", "code_files"]
+            .map((key) => found[ROWS.findIndex((row) => row.key === key)] / MIB).join(" ");
+    };
+    report(told(0) === "100 80 10" && told(1) === "105 0 10" && told(2) === "100 150 10",
+        "shared memory that comes and goes is not the heap's", [0, 1, 2].map(told).join(", "));
 }
 
 // What RSS was between two readings: told by a recording, found in a stream; drawn at its sample
@@ -325,6 +343,7 @@ function dashesKeepSpikes() {
 
 knowsExtremes();
 keepsSpikes();
+tellsMappedApart();
 drawsMissedPeaks();
 keepsGaps();
 knowsNoZeroes();
