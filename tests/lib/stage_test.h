@@ -221,6 +221,7 @@ static inline void stage_check(void)
     for (uint32_t i = 0; i < stage.count; i++)
         stage_check_object(&stage.objects[i]);
     assert_int_equal(wire_live_blocks(stage.span), stage_live());
+    assert_int_equal(stage.heap->is_busy, 0);
     stage_allocate_all();
     assert_int_equal(wire_live_blocks(stage.span), stage_live());
     stage_free_all();

@@ -314,6 +314,93 @@ static void test_addresses(void **state)
     assert_int_equal(span_block_at(span, block + (uintptr_t)48 * span->carved), -1);
 }
 
+static void free_from_afar(struct wire_record *span, void *block)
+{
+    uint32_t count;
+    (void)span_push_remote(span, block, &count);
+}
+
+// Blocks that others have freed come onto the list also where no page is free.
+static void test_collecting_takes_remote(void **state)
+{
+    (void)state;
+    struct wire_record *span = make_span(class_of_size(112), true);
+    static struct blocks blocks;
+    struct span_pages pages;
+    while (pop_block(span, &blocks, blocks.count))
+        blocks.count++;
+    free_from_afar(span, blocks.at[3]);
+    free_from_afar(span, blocks.at[300]);
+    span_collect_free_pages(span, SPAN_ALONE, &pages);
+    assert_int_equal(pages.off, 0);
+    assert_true(span_is_valid(span));
+    assert_true(span->free != 0);
+}
+
+// What the system refuses counts as kept until it is used again; by then each block is a free one
+// by its tag too.
+static void test_refused_pages_come_back(void **state)
+{
+    struct fake_os *fake = *state;
+    struct wire_record *span = make_span(class_of_size(1000), true);
+    static struct blocks blocks;
+    struct span_pages pages;
+    bool is_zero;
+    while (pop_block(span, &blocks, blocks.count))
+        blocks.count++;
+    for (uint32_t i = 1; i < blocks.count; i++)
+        span_push(span, blocks.at[i]);
+    fake->locked = (struct os_range){space_address(span), WIRE_SLOT_BYTES};
+    span_collect_free_pages(span, SPAN_ALONE, &pages);
+    assert_true(pages.off != 0);
+    span_note_refused(span, &pages, false);
+    assert_int_equal(pages.off, 0);
+    assert_int_equal(span->bytes, span->off);
+    assert_int_equal(span_off_bytes(span), 0);
+    while (span->off) {
+        assert_non_null(span_pop(span, &is_zero));
+        for (const struct block *block = (const struct block *)(uintptr_t)span->free; block;
+             block = block->next)
+            assert_int_equal(block->tag, span_tag(span, block));
+    }
+    assert_int_equal(span->bytes, 0);
+}
+
+// Behind the last block of recycled memory whole pages are zeros, and the rest of its own page is
+// not.
+static void test_tail_is_zero_from_a_page_on(void **state)
+{
+    (void)state;
+    struct wire_record *span = make_span(class_of_size(5000), false);
+    bool is_zero;
+    memset((void *)space_address(span), 0xff, WIRE_SLOT_BYTES);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(span_pop(span, &is_zero));
+    assert_true(purge_span(span, false) > 0);
+    for (void *block = span_pop(span, &is_zero); block; block = span_pop(span, &is_zero)) {
+        for (uint32_t at = 0; is_zero && at < span->block_bytes; at++)
+            assert_int_equal(((unsigned char *)block)[at], 0);
+    }
+}
+
+// Of a tail that is locked nothing has gone.
+static void test_refused_tail(void **state)
+{
+    struct fake_os *fake = *state;
+    struct wire_record *span = make_span(class_of_size(1000), false);
+    struct span_pages pages;
+    bool is_zero;
+    assert_non_null(span_pop(span, &is_zero));
+    span_collect_free_pages(span, SPAN_ALONE, &pages);
+    assert_true(pages.tail_bytes > 0);
+    fake->locked = (struct os_range){space_address(span), WIRE_SLOT_BYTES};
+    span_note_refused(span, &pages, false);
+    assert_int_equal(pages.tail_bytes, 0);
+    assert_int_equal(span->bytes, 0);
+    span_note_purged(span, &pages, false);
+    assert_int_equal(span->is_clean, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +417,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_remote_count_is_bounded, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_addresses, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_collecting_takes_remote, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_refused_pages_come_back, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_tail_is_zero_from_a_page_on, heap_test_begin,
+                                        heap_test_end),
+        cmocka_unit_test_setup_teardown(test_refused_tail, heap_test_begin, heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

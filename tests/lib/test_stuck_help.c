@@ -12,6 +12,7 @@
 #include "heap_test.h"
 
 #include "heap/hold.h"
+#include "heap/takeover.h"
 #include "heap/thread.h"
 
 static struct heap *interrupted;
@@ -142,11 +143,22 @@ static void test_bare_child(void **state)
 static void test_help_is_late(void **state)
 {
     (void)state;
+    heap_test_release(heap_test_allocate(48));
+    struct takeover takeover = {.heap = heap_of_thread};
     heaps.forking = 1;
     assert_false(heaps_help(false));
+    (void)takeover_purge(&takeover);
+    assert_true(takeover.is_late);
     assert_true(heaps_help(true));
     heaps_help_end();
     heaps.forking = 0;
+    (void)takeover_purge(&takeover);
+    assert_false(takeover.is_late);
+    // A heap that was given up is no reason to wait, and leaves the lock open.
+    struct heap lost = {.state = HEAP_LOST};
+    takeover.heap = &lost;
+    (void)takeover_purge(&takeover);
+    assert_false(takeover.is_late);
     assert_true(heaps_help(false));
     heaps_help_end();
 }

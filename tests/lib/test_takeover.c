@@ -378,6 +378,27 @@ static void test_barriers(void **state)
     heap_stop();
 }
 
+// An empty span's run still tells how much of it was given back: used again, that counts as reuse.
+static void test_returned_bytes_stay_known(void **state)
+{
+    (void)state;
+    static struct fake_os fake;
+    const struct scene scene = {.fill = HALF, .bytes = 20480, .seed = 7};
+    fake_os_start(&fake);
+    assert_int_equal(heap_start_on(&fake.os), 0);
+    stage_set(&scene);
+    size_t gone = help();
+    assert_true(gone > 0);
+    while (stage_live() > 0) {
+        struct object *object = stage_any();
+        heap_test_release(object->at);
+        stage_remove(object);
+    }
+    assert_int_equal(wire_run_kind(stage.span->run), WIRE_DIRTY);
+    assert_int_equal(stage.span->bytes, gone);
+    heap_stop();
+}
+
 static void *make_heap(void *heap)
 {
     heap_test_release(heap_test_allocate(16));
@@ -413,9 +434,13 @@ static void test_span_of_another(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_stop),       cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_stopped_for_long), cmocka_unit_test(test_every_instruction),
-        cmocka_unit_test(test_barriers),         cmocka_unit_test(test_span_of_another),
+        cmocka_unit_test(test_every_stop),
+        cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_stopped_for_long),
+        cmocka_unit_test(test_every_instruction),
+        cmocka_unit_test(test_barriers),
+        cmocka_unit_test(test_span_of_another),
+        cmocka_unit_test(test_returned_bytes_stay_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
