@@ -16,7 +16,7 @@
 #include "serve/http.h"
 
 // A port that the list of exporters' ports has for nobody else. Beyond CONNECTIONS_MAX, connections
-// wait in the kernel's queue.
+// are turned away where none of those that are there asks for nothing.
 enum { EXPORT_PORT = 9876, CONNECTIONS_MAX = 16 };
 
 // Does not change while the server runs, so that its threads need no lock for it.
