@@ -98,7 +98,8 @@ int http_start(const struct http_options *options, int listen_fd,
                const struct http_address *address, struct http **ret_http);
 // Breaks off the connections that are overdue: no whole request within five seconds, idle for long,
 // an answer that is not read. Who asks for nothing gives way to who comes without it, from three
-// quarters of `connections_max` on, the longest wait first. Call it about once a second, from one thread.
+// quarters of `connections_max` on, the longest wait first. Call it about once a second, from one
+// thread.
 void http_tick(struct http *http);
 // Breaks off all connections, waits for their threads (a second at most: see http_pull) and frees
 // the server. NULL is fine. The caller may first end its streams.
