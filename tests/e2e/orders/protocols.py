@@ -359,8 +359,7 @@ TIES = {
     opening: [CLOSES_AND_OPENS],
     remote_list: [
         ("heap/span.h", "span_push_remote", ["block->next = ", "atomic_replace64(&span->remote"]),
-        ("heap/span.c", "span_take_remote", ["atomic_and64(&span->remote",
-                                             "atomic_swap64(&span->remote"])],
+        ("heap/span.c", "span_take_remote", ["atomic_and64(&span->remote", "span->free = "])],
     inbox: [
         ("heap/lists.c", "lists_enqueue", ["span->queue_next = head",
                                            "atomic_replace32(&heap->inbox"]),
