@@ -54,6 +54,13 @@ void http_set_deadline(struct http_request *request, unsigned seconds)
     set_deadline(request->http, connection_of(request->connection), seconds, false);
 }
 
+// What was sent and not read yet: on a loaded host its thread just did not come to it.
+static bool has_asked(const struct http_connection *connection)
+{
+    char byte;
+    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 // Who holds a place and asks for nothing loses it to who comes, the longest wait first: from three
 // quarters of the places on, so that one is free while the thread of that connection ends. With
 // the lock held.
@@ -64,7 +71,8 @@ static void make_room(struct http *http)
     if (http->connection_count <= most - most / 4)
         return;
     for (struct http_connection *at = http->connections; at; at = at->next) {
-        if (at->idle_since_ns && (!longest || at->idle_since_ns < longest->idle_since_ns))
+        if (at->idle_since_ns && (!longest || at->idle_since_ns < longest->idle_since_ns) &&
+            !has_asked(at))
             longest = at;
     }
     if (!longest)
