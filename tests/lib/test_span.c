@@ -3,6 +3,7 @@
 // code; one span at a time on a fake system.
 #include "heap_test.h"
 
+#include "base/bits.h"
 #include "heap/span.h"
 
 static struct wire_record *make_span(unsigned size_class, bool is_clean)
@@ -348,15 +349,18 @@ static void test_refused_pages_come_back(void **state)
     bool is_zero;
     while (pop_block(span, &blocks, blocks.count))
         blocks.count++;
-    for (uint32_t i = 1; i < blocks.count; i++)
-        span_push(span, blocks.at[i]);
-    fake->locked = (struct os_range){space_address(span), WIRE_SLOT_BYTES};
+    // All but two, with locked pages between them.
+    for (uint32_t i = 1; i < blocks.count; i++) {
+        if (i != blocks.count / 2)
+            span_push(span, blocks.at[i]);
+    }
+    fake->locked = (struct os_range){space_address(span) + PAGE_BYTES, PAGE_BYTES};
     span_collect_free_pages(span, SPAN_ALONE, &pages);
     assert_true(pages.off != 0);
     span_note_refused(span, &pages, false);
-    assert_int_equal(pages.off, 0);
-    assert_int_equal(span->bytes, span->off);
-    assert_int_equal(span_off_bytes(span), 0);
+    assert_true(pages.off != 0 && span->bytes != 0);
+    assert_int_equal(pages.off ^ span->bytes, span->off);
+    assert_int_equal(span_off_bytes(span), bits_count(pages.off) * PAGE_BYTES);
     while (span->off) {
         assert_non_null(span_pop(span, &is_zero));
         for (const struct block *block = (const struct block *)(uintptr_t)span->free; block;
