@@ -151,10 +151,7 @@ void lists_enqueue(struct wire_record *span)
 // another heap's.
 static void drain_span(struct heap *heap, struct wire_record *span, bool opens)
 {
-    if (span->free)
-        span_count_remote(span);
-    else
-        span_take_remote(span, false);
+    span_count_remote(span);
     if (span->state == WIRE_SPAN_FULL && span_has_free(span))
         list_insert(heap, span);
     if (opens && span->state == WIRE_SPAN_PARTIAL)
@@ -389,7 +386,7 @@ static struct wire_record *find_listed(struct heap *heap, unsigned size_class)
         struct wire_record *span = space_record(slot);
         slot = span->next;
         if (!span->free && span_has_remote(span))
-            span_take_remote(span, true);
+            span_take_remote(span);
         if (span->free)
             return span;
         if (!span_has_free(span)) {
@@ -426,7 +423,7 @@ static void *recycle(struct heap *heap, unsigned size_class, bool may_borrow)
 {
     struct wire_record *span = heap->current[size_class];
     if (!span->free && span_has_remote(span))
-        span_take_remote(span, true);
+        span_take_remote(span);
     if (span->free)
         return NULL;
     lists_drain_inbox(heap);

@@ -99,7 +99,7 @@ void *span_pop(struct wire_record *span, bool *is_zero)
 {
     *is_zero = false;
     if (!span->free && span_has_remote(span))
-        span_take_remote(span, true);
+        span_take_remote(span);
     // A page of which all blocks reach into others that are off brings none back.
     while (!span->free && span->off)
         span_restore(span);
@@ -121,13 +121,6 @@ static _Noreturn void die_of_list(const struct wire_record *span, const struct b
     die_at("broken free list at", (uintptr_t)block, "size class", span->block_bytes);
 }
 
-// A link that was overwritten leads anywhere: what is not a block of this span ends the process.
-static void check_link(const struct wire_record *span, const struct block *block)
-{
-    if (span_block_at(span, (uintptr_t)block) < 0)
-        die_of_list(span, block);
-}
-
 _Noreturn void span_die_of_count(const struct wire_record *span)
 {
     die_at("more frees than blocks at", space_address(span), "size class", span->block_bytes);
@@ -141,23 +134,12 @@ static void count_down(struct wire_record *span, uint32_t freed)
     span->counts -= freed;
 }
 
-void span_take_remote(struct wire_record *span, bool stays_queued)
+void span_take_remote(struct wire_record *span)
 {
-    uint64_t taken = stays_queued ? atomic_and64(&span->remote, WIRE_REMOTE_QUEUED)
-                                  : atomic_swap64(&span->remote, 0);
+    uint64_t taken = atomic_and64(&span->remote, WIRE_REMOTE_QUEUED);
     uint64_t first = wire_remote_first(taken);
     if (first) {
-        struct block *head = (struct block *)(space_base + first);
-        if (span->free) {
-            struct block *last = head;
-            check_link(span, last);
-            while (last->next) {
-                last = last->next;
-                check_link(span, last);
-            }
-            last->next = (struct block *)(uintptr_t)span->free;
-        }
-        span->free = (uint64_t)(uintptr_t)head;
+        span->free = space_base + first;
         atomic_keep_order();
     }
     // Some of these a helper may have taken off the list before: see takeover.h.
@@ -454,8 +436,6 @@ static bool next_run(uint64_t *bits, unsigned *first, unsigned *count)
     *first = bits_lowest(*bits);
     uint64_t rest = ~(*bits >> *first);
     *count = rest ? bits_lowest(rest) : 64;
-    if (*count > 64 - *first)
-        *count = 64 - *first;
     *bits &= ~bits_range(*first, *first + *count - 1);
     return true;
 }

@@ -152,11 +152,12 @@ static inline bool span_push_remote(struct wire_record *span, void *pointer, uin
 // Ends the process: more of its blocks were freed than there are.
 _Noreturn void span_die_of_count(const struct wire_record *span);
 
-// Moves the remote list to the span's own. `stays_queued`: the span may still be in the inbox.
-void span_take_remote(struct wire_record *span, bool stays_queued);
+// Makes the remote list the span's own, which is empty. The span may still be in the inbox.
+void span_take_remote(struct wire_record *span);
 
-// Counts these blocks as free, and leaves them there until the span's own list has run out: to join
-// the two is to walk one of them, through blocks that are in another processor's cache.
+// Of a span that has come out of the inbox: counts these blocks as free, and leaves them there
+// until the span's own list has run out: to join the two is to walk one of them, through blocks
+// that are in another processor's cache.
 void span_count_remote(struct wire_record *span);
 
 // Where an address stands in a span: its block's number, or −1 if no block begins there, or none

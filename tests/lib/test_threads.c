@@ -163,7 +163,7 @@ static void test_inbox_that_grows(void **state)
     hold_own_end(heap_of_thread);
     assert_false(space_record_at((uintptr_t)last)->remote & WIRE_REMOTE_QUEUED);
     for (int i = 0; i < FULL_SPANS * FULL_BLOCKS; i += FULL_BLOCKS)
-        assert_int_equal(space_record_at((uintptr_t)blocks[i])->remote, 0);
+        assert_int_equal(wire_remote_count(space_record_at((uintptr_t)blocks[i])->remote), 0);
 }
 
 static void *get_heap(void *heap)
