@@ -73,6 +73,8 @@ static int reach(enum space_area area, uint32_t end)
     // One record more: the one behind the frontier is looked at when its neighbour is freed.
     uint32_t records = end < space.ledger->areas[area].end ? end + 1 : end;
     int error = commit_records(area, records);
+    if (!error && end > space.dumped[area])
+        space_dump(space.os, area, end);
     return error || area == SPACE_GUARDED ? error : commit_slots(end);
 }
 

@@ -51,6 +51,7 @@ struct space {
     struct lock lock;
     struct bins bins[WIRE_AREAS][SPACE_SORTS];
     uint32_t records_shown[WIRE_AREAS]; // slots up to here have records that can be written
+    uint32_t dumped[WIRE_AREAS];        // slots up to here are in a debugger's core: space_dump()
     uint32_t dirty_slots;               // in free runs
     uint32_t guarded_free;              // slots of free runs in the guarded area,
     uint32_t guarded_kept;              // and of those of them that are not clean
@@ -190,6 +191,10 @@ void *space_take_meta_page(void);
 // In a forked child, alone: resets the lock where another thread held it and rebuilds what it
 // guards.
 void space_repair(void);
+
+// Leaves what is far behind slot `end` of an area, and its records, out of the cores of debuggers.
+// At the start, and when the area has grown there. The lock is held, or not needed.
+void space_dump(const struct os *os, enum space_area area, uint32_t end);
 
 // For what was given back in one call: adds to the counters of the ledger.
 void space_note_purge(size_t bytes, bool is_lazy);

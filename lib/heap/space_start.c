@@ -98,6 +98,38 @@ static int lay_out(const struct os *os, uintptr_t base, size_t bytes)
     return 0;
 }
 
+#define DUMPED_SLOTS 4096u // 256 MiB
+
+// Slots and their records; of these whole pages.
+static void dump_slots(const struct os *os, uint32_t first, uint32_t end, bool is_dumped)
+{
+    const uintptr_t base = space.ledger->base;
+    const uintptr_t mask = ~(uintptr_t)(space.page_bytes - 1);
+    uintptr_t record = (base + first * RECORD_BYTES) & mask;
+    uintptr_t behind = (base + end * RECORD_BYTES) & mask;
+    // A page that belongs to both sides is in.
+    record += is_dumped ? 0 : space.page_bytes;
+    if (behind > record)
+        (void)os->dump(os, record, behind - record, is_dumped);
+    (void)os->dump(os, base + (uintptr_t)first * WIRE_SLOT_BYTES,
+                   (size_t)(end - first) * WIRE_SLOT_BYTES, is_dumped);
+}
+
+void space_dump(const struct os *os, enum space_area area, uint32_t end)
+{
+    const struct wire_area *limits = &space.ledger->areas[area];
+    uint32_t before = space.dumped[area];
+    uint32_t grown = end - limits->first;
+    // So much again as there is, so that it is done seldom.
+    grown += grown > DUMPED_SLOTS ? grown : DUMPED_SLOTS;
+    bool is_all = grown > limits->end - limits->first;
+    space.dumped[area] = is_all ? limits->end : limits->first + grown;
+    if (before)
+        dump_slots(os, before, space.dumped[area], true);
+    else if (!is_all)
+        dump_slots(os, space.dumped[area], limits->end, false);
+}
+
 int space_start(const struct os *os)
 {
     uintptr_t base;
@@ -117,6 +149,8 @@ int space_start(const struct os *os)
         return error;
     }
     space.os = os;
+    space_dump(os, SPACE_ORDINARY, space.ledger->areas[SPACE_ORDINARY].first);
+    space_dump(os, SPACE_GUARDED, space.ledger->areas[SPACE_GUARDED].first);
     space.is_quiet = 1;
     space.headroom = UINT64_MAX;
     space_base = base;

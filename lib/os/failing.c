@@ -82,6 +82,11 @@ static int failing_forbid_huge(const struct os *os, uintptr_t address, size_t by
     return is_failing(os) ? -EINVAL : below(os)->forbid_huge(below(os), address, bytes);
 }
 
+static int failing_dump(const struct os *os, uintptr_t address, size_t bytes, bool is_dumped)
+{
+    return is_failing(os) ? -EINVAL : below(os)->dump(below(os), address, bytes, is_dumped);
+}
+
 // In the worst way, after which nobody knows whose the target is.
 static int failing_move(const struct os *os, uintptr_t from, uintptr_t to, size_t bytes)
 {
@@ -137,6 +142,7 @@ void failing_os_start(struct failing_os *failing, const struct os *system, long 
         .purge_ranges = failing_purge_ranges,
         .fence_threads = failing_fence_threads,
         .forbid_huge = failing_forbid_huge,
+        .dump = failing_dump,
         .move = failing_move,
         .wipe_on_fork = failing_wipe_on_fork,
         .page_bytes = failing_page_bytes,

@@ -131,6 +131,11 @@ static int fake_forbid_huge(const struct os *os, uintptr_t address, size_t bytes
     return os_real.forbid_huge(os, address, bytes);
 }
 
+static int fake_dump(const struct os *os, uintptr_t address, size_t bytes, bool is_dumped)
+{
+    return os_real.dump(os, address, bytes, is_dumped);
+}
+
 // What another thread has mapped there is memory, and written to.
 static int lose_target(const struct os *os, uintptr_t to, size_t bytes)
 {
@@ -207,6 +212,7 @@ void fake_os_start(struct fake_os *fake)
         .purge_ranges = fake_purge_ranges,
         .fence_threads = fake_fence_threads,
         .forbid_huge = fake_forbid_huge,
+        .dump = fake_dump,
         .move = fake_move,
         .wipe_on_fork = fake_wipe_on_fork,
         .page_bytes = fake_page_bytes,

@@ -54,6 +54,10 @@ struct os {
     // The range shall not be made of huge pages from now on: a purge of one page in it is not
     // undone. −EINVAL where the kernel knows none.
     int (*forbid_huge)(const struct os *os, uintptr_t address, size_t bytes);
+    // Whether a core that a debugger writes has the range: gdb takes what is inaccessible, too,
+    // page by page. The kernel's own leave out what was never written. (madvise(2), since
+    // Linux 3.4.)
+    int (*dump)(const struct os *os, uintptr_t address, size_t bytes, bool is_dumped);
     // The pages of `from` come to stand at `to`; `from` stays memory, and empty.
     // Both are memory, `to` was not written to, and behind `from` something is mapped. On failure
     // `from` has all its bytes. −ENOTRECOVERABLE: in `to` there may be a mapping of somebody else's

@@ -17,6 +17,7 @@
 
 // Kernel headers older than the running kernel lack some of these: include/uapi/linux/mman.h.
 enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_NO_HUGE = 15, ADVICE_WIPE_ON_FORK = 18 };
+enum { ADVICE_NO_DUMP = 16, ADVICE_DUMP = 17 };
 enum { SELF_GROUP = -10001 }; // PIDFD_SELF_THREAD_GROUP, since 6.14: no descriptor to be had
 enum { BARRIER_PRIVATE = 8, BARRIER_REGISTER_PRIVATE = 16 }; // include/uapi/linux/membarrier.h
 enum { RANGES_MAX = 1024 };                                  // UIO_MAXIOV
@@ -161,6 +162,12 @@ static int real_forbid_huge(const struct os *os, uintptr_t address, size_t bytes
 {
     (void)os;
     return advise(address, bytes, ADVICE_NO_HUGE);
+}
+
+static int real_dump(const struct os *os, uintptr_t address, size_t bytes, bool is_dumped)
+{
+    (void)os;
+    return advise(address, bytes, is_dumped ? ADVICE_DUMP : ADVICE_NO_DUMP);
 }
 
 // Growing in place is refused for what follows; but that it is several mappings is found first.
@@ -309,6 +316,7 @@ const struct os os_real = {
     .purge_ranges = real_purge_ranges,
     .fence_threads = real_fence_threads,
     .forbid_huge = real_forbid_huge,
+    .dump = real_dump,
     .move = real_move,
     .wipe_on_fork = real_wipe_on_fork,
     .page_bytes = real_page_bytes,

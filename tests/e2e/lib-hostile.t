@@ -17,6 +17,7 @@ ATTACKS = {
     "keys": "a program that has taken all thread-specific keys allocates",
     "advise": "blocks that their owner advises, locks and protects stay whole, also in a child",
     "coroutines": "coroutines move between threads, on small stacks",
+    "dumped": "a core that a debugger writes has what is used, and not all that is reserved",
     "control": "garbage in the ledger's control word does no harm",
 }
 
@@ -35,7 +36,8 @@ def main():
         skip("programs that misbehave", "this build has no libebb.so")
     else:
         for name, what in ATTACKS.items():
-            wrong = [run(name, f"return_within:10ms,{how}") for how in ("policy:free", "helper:off")]
+            wrong = [run(name, f"return_within:10ms,{how}")
+                     for how in ("policy:free", "helper:off")]
             report(not any(wrong), what, "\n".join(wrong))
     done()
 

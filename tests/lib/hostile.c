@@ -4,6 +4,7 @@
 //   keys        all thread-specific keys are taken before the first allocation
 //   advise      the program advises, locks and protects its own live blocks, and forks
 //   coroutines  that move between threads, on stacks of 16 KiB
+//   dumped      what a debugger writes as a core is of the size of what is used
 //   control     somebody writes garbage where libebb looks for words from outside
 // Prints "ok", or what went wrong. Status 2: there is no such name.
 #include <dlfcn.h>
@@ -167,6 +168,37 @@ static int try_advise(void)
     return say("ok\n");
 }
 
+// What gdb's gcore takes: all that is not marked, be it accessible or not.
+static size_t dumped_kib(void)
+{
+    char line[512];
+    size_t sum = 0;
+    size_t last = 0;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        if (strncmp(line, "Size:", 5) == 0)
+            last = strtoul(line + 5, NULL, 10);
+        else if (strncmp(line, "VmFlags:", 8) == 0 && !strstr(line, " dd"))
+            sum += last;
+    }
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+static int try_dumped(void)
+{
+    free(malloc(1));
+    size_t small = dumped_kib();
+    // Twice, as what was asked for first may be in it already.
+    void *blocks[] = {malloc(400u << 20), malloc(400u << 20)};
+    size_t large = dumped_kib();
+    int good = small < 1u << 20 && large > 800u << 10 && large < 4u << 20;
+    free(blocks[0]);
+    free(blocks[1]);
+    return say(good ? "ok\n" : "too little or too much\n");
+}
+
 static struct coroutine {
     ucontext_t context;
     ucontext_t *back;
@@ -285,9 +317,9 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(void);
     } attacks[] = {
-        {"data", try_data},       {"keys", try_keys},
-        {"advise", try_advise},   {"coroutines", try_coroutines},
-        {"control", try_control},
+        {"data", try_data},     {"keys", try_keys},
+        {"advise", try_advise}, {"coroutines", try_coroutines},
+        {"dumped", try_dumped}, {"control", try_control},
     };
     for (unsigned i = 0; argc > 1 && i < sizeof attacks / sizeof *attacks; i++) {
         if (strcmp(argv[1], attacks[i].name) == 0)
