@@ -378,6 +378,33 @@ static void test_barriers(void **state)
     heap_stop();
 }
 
+// Refused lazily and done at once, or refused altogether: the engine is told.
+static void test_refusals_are_told(void **state)
+{
+    (void)state;
+    static struct fake_os fake;
+    const struct scene scene = {.fill = ONE_LIVE, .bytes = 112, .is_current = true, .seed = 8};
+    fake_os_start(&fake);
+    fake.has_no_lazy = true;
+    assert_int_equal(heap_start_on(&fake.os), 0);
+    stage_set(&scene);
+    struct takeover takeover = {.heap = stage.heap, .count = 1, .is_lazy = true};
+    takeover.slots[0] = space_slot(stage.span);
+    struct heap *own = stage_leave();
+    assert_true(takeover_purge(&takeover) > 0);
+    assert_true(!takeover.is_lazy && !takeover.is_refused);
+    heap_of_thread = own;
+    stage_check();
+    stage_set(&scene);
+    takeover.slots[0] = space_slot(stage.span);
+    fake.locked = (struct os_range){space_base, space_bytes};
+    own = stage_leave();
+    assert_int_equal(takeover_purge(&takeover), 0);
+    assert_true(takeover.is_refused);
+    heap_of_thread = own;
+    heap_stop();
+}
+
 // An empty span's run still tells how much of it was given back: used again, that counts as reuse.
 static void test_returned_bytes_stay_known(void **state)
 {
@@ -441,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_barriers),
         cmocka_unit_test(test_span_of_another),
         cmocka_unit_test(test_returned_bytes_stay_known),
+        cmocka_unit_test(test_refusals_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
