@@ -41,6 +41,10 @@ int engine_set_policy(enum wire_policy policy);
 int engine_set_return_within(uint32_t milliseconds);
 void engine_set_limit(uint64_t bytes);
 
+// The program is about to put itself under a seccomp filter: from now on nothing goes back unasked,
+// since each call for that may end the process.
+void engine_expect_filter(void);
+
 // One look at a time of the caller's choosing, without a helper: for tests with a clock of their
 // own. Returns the bytes given back.
 size_t engine_look_once(void);

@@ -44,10 +44,11 @@ struct engine {
     enum engine_thread thread;
     uint32_t forks; // heaps.forks, as of the last call
     int pid;
-    uint64_t next_start_ms; // after a refusal
-    long filter_at_start;   // the seccomp mode that the process was started with
-    uint32_t tid;           // atomic: of the helper, also of one that has ended
-    uint32_t ends;          // atomic: the helper shall end, since all other threads do
+    uint64_t next_start_ms;  // after a refusal
+    long filter_at_start;    // the seccomp mode that the process was started with
+    uint32_t expects_filter; // atomic: the program has set about to install one
+    uint32_t tid;            // atomic: of the helper, also of one that has ended
+    uint32_t ends;           // atomic: the helper shall end, since all other threads do
 
     // Atomic.
     uint32_t calls;     // a futex: calls for the helper

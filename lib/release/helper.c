@@ -56,7 +56,13 @@ static long filter_mode(void)
 // that it was started under is a container's or a service manager's, and made for threads.
 static bool is_filtered(void)
 {
-    return filter_mode() > engine.filter_at_start;
+    // To ask may be what the filter kills for.
+    return atomic_load32(&engine.expects_filter) || filter_mode() > engine.filter_at_start;
+}
+
+void engine_expect_filter(void)
+{
+    atomic_store32(&engine.expects_filter, 1);
 }
 
 // The settings count from the first line of main() on; a program with raised rights has none.

@@ -152,11 +152,11 @@ static void say(const char *stage)
 }
 
 // What a sandboxed program would not think of.
-static void be_filtered(void)
+static void install_filter(void)
 {
     enum { PROCESS_MADVISE = 440, CLOSE_RANGE = 436, CLONE3 = 435 };
-    static const unsigned killing[] = {SYS_membarrier, SYS_clone,       CLONE3,
-                                       SYS_openat,     PROCESS_MADVISE, CLOSE_RANGE};
+    static const unsigned killing[] = {SYS_membarrier,  SYS_clone,   CLONE3,   SYS_openat,
+                                       PROCESS_MADVISE, CLOSE_RANGE, SYS_prctl};
     enum { CALLS = sizeof killing / sizeof *killing };
     struct sock_filter filter[2 * CALLS + 2];
     struct sock_fprog program = {2 * CALLS + 2, filter};
@@ -171,6 +171,10 @@ static void be_filtered(void)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
         exit(3);
+}
+
+static void churn(void)
+{
     void *blocks[500] = {NULL};
     for (unsigned i = 0; i < 200000; i++) {
         free(blocks[i % 500]);
@@ -180,6 +184,19 @@ static void be_filtered(void)
     }
     for (unsigned i = 0; i < 500; i++)
         free(blocks[i]);
+}
+
+// And so does a child, which has no helper and would start one.
+static void be_filtered(void)
+{
+    int status;
+    pid_t child = fork();
+    install_filter();
+    churn();
+    if (child == 0)
+        _exit(0);
+    if (waitpid(child, &status, 0) != child || status != 0)
+        exit(4);
 }
 
 // Where the heap's first block is, its mapping goes on: all of it may be made of huge pages.
