@@ -6,6 +6,7 @@
 # beside: others
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -32,8 +33,9 @@ class Screen:
                             "--interval 200ms", *arguments])
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   f"{command}; echo status $?; sleep 60")
-        self.shell, self.server = map(int, self.tmux("display-message", "-p",
-                                                     "#{pane_pid} #{pid}").split())
+        self.shell, server = map(int, self.tmux("display-message", "-p",
+                                                "#{pane_pid} #{pid}").split())
+        self.server = os.pidfd_open(server)
 
     def tmux(self, *arguments):
         return subprocess.run(["tmux", "-u", "-S", self.socket, *arguments], check=True,
@@ -59,11 +61,10 @@ class Screen:
         return False
 
     def close(self):
-        """The server goes behind its answer: nothing of it is left when the test ends."""
+        """The server goes behind its answer: nothing of it runs when the test ends."""
         self.tmux("kill-server")
-        end = time.monotonic() + 5
-        while os.path.exists(f"/proc/{self.server}") and time.monotonic() < end:
-            time.sleep(0.01)
+        select.select([self.server], [], [], 5)
+        os.close(self.server)
 
 
 def start_target():
