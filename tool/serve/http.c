@@ -3,6 +3,8 @@
 #include "serve/http_internal.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -35,6 +37,14 @@ static struct http_connection *connection_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+// All that came on a connection so far, read or not. 0 where the system does not say.
+static uint64_t received_bytes(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received : 0;
+}
+
 // The lock is http_tick()'s: nobody is broken off for a deadline that is just being moved.
 static void set_deadline(struct http *http, struct http_connection *connection, unsigned seconds,
                          bool is_idle)
@@ -45,6 +55,7 @@ static void set_deadline(struct http *http, struct http_connection *connection, 
     pthread_mutex_lock(&http->lock);
     connection->deadline_ns = seconds ? now + seconds * UINT64_C(1000000000) : 0;
     connection->idle_since_ns = is_idle ? now : 0;
+    connection->idle_bytes = is_idle ? received_bytes(connection->fd) : 0;
     pthread_mutex_unlock(&http->lock);
 }
 
@@ -54,11 +65,13 @@ void http_set_deadline(struct http_request *request, unsigned seconds)
     set_deadline(request->http, connection_of(request->connection), seconds, false);
 }
 
-// What was sent and not read yet: on a loaded host its thread just did not come to it.
+// Something was sent since it is idle, and perhaps not read or not acted upon yet: on a loaded host
+// its thread just did not come to it.
 static bool has_asked(const struct http_connection *connection)
 {
     char byte;
-    return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return received_bytes(connection->fd) > connection->idle_bytes ||
+           recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 // Who holds a place and asks for nothing loses it to who comes, the longest wait first: from three

@@ -23,6 +23,7 @@ struct http_connection {
     int fd;
     uint64_t deadline_ns;   // CLOCK_BOOTTIME; 0: none
     uint64_t idle_since_ns; // that it has waited for a request's head; 0: it has one, or is shut
+    uint64_t idle_bytes;    // that had been received then
 };
 
 struct http {

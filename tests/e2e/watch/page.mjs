@@ -201,6 +201,7 @@ async function hasSystemColors({ page }) {
 
 // While somebody aims at one of them: processes whose sizes pass each other all the time.
 async function standsStill({ page }) {
+    await page.mouse.move(700, 500);
     await page.evaluate(() => {
         globalThis.moves = 0;
         new MutationObserver((records) => (globalThis.moves += records.length))
