@@ -41,7 +41,7 @@ export async function end(child, signal = "SIGKILL") {
 
 // A few tens of MiB that come, go back lazily and come again.
 const WAVES = `
-import mmap, time
+import mmap, os, time
 area = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 print("ready", flush=True)
 while True:
@@ -49,7 +49,7 @@ while True:
         area[at:at + (1 << 20)] = bytes([1]) * (1 << 20)
         time.sleep(0.005)
     area.madvise(mmap.MADV_FREE, 8 << 20, 40 << 20)
-    time.sleep(0.8)
+    time.sleep(0.6 + os.getpid() % 5 / 10)
 `;
 
 // Most of it lazily freed, and a part that it looks at all the time: it ends when that is harmed.
