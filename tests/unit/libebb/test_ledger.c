@@ -153,6 +153,27 @@ static void test_all_kinds_are_counted(void **state)
     libebb_places_free(&places);
 }
 
+// What is free between blocks of 5 KiB is slack: nothing gives it back while its neighbours live.
+static void test_blocks_that_share_pages(void **state)
+{
+    (void)state;
+    struct heap heap;
+    struct libebb_sums sums;
+    struct libebb_places places;
+    make_heap(&heap);
+    heap.ledger.class_bytes[1] = PAGE + 1024;
+    put_span(&heap, 2, 1, 6);
+    put_span(&heap, 3, 2, 1);
+    heap.ledger.areas[0].frontier = 11;
+    assert_int_equal(walk(&heap, &sums, &places), 0);
+    assert_int_equal(sums.unsure_count, 0);
+    assert_int_equal(sums.small_used, 6 * (PAGE + 1024));
+    assert_int_equal(sums.medium_used, 5 * PAGE);
+    assert_int_equal(ranges_bytes(&places.small), SLOT);
+    assert_int_equal(ranges_bytes(&places.medium), 8 * SLOT);
+    libebb_places_free(&places);
+}
+
 // Bits of a small span are its pages, of a medium one its blocks.
 static void test_pages_off_are_not_slack(void **state)
 {
@@ -353,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_kinds_are_counted),
+        cmocka_unit_test(test_blocks_that_share_pages),
         cmocka_unit_test(test_pages_off_are_not_slack),
         cmocka_unit_test(test_damaged_heads_are_refused),
         cmocka_unit_test(test_hostile_places_are_refused),

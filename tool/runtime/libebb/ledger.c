@@ -192,9 +192,10 @@ static int add_span(struct step *step)
     struct libebb_sums *sums = step->sums;
     const struct wire_record *record = step->record;
     uint64_t off_before = sums->off_lazy + sums->off_returned;
-    // Above a page blocks are whole pages, each of which goes back by itself.
-    bool empty = is_empty(record), below_page = record->block_bytes < PAGE;
-    struct ranges *used = below_page ? &step->places->small : &step->places->medium;
+    // Blocks of whole pages go back one by one. All others share pages, those between 4 and 8 KiB
+    // too: what is free there goes back only where it makes whole pages, and then it is off.
+    bool empty = is_empty(record), is_whole = record->block_bytes % PAGE == 0;
+    struct ranges *used = is_whole ? &step->places->medium : &step->places->small;
     int error = add_span_places(step, empty ? &step->places->kept : used);
     uint64_t here = step->bytes - (sums->off_lazy + sums->off_returned - off_before);
     // Its blocks are gone: what an empty span has seen is in the ledger's own count already.
@@ -206,7 +207,7 @@ static int add_span(struct step *step)
     sums->mallocs += record->counts >> 16;
     sums->span_bytes += here;
     sums->objects += live;
-    *(below_page ? &sums->small_used : &sums->medium_used) += live * record->block_bytes;
+    *(is_whole ? &sums->medium_used : &sums->small_used) += live * record->block_bytes;
     return error;
 }
 

@@ -34,7 +34,7 @@ int libebb_ledger_read(const struct libebb_memory *memory, uint64_t address,
 
 // What a walk counts: bytes, but for the last four.
 struct libebb_sums {
-    uint64_t small_used;  // live blocks below a page
+    uint64_t small_used;  // live blocks that share pages
     uint64_t medium_used; // live blocks of whole pages, in spans
     uint64_t large_used;  // large blocks
     uint64_t span_bytes;  // spans with blocks, less what is off
