@@ -84,7 +84,8 @@ int render_alarm_json(const struct alarm_message *message, const struct alarm_co
     json_put(&object, "host", json_of_name(context->host));
     json_put(&object, "process", json_of_subject(message));
     json_put(&object, "account", context->digest ? json_of_account(context->digest) : json_null());
-    return json_append(object, buffer);
+    // A variable of the environment has it too, and scripts log such a line by line.
+    return json_append_line(object, buffer);
 }
 
 #else

@@ -79,15 +79,26 @@ static int json_append_piece(const char *piece, size_t len, void *context)
 }
 
 // Consumes the tree; a NULL one is a failure that came earlier.
-int json_append(json_t *tree, struct buffer *buffer)
+static int json_dump(json_t *tree, size_t flags, struct buffer *buffer)
 {
     // A tree that broke on its way up, see json.h.
     if (!tree)
         return -ENOMEM;
-    int error = json_dump_callback(tree, json_append_piece, buffer, JSON_INDENT(2));
+    int error = json_dump_callback(tree, json_append_piece, buffer, flags);
     json_decref(tree);
     // The only way for a dump of a sound tree to fail is the buffer's.
-    return error ? -ENOMEM : buffer_append(buffer, "\n", 1);
+    return error ? -ENOMEM : 0;
+}
+
+int json_append(json_t *tree, struct buffer *buffer)
+{
+    int error = json_dump(tree, JSON_INDENT(2), buffer);
+    return error ? error : buffer_append(buffer, "\n", 1);
+}
+
+int json_append_line(json_t *tree, struct buffer *buffer)
+{
+    return json_dump(tree, 0, buffer);
 }
 
 #else

@@ -37,6 +37,8 @@ void json_push(json_t **array, json_t *value);
 // Appends the tree as one indented text with a newline and gives it up. 0; -ENOMEM, also for NULL.
 // After a failure a part of it may be in the buffer.
 int json_append(json_t *tree, struct buffer *buffer);
+// The same on one line, without a newline.
+int json_append_line(json_t *tree, struct buffer *buffer);
 
 #endif
 #endif

@@ -134,6 +134,8 @@ static void test_json(void **state)
     assert_int_equal(render_alarm_json(&message, &context, &text), 0);
     json_t *object = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(object);
+    // EBB_ALARM_JSON is one line, whatever a name has in it.
+    assert_null(memchr(text.data, '\n', text.len));
     assert_string_equal(json_string_value(json_object_get(object, "state")), "began");
     json_t *process = json_object_get(object, "process");
     assert_int_equal(json_integer_value(json_object_get(process, "rss_bytes")), 950 * mib);
