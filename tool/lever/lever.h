@@ -137,6 +137,7 @@ void lever_end_step(struct lever_step *step, enum lever_step_state state, const 
     __attribute__((format(printf, 3, 4)));
 int lever_add_untouched(struct lever_report *report, uint64_t bytes, const char *what,
                         const char *why);
+// What was said already is not said again.
 int lever_add_note(struct lever_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int lever_add_warning(struct lever_report *report, const char *format, ...)

@@ -74,9 +74,15 @@ static int add_note(struct lever_report *report, bool is_warning, const char *fo
                                   sizeof *report->notes);
     if (error)
         return error;
-    struct lever_note *note = &report->notes[report->note_count++];
+    struct lever_note *note = &report->notes[report->note_count];
     note->is_warning = is_warning;
     text_vformat(note->text, sizeof note->text, format, args);
+    // Two changes at once say the same of how long they last: once is enough.
+    for (size_t i = 0; i < report->note_count; i++)
+        if (report->notes[i].is_warning == is_warning &&
+            strcmp(report->notes[i].text, note->text) == 0)
+            return 0;
+    report->note_count++;
     return 0;
 }
 

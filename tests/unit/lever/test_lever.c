@@ -186,6 +186,11 @@ static void test_report(void **state)
     assert_int_equal(lever_add_untouched(&report, 1, longer, longer), 0);
     assert_int_equal(lever_add_warning(&report, "%s", longer), 0);
     assert_true(report.notes[0].is_warning);
+    // What two changes at once both say is told once.
+    assert_int_equal(lever_add_note(&report, "it lasts"), 0);
+    assert_int_equal(lever_add_note(&report, "it holds"), 0);
+    assert_int_equal(lever_add_note(&report, "it %s", "lasts"), 0);
+    assert_int_equal(report.note_count, 3);
     assert_int_equal(lever_refuse(&report, -EPERM, longer, ""), -EPERM);
     assert_int_equal(lever_refuse(&report, -EIO, "later", "later"), -EIO);
     assert_int_equal(report.error, -EPERM);
