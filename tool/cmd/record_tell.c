@@ -189,7 +189,7 @@ void record_tell_progress(struct record *record)
     units_format_seconds((double)passed_s, elapsed, sizeof elapsed);
     units_format_bytes(file_bytes(record), size, sizeof size);
     units_format_bytes(record->totals.effective_bytes, effective, sizeof effective);
-    progress_show(&record->progress, "%s: %s, %llu samples, file %s, effective RSS %s", elapsed,
+    progress_show(&record->progress, "%s: %s, %llu readings, file %s, effective RSS %s", elapsed,
                   processes, (unsigned long long)record->totals.samples, size, effective);
 }
 
@@ -226,8 +226,9 @@ void record_tell_end(const struct record *record)
     units_format_seconds(passed_s, elapsed, sizeof elapsed);
     units_format_bytes(file_bytes(record), size, sizeof size);
     tell_unreadable(record);
-    message_error("recorded %s for %s: %llu sample%s, %llu account%s, %s in %s", processes, elapsed,
-                  (unsigned long long)record->totals.samples,
+    // Readings, not samples: of those that tell nothing new the file has none.
+    message_error("recorded %s for %s: %llu reading%s, %llu account%s, %s in %s", processes,
+                  elapsed, (unsigned long long)record->totals.samples,
                   record->totals.samples == 1 ? "" : "s",
                   (unsigned long long)record->totals.accounts,
                   record->totals.accounts == 1 ? "" : "s", size, shown);

@@ -25,7 +25,7 @@ static const struct verb_example top_examples[] = {
     {"ebb top", "all processes, by what could be got back"},
     {"ebb top --sort effective 'redis*' postgres", "some of them, by effective RSS"},
     {"ebb top --group-by name", "a row for each name: sums, numbers, crash loops"},
-    {"ebb top --once --filter growing", "those that grow, as a table"},
+    {"ebb top --once --filter lazy", "those with the verdict lazy, as a table"},
     {"ebb top --json | jq '.processes[0]'", "for scripts"},
     {NULL, NULL},
 };
