@@ -4,10 +4,9 @@
 #ifndef EBB_TESTS_LIB_STAGE_TEST_H
 #define EBB_TESTS_LIB_STAGE_TEST_H
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "heap/count.h"
-#include "release/engine.h"
 
 #define STAGE_OBJECTS_MAX 16384
 
@@ -43,13 +42,6 @@ static struct stage {
     struct object objects[STAGE_OBJECTS_MAX];
     uint32_t count;
 } stage;
-
-// Each test has a heap of its own, so the engine begins anew.
-static inline size_t stage_purge(void)
-{
-    engine_stop();
-    return engine_purge();
-}
 
 static inline unsigned char stage_mark(void)
 {
@@ -208,7 +200,7 @@ static inline void stage_free_all(void)
         stage_check_object(&stage.objects[stage.count - 1]);
         heap_test_release(stage.objects[--stage.count].at);
     }
-    (void)stage_purge();
+    (void)engine_test_purge();
     count_heap(&count);
     assert_int_equal(count.live_blocks, 0);
     assert_int_equal(count.mallocs, count.frees);

@@ -5,12 +5,11 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "base/bits.h"
 #include "heap/count.h"
 #include "heap/sweep.h"
-#include "release/engine_state.h"
 
 #define MIB ((size_t)1 << 20)
 // The thread sanitizer takes thirty times as long, and these tests have one thread each.
@@ -39,14 +38,7 @@ static struct objects objects;
 static int begin(void **state)
 {
     objects = (struct objects){.random = 1234567};
-    engine_stop();
-    return heap_test_begin(state);
-}
-
-static int end(void **state)
-{
-    engine_stop();
-    return heap_test_end(state);
+    return engine_test_begin(state);
 }
 
 static void make_object(struct object *object, size_t most)
@@ -112,8 +104,7 @@ static void check_heap(void)
 
 static size_t look(struct fake_os *fake, uint64_t after_ms)
 {
-    fake->clock_ns += after_ms * 1000000;
-    size_t gone = engine_look_once();
+    size_t gone = engine_test_look(fake, after_ms);
     check_heap();
     return gone;
 }
@@ -667,26 +658,26 @@ static void test_clock_wraps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_drop_goes_back_in_time, begin, end),
-        cmocka_unit_test_setup_teardown(test_most_of_a_run_is_old, begin, end),
-        cmocka_unit_test_setup_teardown(test_young_stays, begin, end),
-        cmocka_unit_test_setup_teardown(test_policies, begin, end),
-        cmocka_unit_test_setup_teardown(test_lazy_runs, begin, end),
-        cmocka_unit_test_setup_teardown(test_large_are_lazy, begin, end),
-        cmocka_unit_test_setup_teardown(test_lazily_refused, begin, end),
-        cmocka_unit_test_setup_teardown(test_no_vectors, begin, end),
-        cmocka_unit_test_setup_teardown(test_all_refused, begin, end),
-        cmocka_unit_test_setup_teardown(test_control, begin, end),
-        cmocka_unit_test_setup_teardown(test_limit, begin, end),
-        cmocka_unit_test_setup_teardown(test_reuse_is_expected, begin, end),
-        cmocka_unit_test_setup_teardown(test_sleeping_owner, begin, end),
-        cmocka_unit_test_setup_teardown(test_no_fence, begin, end),
-        cmocka_unit_test_setup_teardown(test_inbox, begin, end),
-        cmocka_unit_test_setup_teardown(test_spares, begin, end),
-        cmocka_unit_test_setup_teardown(test_abandoned, begin, end),
-        cmocka_unit_test_setup_teardown(test_arming, begin, end),
-        cmocka_unit_test_setup_teardown(test_torn_records, begin, end),
-        cmocka_unit_test_setup_teardown(test_clock_wraps, begin, end),
+        cmocka_unit_test_setup_teardown(test_drop_goes_back_in_time, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_most_of_a_run_is_old, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_young_stays, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_policies, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_lazy_runs, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_large_are_lazy, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_lazily_refused, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_no_vectors, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_all_refused, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_control, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_limit, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_reuse_is_expected, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_sleeping_owner, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_no_fence, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_inbox, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_spares, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_abandoned, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_arming, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_torn_records, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_clock_wraps, begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,18 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "heap/count.h"
 #include "heap/fast.h"
-#include "release/engine.h"
-
-// Each test has a heap of its own, so the engine begins anew.
-static size_t purge_all(void)
-{
-    engine_stop();
-    return engine_purge();
-}
 
 static struct count count_now(void)
 {
@@ -301,7 +293,7 @@ static void test_trim_keeps_what_lives(void **state)
     // Once, what lies behind the frontier goes as well, which is nobody's purge.
     space_forbid_huge();
     fake->purged_bytes = 0;
-    size_t gone = purge_all();
+    size_t gone = engine_test_purge();
     assert_true(gone > (size_t)1 << 20);
     assert_int_equal(gone, fake->purged_bytes);
     assert_int_equal(count_now().kept, 0);
@@ -337,7 +329,7 @@ static void test_guarded_blocks_are_kept(void **state)
         heap_test_release(again);
     }
     // Given back it is no memory any more, and zeros when it comes again.
-    assert_true(purge_all() >= (size_t)8 << 20);
+    assert_true(engine_test_purge() >= (size_t)8 << 20);
     assert_false(heap_test_can_read(first));
     assert_ptr_equal(heap_allocate((size_t)5 << 20, &is_zero), first);
     assert_true(is_zero && first[0] == 0);
@@ -404,7 +396,7 @@ static bool use_heap(void)
         if (blocks[i])
             heap_test_release(blocks[i]);
     }
-    (void)purge_all();
+    (void)engine_test_purge();
     return is_whole;
 }
 

@@ -4,18 +4,10 @@
 // code.
 #include <errno.h>
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "base/bits.h"
 #include "heap/count.h"
-#include "release/engine.h"
-
-// Each test has a heap of its own, so the engine begins anew.
-static size_t purge_all(void)
-{
-    engine_stop();
-    return engine_purge();
-}
 
 #define BLOCKS 4000
 
@@ -81,7 +73,7 @@ static void test_pages_come_back_whole(void **state)
     const struct wire_record *span = space_record_at((uintptr_t)blocks[0]);
     for (int i = 0; i < 20; i++)
         heap_test_release(blocks[i]);
-    assert_true(purge_all() > 0);
+    assert_true(engine_test_purge() > 0);
     assert_int_equal(span->off, 15);
     for (int i = 0; i < 20; i++) {
         blocks[i] = heap_allocate(1000, &is_zero);
@@ -109,7 +101,7 @@ static void test_recycled_span(void **state)
         for (int j = 0; j < 80; j++)
             heap_test_release(blocks[j]);
         blocks[0] = heap_allocate(12000, &is_zero);
-        (void)purge_all();
+        (void)engine_test_purge();
         for (int j = 1; j < 80; j++) {
             blocks[j] = heap_allocate(12000, &is_zero);
             assert_true(!is_zero || is_all(blocks[j], 12000, 0));
@@ -136,7 +128,7 @@ static void use_heap(struct fake_os *fake)
             heap_test_release(blocks[i]);
             blocks[i] = NULL;
         }
-        assert_true(purge_all() > 0);
+        assert_true(engine_test_purge() > 0);
         check_spans();
     }
     for (int i = 0; i < BLOCKS; i++) {

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locked memory, which the system does not take back: what is locked counts as kept, and is asked
 // for seldom. Test code.
-#include "heap_test.h"
-
-#include "release/engine_state.h"
+#include "engine_test.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define LOOKS     20 // in a second
 
-static int begin(void **state)
-{
-    engine_stop();
-    return heap_test_begin(state);
-}
-
-static int end(void **state)
-{
-    engine_stop();
-    return heap_test_end(state);
-}
-
 static void look_for(struct fake_os *fake, unsigned seconds)
 {
-    for (unsigned i = 0; i < seconds * LOOKS; i++) {
-        fake->clock_ns += SECOND_NS / LOOKS;
-        (void)engine_look_once();
-    }
+    for (unsigned i = 0; i < seconds * LOOKS; i++)
+        (void)engine_test_look(fake, 1000 / LOOKS);
 }
 
 // Each round has a run that has just been freed, and so is worth a try.
@@ -73,8 +57,9 @@ static void test_tail_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_refused_again_and_again, begin, end),
-        cmocka_unit_test_setup_teardown(test_tail_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_refused_again_and_again, engine_test_begin,
+                                        engine_test_end),
+        cmocka_unit_test_setup_teardown(test_tail_refused, engine_test_begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

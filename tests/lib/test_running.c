@@ -8,10 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "heap/count.h"
-#include "release/engine.h"
 
 #define OWN     600
 #define SHARED  64
@@ -289,24 +288,17 @@ static void test_fork(void **state)
 
 static int begin(void **state)
 {
-    engine_stop();
-    int error = heap_test_begin(state);
+    int error = engine_test_begin(state);
     struct fake_os *fake = *state;
     fake->os.fence_threads = fence;
     return error;
 }
 
-static int end(void **state)
-{
-    engine_stop();
-    return heap_test_end(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_running_owners, begin, end),
-        cmocka_unit_test_setup_teardown(test_fork, begin, end),
+        cmocka_unit_test_setup_teardown(test_running_owners, begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_fork, begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,25 +4,12 @@
 // Test code.
 #include <sys/mman.h>
 
-#include "heap_test.h"
+#include "engine_test.h"
 
 #include "heap/records.h"
-#include "release/engine_state.h"
 
 #define LOOK_MS 50u
 #define LONG_MS 1200u // longer than the bound
-
-static int begin(void **state)
-{
-    engine_stop();
-    return heap_test_begin(state);
-}
-
-static int end(void **state)
-{
-    engine_stop();
-    return heap_test_end(state);
-}
 
 static void check_nothing(const struct wire_record *span)
 {
@@ -31,8 +18,7 @@ static void check_nothing(const struct wire_record *span)
 
 static size_t look(struct fake_os *fake)
 {
-    fake->clock_ns += (uint64_t)LOOK_MS * 1000000;
-    size_t gone = engine_look_once();
+    size_t gone = engine_test_look(fake, LOOK_MS);
     heap_test_check_spans(check_nothing);
     return gone;
 }
@@ -162,10 +148,11 @@ static void test_records_in_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_current_at_one_level, begin, end),
-        cmocka_unit_test_setup_teardown(test_freeing_thread, begin, end),
-        cmocka_unit_test_setup_teardown(test_records, begin, end),
-        cmocka_unit_test_setup_teardown(test_records_in_use, begin, end),
+        cmocka_unit_test_setup_teardown(test_current_at_one_level, engine_test_begin,
+                                        engine_test_end),
+        cmocka_unit_test_setup_teardown(test_freeing_thread, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_records, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_records_in_use, engine_test_begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
