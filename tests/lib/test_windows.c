@@ -38,7 +38,7 @@ enum { FIRST, SECOND };
 #define TRAP_FLAG  0x100
 #define BREAKPOINT 0xcc
 #define STEPS_MAX  8000u
-#define STOPS_MAX  400u
+#define STOPS_MAX  1000u
 #define SHORT      200u // an operation of so many steps is stopped after each of them
 #define PASSES_MAX 4u   // a loop's instruction is met so often
 #define ROUNDS     2u   // an operation is stopped so often, at most
@@ -268,6 +268,7 @@ struct piece {
     void (*check)(void);
     struct scene scene;
     bool is_alone; // each run has a heap of its own
+    bool is_read;  // the second one follows links that the first one's program writes over
 };
 
 static void set_piece(const struct piece *piece)
@@ -319,26 +320,27 @@ static void learn(const struct piece *piece, struct trail trails[2])
 }
 
 // libc's code is left as it is.
-static bool make_stop(const struct trail *trail, unsigned step, struct stop *stop)
+static bool make_stop(const struct trail *trail, unsigned step, unsigned passes, struct stop *stop)
 {
     *stop = (struct stop){.at = trail->at[step]};
     for (unsigned i = 0; i < step; i++)
         stop->passes += trail->at[i] == stop->at;
     return stop->at >= (uintptr_t)__executable_start && stop->at < (uintptr_t)etext &&
-           stop->passes < PASSES_MAX;
+           stop->passes < passes;
 }
 
-enum choice { EVERY_STEP, AROUND_CHANGES, BEFORE_CHANGES };
+enum choice { EVERY_STEP, EVERY_PLACE, AROUND_CHANGES, BEFORE_CHANGES };
 
 // Just before a change all that led to it is in registers.
 static unsigned list_stops(const struct trail *trail, enum choice choice,
                            struct stop stops[STOPS_MAX])
 {
     unsigned count = 0;
+    unsigned passes = choice == EVERY_PLACE ? 1 : PASSES_MAX;
     for (unsigned step = 0; step + 1 < trail->steps && count < STOPS_MAX; step++) {
-        bool is_one = choice == EVERY_STEP || trail->is_change[step + 1] ||
+        bool is_one = choice <= EVERY_PLACE || trail->is_change[step + 1] ||
                       (choice == AROUND_CHANGES && trail->is_change[step]);
-        count += is_one && make_stop(trail, step, &stops[count]);
+        count += is_one && make_stop(trail, step, passes, &stops[count]);
     }
     return count;
 }
@@ -392,6 +394,17 @@ static void play_pairs(const struct piece *piece, const struct trail trails[2], 
     }
 }
 
+// The second one at each place on its way, also where it only reads what the first one changes.
+static void play_reads(const struct piece *piece, const struct trail trails[2])
+{
+    struct stop stops[2][STOPS_MAX];
+    unsigned firsts = list_stops(&trails[FIRST], BEFORE_CHANGES, stops[FIRST]);
+    unsigned seconds = list_stops(&trails[SECOND], EVERY_PLACE, stops[SECOND]);
+    for (unsigned i = 0; i < firsts * seconds; i++)
+        play_once(piece, &(struct stops){.of = {stops[FIRST][i / seconds]}},
+                  &(struct stops){.of = {stops[SECOND][i % seconds]}});
+}
+
 static void play_piece(const struct piece *piece, bool takes_all)
 {
     static struct trail trails[2];
@@ -401,6 +414,8 @@ static void play_piece(const struct piece *piece, bool takes_all)
     play.met = 0;
     play_stops(piece, trails, takes_all);
     play_pairs(piece, trails, takes_all);
+    if (piece->is_read)
+        play_reads(piece, trails);
     assert_true(play.met > 0);
 }
 
@@ -491,6 +506,7 @@ static const struct {
     bool is_current;
     void (*second)(void);
     void (*check)(void);
+    bool is_read;
 } windows[] = {
     {IS_FREE, HALF, BLOCK_MANY, true, do_purge, stage_check},
     {IS_MALLOC, HALF, BLOCK_MANY, true, do_purge, stage_check},
@@ -499,7 +515,7 @@ static const struct {
     {IS_FREE, HALF, BLOCK_FEW, true, do_purge, stage_check},
     {IS_FREE, HALF, BLOCK_FEW, false, do_purge, stage_check},
     {IS_FREE, HALF, BLOCK_FEW, false, do_purge, check_lent},
-    {IS_MALLOC, THREE_FREE, BLOCK_FEW, true, do_purge, stage_check},
+    {IS_MALLOC, THREE_FREE, BLOCK_FEW, true, do_purge, stage_check, true},
     {IS_FREE, ONE_LIVE, BLOCK_FEW, false, do_purge, stage_check},
     {IS_FREE, HALF, BLOCK_FEW, true, do_close, stage_check},
 };
@@ -516,6 +532,7 @@ static void test_windows(void **state)
                                     .end_first = is_free ? do_nothing : use_block,
                                     .second = windows[i].second,
                                     .check = windows[i].check,
+                                    .is_read = windows[i].is_read,
                                     .scene = {.way = windows[i].way,
                                               .fill = windows[i].fill,
                                               .bytes = windows[i].bytes,
@@ -587,7 +604,6 @@ static void test_theft(void **state)
     heap_stop();
 }
 
-// On one processor, since they take turns anyway: that is faster.
 static struct wire_record *queued;
 
 static void do_drain(void)
@@ -640,6 +656,7 @@ static void test_inbox(void **state)
     heap_stop();
 }
 
+// On one processor, since they take turns anyway: that is faster.
 static int begin_breakpoints(void **state)
 {
     cpu_set_t one;
