@@ -79,6 +79,10 @@ class App {
             for (const pane of this.panes) pane.resize();
             this.mark("draw", "refine");
         }).observe(byId("panes"));
+        // It has one line or two: what sticks below it begins there.
+        const bar = document.querySelector("header");
+        new ResizeObserver(() => document.documentElement.style
+            .setProperty("--bar", `${bar.getBoundingClientRect().height}px`)).observe(bar);
     }
 
     // What changed within a frame is drawn once.

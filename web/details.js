@@ -33,8 +33,11 @@ export class Details {
             .map(([name, title]) => [title, formatBytes(account[name])]);
         setPairs(this.beside, beside);
         const values = series?.accountAt(index)?.figures || [];
-        const figures = (series?.figures || []).map(({ name, unit }, at) =>
-            [name, formatFigure(values[at], unit)]);
+        // Two runtimes of one process may have figures of one name.
+        const known = series?.figures || [];
+        const several = new Set(known.map(({ runtime }) => runtime)).size > 1;
+        const figures = known.map(({ runtime, name, unit }, at) =>
+            [several ? `${runtime} ${name}` : name, formatFigure(values[at], unit)]);
         setPairs(this.ledger, figures);
         setHidden(this.ledgerBox, figures.length === 0);
     }

@@ -15,6 +15,8 @@ const SHOWN_FIRST = 6; // of a ledger that nobody knows the important figures of
 // What the engineers of old had on their dashboards, in this order.
 const KNOWN = ["Sys", "HeapSys", "HeapAlloc", "HeapInuse", "HeapIdle", "HeapReleased"];
 
+const SELDOM = ["usmblks", "fsmblks"]; // glibc's, 0 in most programs: behind all others
+
 export class FiguresPainter {
     constructor(root, drawing, onChange) {
         this.root = root;
@@ -137,7 +139,8 @@ function styleOf({ at, entry }) {
 
 // What can be drawn on one scale: bytes. Counts and times are in the table.
 function listFigures(series) {
-    const known = (name) => (KNOWN.includes(name) ? KNOWN.indexOf(name) : KNOWN.length);
+    const known = (name) => (KNOWN.includes(name) ? KNOWN.indexOf(name)
+        : KNOWN.length + SELDOM.includes(name));
     const figures = series.figures.map((figure, place) => ({ ...figure, place }))
         .filter((figure) => figure.unit === "bytes")
         .sort((a, b) => known(a.name) - known(b.name) || a.place - b.place);

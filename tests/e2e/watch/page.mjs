@@ -183,7 +183,15 @@ async function canBeRead({ page }) {
     report(form.x >= 0 && form.x + form.width <= 360 && help === 0
         && !await page.locator("#between").isVisible(), "nor does what it opens",
     `${form.x} ${form.width} ${help}`);
-    await page.setViewportSize({ width: 1440, height: 900 });
+    // The bar has one line or two: what stays below it begins where all else does.
+    for (const width of [800, 1250, 1440]) {
+        await page.setViewportSize({ width, height: 900 });
+        const tops = () => page.evaluate(() => ["#processes", "#panes"].map((selector) =>
+            document.querySelector(selector).getBoundingClientRect().top));
+        report(await waitUntil(async () => new Set(await tops()).size === 1),
+            `the list and the charts begin at one height, ${width} pixels wide`,
+            (await tops()).join());
+    }
 }
 
 // With colours of the system's, backgrounds of the page's own are gone, and states with them.
