@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unit tests of what guarded blocks leave to the next ones: where a block stands, which pages move
 // to it, that it has guards and zeros where it must, and what is counted. Test code.
+#include <pthread.h>
+
 #include "heap_test.h"
 
 #include "heap/kept.h"
@@ -295,6 +297,83 @@ static void test_reused_are_kept(void **state)
     check_area();
 }
 
+#define SEAMS_MANY 2048u
+#define SEAMS_MAX  4096u
+
+// As if moves had left so many more.
+static void add_seams(struct wire_record *record, uint32_t seams)
+{
+    record->recip += seams;
+    space.seams += seams;
+}
+
+// Mappings are the process's, and few: there is an end to moves.
+static void test_seams_are_bounded(void **state)
+{
+    const struct fake_os *fake = *state;
+    unsigned char *blocks[4];
+    bool is_zero;
+    make_pieces(blocks, 3 * MIB - PAGE);
+    struct wire_record *other = space_record_at((uintptr_t)blocks[1]);
+    add_seams(other, SEAMS_MAX - 1);
+    // One more is possible.
+    unsigned char *block = heap_allocate(6 * MIB - PAGE, &is_zero);
+    assert_int_equal(fake->moves, 1);
+    check_area();
+    heap_test_release(block);
+    heap_test_release(blocks[1]);
+    heap_test_release(blocks[3]);
+}
+
+// Where there are many, what is in many pieces becomes one again, by going back.
+static void test_patchwork_goes_back(void **state)
+{
+    (void)state;
+    for (int is_many = 0; is_many < 2; is_many++) {
+        unsigned char *whole = make_dirty(2 * MIB);
+        unsigned char *pieces = make_dirty(2 * MIB);
+        unsigned char *guard = make_dirty(2 * MIB);
+        add_seams(space_record_at((uintptr_t)pieces), 100);
+        add_seams(space_record_at((uintptr_t)guard), is_many ? SEAMS_MANY : 0);
+        uint32_t before = space.seams;
+        heap_test_release(pieces);
+        assert_int_equal(space.guarded_kept == 0, is_many);
+        assert_int_equal(before - space.seams, is_many ? 100 : 0);
+        heap_test_release(whole);
+        assert_true(space.guarded_kept > 0);
+        check_area();
+        heap_test_release(guard);
+        (void)space_purge(SIZE_MAX);
+        assert_int_equal(space.seams, 0);
+    }
+}
+
+static void *repair(void *unused)
+{
+    space_repair();
+    return unused;
+}
+
+// A child whose parent held the lock counts anew, in use or kept.
+static void test_seams_are_counted_anew(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    unsigned char *live = make_dirty(2 * MIB);
+    unsigned char *kept = make_dirty(2 * MIB);
+    unsigned char *last = make_dirty(2 * MIB);
+    add_seams(space_record_at((uintptr_t)live), 3);
+    add_seams(space_record_at((uintptr_t)kept), 4);
+    heap_test_release(kept);
+    lock_take(&space.lock);
+    assert_int_equal(pthread_create(&thread, NULL, repair, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(space.seams, 7);
+    check_area();
+    heap_test_release(live);
+    heap_test_release(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +385,10 @@ int main(void)
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_shrunk_and_cut, heap_test_begin, heap_test_end),
         cmocka_unit_test_setup_teardown(test_reused_are_kept, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_seams_are_bounded, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_patchwork_goes_back, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_seams_are_counted_anew, heap_test_begin,
+                                        heap_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,8 @@ static uint32_t check_chain(void)
         uint32_t slots = wire_run_slots(record->run);
         seams += record->recip;
         lost += wire_run_kind(record->run) == WIRE_META ? slots : 0;
+        // What is lost has left its mappings to nobody.
+        assert_true(wire_run_kind(record->run) != WIRE_META || record->recip == 0);
         bool is_block = wire_run_kind(record->run) == WIRE_GUARDED;
         assert_true(!is_block || record->bytes <= (uint64_t)slots * WIRE_SLOT_BYTES);
         bool is_free = run_is_free(record->run);
