@@ -42,8 +42,9 @@ struct engine {
     // Guarded by the thread lock.
     struct lock thread_lock;
     enum engine_thread thread;
-    uint32_t forks; // heaps.forks, as of the last call
-    int pid;
+    uint32_t forks;          // heaps.forks, as of the last call
+    int pid;                 // of the first that allocated
+    bool is_published;       // the settings are in the ledger
     uint64_t next_start_ms;  // after a refusal
     long filter_at_start;    // the seccomp mode that the process was started with
     uint32_t expects_filter; // atomic: the program has set about to install one

@@ -83,9 +83,10 @@ static void read_settings(void)
         engine.thread = ENGINE_CANNOT;
 }
 
-// What a reader outside sees. The heap has been started.
+// What a reader outside sees, and by which calls pages go. The heap has been started.
 static void publish(void)
 {
+    engine.is_published = true;
     (void)engine_apply_policy(engine.plan.settings.policy);
     (void)engine_apply_within(engine.plan.settings.return_within_ms);
     space.ledger->limit_bytes = engine.conf.limit_bytes;
@@ -110,6 +111,13 @@ __attribute__((constructor)) static void set_up(void)
 static int own_pid(void)
 {
     return (int)syscall_make(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+// Whose memory this is: before a child of vfork, which uses it too, can take it for its own.
+static void note_pid(void)
+{
+    if (!engine.pid)
+        engine.pid = own_pid();
 }
 
 // A forked child begins without a helper, and with locks that nobody holds.
@@ -138,12 +146,14 @@ bool engine_enter(void)
         forget_parent();
     if (!atomic_load32(&engine.is_set_up))
         set_up();
-    if (!engine.pid) {
-        engine.pid = own_pid();
-        publish();
-    }
+    note_pid();
     // The same memory and another process: a child of vfork.
-    return engine.pid == own_pid();
+    if (engine.pid != own_pid())
+        return false;
+    // Not by the number: a child of fork has got its own before it comes here.
+    if (!engine.is_published)
+        publish();
+    return true;
 }
 
 // In the child, on the thread that forked: of several that came here later each would reset what
@@ -410,6 +420,7 @@ static bool may_start(const void *freer)
 
 static void wake(const void *freer)
 {
+    note_pid();
     // Threads that have no heap, or have ended, may be the process's last.
     if (is_helper || !atomic_peek32(&heaps.threads) || sweep_slots_used() < WORTH_SLOTS ||
         is_too_early() || !engine_enter())

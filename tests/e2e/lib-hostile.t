@@ -19,6 +19,8 @@ ATTACKS = {
     "coroutines": "coroutines move between threads, on small stacks",
     "dumped": "a core that a debugger writes has what is used, and not all that is reserved",
     "control": "garbage in the ledger's control word does no harm",
+    "vforked": "a child of vfork that allocates first does not stop its parent's giving back",
+    "filtered": "under a filter that ends who makes a newer call a child of fork gives back",
 }
 
 

@@ -6,15 +6,25 @@
 //   coroutines  that move between threads, on stacks of 16 KiB
 //   dumped      what a debugger writes as a core is of the size of what is used
 //   control     somebody writes garbage where libebb looks for words from outside
+//   vforked     a child of vfork allocates more than all before, and before all else
+//   filtered    under a filter that ends who makes a call not in every list, a child of fork works
 // Prints "ok", or what went wrong. Status 2: there is no such name.
 #include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -311,15 +321,114 @@ static int try_control(void)
                    : "not obeyed\n");
 }
 
+static size_t resident_pages(void)
+{
+    char text[64] = "";
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t got = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    const char *second = got ? strchr(text, ' ') : NULL;
+    if (file)
+        fclose(file);
+    return second ? strtoul(second, NULL, 10) : 0;
+}
+
+#define SMALL_BLOCKS 40000
+static char *small_blocks[SMALL_BLOCKS];
+
+// 12 MB, of which one block in 64 stays. False where what is free does not go back when asked for.
+static int returns_what_is_free(void)
+{
+    for (int i = 0; i < SMALL_BLOCKS; i++) {
+        small_blocks[i] = malloc(300);
+        memset(small_blocks[i], 1, 300);
+    }
+    size_t before = resident_pages();
+    for (int i = 0; i < SMALL_BLOCKS; i++) {
+        if (i % 64)
+            free(small_blocks[i]);
+    }
+    (void)malloc_trim(0);
+    return resident_pages() + 1000 < before;
+}
+
+// What a child of vfork shall not do, and does here and there: it allocates, in its parent's
+// memory.
+static int allocate_as_child(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 40; i++)
+        small_blocks[i] = malloc(200000);
+    return 0;
+}
+
+static int try_vforked(void)
+{
+    static _Alignas(16) char stack[4 * STACK];
+    int status = 1;
+    (void)allocate(&status);
+    // As vfork, but on a stack of its own, as posix_spawn does it.
+    pid_t child =
+        clone(allocate_as_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        return say("no child\n");
+    for (int i = 0; i < 40; i++)
+        free(small_blocks[i]);
+    return say(returns_what_is_free() ? "ok\n" : "what is free does not go back\n");
+}
+
+// A service manager's, which knows all calls of its time. 0, or there are no filters here.
+static int forbid_new_calls(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_madvise, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, 2, &program);
+}
+
+// A small parent, as of servers that fork their workers first.
+static int try_filtered(void)
+{
+    int status = 1;
+    if (forbid_new_calls() != 0)
+        return say("ok\n");
+    pid_t child = fork();
+    if (child == 0) {
+        // Begun anew, under the filter: then it is no filter of the program's own.
+        execl("/proc/self/exe", "lib_hostile", "worker", (char *)NULL);
+        _exit(1);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return say("no child\n");
+    return status == 0 ? 0 : say("a child was ended\n");
+}
+
+static int try_worker(void)
+{
+    int status = 1;
+    (void)allocate(&status);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(!returns_what_is_free());
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        return say(WIFSIGNALED(status) ? "killed\n" : "what is free does not go back\n");
+    return say("ok\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(void);
     } attacks[] = {
-        {"data", try_data},     {"keys", try_keys},
-        {"advise", try_advise}, {"coroutines", try_coroutines},
-        {"dumped", try_dumped}, {"control", try_control},
+        {"data", try_data},       {"keys", try_keys},
+        {"advise", try_advise},   {"coroutines", try_coroutines},
+        {"dumped", try_dumped},   {"control", try_control},
+        {"vforked", try_vforked}, {"filtered", try_filtered},
+        {"worker", try_worker},
     };
     for (unsigned i = 0; argc > 1 && i < sizeof attacks / sizeof *attacks; i++) {
         if (strcmp(argv[1], attacks[i].name) == 0)
