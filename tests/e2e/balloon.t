@@ -221,13 +221,23 @@ def leaves_live_memory_alone():
 
 
 def writes_again_meanwhile():
-    """The race that no counter tells of: the target takes its pages back while they are counted."""
-    with Group(700) as group, Program(group, [LAZY_LIVE, "500", "20"]) as program:
-        with Unharmed("written again meanwhile", group, program):
-            with inflating(group) as (child, _):
-                groups.wait_until(lambda: group.usage() > 690 * MIB)
-                program.order("w")
-                child.wait(40)
+    """The race that no counter tells of: the target takes its pages back while they are counted. At
+    the limit, and when much has been taken; and ebb is killed in the middle of it."""
+    for name, seconds, is_killed in (("written again meanwhile", 0, False),
+                                     ("written again later", 0.1, False),
+                                     ("kill -9 while it is written again", 0.1, True)):
+        with Group(700) as group, Program(group, [LAZY_LIVE, "500", "20"]) as program:
+            with Unharmed(name, group, program):
+                with inflating(group) as (child, _):
+                    groups.wait_until(lambda: group.usage() > 690 * MIB)
+                    time.sleep(seconds)
+                    program.send("w")
+                    if is_killed:
+                        time.sleep(0.02)
+                        child.kill()
+                    program.answer()
+                    child.wait(40)
+            tap.report(is_running(program.pid), f"{name}: the target lives")
 
 
 def refuses_dangerous_groups():

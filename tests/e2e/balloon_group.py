@@ -112,10 +112,16 @@ class Program:
             raise RuntimeError(f"the program said {line}")
         return self
 
-    def order(self, letter):
+    def send(self, letter):
         self.child.stdin.write(letter.encode())
         self.child.stdin.flush()
+
+    def answer(self):
         return self.child.stdout.readline().decode().strip()
+
+    def order(self, letter):
+        self.send(letter)
+        return self.answer()
 
     def rollup(self, key):
         return keyed(f"/proc/{self.pid}/smaps_rollup", key) * 1024

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,7 +75,8 @@ static void test_holds_nothing(void **state)
     int high = fcntl(STDIN_FILENO, F_DUPFD, 300);
     assert_true(high >= 300);
     start(&child);
-    assert_int_equal(count_descriptors(child.pid), 4);
+    // The standard three, the connection and its signals.
+    assert_int_equal(count_descriptors(child.pid), 5);
     close(high);
     balloon_child_stop(&child);
 }
@@ -93,12 +95,36 @@ static void test_killed_by_others(void **state)
     assert_int_equal(child.signal, SIGKILL);
 }
 
+// Whatever ends it but SIGKILL, it gives its memory back first and then exits: no signal is told.
+static void test_lets_go_before_it_dies(void **state)
+{
+    (void)state;
+    struct balloon_child child;
+    start(&child);
+    assert_int_equal(grow(&child, 2 * mib), 0);
+    kill(child.pid, SIGTERM);
+    assert_true(grow(&child, mib) < 0);
+    child.signal = SIGKILL;
+    balloon_child_stop(&child);
+    assert_int_equal(child.signal, 0);
+    // Also one that somebody has stopped.
+    start(&child);
+    assert_int_equal(grow(&child, 2 * mib), 0);
+    kill(child.pid, SIGSTOP);
+    siginfo_t info = {0};
+    assert_int_equal(waitid(P_PID, (id_t)child.pid, &info, WSTOPPED | WNOWAIT), 0);
+    child.signal = SIGKILL;
+    balloon_child_stop(&child);
+    assert_int_equal(child.signal, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_and_goes),
         cmocka_unit_test(test_holds_nothing),
         cmocka_unit_test(test_killed_by_others),
+        cmocka_unit_test(test_lets_go_before_it_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -377,6 +377,69 @@ static void test_shared_with_a_fork(void **unused)
     assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_WALK);
 }
 
+// A target that takes its pages back would meet its limit before the margin is used up.
+static void test_target_writes_again(void **unused)
+{
+    (void)unused;
+    struct balloon_state state = {0};
+    struct balloon_reading reading = ordinary();
+    reading.free_bytes = 0;
+    reading.slack_bytes = 0;
+    reading.sure_bytes = 200 * mib;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_GROW);
+    // What was taken meanwhile was not written again.
+    reading.walks++;
+    reading.sure_bytes = 100 * mib;
+    reading.lazy_taken_pages = 80 * mib / page;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_GROW);
+    reading.walks++;
+    reading.sure_bytes = 79 * mib;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).stop, BALLOON_REWRITTEN);
+    // Kernels without these counters: what the bound has lost was taken.
+    state = (struct balloon_state){0};
+    reading.has_taken = false;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).action, BALLOON_GROW);
+    reading.walks++;
+    reading.sure_bytes = 50 * mib;
+    reading.lazy_bytes -= 15 * mib;
+    assert_int_equal(balloon_judge(&no_wish, &state, &reading).stop, BALLOON_REWRITTEN);
+}
+
+// In the middle of a step.
+static void test_lets_go_at_once(void **unused)
+{
+    (void)unused;
+    struct balloon_state state = {0};
+    struct balloon_reading reading = ordinary();
+    reading.slack_bytes = -20 * (int64_t)mib;
+    reading.sure_bytes = 60 * mib;
+    balloon_judge(&no_wish, &state, &reading);
+    assert_false(balloon_must_let_go(&state, &reading));
+    reading.walks++;
+    reading.lazy_taken_pages = 40 * mib / page;
+    reading.sure_bytes = 21 * mib;
+    assert_false(balloon_must_let_go(&state, &reading));
+    reading.walks++;
+    reading.lazy_taken_pages += mib / page;
+    reading.sure_bytes = 20 * mib;
+    assert_true(balloon_must_let_go(&state, &reading));
+    reading.sure_bytes = 60 * mib;
+    reading.is_complete = false;
+    assert_true(balloon_must_let_go(&state, &reading));
+}
+
+// Walk and rest together are no longer than the reserve covers.
+static void test_rests_between_walks(void **unused)
+{
+    (void)unused;
+    struct balloon_reading reading = {.walk_took_ns = 3 * ms, .reserve_bytes = 40 * mib};
+    assert_int_equal(balloon_walk_pause(&reading), 3 * ms);
+    reading.walk_took_ns = 6 * ms;
+    assert_int_equal(balloon_walk_pause(&reading), 4 * ms);
+    reading.walk_took_ns = 60 * ms;
+    assert_int_equal(balloon_walk_pause(&reading), 0);
+}
+
 // Each bound by itself is the tightest once.
 static void test_allowance(void **unused)
 {
@@ -531,6 +594,9 @@ int main(void)
         cmocka_unit_test(test_brakes_one_by_one),
         cmocka_unit_test(test_counters_that_go_backwards),
         cmocka_unit_test(test_shared_with_a_fork),
+        cmocka_unit_test(test_target_writes_again),
+        cmocka_unit_test(test_lets_go_at_once),
+        cmocka_unit_test(test_rests_between_walks),
         cmocka_unit_test(test_allowance),
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_stalls),

@@ -11,12 +11,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "lever/balloon/files.h"
 #include "proc/status.h"
 
 enum {
-    WALK_LONG_MS = 20, // during a walk the target's mmap and munmap wait: a short one takes half
-    WALK_PAUSES = 4,   // of the time, a longer one a fifth
+    WALK_LONG_MS = 20, // a walk that is longer than this
+    WALK_PAUSES = 4,   // has so many times its own time of rest behind it
     // After a step, as long as the step took: others want the processor and the memory's bandwidth.
     PAUSE_LEAST_MS = 1,
     PAUSE_MOST_MS = 100,
@@ -43,7 +44,7 @@ void balloon_walk(struct balloon *balloon)
     balloon_holders_walk(holders, balloon->place.proc_root);
     struct balloon_reading *reading = &balloon->reading;
     reading->walked_ns = lever_now_ns();
-    balloon->walk_ns = reading->walked_ns - began_ns;
+    reading->walk_took_ns = reading->walked_ns - began_ns;
     reading->walks++;
     reading->sure_bytes = holders->sure_bytes;
     reading->has_sure = balloon->place.version != 0;
@@ -159,33 +160,63 @@ static enum balloon_stop take_answer(struct balloon *balloon)
     return error == -ENOMEM || error == -EAGAIN ? BALLOON_NO_MEMORY : BALLOON_ENDED;
 }
 
+// A step that outlives the reading that it rests on, as one does at the limit when the target takes
+// its pages back: the child stops at its next page, but that one may take long, and then there may
+// be nothing left to take. True when it is time to let go.
+static bool is_margin_gone(struct balloon *balloon)
+{
+    balloon_walk(balloon);
+    balloon_look(balloon);
+    return balloon_must_let_go(&balloon->state, &balloon->reading);
+}
+
+// What ends a step that has not been answered so far.
+static enum balloon_stop judge_unanswered(struct balloon *balloon, uint64_t passed_ns,
+                                          uint64_t until_ns)
+{
+    uint64_t now_ns = lever_now_ns();
+    if (now_ns - balloon->state.start.now_ns > balloon->limits.time_ns)
+        return BALLOON_TIME;
+    if (!balloon->limits.force && passed_ns >= BALLOON_SLOW_STEP_MS * ns_per_ms)
+        return BALLOON_SLOW;
+    return now_ns > until_ns && is_margin_gone(balloon) ? BALLOON_RESERVE : BALLOON_GOES_ON;
+}
+
+// How long to wait for the answer before looking again.
+static int answer_wait_ms(const struct balloon *balloon, uint64_t until_ns)
+{
+    uint64_t now_ns = lever_now_ns(), left_ns = balloon_walk_pause(&balloon->reading);
+    if (now_ns < until_ns)
+        left_ns = until_ns - now_ns;
+    return left_ns < ANSWER_POLL_MS * ns_per_ms ? (int)(left_ns / ns_per_ms) + 1 : ANSWER_POLL_MS;
+}
+
 // One step. A child that hangs in the kernel, waiting for memory, must not make us hang: what stops
 // a step that takes too long is here and not in the judge, who only sees steps that have ended.
 static enum balloon_stop grow(struct balloon *balloon, const struct watch *watch,
                               const struct balloon_decision *decision)
 {
-    uint64_t began_ns = lever_now_ns(), passed_ns = 0;
-    if (balloon_child_grow(&balloon->child, decision->step_bytes, decision->until_ns) < 0)
+    const uint64_t began_ns = lever_now_ns(), until_ns = decision->until_ns;
+    uint64_t passed_ns = 0;
+    if (balloon_child_grow(&balloon->child, decision->step_bytes, until_ns) < 0)
         return BALLOON_ENDED;
-    for (;;) {
-        bool answered;
-        enum balloon_stop stop = wait_for(balloon, watch, ANSWER_POLL_MS, true, &answered);
+    bool answered = false;
+    enum balloon_stop stop = BALLOON_GOES_ON;
+    while (stop == BALLOON_GOES_ON && !answered) {
+        stop = wait_for(balloon, watch, answer_wait_ms(balloon, until_ns), true, &answered);
         passed_ns = lever_now_ns() - began_ns;
         // What happened to us or to the target goes before what the child says.
         if (stop == BALLOON_GOES_ON && answered)
             stop = take_answer(balloon);
-        else if (stop == BALLOON_GOES_ON &&
-                 lever_now_ns() - balloon->state.start.now_ns > balloon->limits.time_ns)
-            stop = BALLOON_TIME;
-        else if (stop == BALLOON_GOES_ON &&
-                 (balloon->limits.force || passed_ns < BALLOON_SLOW_STEP_MS * ns_per_ms))
-            continue;
         else if (stop == BALLOON_GOES_ON)
-            stop = BALLOON_SLOW;
-        balloon->reading.step_took_ns = passed_ns;
-        balloon->steps += stop == BALLOON_GOES_ON;
-        return stop != BALLOON_GOES_ON ? stop : pause_for(balloon, watch, passed_ns);
+            stop = judge_unanswered(balloon, passed_ns, until_ns);
     }
+    balloon->reading.step_took_ns = passed_ns;
+    balloon->steps += stop == BALLOON_GOES_ON;
+    // The rest of others ends where the reading does.
+    uint64_t now_ns = lever_now_ns(), left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    return stop != BALLOON_GOES_ON ? stop
+                                   : pause_for(balloon, watch, number_least(passed_ns, left_ns));
 }
 
 // The share of the last second in which some task of the host waited, in thousandths.
@@ -228,10 +259,9 @@ static void show(struct balloon *balloon, struct process *process)
 static enum balloon_stop walk(struct balloon *balloon, const struct watch *watch)
 {
     bool answered;
-    // As long as the walk took, so that the target's mmap finds the lock free half of the time.
-    uint64_t pause_ns = balloon->walk_ns;
-    if (pause_ns > WALK_LONG_MS * ns_per_ms)
-        pause_ns *= WALK_PAUSES;
+    uint64_t pause_ns = balloon_walk_pause(&balloon->reading);
+    if (balloon->reading.walk_took_ns > WALK_LONG_MS * ns_per_ms)
+        pause_ns = balloon->reading.walk_took_ns * WALK_PAUSES;
     uint64_t passed_ns = lever_now_ns() - balloon->reading.walked_ns;
     if (passed_ns < pause_ns) {
         uint64_t left_ms = (pause_ns - passed_ns) / ns_per_ms + 1;

@@ -48,7 +48,6 @@ struct balloon {
     struct balloon_reading reading;
     struct balloon_child child;
     pid_t watched;
-    uint64_t walk_ns;     // how long the last walk took
     uint64_t progress_ns; // when progress was shown last
     unsigned steps;
     enum balloon_stop stop;

@@ -3,9 +3,11 @@
 // world; one thread.
 //
 // It carries the brakes that must hold when nobody watches any more: it is the OOM killer's first
-// choice, dies with its parent, ends when the parent closes the connection, and has a timer of its
-// own. Its memory is anonymous, private, never merged or dumped, written page by page with words
-// that differ, and goes with the process: letting go is its end.
+// choice, ends when the parent closes the connection or dies, at SIGTERM, and by a clock of its
+// own. Its memory is anonymous, private, never merged or dumped, and written page by page with
+// words that differ. Whatever ends it, it gives its memory back before it dies: while a process
+// dies, the OOM killer passes over it, and whoever meets the limit meanwhile would be taken in its
+// place.
 #ifndef EBB_LEVER_BALLOON_CHILD_H
 #define EBB_LEVER_BALLOON_CHILD_H
 
@@ -24,10 +26,9 @@ struct balloon_child {
 // At which of its preparations a start failed.
 enum balloon_child_step {
     BALLOON_CHILD_FORK,
-    BALLOON_CHILD_PARENT, // dying with the parent
+    BALLOON_CHILD_PARENT, // ending with the parent
     BALLOON_CHILD_SCORE,  // oom_score_adj 1000, read back
-    BALLOON_CHILD_TIMER,
-    BALLOON_CHILD_JOIN, // moving into the group
+    BALLOON_CHILD_JOIN,   // moving into the group
     BALLOON_CHILD_READY,
 };
 
@@ -44,7 +45,8 @@ int balloon_child_start(struct balloon_child *child, const char *proc_root, cons
 int balloon_child_grow(struct balloon_child *child, uint64_t bytes, uint64_t until_ns);
 int balloon_child_answer(struct balloon_child *child);
 
-// Ends it and waits until its memory is back (a second at most). Harmless when there is none.
+// Ends it and waits until its memory is back (a second, and one for each GiB, at most; then it is
+// killed). Harmless when there is none.
 void balloon_child_stop(struct balloon_child *child);
 
 #endif

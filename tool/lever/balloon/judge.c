@@ -43,6 +43,17 @@ static uint64_t pressed_since(const struct balloon_reading *then, const struct b
     return less(less(now->balloon_bytes, then->balloon_bytes), then->free_bytes);
 }
 
+// How long the reserve covers what the target writes.
+static uint64_t covered_ns(const struct balloon_reading *now)
+{
+    return now->reserve_bytes / (BALLOON_WRITE_MIB_PER_MS * mib) * ns_per_ms;
+}
+
+uint64_t balloon_walk_pause(const struct balloon_reading *reading)
+{
+    return number_least(reading->walk_took_ns, less(covered_ns(reading), reading->walk_took_ns));
+}
+
 // What the target may have written to since the last walk, at worst.
 static uint64_t worn_since_walk(const struct balloon_reading *now)
 {
@@ -335,6 +346,44 @@ static void take_start(const struct balloon_limits *limits, struct balloon_state
     };
 }
 
+// What the target has written again between two walks: what is no longer there, and was not taken.
+static uint64_t rewritten_between(const struct balloon_reading *then,
+                                  const struct balloon_reading *now)
+{
+    if (!now->has_sure)
+        return 0;
+    uint64_t taken = less(then->lazy_bytes, now->lazy_bytes);
+    if (then->has_taken && now->has_taken) {
+        uint64_t pages = less(now->lazy_taken_pages, then->lazy_taken_pages);
+        taken = pages > UINT64_MAX / page_bytes ? UINT64_MAX : pages * page_bytes;
+    }
+    return less(less(then->sure_bytes, now->sure_bytes), taken);
+}
+
+// What later readings are compared with.
+static void note_walk(struct balloon_state *state, const struct balloon_reading *now)
+{
+    if (now->walks == state->walk.walks)
+        return;
+    state->rewritten_bytes = rewritten_between(&state->walk, now);
+    state->walk = *now;
+}
+
+// A target that is at it will go on: at that speed the margin lasts for a few walks more, and what
+// it takes back it needs.
+static bool is_rewritten(const struct balloon_state *state, const struct balloon_reading *now)
+{
+    return state->rewritten_bytes >= BALLOON_STEP_LEAST_MIB * mib &&
+           state->rewritten_bytes > margin(now, sure_now(state, now)) / BALLOON_REWRITE_PARTS;
+}
+
+bool balloon_must_let_go(struct balloon_state *state, const struct balloon_reading *reading)
+{
+    note_walk(state, reading);
+    return !reading->is_complete || is_rewritten(state, reading) ||
+           margin(reading, sure_now(state, reading)) < BALLOON_STEP_LEAST_MIB * mib;
+}
+
 // The order is the safety: nothing that may harm is weighed against a goal.
 struct balloon_decision balloon_judge(const struct balloon_limits *limits,
                                       struct balloon_state *state,
@@ -345,8 +394,7 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
         return stop_for(BALLOON_UNREADABLE);
     if (!state->has_start)
         take_start(limits, state, reading);
-    if (reading->walks != state->walk.walks)
-        state->walk = *reading;
+    note_walk(state, reading);
     // Harm first, then the goal, then what would make the next step wrong.
     enum balloon_stop harm = find_harm(limits, state, reading);
     state->last = *reading;
@@ -356,6 +404,8 @@ struct balloon_decision balloon_judge(const struct balloon_limits *limits,
     if (decision.action != BALLOON_GROW)
         return decision;
     // Behind the goal: what is reached needs no brake.
+    if (is_rewritten(state, reading))
+        return stop_for(BALLOON_REWRITTEN);
     if (!limits->force && takes_cache(state))
         return stop_for(BALLOON_CACHE);
     if (has_stalled(limits, state, reading))

@@ -11,6 +11,7 @@
 //   pages that were written again stay in it until the kernel scans them. So walks of smaps say
 //   what is truly there. From each is taken off what has been taken since, and what the target may
 //   have written to since, at the speed of memory: no fault and no counter tells of such a write.
+//   While a walk lasts the reserve covers that; a target that is seen writing ends it all.
 #ifndef EBB_LEVER_BALLOON_JUDGE_H
 #define EBB_LEVER_BALLOON_JUDGE_H
 
@@ -38,6 +39,7 @@ enum {
     BALLOON_WAIT_MOST_MS = 1000,  // for kswapd to make room
     BALLOON_WRITE_MIB_PER_MS = 4, // how fast a target may write to its lazily freed pages
     BALLOON_WRITE_MS = 2,         // so long the reserve alone covers it
+    BALLOON_REWRITE_PARTS = 4,    // of the margin: one of them written again between two walks
 };
 
 enum balloon_stop {
@@ -53,6 +55,7 @@ enum balloon_stop {
     // Brakes.
     BALLOON_HOST,       // the host runs short
     BALLOON_CACHE,      // the kernel takes live page cache instead
+    BALLOON_REWRITTEN,  // the target takes its pages back
     BALLOON_PRESSURE,   // tasks wait for memory (PSI)
     BALLOON_SLOW,       // a step took too long
     BALLOON_BEHIND,     // the kernel's background reclaim makes no room
@@ -85,8 +88,10 @@ struct balloon_reading {
     uint64_t step_took_ns;  // the last step; 0 none
 
     // Of the group with those above it that have a limit, or of the host.
-    uint64_t free_bytes;  // the least room below a limit; host: above what the kernel keeps back
-    int64_t slack_bytes;  // the least of: room + half of the page cache that goes easily - reserve
+    uint64_t free_bytes; // the least room below a limit; host: above what the kernel keeps back
+    int64_t slack_bytes; // the least of: room + half of the page cache that goes easily - reserve,
+                         // which follows
+    uint64_t reserve_bytes;
     uint64_t host_bytes;  // for a group: what the host has available, its reserve taken off
     uint64_t lazy_bytes;  // upper bound of lazily freed pages
     uint64_t cache_bytes; // live page cache, where the limit is the tightest
@@ -95,7 +100,8 @@ struct balloon_reading {
 
     // Walks of smaps so far, and what the last one found.
     unsigned walks;
-    uint64_t walked_ns;        // when it ended
+    uint64_t walked_ns; // when it ended
+    uint64_t walk_took_ns;
     uint64_t sure_bytes;       // lazily freed and not shared: surely there to be taken
     uint64_t target_bytes;     // lazily freed of the watched processes
     bool has_sure, has_target; // false: only the bound is known
@@ -121,7 +127,8 @@ struct balloon_state {
     struct balloon_reading start, last, walk; // `walk`: as it was at the last walk of smaps
     struct balloon_reading psi;               // where the share of time is counted from
     uint64_t stall_grown_bytes, stall_left_bytes;
-    uint64_t waits_since_ns; // 0: it does not wait
+    uint64_t rewritten_bytes; // between the last two walks, by the target
+    uint64_t waits_since_ns;  // 0: it does not wait
 };
 
 enum balloon_action { BALLOON_GROW, BALLOON_WALK, BALLOON_WAIT, BALLOON_STOP };
@@ -146,6 +153,14 @@ uint64_t balloon_allowance(const struct balloon_limits *limits,
 struct balloon_decision balloon_judge(const struct balloon_limits *limits,
                                       struct balloon_state *state,
                                       const struct balloon_reading *reading);
+
+// Is there no margin left? For a reading in the middle of a step, after a walk: true means to let
+// go at once, for the child's next page may be the one too many.
+bool balloon_must_let_go(struct balloon_state *state, const struct balloon_reading *reading);
+
+// How long to wait after a walk for the next: as long as it took, and no longer than the reserve
+// covers both. Nanoseconds.
+uint64_t balloon_walk_pause(const struct balloon_reading *reading);
 
 // Bytes of live page cache, and of lazily freed pages, that went since the start.
 uint64_t balloon_cache_taken(const struct balloon_state *state);

@@ -197,8 +197,10 @@ static int add_level(const struct balloon_place *place, const char *directory, u
     const uint64_t most = (uint64_t)1 << 61;
     int64_t slack =
         (int64_t)(number_least(room, most) + number_least(easy, most)) - (int64_t)reserve;
-    if (slack < reading->slack_bytes)
+    if (slack < reading->slack_bytes) {
         reading->slack_bytes = slack;
+        reading->reserve_bytes = reserve;
+    }
     reading->free_bytes = number_least(reading->free_bytes, room);
     // One level's figures throughout: those of two would make a difference of nothing.
     if (strlen(directory) == place->tightest_len) {
@@ -305,6 +307,7 @@ static void read_host_room(const struct balloon_place *place, const struct memin
     reading->slack_bytes =
         ((int64_t)meminfo->available_kib - (int64_t)lazy_kib - (int64_t)reserve_kib) * (int64_t)kib;
     uint64_t cache_kib = meminfo->cached_kib + meminfo->buffers_kib;
+    reading->reserve_bytes = reserve_kib * kib;
     reading->cache_bytes = less(cache_kib, meminfo->shmem_kib) * kib;
     reading->refault_pages = vmstat->refault_pages;
     reading->swapped_pages = vmstat->swapped_pages;
@@ -362,6 +365,7 @@ void balloon_read(const struct balloon_place *place, struct balloon_reading *rea
     reading->host_bytes = less(meminfo.available_kib * kib, reserve);
     reading->free_bytes = UINT64_MAX;
     reading->slack_bytes = INT64_MAX;
+    reading->reserve_bytes = 0;
     if (place->version == 2)
         read_psi(place->directory, "memory.pressure", &reading->group_psi);
     reading->is_complete = read_levels(place, reading) == 0;

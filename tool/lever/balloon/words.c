@@ -14,6 +14,7 @@ static const char *const stop_words[BALLOON_STOP_COUNT] = {
     [BALLOON_HOST] = "the host itself runs short of memory",
     [BALLOON_SWAP] = "swap is on: live memory would be swapped out",
     [BALLOON_CACHE] = "the kernel takes live page cache rather than lazily freed pages",
+    [BALLOON_REWRITTEN] = "the target writes to its lazily freed pages again",
     [BALLOON_PRESSURE] = "tasks wait for memory (PSI)",
     [BALLOON_SLOW] = "a step waited for more than a second",
     [BALLOON_BEHIND] = "the kernel's background reclaim makes no more room",
