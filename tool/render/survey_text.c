@@ -85,18 +85,30 @@ static enum render_color row_color(enum account_row row)
     }
 }
 
+// Owners need their 30 columns of a narrow terminal too, and a bar of a few columns tells nothing.
+static unsigned bar_columns(const struct writer *writer)
+{
+    unsigned width = writer_width(writer);
+    if (width >= 80)
+        return BAR_COLUMNS;
+    return width >= 65 ? width - 60 : 0;
+}
+
 // The bars of all rows together are as long as the whole, give or take the rounding.
 static void write_bar(struct writer *writer, enum account_row row, uint64_t part, uint64_t whole)
 {
     // Into a buffer of its own: its columns are counted before colours, which take none, go round
     // it.
     struct buffer bar = {0};
+    unsigned columns = bar_columns(writer);
+    if (columns == 0)
+        return;
     if (!writer->error)
-        writer->error = format_bar(writer->style, part, whole, BAR_COLUMNS, &bar);
+        writer->error = format_bar(writer->style, part, whole, columns, &bar);
     struct text text = buffer_text(&bar);
     write_colored(writer, row_color(row), text.data);
     size_t taken = format_columns(text);
-    write_blanks(writer, taken < BAR_COLUMNS ? BAR_COLUMNS - taken : 0);
+    write_blanks(writer, taken < columns ? columns - taken : 0);
     buffer_free(&bar);
 }
 
@@ -112,10 +124,34 @@ static uint64_t owner_bytes(const struct account *account, size_t index)
     return account_runtime_bytes(account, first->runtime, first->row);
 }
 
+// Where a row's line is, for what stands behind its bar.
+struct behind {
+    struct writer *writer;
+    size_t column, indent;
+};
+
+// On a terminal what has no room goes below; a file has room, and a row on one line.
+static void write_behind(struct behind *behind, const char *glue, const char *text)
+{
+    struct writer *writer = behind->writer;
+    size_t columns = format_columns(text_of(glue)) + format_columns(text_of(text));
+    // One column is for the comma of a piece that goes below.
+    if (writer->style->width > 0 && behind->column + columns >= writer_width(writer)) {
+        write_text(writer, glue[0] == ',' ? ",\n" : "\n");
+        write_blanks(writer, behind->indent);
+        behind->column = behind->indent + format_columns(text_of(text));
+    } else {
+        write_text(writer, glue);
+        behind->column += columns;
+    }
+    write_text(writer, text);
+}
+
 // Who owns the row: "Go 400 MiB, glibc 12 MiB", or a name alone where it owns all of it. What is of
 // no runtime is not named: the row's title says what it is.
-static void write_owners(struct writer *writer, const struct account *account, enum account_row row)
+static void write_owners(struct behind *behind, const struct account *account, enum account_row row)
 {
+    struct writer *writer = behind->writer;
     bool is_first = true;
     for (size_t i = 0; i < account->entry_count; i++) {
         const struct account_entry *entry = &account->entries[i];
@@ -124,27 +160,32 @@ static void write_owners(struct writer *writer, const struct account *account, e
         uint64_t bytes = owner_bytes(account, i);
         if (bytes == 0)
             continue;
-        write_text(writer, is_first ? "  " : ", ");
-        write_name(writer, entry->runtime, 0);
-        is_first = false;
-        if (bytes == account->row_bytes[row])
-            continue;
+        // One piece, so that a name and its size stay together.
+        struct buffer owner = {0};
         char size[UNITS_TEXT_MAX];
         format_bytes(writer->style, bytes, size, sizeof size);
-        write_format(writer, " %s", size);
+        if (!writer->error)
+            writer->error = format_escaped(&owner, entry->runtime, 0);
+        if (!writer->error && bytes != account->row_bytes[row])
+            writer->error = buffer_printf(&owner, " %s", size);
+        if (!writer->error)
+            write_behind(behind, is_first ? "  " : ", ", owner.data);
+        buffer_free(&owner);
+        is_first = false;
     }
 }
 
 // An error is shown where it could change what one reads out of the row: from two percent on.
-static void write_row_error(struct writer *writer, uint64_t bytes, uint64_t error_bytes)
+static void write_row_error(struct behind *behind, uint64_t bytes, uint64_t error_bytes)
 {
+    const struct render_style *style = behind->writer->style;
     // Less is below the three digits that sizes are shown with, or near it.
     if (error_bytes == 0 || error_bytes < bytes / 50)
         return;
-    char error[UNITS_TEXT_MAX];
-    format_bytes(writer->style, error_bytes, error, sizeof error);
-    write_text(writer, writer->style->unicode ? "  ± " : "  +/- ");
-    write_text(writer, error);
+    char error[UNITS_TEXT_MAX], piece[UNITS_TEXT_MAX + 8];
+    format_bytes(style, error_bytes, error, sizeof error);
+    text_format(piece, sizeof piece, "%s %s", style->unicode ? "±" : "+/-", error);
+    write_behind(behind, "  ", piece);
 }
 
 // Title, size, bar, owners, error: from what everybody reads to what few do.
@@ -157,8 +198,11 @@ static void write_row(struct writer *writer, const struct account *account, enum
     write_right(writer, bytes, SIZE_COLUMNS);
     write_blanks(writer, 2);
     write_bar(writer, row, account->row_bytes[row], account->rss_bytes);
-    write_owners(writer, account, row);
-    write_row_error(writer, account->row_bytes[row], account->row_error_bytes[row]);
+    struct behind behind = {writer, TITLE_COLUMNS + SIZE_COLUMNS + 2 + bar_columns(writer), 0};
+    // Below the first of them, but where a terminal has next to nothing there.
+    behind.indent = behind.column + 20 <= writer_width(writer) ? behind.column + 2 : TITLE_COLUMNS;
+    write_owners(&behind, account, row);
+    write_row_error(&behind, account->row_bytes[row], account->row_error_bytes[row]);
     write_text(writer, "\n");
 }
 
@@ -171,7 +215,13 @@ static void write_account(struct writer *writer, const struct account *account)
     format_bytes(writer->style, account->effective_bytes, effective, sizeof effective);
     write_format(writer, "%-*s", TITLE_COLUMNS, "RSS");
     write_right(writer, rss, SIZE_COLUMNS);
-    write_text(writer, "  effective ");
+    if (writer_width(writer) < 50) {
+        size_t taken = strlen(effective);
+        write_format(writer, "\n%-*s", TITLE_COLUMNS, "effective RSS");
+        write_blanks(writer, taken < SIZE_COLUMNS ? SIZE_COLUMNS - taken : 0);
+    } else {
+        write_text(writer, "  effective ");
+    }
     write_colored(writer, COLOR_BOLD, effective);
     write_text(writer, "\n");
     // Empty rows are noise, but that nothing is lazily freed is an answer.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of all processes: collecting, sorting, as text and as JSON. Tool world; pure.
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +36,34 @@ static size_t runtime_columns(const struct writer *writer, bool is_grouped)
     return width < fixed + LEAST_RUNTIME_COLUMNS ? 0 : width - fixed;
 }
 
-// Groups have a column more than 80 columns hold: there, what runtimes keep gives way to it.
-static bool shows_kept(const struct writer *writer, bool is_grouped)
+// Which of the columns have room.
+struct shown {
+    bool kept, lazy, rss, verdict, starts;
+};
+
+// False, and its columns are given up, where so many are more than there are.
+static bool fits(unsigned width, unsigned *needed, unsigned columns)
 {
-    unsigned width = writer->style->width;
-    return !is_grouped || width == 0 || width >= FIXED_COLUMNS + STARTS_COLUMNS;
+    if (width >= *needed)
+        return true;
+    *needed -= columns;
+    return false;
+}
+
+// What gives way first stands first: groups have a column more than 80 columns hold, and terminals
+// may be narrower. The effective RSS stays: it is the number.
+static struct shown shown_columns(const struct writer *writer, bool is_grouped)
+{
+    unsigned width = writer->style->width ? writer->style->width : UINT_MAX;
+    // Blanks at the end of a line are dropped.
+    unsigned needed = FIXED_COLUMNS - 2 + (is_grouped ? STARTS_COLUMNS + 2 : 0);
+    struct shown shown;
+    shown.kept = fits(width, &needed, SIZE_COLUMNS);
+    shown.lazy = fits(width, &needed, SIZE_COLUMNS);
+    shown.rss = fits(width, &needed, SIZE_COLUMNS);
+    shown.verdict = fits(width, &needed, VERDICT_COLUMNS + 2);
+    shown.starts = is_grouped && fits(width, &needed, STARTS_COLUMNS + 2);
+    return shown;
 }
 
 // Names are ours, versions the target's: "Go 1.24.4, glibc 2.36", cut where full: raw bytes still,
@@ -117,7 +141,7 @@ static void write_size(struct writer *writer, uint64_t bytes)
 }
 
 // A name that is longer than its column is cut; a blank always parts it from the figures.
-static void write_table_row(struct writer *writer, const struct table_row *row)
+static void write_first_columns(struct writer *writer, const struct table_row *row)
 {
     // Escaped aside, because what its columns are is known only then.
     struct buffer name = {0};
@@ -132,18 +156,28 @@ static void write_table_row(struct writer *writer, const struct table_row *row)
     size_t taken = format_columns(shown);
     write_blanks(writer, taken < NAME_COLUMNS ? NAME_COLUMNS - taken : 1);
     buffer_free(&name);
-    write_size(writer, row->rss_bytes);
-    write_size(writer, row->lazy_bytes);
-    if (shows_kept(writer, row->is_group))
+}
+
+static void write_table_row(struct writer *writer, const struct table_row *row)
+{
+    struct shown shown = shown_columns(writer, row->is_group);
+    write_first_columns(writer, row);
+    if (shown.rss)
+        write_size(writer, row->rss_bytes);
+    if (shown.lazy)
+        write_size(writer, row->lazy_bytes);
+    if (shown.kept)
         write_size(writer, row->kept_bytes);
     write_size(writer, row->effective_bytes);
     // Ten columns hold the longest verdict, "fragmented".
     const char *verdict = row->verdict ? verdict_name(row->verdict) : "-";
     write_blanks(writer, 2);
-    write_text(writer, verdict);
-    write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
+    if (shown.verdict) {
+        write_text(writer, verdict);
+        write_blanks(writer, VERDICT_COLUMNS - strlen(verdict) + 2);
+    }
     size_t columns = runtime_columns(writer, row->is_group);
-    if (row->is_group) {
+    if (shown.starts) {
         write_format(writer, "%*u", STARTS_COLUMNS, row->starts_per_minute);
         // Blanks at the end of a line are dropped.
         write_blanks(writer, 2);
@@ -163,11 +197,12 @@ int render_table_text(const struct table *table, const struct render_style *styl
     // One piece for one colour; 160 bytes hold it whatever the columns above are, within reason.
     char heading[160];
     bool is_grouped = table->is_grouped;
-    bool has_kept = shows_kept(&writer, is_grouped);
-    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s  %-*s%s%s\n", PID_COLUMNS,
-             is_grouped ? "COUNT" : "PID", NAME_COLUMNS, "NAME", SIZE_COLUMNS, "RSS", SIZE_COLUMNS,
-             "LAZY", has_kept ? SIZE_COLUMNS : 0, has_kept ? "KEPT" : "", SIZE_COLUMNS, "EFFECTIVE",
-             VERDICT_COLUMNS, "VERDICT", is_grouped ? "  STARTS/MIN" : "",
+    struct shown shown = shown_columns(&writer, is_grouped);
+    snprintf(heading, sizeof heading, "%*s  %-*s%*s%*s%*s%*s%s%s%s\n", PID_COLUMNS,
+             is_grouped ? "COUNT" : "PID", NAME_COLUMNS, "NAME", shown.rss ? SIZE_COLUMNS : 0,
+             shown.rss ? "RSS" : "", shown.lazy ? SIZE_COLUMNS : 0, shown.lazy ? "LAZY" : "",
+             shown.kept ? SIZE_COLUMNS : 0, shown.kept ? "KEPT" : "", SIZE_COLUMNS, "EFFECTIVE",
+             shown.verdict ? "  VERDICT   " : "", shown.starts ? "  STARTS/MIN" : "",
              runtime_columns(&writer, is_grouped) > 0 ? "  RUNTIME" : "");
     write_colored(&writer, COLOR_BOLD, heading);
     for (size_t i = 0; i < table->count; i++)

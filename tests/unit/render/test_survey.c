@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/text.h"
+#include "render/format.h"
 #include "render/json.h"
 #include "render/render.h"
 #include "support/hostile.h"
@@ -152,6 +154,32 @@ static void test_owners(void **state)
     assert_shows(&survey, "  Go 400 MiB\n", true);
 }
 
+// A terminal breaks no line by itself; a file has each row on one.
+static void test_rows_fit(void **state)
+{
+    (void)state;
+    struct account_entry entries[] = {
+        {.row = ROW_IN_USE, .bytes = 300 << 20, .runtime = "jemalloc"},
+        {.row = ROW_IN_USE, .bytes = 200 << 20, .runtime = "glibc"},
+        {.row = ROW_IN_USE, .bytes = 100 << 20, .runtime = "CPython"},
+    };
+    struct survey survey = survey_of(entries, 3);
+    survey.account.row_error_bytes[ROW_IN_USE] = 100 << 20;
+    survey.account.effective_bytes = survey.account.rss_bytes;
+    assert_shows(&survey, "  jemalloc 300 MiB, glibc 200 MiB, CPython 100 MiB  +/- 100 MiB\n",
+                 true);
+    for (unsigned width = 40; width < 130; width++) {
+        struct render_style style = {.unicode = true, .width = width};
+        struct buffer buffer = {0};
+        assert_int_equal(render_survey_text(&survey, &style, &buffer), 0);
+        struct text rest = buffer_text(&buffer), line;
+        while (text_next_line(&rest, &line))
+            assert_true(format_columns(line) <= width);
+        assert_non_null(strstr(buffer.data, "CPython 100 MiB"));
+        buffer_free(&buffer);
+    }
+}
+
 static void test_errors_are_shown_where_they_matter(void **state)
 {
     (void)state;
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_hostile_json),
         cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_rows_fit),
         cmocka_unit_test(test_errors_are_shown_where_they_matter),
         cmocka_unit_test(test_unread_sentences),
     };

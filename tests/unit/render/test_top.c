@@ -451,24 +451,25 @@ static void test_ever_new_names_are_one_row(void **state)
     top_free(&top);
 }
 
-// On a terminal of 80 columns a table of groups breaks no line.
-static void test_a_table_of_groups_fits(void **state)
+// On a terminal of 40 columns and more a table breaks no line, and has what a line is for.
+static void test_a_table_fits(void **state)
 {
     (void)state;
     struct top top = two_rounds();
-    struct top_view view = {.is_grouped = true};
-    struct table table;
-    assert_int_equal(top_table(&top, &view, &table), 0);
-    for (unsigned width = 80; width < 120; width++) {
-        struct render_style style = {.width = width};
+    for (unsigned i = 0; i < 2 * 80; i++) {
+        struct top_view view = {.is_grouped = i % 2};
+        struct render_style style = {.width = 40 + i / 2};
+        struct table table;
         struct buffer buffer = {0};
+        assert_int_equal(top_table(&top, &view, &table), 0);
         assert_int_equal(render_table_text(&table, &style, &buffer), 0);
+        assert_non_null(strstr(buffer.data, "EFFECTIVE"));
         struct text rest = buffer_text(&buffer), line;
         while (text_next_line(&rest, &line))
-            assert_true(format_columns(line) <= width);
+            assert_true(format_columns(line) <= style.width);
         buffer_free(&buffer);
+        table_free(&table);
     }
-    table_free(&table);
     top_free(&top);
 }
 
@@ -511,7 +512,7 @@ int main(void)
         cmocka_unit_test(test_a_crash_loop_is_one_row),
         cmocka_unit_test(test_the_help_fits),
         cmocka_unit_test(test_ever_new_names_are_one_row),
-        cmocka_unit_test(test_a_table_of_groups_fits),
+        cmocka_unit_test(test_a_table_fits),
         cmocka_unit_test(test_names_do_not_pile_up),
         cmocka_unit_test(test_names_are_escaped),
         cmocka_unit_test(test_a_filter_narrows_while_it_is_typed),
