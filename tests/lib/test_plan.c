@@ -179,6 +179,10 @@ static void test_history_is_bounded(void **state)
         plan_note_reused(&plan, 2, UINT64_MAX);
         assert_int_equal(plan_reuse_permille(&plan, 2), 1000);
     }
+    // Nor does a sum wrap: the most, and so much that it would be little again.
+    const uint64_t most = plan.history.groups[2].returned;
+    plan_note_returned(&plan, 2, UINT64_MAX - most + 2);
+    assert_int_equal(plan.history.groups[2].returned, most);
     // A group that there is not is some other's, and no write behind the array.
     plan_note_returned(&plan, UINT32_MAX, MIB);
     plan_note_reused(&plan, UINT32_MAX, MIB);

@@ -30,6 +30,50 @@ static void test_refused_again_and_again(void **state)
     assert_true(fake->refused > before);
 }
 
+// A run that was refused is not asked for again, until somebody asks for all. What goes in between
+// shows that not all is locked.
+static void test_refused_once(void **state)
+{
+    struct fake_os *fake = *state;
+    fake->clock_ns = 5 * SECOND_NS;
+    fake->locked = (struct os_range){0, SIZE_MAX};
+    heap_test_release(heap_test_allocate(600000));
+    look_for(fake, 1);
+    unsigned refused = fake->refused;
+    assert_int_equal(engine.refusals, 1);
+    look_for(fake, 2);
+    assert_int_equal(fake->refused, refused);
+    fake->locked = (struct os_range){0, 0};
+    assert_true(engine_purge() >= 600000);
+    assert_int_equal(engine.refusals, 0);
+}
+
+// Spans, too; after so many looks that all were in vain there is a rest, in which nothing is waited
+// for.
+static void test_refused_spans(void **state)
+{
+    enum { REFUSALS = 8 };
+    struct fake_os *fake = *state;
+    fake->clock_ns = 5 * SECOND_NS;
+    fake->locked = (struct os_range){0, SIZE_MAX};
+    void *blocks[16];
+    for (int i = 0; i < 16; i++)
+        blocks[i] = heap_test_allocate(4096);
+    for (int i = 1; i < 16; i++)
+        heap_test_release(blocks[i]);
+    for (unsigned i = 1; i <= REFUSALS; i++) {
+        assert_int_equal(engine.refused_until_ms, 0);
+        // What has changed is worth a try.
+        heap_test_release(heap_test_allocate(4096));
+        (void)engine_purge();
+        assert_int_equal(engine.refusals, i);
+    }
+    assert_true(engine.refused_until_ms > fake->clock_ns / 1000000);
+    size_t gone;
+    heap_test_release(heap_test_allocate(600000));
+    assert_false(engine_look(false, &gone));
+}
+
 // Part of a span's unused end is locked: the rest goes, and none of the end counts as zero.
 static void test_tail_refused(void **state)
 {
@@ -59,6 +103,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refused_again_and_again, engine_test_begin,
                                         engine_test_end),
+        cmocka_unit_test_setup_teardown(test_refused_once, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_refused_spans, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_tail_refused, engine_test_begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
