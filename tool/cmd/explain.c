@@ -285,7 +285,7 @@ static int explain_all(struct explain *explain)
         return target_refuse_list(explain->survey_options.proc_root, error);
     }
     // From here on failures of single processes are only counted.
-    struct table table = {0};
+    struct table table = {.is_root = geteuid() == 0};
     struct leftovers leftovers = {0};
     error = fill_table(explain, entries, count, &table, &leftovers);
     progress_end(&explain->progress);

@@ -216,7 +216,10 @@ static int run_live(struct top_run *run)
         return refuse(run, error);
     error = top_screen_open(run->command->color, run->command->unicode, &screen);
     if (error) {
-        message_error("the terminal cannot show a screen: %s", strerror(-error));
+        // Of a terminal that curses does not know, or that cannot move its cursor, -ENOTTY's text
+        // would mislead.
+        message_error("the terminal cannot show a screen%s%s", error == -ENOTTY ? "" : ": ",
+                      error == -ENOTTY ? "" : strerror(-error));
         message_hint("TERM says what it is; ebb top --once needs nothing of it.");
         return EXIT_FAILED;
     }

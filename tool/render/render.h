@@ -55,6 +55,7 @@ struct table {
     size_t denied;   // processes that may not be read
     size_t vanished; // processes that ended meanwhile
     bool is_grouped; // all rows are groups
+    bool is_root;    // who read them has no more rights to get
 };
 
 // Appends a row made of `survey` to the table. 0; -ENOMEM, and the table is as it was.

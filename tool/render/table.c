@@ -209,8 +209,9 @@ int render_table_text(const struct table *table, const struct render_style *styl
         write_table_row(&writer, &table->rows[i]);
     // A table that looks complete and is not would mislead. Those that ended are nobody's loss.
     if (table->denied > 0)
-        write_format(&writer, "%zu more may not be read; run ebb as root to see all.\n",
-                     table->denied);
+        write_format(&writer, "%zu more may not be read; %s\n", table->denied,
+                     table->is_root ? "ebb explain PID says why not."
+                                    : "run ebb as root to see all.");
     return writer.error;
 }
 

@@ -41,12 +41,14 @@ static void test_hostile_text(void **state)
         assert_non_null(strstr(buffer.data, "\\x1b[31m"));
         buffer_free(&buffer);
     }
-    struct table table = {0};
+    struct table table = {.denied = 2, .is_root = true};
     struct render_style style = {0};
     struct buffer buffer = {0};
     assert_int_equal(table_add(&table, &survey), 0);
     assert_int_equal(render_table_text(&table, &style, &buffer), 0);
     assert_harmless(buffer_text(&buffer), false);
+    // Root is not sent to root.
+    assert_non_null(strstr(buffer.data, "2 more may not be read; ebb explain PID"));
     buffer_free(&buffer);
     table_free(&table);
     survey_free(&survey);
