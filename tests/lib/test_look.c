@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unit tests of one look of the engine: what it feels, in a group of the test's own; what it tells,
-// and to whom; what it leaves for the next one. Test code.
+// and to whom; what it leaves for the next one, and for a child. Test code.
 #include "engine_test.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "heap/count.h"
 #include "heap/thread.h"
@@ -188,6 +190,7 @@ static void test_near_limit(void **state)
     void *live = memset(heap_test_allocate(900000), 1, 900000);
     (void)engine_test_look(fake, 1);
     engine_set_limit(far);
+    assert_int_equal(space.ledger->limit_bytes, far);
     (void)engine_test_look(fake, 1);
     uint64_t held = far - space.headroom;
     assert_true(held >= 900000);
@@ -324,6 +327,91 @@ static void test_own_lazy_bytes(void **state)
     leave_group();
 }
 
+// Without a helper, as if nothing had been read yet. Returns what was said on stderr.
+static void read_settings(const char *conf, char *said, size_t room)
+{
+    int ends[2];
+    int saved = dup(STDERR_FILENO);
+    assert_true(saved >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)setenv("EBB_CONF", conf, 1);
+    engine_stop();
+    bool is_entered = engine_enter();
+    (void)unsetenv("EBB_CONF");
+    (void)dup2(saved, STDERR_FILENO);
+    close(ends[1]);
+    ssize_t got = read(ends[0], said, room - 1);
+    said[got > 0 ? got : 0] = '\0';
+    close(ends[0]);
+    close(saved);
+    assert_true(is_entered);
+}
+
+// A reader outside sees the limit that was set; what is wrong is told by its beginning.
+static void test_settings(void **state)
+{
+    char said[400];
+    char conf[100] = "limit:7M,helper:off,";
+    char wanted[100] = "ebb: EBB_CONF: cannot use '";
+    (void)state;
+    heap_test_release(heap_test_allocate(1));
+    read_settings("limit:7M,helper:off", said, sizeof said);
+    assert_string_equal(said, "");
+    assert_int_equal(space.ledger->limit_bytes, 7 * MIB);
+    memset(conf + strlen(conf), 'x', 79);
+    memset(wanted + strlen(wanted), 'x', 63);
+    strcat(wanted, "';");
+    read_settings(conf, said, sizeof said);
+    assert_memory_equal(said, wanted, strlen(wanted));
+}
+
+static void *hold_locks(void *unused)
+{
+    lock_take(&engine.lock);
+    lock_take(&engine.thread_lock);
+    return unused;
+}
+
+// All that was the parent's, and a helper that was on its way.
+static bool is_forgotten(enum engine_thread thread)
+{
+    return engine.pid == getpid() && engine.thread == thread && !engine.tid && !engine.ends &&
+           !space.ledger->helper_tid && !engine.source.is_found && !engine.reads_files &&
+           lock_try(&engine.lock) && lock_try(&engine.thread_lock);
+}
+
+// By the handler alone: nobody has called the engine yet.
+static void test_child(void **state)
+{
+    (void)state;
+    heap_test_release(heap_test_allocate(1));
+    for (int has_helper = 0; has_helper < 2; has_helper++) {
+        pthread_t thread;
+        assert_true(engine_enter());
+        engine.conf.has_helper = has_helper;
+        engine.thread = has_helper ? ENGINE_RUNS : ENGINE_CANNOT;
+        engine.tid = 4711;
+        engine.ends = 1;
+        space.ledger->helper_tid = 4711;
+        engine.source.is_found = true;
+        engine.reads_files = true;
+        assert_int_equal(pthread_create(&thread, NULL, hold_locks, NULL), 0);
+        pthread_join(thread, NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(20);
+            _exit(!is_forgotten(has_helper ? ENGINE_NO_THREAD : ENGINE_CANNOT));
+        }
+        int status = 1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        engine_stop();
+    }
+    // The same memory and another process, as after vfork(): hands off.
+    assert_true(engine_enter());
+    engine.pid++;
+    assert_false(engine_enter());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +426,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_word_during_look, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_group, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_own_lazy_bytes, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_settings, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_child, engine_test_begin, engine_test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
