@@ -5,6 +5,8 @@ PREFIX ?= /usr/local
 TIERS ?= t0 t1 t2
 FUZZ_SECONDS ?= 60
 CONFIGURE = cmake -G Ninja -S . $(CMAKE_FLAGS)
+# On a terminal one line tells how far it is.
+NINJA = ninja $$(test -t 1 || echo --quiet)
 # What a sanitizer adds makes compilers warn of what is not so.
 SANITIZED = $(CONFIGURE) -DEBB_TESTS=ON -DEBB_WERROR=OFF
 
@@ -13,31 +15,31 @@ SANITIZED = $(CONFIGURE) -DEBB_TESTS=ON -DEBB_WERROR=OFF
 all:
 	@scripts/deps build
 	@$(CONFIGURE) -B $(BUILD) >/dev/null
-	@ninja --quiet -C $(BUILD) ebb libebb man
+	@$(NINJA) -C $(BUILD) ebb libebb man
 	@echo "built $(BUILD)/ebb"
 
 demo:
 	@scripts/deps demo
 	@test -x demo/run || { echo "ebb: this tree has no demo/run" >&2; exit 1; }
 	@$(CONFIGURE) -B $(BUILD) >/dev/null
-	@ninja --quiet -C $(BUILD) ebb demo_programs
+	@$(NINJA) -C $(BUILD) ebb demo_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" demo/run
 
 test:
 	@scripts/deps test
 	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
-	@ninja --quiet -C $(BUILD)
+	@$(NINJA) -C $(BUILD)
 	@tests/run --build $(BUILD) t0 t1
 
 # TIERS=t2 runs only what `make test` leaves out.
 check:
 	@scripts/deps check
 	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
-	@ninja --quiet -C $(BUILD)
+	@$(NINJA) -C $(BUILD)
 	@$(SANITIZED) -B $(BUILD)/asan -DEBB_SANITIZE=address,undefined >/dev/null
-	@ninja --quiet -C $(BUILD)/asan ebb unit_programs fuzz_programs
+	@$(NINJA) -C $(BUILD)/asan ebb unit_programs fuzz_programs
 	@$(SANITIZED) -B $(BUILD)/tsan -DEBB_SANITIZE=thread >/dev/null
-	@ninja --quiet -C $(BUILD)/tsan unit_programs
+	@$(NINJA) -C $(BUILD)/tsan unit_programs
 	@tests/run --build $(BUILD) $(TIERS)
 
 # The long forms: calls by the thousand, kills by the hundred, minutes of attacks, libebb under
@@ -45,20 +47,20 @@ check:
 soak:
 	@scripts/deps check
 	@$(CONFIGURE) -B $(BUILD) -DEBB_TESTS=ON >/dev/null
-	@ninja --quiet -C $(BUILD)
+	@$(NINJA) -C $(BUILD)
 	@tests/run --build $(BUILD) --long --match 'call|integrity|lib-stress|go-accuracy' t2
 
 bench:
 	@scripts/deps bench
 	@test -x bench/run || { echo "ebb: this tree has no bench/run" >&2; exit 1; }
 	@$(CONFIGURE) -B $(BUILD) >/dev/null
-	@ninja --quiet -C $(BUILD) ebb libebb bench_programs test_programs
+	@$(NINJA) -C $(BUILD) ebb libebb bench_programs test_programs
 	@EBB="$(abspath $(BUILD))/ebb" BUILD="$(abspath $(BUILD))" bench/run
 
 fuzz:
 	@scripts/deps fuzz
 	@CC=clang $(CONFIGURE) -B $(BUILD)/fuzz -DEBB_TESTS=AUTO -DEBB_FUZZ=ON >/dev/null
-	@ninja --quiet -C $(BUILD)/fuzz fuzz_programs
+	@$(NINJA) -C $(BUILD)/fuzz fuzz_programs
 	@scripts/fuzz $(BUILD)/fuzz $(FUZZ_SECONDS)
 
 # Builds only what is not built, so that `sudo make install` after `make` compiles nothing.

@@ -15,9 +15,10 @@ static const char *const watch_description[] = {
     "figures beside it, and the verdict in words. It prints the page's address and opens nothing. "
     "Of FILE, a recording of ebb record, it shows what was recorded; one that is still being "
     "written is followed.",
-    "TARGET is a process ID, a name, a pattern such as 'redis*', or cgroup:PATH. The targets are "
-    "read as seldom as their figures allow, whoever looks at the page: at most 1 % of a core, and "
-    "1 % of each target's time. A target that ends leaves its charts behind.",
+    "TARGET is a process ID, a name, a pattern such as 'redis*' or 'cmdline:*6379*', or "
+    "cgroup:PATH. The targets are read as seldom as their figures allow, whoever looks at the "
+    "page: at most 1 % of a core, and 1 % of each target's time. A target that ends leaves its "
+    "charts behind.",
     "Only this host can reach the page, unless --allow-remote is given, and no page of another "
     "site can read it. With a token only who has the whole address can; it stands behind its '#', "
     "which a browser sends to nobody. Nothing is encrypted: over a network use ssh -L.",
