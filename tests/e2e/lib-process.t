@@ -45,7 +45,28 @@ def try_stacks():
     report(ran[0] == 0, "threads end, and libc frees their stacks, where no helper runs", ran)
 
 
+# PR_GET_NO_NEW_PRIVS wants all four words to be 0, so each shows that it goes by; an option that
+# is none; a name that cannot be read.
+PRCTL = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for option, *words in ((39, 0, 0, 0, 0), (39, 1, 0, 0, 0), (39, 0, 1, 0, 0), (39, 0, 0, 1, 0),
+                       (39, 0, 0, 0, 1), (99999, 0, 0, 0, 0), (15, 1, 0, 0, 0), (3, 0, 0, 0, 0)):
+    ctypes.set_errno(0)
+    print(libc.prctl(option, *map(ctypes.c_ulong, words)), ctypes.get_errno())
+"""
+
+
+def try_prctl():
+    usual = subprocess.run([sys.executable, "-c", PRCTL], capture_output=True, text=True,
+                           timeout=10, check=False)
+    ours = run(sys.executable, "-c", PRCTL)
+    report(ours == (0, usual.stdout) and "-1 22" in usual.stdout,
+           "its prctl() answers as libc's", f"{usual.stdout!r} {ours}")
+
+
 if os.path.exists(LIB):
+    try_prctl()
     try_last_thread()
     try_stacks()
     try_resize()
