@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # The helper thread of libebb has open files of its own: what it opens takes no number from the
-# program, and what the program closes is closed.
+# program, and what the program closes is closed. Signals it leaves to the program.
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,11 +44,18 @@ def helper_of(pid):
     return 0
 
 
+def takes_term(pid, tid):
+    """Whether SIGTERM may be handled by this thread."""
+    with open(f"/proc/{pid}/task/{tid}/status", encoding="ascii") as file:
+        masks = [line.split()[1] for line in file if line.startswith("SigBlk:")]
+    return not int(masks[0], 16) >> (signal.SIGTERM - 1) & 1
+
+
 def check(trace):
     env = {**os.environ, "LD_PRELOAD": LIB, "PYTHONMALLOC": "malloc",
            "EBB_CONF": "return_within:40" + (",trace:purge" if trace else "")}
     allowed = {"2"} if trace else set()
-    seen, files = 0, set()
+    seen, files, takers = 0, set(), set()
     with subprocess.Popen([sys.executable, "-c", PROGRAM], env=env, text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as child:
@@ -59,6 +67,7 @@ def check(trace):
                 if tid:
                     time.sleep(0.005)
                     files = set(os.listdir(f"/proc/{child.pid}/task/{tid}/fd"))
+                    takers.add((takes_term(child.pid, tid), takes_term(child.pid, child.pid)))
                     seen += 1
                 if seen == 5:
                     break
@@ -70,6 +79,7 @@ def check(trace):
     report(seen > 0, f"{name}: there is a helper")
     # At the moment of a look it has one file more.
     report(len(files - allowed) <= 1, f"{name}: it shares no file with the program", files)
+    report(takers == {(False, True)}, f"{name}: signals are the program's", takers)
     report(answer == "wrong 0\n", f"{name}: every number is the program's", answer)
 
 
