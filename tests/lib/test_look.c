@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "heap/count.h"
+#include "heap/takeover.h"
 #include "heap/thread.h"
 
 #define MIB     ((size_t)1 << 20)
@@ -210,9 +211,42 @@ static void test_near_limit(void **state)
     assert_int_equal(space.headroom, after);
 }
 
-// A word that comes during a look is for the next one.
 static const struct os *below;
+static size_t most_at_once;
 
+static long purge_and_note(const struct os *os, const struct os_range *ranges, size_t count,
+                           bool is_lazy)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += ranges[i].bytes;
+    most_at_once = bytes > most_at_once ? bytes : most_at_once;
+    return below->purge_ranges(os, ranges, count, is_lazy);
+}
+
+// The owner may be waiting: of long blocks fewer spans go at once.
+static void test_long_blocks(void **state)
+{
+    enum { BLOCKS = 400, BYTES = 60000 };
+    struct fake_os *fake = *state;
+    static struct os saved;
+    void *blocks[BLOCKS];
+    saved = fake->os;
+    below = &saved;
+    most_at_once = 0;
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = heap_test_allocate(BYTES);
+    for (int i = 0; i < BLOCKS; i++) {
+        if (i % 4)
+            heap_test_release(blocks[i]);
+    }
+    fake->os.purge_ranges = purge_and_note;
+    look_twice(fake);
+    // The last span may go beyond.
+    assert_in_range(most_at_once, TAKEOVER_BYTES / 2, TAKEOVER_BYTES + SPAN_BYTES_MAX);
+}
+
+// A word that comes during a look is for the next one.
 static int purge_and_write(const struct os *os, uintptr_t address, size_t bytes)
 {
     space.ledger->control = wire_control_make(WIRE_POLICY_KEEP, 77, 0);
@@ -423,6 +457,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waiting, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_times, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_near_limit, engine_test_begin, engine_test_end),
+        cmocka_unit_test_setup_teardown(test_long_blocks, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_word_during_look, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_group, engine_test_begin, engine_test_end),
         cmocka_unit_test_setup_teardown(test_own_lazy_bytes, engine_test_begin, engine_test_end),
