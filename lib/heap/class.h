@@ -22,7 +22,6 @@
 #define CLASS_MEDIUM_MAX 262144u // the largest in a span at all
 #define CLASS_COUNT      63u
 #define CLASS_SMALL      45u // the first so many are small
-#define CLASS_ABOVE_KIB  32u // the first of more than 1 KiB
 #define CLASS_STEPS      (CLASS_SMALL_MAX / 16 + 1)
 #define PAGE_BYTES       4096u
 

@@ -56,7 +56,7 @@ static bool push_medium(struct wire_record *span, void *pointer)
     return is_pushed;
 }
 
-static void *allocate_class(unsigned size_class, bool may_borrow, bool *is_zero)
+static void *allocate_class(unsigned size_class, bool *is_zero)
 {
     void *popped = pop_class(size_class);
     if (popped)
@@ -64,7 +64,7 @@ static void *allocate_class(unsigned size_class, bool may_borrow, bool *is_zero)
     struct heap *heap = heap_enter();
     if (!heap)
         return NULL;
-    void *block = lists_allocate(heap, size_class, may_borrow, is_zero);
+    void *block = lists_allocate(heap, size_class, is_zero);
     heap_leave(heap);
     return block;
 }
@@ -98,7 +98,7 @@ void *heap_allocate(size_t bytes, bool *is_zero)
     if (guarded)
         return guarded;
     if (bytes <= CLASS_MEDIUM_MAX)
-        return allocate_class(class_of_size(bytes), true, is_zero);
+        return allocate_class(class_of_size(bytes), is_zero);
     return allocate_large(bytes, 1, is_zero);
 }
 
@@ -110,7 +110,7 @@ void *heap_allocate_aligned(size_t bytes, size_t align)
         return guarded;
     unsigned size_class = class_of_aligned(bytes, align);
     if (size_class < CLASS_COUNT)
-        return allocate_class(size_class, false, &is_zero);
+        return allocate_class(size_class, &is_zero);
     return allocate_large(bytes, align, &is_zero);
 }
 

@@ -9,7 +9,6 @@
 #define STEAL_TRIES  4   // heaps without a thread that are looked at for a partial span,
 #define STEAL_LOOKS  64  // among so many heaps at a time: there may be ten thousand with one
 #define LISTED_LOOKS 8   // partial spans that are looked at for a block before a page is carved
-#define BORROW_TIMES 2   // a block may be lent that is so many times too long
 
 // Spans that a helper takes in at a time: the owner may be waiting.
 #define DRAIN_MOST 128u
@@ -397,64 +396,43 @@ static struct wire_record *find_listed(struct heap *heap, unsigned size_class)
     return NULL;
 }
 
-// A block of a larger class that lies there free. How many blocks of a size live goes up and down,
-// and classes that share nothing would each keep the pages of its best times. What the block is
-// too long by is resident as it is. Not for small ones, of which each malloc would come here.
-static void *borrow(struct heap *heap, unsigned size_class)
-{
-    const uint32_t limit = class_block_bytes[size_class] * BORROW_TIMES;
-    for (unsigned larger = size_class + 1; larger < CLASS_COUNT; larger++) {
-        if (class_block_bytes[larger] > limit)
-            break;
-        struct wire_record *span = heap->current[larger];
-        if (span->free)
-            return span_pop_listed(span);
-        span = find_listed(heap, larger);
-        // A list that leads into purged pages is healed when the span becomes current.
-        if (span && !span->off)
-            return span_pop_listed(span);
-    }
-    return NULL;
-}
-
-// Before more pages are touched: what others have freed in the current span; a partial span, which
-// becomes current then; or a block of another class, which is returned.
-static void *recycle(struct heap *heap, unsigned size_class, bool may_borrow)
+// Before more pages are touched: what others have freed in the current span, or a partial span,
+// which becomes current. Never a block of another class: programs rely on an address that they have
+// freed to come back for its own size alone (redis 7.0 loses entries of streams where it does not).
+static void recycle(struct heap *heap, unsigned size_class)
 {
     struct wire_record *span = heap->current[size_class];
     if (!span->free && span_has_remote(span))
         span_take_remote(span);
     if (span->free)
-        return NULL;
+        return;
     lists_drain_inbox(heap);
     span = find_listed(heap, size_class);
     if (!span)
-        return may_borrow && size_class >= CLASS_ABOVE_KIB ? borrow(heap, size_class) : NULL;
+        return;
     list_remove(heap, span);
     switch_current(heap, span);
-    return NULL;
 }
 
-void *lists_allocate(struct heap *heap, unsigned size_class, bool may_borrow, bool *is_zero)
+void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero)
 {
     heap->slow_frees = 0;
     heap->mallocs = 0;
-    void *block = recycle(heap, size_class, may_borrow);
+    recycle(heap, size_class);
     *is_zero = false;
-    while (!block) {
+    for (;;) {
         struct wire_record *span = heap->current[size_class];
-        block = span == no_span() ? NULL : span_pop(span, is_zero);
+        void *block = span == no_span() ? NULL : span_pop(span, is_zero);
         if (block) {
             // Purged pages may all be back on the list.
             span_open(span, heap);
-            break;
+            return block;
         }
         span = next_span(heap, size_class);
         if (!span)
-            break;
+            return NULL;
         switch_current(heap, span);
     }
-    return block;
 }
 
 void lists_free(struct heap *heap, struct wire_record *span, void *block)

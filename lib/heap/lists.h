@@ -15,9 +15,8 @@
 // up its current spans; one with fewer is the next thread's, whoever that is, as it stands.
 #define LISTS_FEW 32u
 
-// A block of this class for the heap's owner; NULL without memory. `may_borrow`: one of another
-// class does as well, which is longer and aligned differently.
-void *lists_allocate(struct heap *heap, unsigned size_class, bool may_borrow, bool *is_zero);
+// A block of this class for the heap's owner; NULL without memory.
+void *lists_allocate(struct heap *heap, unsigned size_class, bool *is_zero);
 
 // The owner frees a checked block on the slow path.
 void lists_free(struct heap *heap, struct wire_record *span, void *block);

@@ -61,7 +61,7 @@ static void test_classes(void **state)
         assert_true((size_class < CLASS_SMALL) == (bytes <= CLASS_SMALL_MAX));
     }
     // What is above a KiB is so at once; pages of sqlite's, and what it sorts, fit in closely.
-    assert_int_equal(class_block_bytes[CLASS_ABOVE_KIB - 1], 1024);
+    assert_int_equal(class_block_bytes[class_of_size(1024)], 1024);
     assert_in_range(class_block_bytes[class_of_size(4368)], 4368, 4400);
     assert_in_range(class_block_bytes[class_of_size(1032)], 1032, 1060);
 }

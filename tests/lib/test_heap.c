@@ -230,27 +230,25 @@ static void test_short_threads_stay_in_place(void **state)
     }
 }
 
-// Where a class has no free block, one of a larger class that is free anyway serves, but none that
-// is more than twice as long, and none where an alignment was asked for.
-static void test_free_blocks_are_lent(void **state)
+// Where a class has no free block, none of a larger class serves: what was freed comes back for its
+// own size alone, and no block is longer than its class.
+static void test_classes_keep_their_blocks(void **state)
 {
     (void)state;
-    void *first = heap_test_allocate(60000);
-    void *second = heap_test_allocate(60000);
-    heap_test_release(first);
-    void *aligned = heap_allocate_aligned(40000, PAGE_BYTES);
-    void *small = heap_test_allocate(20000);
-    assert_ptr_not_equal(aligned, first);
-    assert_ptr_not_equal(small, first);
-    void *lent = heap_test_allocate(45000);
-    assert_ptr_equal(lent, first);
-    assert_int_equal(heap_usable_bytes(lent), 65536);
-    heap_test_release(lent);
-    assert_ptr_equal(heap_test_allocate(60000), first);
-    heap_test_release(first);
-    heap_test_release(second);
-    heap_test_release(small);
-    heap_free(aligned);
+    const size_t sizes[] = {4400, 45000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        // Two, so that the span stays.
+        void *first = heap_test_allocate(sizes[i]), *second = heap_test_allocate(sizes[i]);
+        heap_test_release(first);
+        size_t smaller = sizes[i] - sizes[i] / 4;
+        void *other = heap_test_allocate(smaller);
+        assert_ptr_not_equal(other, first);
+        assert_int_equal(heap_usable_bytes(other), class_block_bytes[class_of_size(smaller)]);
+        assert_ptr_equal(heap_test_allocate(sizes[i]), first);
+        heap_test_release(first);
+        heap_test_release(second);
+        heap_test_release(other);
+    }
 }
 
 // While a block of the class is free, in whatever span, no further page is carved.
@@ -499,7 +497,8 @@ int main(void)
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_short_threads_stay_in_place, heap_test_begin,
                                         heap_test_end),
-        cmocka_unit_test_setup_teardown(test_free_blocks_are_lent, heap_test_begin, heap_test_end),
+        cmocka_unit_test_setup_teardown(test_classes_keep_their_blocks, heap_test_begin,
+                                        heap_test_end),
         cmocka_unit_test_setup_teardown(test_free_blocks_before_new_pages, heap_test_begin,
                                         heap_test_end),
         cmocka_unit_test_setup_teardown(test_trim_keeps_what_lives, heap_test_begin, heap_test_end),

@@ -481,43 +481,23 @@ static void do_close(void)
     takeover_close(&takeover);
 }
 
-#define LENT       24
-#define LENT_BYTES 2500u // of the next smaller class
-
-// Blocks of this span go to a smaller class too: none that is live.
-static void check_lent(void)
-{
-    unsigned char *lent[LENT];
-    for (int i = 0; i < LENT; i++)
-        lent[i] = memset(heap_test_allocate(LENT_BYTES), i + 1, LENT_BYTES);
-    stage_allocate_all();
-    for (int i = 0; i < LENT; i++) {
-        for (size_t at = 0; at < LENT_BYTES; at++)
-            assert_int_equal(lent[i][at], i + 1);
-        heap_test_release(lent[i]);
-    }
-    stage_free_all();
-}
-
 static const struct {
     enum way way;
     enum fill fill;
     size_t bytes;
     bool is_current;
     void (*second)(void);
-    void (*check)(void);
     bool is_read;
 } windows[] = {
-    {IS_FREE, HALF, BLOCK_MANY, true, do_purge, stage_check},
-    {IS_MALLOC, HALF, BLOCK_MANY, true, do_purge, stage_check},
-    {IS_MALLOC, ONE_FREE, BLOCK_MANY, true, do_purge, stage_check},
-    {IS_FREE, HALF, BLOCK_MANY, false, do_purge, stage_check},
-    {IS_FREE, HALF, BLOCK_FEW, true, do_purge, stage_check},
-    {IS_FREE, HALF, BLOCK_FEW, false, do_purge, stage_check},
-    {IS_FREE, HALF, BLOCK_FEW, false, do_purge, check_lent},
-    {IS_MALLOC, THREE_FREE, BLOCK_FEW, true, do_purge, stage_check, true},
-    {IS_FREE, ONE_LIVE, BLOCK_FEW, false, do_purge, stage_check},
-    {IS_FREE, HALF, BLOCK_FEW, true, do_close, stage_check},
+    {IS_FREE, HALF, BLOCK_MANY, true, do_purge, false},
+    {IS_MALLOC, HALF, BLOCK_MANY, true, do_purge, false},
+    {IS_MALLOC, ONE_FREE, BLOCK_MANY, true, do_purge, false},
+    {IS_FREE, HALF, BLOCK_MANY, false, do_purge, false},
+    {IS_FREE, HALF, BLOCK_FEW, true, do_purge, false},
+    {IS_FREE, HALF, BLOCK_FEW, false, do_purge, false},
+    {IS_MALLOC, THREE_FREE, BLOCK_FEW, true, do_purge, true},
+    {IS_FREE, ONE_LIVE, BLOCK_FEW, false, do_purge, false},
+    {IS_FREE, HALF, BLOCK_FEW, true, do_close, false},
 };
 
 // The owner's malloc or free, and a helper.
@@ -531,7 +511,7 @@ static void test_windows(void **state)
                                     .first = is_free ? do_free : do_malloc,
                                     .end_first = is_free ? do_nothing : use_block,
                                     .second = windows[i].second,
-                                    .check = windows[i].check,
+                                    .check = stage_check,
                                     .is_read = windows[i].is_read,
                                     .scene = {.way = windows[i].way,
                                               .fill = windows[i].fill,
