@@ -135,6 +135,8 @@ def check_restarted():
         child.send_signal(signal.SIGCONT)
         wait_until(lambda: system_call(child.pid) == "219")
         result = call(child.pid, "getpid")
+        # It may be on its way back into the wait.
+        wait_until(lambda: system_call(child.pid) == "7")
         after = system_call(child.pid)
         tap.report(result.get("value") == str(child.pid) and after == "7",
                    "a wait that the kernel has begun again", f"{result['output']}{after}")
