@@ -17,15 +17,15 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/descriptors.h"
 #include "base/text.h"
 #include "lever/balloon/child.h"
+#include "lever/lever.h"
 
 static const char score_wanted[] = "1000";
-static const uint64_t ns_per_s = 1000000000, ns_per_ms = 1000000;
+static const uint64_t ns_per_ms = 1000000;
 // The parent's limit comes first; its own is for a parent that hangs.
 static const uint64_t time_grace_ns = 1000000000;
 enum { LOOK_PAGES = 16 }; // written between two looks at whether it should end
@@ -117,14 +117,6 @@ static int reset_signals(void)
     return fd < 0 ? -errno : fd;
 }
 
-// The parent's clock as well: moments go over the connection as they are.
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec;
-}
-
 // Waits up to `timeout_ms` for an order. True when it is time to let go instead.
 static bool must_end(const struct body *body, int timeout_ms, bool *ret_has_order)
 {
@@ -133,7 +125,7 @@ static bool must_end(const struct body *body, int timeout_ms, bool *ret_has_orde
     int ready = poll(polled, 2, timeout_ms);
     *ret_has_order = ready > 0 && (polled[0].revents & POLLIN) != 0;
     return (ready > 0 && (polled[1].revents != 0 || (polled[0].revents & POLLHUP) != 0)) ||
-           now_ns() >= body->end_ns;
+           lever_now_ns() >= body->end_ns;
 }
 
 // Writes a word that differs from page to page: nothing to merge or to compress away. How far it
@@ -144,7 +136,7 @@ static uint64_t touch(const struct body *body, char *memory, const struct balloo
     bool has_order;
     for (uint64_t at = 0; at < order->grow_bytes; at += page) {
         // Before each page: at the limit a single fault may take milliseconds.
-        if (now_ns() > order->until_ns)
+        if (lever_now_ns() > order->until_ns)
             return at;
         if (at / page % LOOK_PAGES == 0 && must_end(body, 0, &has_order))
             return at;
@@ -213,7 +205,7 @@ static int prepare(const char *proc_root, const char *directory, pid_t parent, i
 // How long poll() may wait until its own time is over.
 static int wait_ms(const struct body *body)
 {
-    uint64_t now = now_ns(), left_ms = 0;
+    uint64_t now = lever_now_ns(), left_ms = 0;
     if (now < body->end_ns)
         left_ms = (body->end_ns - now) / ns_per_ms + 1;
     return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
@@ -260,7 +252,7 @@ void balloon_body_live(int fd, const char *proc_root, const char *directory, uin
 {
     struct balloon_answer answer = {.step = BALLOON_CHILD_PARENT};
     struct body body = {.fd = descriptors_keep_only(fd)};
-    const uint64_t now = now_ns();
+    const uint64_t now = lever_now_ns();
     if (__builtin_add_overflow(time_ns, time_grace_ns, &body.end_ns) ||
         __builtin_add_overflow(body.end_ns, now, &body.end_ns))
         body.end_ns = UINT64_MAX;
